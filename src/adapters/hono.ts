@@ -1,0 +1,59 @@
+/**
+ * Sessions for Hono.
+ *
+ * @module
+ * @example
+ * import { session } from 'sojourn/hono'
+ *
+ * const app = new Hono().use(session(sessions)).get('/', async (c) => {
+ *   const current = await c.var.session()
+ *   return c.text(`Hello ${current.subject ?? 'stranger'}`)
+ * })
+ */
+import type { Context, Env, MiddlewareHandler } from 'hono'
+import type { Session, SessionData } from '../session.ts'
+import type { Sessions } from '../sessions.ts'
+
+/** What the middleware adds to the context. */
+export interface SessionVariables<D extends SessionData = SessionData> {
+  /** The session of this request; nothing is read before it is called. */
+  session: () => Promise<Session<D>>
+}
+
+/**
+ * Gives every handler behind it `c.var.session()` and commits the session with the response, be it
+ * a page, a stream or a redirect. When a handler throws nothing is committed.
+ *
+ * @param sessions The sessions, or a function of the context for what only `c.env` knows: it is
+ * called once for each `c.env`, that is once per isolate.
+ */
+export function session<D extends SessionData, E extends Env = Env>(
+  sessions: Sessions<D> | ((c: Context<E>) => Sessions<D>),
+): MiddlewareHandler<E & { Variables: SessionVariables<D> }> {
+  const resolve = typeof sessions === 'function' ? oncePerEnv(sessions) : () => sessions
+  return async (c, next) => {
+    const current = resolve(c as Context<E>)
+    const request = c.req.raw
+    c.set('session', () => current.get(request))
+    await next()
+    if (c.error) return
+    const response = await current.commit(request, c.res)
+    if (response === c.res) return
+    // Hono merges the headers of the response it replaces into the new one, unless there is none.
+    c.res = undefined
+    c.res = response
+  }
+}
+
+function oncePerEnv<D extends SessionData, E extends Env>(
+  create: (c: Context<E>) => Sessions<D>,
+): (c: Context<E>) => Sessions<D> {
+  const known = new WeakMap<object, Sessions<D>>()
+  const none = {}
+  return (c) => {
+    const env: object = c.env ?? none
+    const sessions = known.get(env) ?? create(c)
+    known.set(env, sessions)
+    return sessions
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Sessions for Cloudflare Workers, whose secrets and bindings come with the request.
+ *
+ * @module
+ * @example
+ * import { withSessions } from 'sojourn/workers'
+ *
+ * export default withSessions(
+ *   (env: Env) => ({ secret: env.SESSION_SECRET }),
+ *   async (request, env, ctx, sessions) => {
+ *     const session = await sessions.get(request)
+ *     return new Response(`Hello ${session.subject ?? 'stranger'}`)
+ *   },
+ * )
+ */
+import type { SessionsOptions } from '../options.ts'
+import type { SessionData } from '../session.ts'
+import { createSessions, type Sessions } from '../sessions.ts'
+
+/** What is needed of a Worker's `ExecutionContext`. */
+export interface WorkerContext {
+  waitUntil(promise: Promise<unknown>): void
+  passThroughOnException(): void
+}
+
+/** A fetch handler that is given the sessions too. */
+export type SessionsHandler<E, D extends SessionData, C extends WorkerContext = WorkerContext> = (
+  request: Request,
+  env: E,
+  ctx: C,
+  sessions: Sessions<D>,
+) => Response | Promise<Response>
+
+/** What a Worker exports; other handlers (`scheduled`, `queue`) can be spread beside it. */
+export interface SessionsWorker<E, C extends WorkerContext = WorkerContext> {
+  fetch(request: Request, env: E, ctx: C): Promise<Response>
+}
+
+/**
+ * Wraps a fetch handler: sessions are created once per isolate from `env`, committed with every
+ * response, and a store that fails the handler is answered with 503.
+ *
+ * @throws as `createSessions`, at the first request: the environment is not known before.
+ */
+export function withSessions<E, D extends SessionData, C extends WorkerContext = WorkerContext>(
+  options: (env: E) => SessionsOptions<D>,
+  handler: SessionsHandler<E, D, C>,
+): SessionsWorker<E, C> {
+  let fetch: ((request: Request, env: E, ctx: C) => Promise<Response>) | undefined
+  return {
+    fetch(request, env, ctx) {
+      if (!fetch) {
+        const sessions = createSessions(options(env))
+        fetch = sessions.handler((request, env: E, ctx: C) => handler(request, env, ctx, sessions))
+      }
+      return fetch(request, env, ctx)
+    },
+  }
+}

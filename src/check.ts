@@ -1,0 +1,77 @@
+/** Checks of what a programmer passes in. Messages name the option and show no text of its value. */
+
+/** The default of an option, what else it may be, in words, and in code. */
+export type Rule = readonly [fallback: unknown, expected: string, holds: (value: never) => boolean]
+
+/** Ten years in seconds: the longest timeout. */
+export const MAX_TIMEOUT = 315_360_000
+
+/** What kind of value this is; numbers are shown. */
+export function kindOf(value: unknown): string {
+  return value === null || typeof value === 'number' ? String(value) : typeof value
+}
+
+/** A rule for a number. */
+export function numberRule(fallback: number | undefined, min: number, max: number): Rule {
+  const holds = (value: unknown): boolean =>
+    typeof value === 'number' && value >= min && value <= max
+  return [fallback, `a number from ${min} to ${max}`, holds]
+}
+
+/** A rule for a whole number. */
+export function integerRule(fallback: number | undefined, min: number, max: number): Rule {
+  return [
+    fallback,
+    `a whole number from ${min} to ${max}`,
+    (value: number) => Number.isInteger(value) && value >= min && value <= max,
+  ]
+}
+
+/** A rule for one of some words; a default is the first. */
+export function wordRule(fallback: string | undefined, ...others: readonly string[]): Rule {
+  const words = fallback ? [fallback, ...others] : others
+  return [fallback, `one of ${words.join(', ')}`, (value: string) => words.includes(value)]
+}
+
+/** A rule for a yes or no. */
+export function flagRule(fallback: boolean): Rule {
+  return [fallback, 'true or false', (value: unknown) => typeof value === 'boolean']
+}
+
+/** A rule for a callback. */
+export function functionRule(fallback?: unknown): Rule {
+  return [fallback, 'a function', (value: unknown) => typeof value === 'function']
+}
+
+/**
+ * Puts defaults under what was given.
+ *
+ * @throws RangeError for a number out of range, TypeError for everything else that breaks a rule.
+ */
+export function applyRules<T>(prefix: string, rules: Record<string, Rule>, given: object): T {
+  const values = given as Record<string, unknown>
+  const result: Record<string, unknown> = {}
+  for (const key of Object.keys({ ...rules, ...given })) {
+    if (!Object.hasOwn(rules, key)) {
+      const names = Object.keys(rules).join(', ')
+      throw new TypeError(`Unknown option "${prefix}${key}", expected one of ${names}`)
+    }
+    const [fallback, expected, holds] = rules[key]!
+    const value = values[key] ?? fallback
+    result[key] = value
+    if (value !== fallback) refuseUnless(holds(value as never), prefix + key, expected, value)
+  }
+  return result as T
+}
+
+/** Throws, naming the option, unless `holds`. */
+export function refuseUnless(
+  holds: boolean,
+  option: string,
+  expected: string,
+  value: unknown,
+): void {
+  if (holds) return
+  const Kind = typeof value === 'number' ? RangeError : TypeError
+  throw new Kind(`Option "${option}" must be ${expected}, got ${kindOf(value)}`)
+}

@@ -1,0 +1,177 @@
+/**
+ * Every error Sojourn throws on purpose.
+ *
+ * What a client sends is never an error: it becomes a {@link Session.status}. Programmer mistakes
+ * are `TypeError` or `RangeError` when things are created. What is left, operations that failed,
+ * is a {@link SessionError}. No message, `cause` or property holds a cookie, a secret, session data
+ * or a session id.
+ *
+ * @module
+ * @example
+ * import { StoreUnavailableError } from 'sojourn/errors'
+ */
+
+/** Every stable error code. Compare `error.code`; messages may change. */
+export type SessionErrorCode =
+  | 'ERR_SESSION'
+  | 'ERR_SESSION_BINDING'
+  | 'ERR_SESSION_COMMITTED'
+  | 'ERR_SESSION_CONFLICT'
+  | 'ERR_SESSION_CORRUPT'
+  | 'ERR_SESSION_DESTROYED'
+  | 'ERR_SESSION_ENCRYPTION'
+  | 'ERR_SESSION_EXPIRED'
+  | 'ERR_SESSION_NOT_FOUND'
+  | 'ERR_SESSION_READ_ONLY'
+  | 'ERR_SESSION_SERIALIZATION'
+  | 'ERR_SESSION_VALIDATION'
+  | 'ERR_COOKIE_TOO_LARGE'
+  | 'ERR_CIRCUIT_OPEN'
+  | 'ERR_STORE'
+  | 'ERR_STORE_TIMEOUT'
+  | 'ERR_STORE_UNAVAILABLE'
+
+/** What a caller may add to an error. */
+export interface SessionErrorOptions {
+  cause?: unknown
+}
+
+/** The base of every error here. */
+export class SessionError extends Error {
+  /** Stable and unique per kind of failure. */
+  readonly code: SessionErrorCode = 'ERR_SESSION'
+  /** Whether the same call may succeed later without anything being changed. */
+  readonly retryable: boolean = false
+
+  constructor(message: string, options?: SessionErrorOptions & { code?: SessionErrorCode }) {
+    super(message, options)
+    if (options?.code) this.code = options.code
+    this.name = new.target.name
+  }
+}
+
+/** The session was idle for too long, or is older than its absolute timeout. */
+export class SessionExpiredError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_EXPIRED'
+}
+
+/** There is no such session: no cookie, unknown to the store, regenerated or destroyed. */
+export class SessionNotFoundError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_NOT_FOUND'
+}
+
+/** A stored session opened, but what it holds is not a session. */
+export class SessionCorruptionError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_CORRUPT'
+}
+
+/** A cookie or a stored value does not open: forged, cut, or sealed under an unknown secret. */
+export class SessionEncryptionError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_ENCRYPTION'
+}
+
+/** One thing a schema found wrong; the shape of a Standard Schema issue. */
+export interface SessionIssue {
+  readonly message: string
+  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
+}
+
+/** The data does not satisfy the `schema`; `issues` says where. */
+export class SessionValidationError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_VALIDATION'
+  /** The schema's own issues, unchanged. */
+  readonly issues: readonly SessionIssue[]
+
+  constructor(message: string, issues: readonly SessionIssue[]) {
+    super(message)
+    this.issues = issues
+  }
+}
+
+/** A value would not survive being stored; `path` says which. */
+export class SessionSerializationError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_SERIALIZATION'
+  /** Where the value is, for example `cart.items[2].price`. */
+  readonly path: string
+
+  constructor(message: string, path: string, options?: SessionErrorOptions) {
+    super(message, options)
+    this.path = path
+  }
+}
+
+/** The session is bound to another client. */
+export class SessionBindingError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_BINDING'
+}
+
+/** The session was changed after the response was committed, so the change could not be kept. */
+export class SessionCommittedError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_COMMITTED'
+}
+
+/** Others kept changing the session; the commit gave up after many attempts. */
+export class SessionConflictError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_SESSION_CONFLICT'
+  override readonly retryable: boolean = true
+}
+
+/** The session does not fit into the cookies it may use; nothing was sent. */
+export class CookieTooLargeError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
+  /** Bytes of name and value, over all chunks. */
+  readonly size: number
+  /** Bytes that would have been allowed. */
+  readonly limit: number
+
+  constructor(message: string, size: number, limit: number) {
+    super(message)
+    this.size = size
+    this.limit = limit
+  }
+}
+
+/**
+ * The store did not do what was asked, and repeating the call will not help: a refused command,
+ * wrong credentials, a value over its size limit.
+ */
+export class StoreError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_STORE'
+}
+
+/** The store could not be reached, or gave no usable answer. It says nothing about the session. */
+export class StoreUnavailableError extends SessionError {
+  override readonly code: SessionErrorCode = 'ERR_STORE_UNAVAILABLE'
+  override readonly retryable: boolean = true
+  /** Seconds after which a retry makes sense, where known. */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    message: string,
+    options?: SessionErrorOptions & { retryAfter?: number | undefined },
+  ) {
+    super(message, options)
+    this.retryAfter = options?.retryAfter
+  }
+
+  /** 503 with `Retry-After` (RFC 9110, 15.6.4): what `handler` answers, and Hono by itself. */
+  getResponse(): Response {
+    return new Response('Service Unavailable', {
+      status: 503,
+      headers: {
+        'retry-after': String(Math.max(1, Math.ceil(this.retryAfter ?? 1))),
+        'cache-control': 'no-store',
+      },
+    })
+  }
+}
+
+/** The store did not answer within its deadline. */
+export class StoreTimeoutError extends StoreUnavailableError {
+  override readonly code: SessionErrorCode = 'ERR_STORE_TIMEOUT'
+}
+
+/** The circuit breaker is open: the store was not asked. */
+export class CircuitOpenError extends StoreUnavailableError {
+  override readonly code: SessionErrorCode = 'ERR_CIRCUIT_OPEN'
+}

@@ -1,0 +1,60 @@
+/** What Sojourn reports about itself. It never writes to the console: listen with `onEvent`. */
+import type { SessionErrorCode } from './errors.ts'
+import type { StoreEvent } from './stores/store.ts'
+
+/**
+ * One thing that happened. `at`: epoch milliseconds. `session`: a short fingerprint of the session
+ * id, to tell sessions apart in a log; the id cannot be recovered from it.
+ */
+export type SessionEvent = { readonly at: number } & (
+  | { type: 'session.invalid' }
+  | ({ type: SessionEventType } & AboutSession)
+  | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
+  | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
+  | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
+  | ({ type: 'store.degraded' | 'store.unavailable'; store: string; code: string } & AboutSession)
+  | StoreEvent
+)
+
+/** The events that say no more than which session they are about. */
+export type SessionEventType =
+  | 'session.created'
+  | 'session.destroyed'
+  | 'session.expired'
+  | 'session.login'
+  | 'session.missing'
+  | 'session.regenerated'
+  | 'session.renewed'
+  | 'session.superseded'
+
+interface AboutSession {
+  readonly session: string
+}
+
+type WithoutTime<E> = E extends unknown ? Omit<E, 'at'> : never
+
+/** Reports one event; never throws. */
+export type Emit = (event: WithoutTime<SessionEvent>) => void
+
+/** Wraps a listener so that nothing it does changes the outcome of a request. */
+export function createEmit(
+  onEvent: ((event: SessionEvent) => void) | undefined,
+  now: () => number,
+): Emit {
+  if (!onEvent) return () => {}
+  return (event) => {
+    try {
+      const result: unknown = onEvent({ at: now(), ...event } as SessionEvent)
+      if (result instanceof Promise) result.catch(() => {})
+    } catch {
+      // A broken listener is its owner's business.
+    }
+  }
+}
+
+/** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */
+export function fingerprint(id: string): string {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
+  return (hash >>> 0).toString(36)
+}

@@ -1,0 +1,57 @@
+/** What one call of `createSessions` puts together, once. */
+import { createSessionCookie, type SessionCookie } from './cookie.ts'
+import { encodeBase64url } from './crypto/base64url.ts'
+import { createEmit, type Emit } from './events.ts'
+import { createFormat, type DataFormat } from './format.ts'
+import { type ResolvedOptions, resolveOptions, type SessionsOptions } from './options.ts'
+import type { SessionContext, SessionData } from './session.ts'
+import type { StoredSessions } from './stored.ts'
+import { type CookieTokens, createCookieTokens } from './tokens.ts'
+
+/** What the steps of a request work with. */
+export interface Instance {
+  readonly options: ResolvedOptions
+  readonly cookie: SessionCookie
+  readonly tokens: CookieTokens
+  readonly format: DataFormat
+  readonly emit: Emit
+  readonly context: SessionContext
+  /** The part that deals with a store, loaded when it is first needed; `undefined` without one. */
+  stored(): Promise<StoredSessions | undefined>
+}
+
+const ID_BYTES = 16
+
+export function createInstance<D extends SessionData>(given: SessionsOptions<D>): Instance {
+  const options = resolveOptions(given)
+  const { store, now } = options
+  const cookie = createSessionCookie(options.cookie)
+  const format = createFormat(options)
+  const emit = createEmit(options.onEvent, now)
+  const context: SessionContext = {
+    copy: format.copy,
+    same: format.same,
+    now: () => now() - (now() % 1000),
+    newId: () => encodeBase64url(crypto.getRandomValues(new Uint8Array(ID_BYTES))),
+    expiresAt: (times) =>
+      Math.min(
+        times.renewedAt + 1000 * (times.idleTimeout ?? options.idleTimeout),
+        times.createdAt + 1000 * (times.absoluteTimeout ?? options.absoluteTimeout),
+      ),
+  }
+  store?.subscribe?.(emit)
+  const tokens = createCookieTokens(options, cookie.name)
+  let stored: StoredSessions | undefined
+  const instance: Instance = {
+    options,
+    cookie,
+    tokens,
+    format,
+    emit,
+    context,
+    // Sessions in cookies never load it.
+    stored: async () =>
+      store && (stored ??= (await import('./stored.ts')).createStoredSessions(instance, store)),
+  }
+  return instance
+}

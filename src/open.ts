@@ -1,0 +1,154 @@
+/** From a `Cookie` header to the session it stands for. */
+import type { CookieFound } from './cookie.ts'
+import {
+  SessionEncryptionError,
+  SessionError,
+  SessionExpiredError,
+  SessionNotFoundError,
+} from './errors.ts'
+import { fingerprint } from './events.ts'
+import type { Instance } from './instance.ts'
+import type { OpenedRecord, SessionTimes } from './record.ts'
+import type { Draft, FoundSession } from './session.ts'
+import type { OpenedCookie } from './tokens.ts'
+
+/** What became of a session that a cookie named. */
+export type Gone = 'expired' | 'missing' | 'superseded'
+
+/** Opens the session of a header. Throws only what `onStoreFailure` and `onCorruption` ask for. */
+export async function openSession(
+  instance: Instance,
+  header: string | null,
+  signal?: AbortSignal,
+): Promise<Draft> {
+  const { cookie, emit, format } = instance
+  const cookies = cookie.find(header)
+  const newest = await openNewest(instance, cookies)
+  if (!newest) {
+    const isNew = !cookies.tokens.length
+    if (!isNew) emit({ type: 'session.invalid' })
+    return emptyDraft(instance, cookies, {
+      status: isNew ? 'new' : 'invalid',
+      reason: isNew
+        ? new SessionNotFoundError('There is no session: no cookie was sent')
+        : new SessionEncryptionError('There is no session: the cookie does not open'),
+    })
+  }
+  const { opened } = newest
+  try {
+    const stored = await instance.stored()
+    if (stored) return await stored.open(cookies, opened, signal)
+    if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
+    // The cookie of a time when sessions were in a store.
+    if (opened.text === null) return goneDraft(instance, cookies, opened, 'missing')
+    newest.state ??= await format.read(opened)
+    return liveDraft(cookies, opened, { state: newest.state, text: opened.text })
+  } catch (error) {
+    return unreadableDraft(instance, cookies, opened, error)
+  }
+}
+
+/** Every cookie of the name is tried: a subdomain may have set one too. The newest that opens wins. */
+async function openNewest(
+  { tokens }: Instance,
+  cookies: CookieFound,
+): Promise<OpenedCookie | null> {
+  let newest: OpenedCookie | null = null
+  for (const token of cookies.tokens) {
+    const cookie = await tokens.open(token)
+    if (cookie && !(newest && newest.opened.renewedAt >= cookie.opened.renewedAt)) newest = cookie
+  }
+  return newest
+}
+
+/** Whether a session's time is up. */
+export function isOver({ context, options }: Instance, times: SessionTimes): boolean {
+  return options.now() >= context.expiresAt(times)
+}
+
+/** A session that was found. */
+export function liveDraft(cookies: CookieFound, opened: OpenedRecord, found: FoundSession): Draft {
+  return {
+    status: found.stale ? 'degraded' : 'active',
+    found,
+    current: found.state,
+    operations: [],
+    renewedAt: opened.renewedAt,
+    cookies,
+    committed: false,
+    readOnly: null,
+    reason: null,
+  }
+}
+
+/** An empty session; what is written to it starts a new one. */
+export async function emptyDraft(
+  { context, format, options }: Instance,
+  cookies: CookieFound,
+  more: Pick<Draft, 'status' | 'reason'> & Partial<Draft>,
+): Promise<Draft> {
+  const now = context.now()
+  const current = {
+    id: context.newId(),
+    createdAt: now,
+    renewedAt: now,
+    subject: null,
+    authenticatedAt: null,
+    idleTimeout: undefined,
+    absoluteTimeout: undefined,
+    persistent: false,
+    counter: 0,
+    version: options.version,
+    data: await format.initial(),
+    flash: {},
+  }
+  return {
+    found: null,
+    current,
+    operations: [],
+    renewedAt: now,
+    cookies,
+    committed: false,
+    readOnly: null,
+    ...more,
+  }
+}
+
+/** A session that is no more. */
+export function goneDraft(
+  instance: Instance,
+  cookies: CookieFound,
+  opened: OpenedRecord,
+  status: Gone,
+): Promise<Draft> {
+  instance.emit({ type: `session.${status}`, session: fingerprint(opened.id) })
+  const Reason = status === 'expired' ? SessionExpiredError : SessionNotFoundError
+  return emptyDraft(instance, cookies, {
+    status,
+    reason: new Reason(`There is no session: it is ${status}`),
+  })
+}
+
+/** A session whose data cannot be used: what that means was configured. */
+async function unreadableDraft(
+  instance: Instance,
+  cookies: CookieFound,
+  opened: OpenedRecord,
+  error: unknown,
+): Promise<Draft> {
+  const { emit, options } = instance
+  if (!(error instanceof SessionError) || error.code.startsWith('ERR_STORE')) throw error
+  if (error.code === 'ERR_SESSION_READ_ONLY') {
+    // Data of a newer deployment: the user stays who they are, and nothing is written over.
+    const draft = await emptyDraft(instance, cookies, {
+      status: 'degraded',
+      reason: error,
+      readOnly: error,
+    })
+    draft.current = { ...opened, data: draft.current.data, flash: {} }
+    return draft
+  }
+  emit({ type: 'session.corrupt', code: error.code, session: fingerprint(opened.id) })
+  if (options.onCorruption === 'throw') throw error
+  return emptyDraft(instance, cookies, { status: 'invalid', reason: error })
+}

@@ -1,0 +1,160 @@
+/** What `createSessions` takes, and the checks it makes once. */
+import {
+  applyRules,
+  functionRule,
+  integerRule,
+  MAX_TIMEOUT,
+  numberRule,
+  type Rule,
+  refuseUnless,
+  wordRule,
+} from './check.ts'
+import type { CookieOptions } from './cookie.ts'
+import type { SessionIssue } from './errors.ts'
+import type { SessionEvent } from './events.ts'
+import type { SessionData } from './session.ts'
+import type { SessionStore } from './stores/store.ts'
+import type { SessionCodec } from './values.ts'
+
+/** What is needed of a schema of any library that follows {@link https://standardschema.dev Standard Schema}. */
+export interface StandardSchemaV1<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined
+  }
+}
+
+/** What a schema says of a value. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SessionIssue[] }
+
+/** How sessions are kept. Everything but `secret` has a safe default. */
+export interface SessionsOptions<D extends SessionData = SessionData> {
+  /**
+   * At least 32 bytes each, of high entropy: see {@link generateSecret}. With several the first
+   * seals and all open, so that a secret can be replaced without signing anybody out.
+   */
+  secret: string | readonly [string, ...string[]]
+  /** Where sessions live. (default: in the cookie itself) */
+  store?: SessionStore
+  /**
+   * Types the data and checks them when they are read and when they are committed. It must accept
+   * its own output.
+   */
+  schema?: StandardSchemaV1<unknown, D>
+  /** Version of the data's shape, a whole number from 1. (default: 1) */
+  version?: number
+  /** Turns data of an older `version` into today's, before the schema sees them. */
+  migrate?: (data: unknown, from: number) => unknown
+  /** How data become text. (default: JSON) */
+  codec?: SessionCodec
+  /** How the cookie is set. */
+  cookie?: CookieOptions
+  /** Seconds a session lives after its last renewal. (default: 86_400, a day) */
+  idleTimeout?: number
+  /** Seconds a session lives after it was created or signed in to. (default: 604_800, a week) */
+  absoluteTimeout?: number
+  /** Seconds between renewals of a session in use. (default: a tenth of its idle timeout) */
+  renewAfter?: number
+  /**
+   * When the store cannot be read: `'degrade'` gives an empty, read-only session, `'throw'` throws
+   * {@link StoreUnavailableError}, which `handler` answers with 503. (default: `'degrade'`)
+   */
+  onStoreFailure?: 'degrade' | 'throw'
+  /**
+   * When what was sealed is not a session any more: `'reset'` goes on with an empty one, `'throw'`
+   * throws {@link SessionCorruptionError} or {@link SessionValidationError}. (default: `'reset'`)
+   */
+  onCorruption?: 'reset' | 'throw'
+  /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
+  cache?: false | { maxEntries?: number; ttl?: number }
+  /** Hears everything that happens. Neither what it throws nor what it returns matters. */
+  onEvent?: (event: SessionEvent) => void
+  /** Epoch milliseconds. (default: `Date.now`) */
+  now?: () => number
+}
+
+/** The options with every default in place. */
+export interface ResolvedOptions {
+  readonly secrets: readonly string[]
+  readonly store: SessionStore | undefined
+  readonly schema: StandardSchemaV1 | undefined
+  readonly version: number
+  readonly migrate: ((data: unknown, from: number) => unknown) | undefined
+  readonly codec: SessionCodec | undefined
+  readonly cookie: CookieOptions
+  readonly idleTimeout: number
+  readonly absoluteTimeout: number
+  readonly renewAfter: number | undefined
+  readonly onStoreFailure: 'degrade' | 'throw'
+  readonly onCorruption: 'reset' | 'throw'
+  readonly cache: { maxEntries: number; ttl: number }
+  readonly onEvent: ((event: SessionEvent) => void) | undefined
+  readonly now: () => number
+}
+
+const MIN_SECRET_BYTES = 32
+const hasMethod =
+  (name: string) =>
+  (value: unknown): boolean =>
+    typeof (value as Record<string, unknown> | null)?.[name] === 'function'
+
+const RULES: Record<string, Rule> = {
+  secret: [undefined, 'a string or a list of strings', () => true],
+  store: [undefined, 'a SessionStore such as createMemoryStore()', hasMethod('read')],
+  schema: [undefined, 'a Standard Schema', (value) => hasMethod('validate')(value['~standard'])],
+  version: integerRule(1, 1, 1e9),
+  migrate: functionRule(),
+  codec: [undefined, 'an object with stringify and parse', hasMethod('parse')],
+  cookie: [{}, 'an object', (value) => typeof value === 'object'],
+  idleTimeout: numberRule(86_400, 1, MAX_TIMEOUT),
+  absoluteTimeout: numberRule(604_800, 1, MAX_TIMEOUT),
+  renewAfter: numberRule(undefined, 0, MAX_TIMEOUT),
+  onStoreFailure: wordRule('degrade', 'throw'),
+  onCorruption: wordRule('reset', 'throw'),
+  cache: [{}, 'false or an object', (value) => value === false || typeof value === 'object'],
+  onEvent: functionRule(),
+  now: functionRule(() => Date.now()),
+}
+
+const CACHE_RULES: Record<string, Rule> = {
+  maxEntries: integerRule(1000, 0, 1e6),
+  ttl: numberRule(300, 0, MAX_TIMEOUT),
+}
+
+/**
+ * Checks the options.
+ *
+ * @throws TypeError or RangeError naming the option, the kind of value and the rule.
+ */
+export function resolveOptions<D extends SessionData>(
+  options: SessionsOptions<D>,
+): ResolvedOptions {
+  const { secret, cache, ...rest } = applyRules<SessionsOptions & ResolvedOptions>(
+    '',
+    RULES,
+    options,
+  )
+  const secrets = [secret].flat()
+  const rule = `at least one string of ${MIN_SECRET_BYTES} bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
+  refuseUnless(secrets.length > 0, 'secret', rule, secret)
+  for (const one of secrets) {
+    refuseUnless(typeof one === 'string', 'secret', rule, one)
+    const { length } = new TextEncoder().encode(one)
+    refuseUnless(length >= MIN_SECRET_BYTES, 'secret', rule, length)
+  }
+  refuseUnless(
+    (rest.renewAfter ?? 0) <= rest.idleTimeout,
+    'renewAfter',
+    'at most idleTimeout',
+    rest.renewAfter,
+  )
+  return {
+    ...rest,
+    secrets,
+    cache: applyRules('cache.', CACHE_RULES, cache || { maxEntries: 0, ttl: 0 }),
+  }
+}

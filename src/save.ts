@@ -1,0 +1,111 @@
+/** From a session to its `Set-Cookie` values. */
+import { CookieTooLargeError } from './errors.ts'
+import { fingerprint, type SessionEventType } from './events.ts'
+import type { DataFormat, DataText } from './format.ts'
+import type { Instance } from './instance.ts'
+import type { SessionState } from './record.ts'
+import type { Draft } from './session.ts'
+import type { OpenedCookie } from './tokens.ts'
+
+/** Saves a session once; `[]` when there is nothing to say to the browser. */
+export async function saveSession(instance: Instance, draft: Draft): Promise<string[]> {
+  if (draft.committed) return []
+  draft.committed = true
+  try {
+    return await save(instance, draft)
+  } catch (error) {
+    draft.committed = false
+    throw error
+  }
+}
+
+async function save(instance: Instance, draft: Draft): Promise<string[]> {
+  const { cookie, context, format, options } = instance
+  const { cookies, current, found, status } = draft
+  if (draft.readOnly || status === 'superseded') return []
+  const stored = await instance.stored()
+  if (status === 'destroyed') {
+    if (found) {
+      if (stored && !(await stored.bury(draft))) return []
+      say(instance, 'session.destroyed', found.state)
+    }
+    return cookies.tokens.length + cookies.chunks.length ? cookie.remove(cookies) : []
+  }
+  const due = isDue(instance, draft)
+  const written = format.write(current)
+  if (!due && !hasChanged(draft, written)) return []
+  if (stored) return stored.save(draft, due)
+  await format.check(current)
+  const state = { ...current, renewedAt: context.now(), version: options.version }
+  announce(instance, draft, state, due)
+  return writeCookie(instance, draft, state, { opened: { ...state, ...written }, state })
+}
+
+/** Whether the session is in use and its last renewal long enough ago. */
+function isDue({ options }: Instance, { found, status, renewedAt }: Draft): boolean {
+  if (!found || status !== 'active') return false
+  const idle = found.state.idleTimeout ?? options.idleTimeout
+  return options.now() - renewedAt >= 1000 * (options.renewAfter ?? idle / 10)
+}
+
+/** Whether there is anything to keep that was not there before. */
+function hasChanged({ found, current, operations }: Draft, { text }: DataText): boolean {
+  if (!operations.length) return false
+  if (found) return current.id !== found.state.id || text !== found.text
+  return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
+}
+
+/** Seals the cookie and spells its `Set-Cookie`; the draft is at `state` from then on. */
+export async function writeCookie(
+  { context, cookie, emit, format, options, tokens }: Instance,
+  draft: Draft,
+  state: SessionState,
+  opened: OpenedCookie,
+): Promise<string[]> {
+  const token = await tokens.seal(opened)
+  const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
+  draft.current = state
+  try {
+    return cookie.write(token, lifetime, state.persistent, draft.cookies, () =>
+      largestKeys(state, format),
+    )
+  } catch (error) {
+    if (error instanceof CookieTooLargeError) {
+      const { size, limit } = error
+      emit({ type: 'cookie.too-large', size, limit, session: fingerprint(state.id) })
+    }
+    throw error
+  }
+}
+
+/** The three largest keys with the length of their text. */
+function largestKeys({ data }: SessionState, format: DataFormat): string {
+  const sizeOf = (key: string): number =>
+    format.write({ data: { [key]: data[key] }, flash: {} }).text.length
+  return Object.keys(data)
+    .map((key) => [sizeOf(key), key] as const)
+    .sort(([a], [b]) => b - a)
+    .slice(0, 3)
+    .map(([size, key]) => `"${key}" (${size})`)
+    .join(', ')
+}
+
+/** Reports what a commit did. */
+export function announce(
+  instance: Instance,
+  { found }: Draft,
+  state: SessionState,
+  due: boolean,
+): void {
+  if (!found) say(instance, 'session.created', state)
+  else if (state.id !== found.state.id) say(instance, 'session.regenerated', state)
+  else if (due) say(instance, 'session.renewed', state)
+  if (state.authenticatedAt !== (found ? found.state.authenticatedAt : null)) {
+    say(instance, 'session.login', state)
+  }
+}
+
+/** Reports something about one session. */
+export function say({ emit }: Instance, type: SessionEventType, { id }: SessionState): void {
+  emit({ type, session: fingerprint(id) })
+}

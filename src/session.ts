@@ -1,0 +1,296 @@
+/** One request's session: what was found, what it is now, and the changes made to it. */
+import { applyRules, flagRule, kindOf, MAX_TIMEOUT, numberRule, type Rule } from './check.ts'
+import type { CookieFound } from './cookie.ts'
+import { SessionCommittedError, SessionError } from './errors.ts'
+import {
+  addFlash,
+  changeId,
+  type Login,
+  type Operation,
+  setValue,
+  signIn,
+  sweepFlash,
+  updateValue,
+  ownValue,
+} from './operations.ts'
+import type { SessionState, SessionTimes } from './record.ts'
+import type { CopyValue } from './values.ts'
+
+/** What a session can hold: string keys, any values that the codec keeps. */
+// biome-ignore lint/suspicious/noExplicitAny: `unknown` would shut out interfaces, which have no index signature.
+export type SessionData = Record<string, any>
+
+/**
+ * What was found when the session was opened, or became of it.
+ *
+ * - `new`: no cookie.
+ * - `active`: a live session.
+ * - `expired`: idle for too long, or too old.
+ * - `invalid`: the cookie, or the stored record, does not open or is not a session.
+ * - `missing`: the store does not know it.
+ * - `superseded`: regenerated or destroyed moments ago by another request; read-only, and whatever
+ *   is written is dropped without a `Set-Cookie`.
+ * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
+ *   and the session is read-only: writing throws.
+ * - `destroyed`: by this request.
+ */
+export type SessionStatus =
+  | 'new'
+  | 'active'
+  | 'expired'
+  | 'invalid'
+  | 'missing'
+  | 'superseded'
+  | 'degraded'
+  | 'destroyed'
+
+/** How a user signs in. */
+export interface LoginOptions {
+  /** The cookie outlives the browser: "remember me". (default: `false`) */
+  persistent?: boolean
+  /** Seconds, for this session. (default: as configured) */
+  idleTimeout?: number
+  /** Seconds, for this session. (default: as configured) */
+  absoluteTimeout?: number
+}
+
+/**
+ * The session of one request. Changes are recorded and take effect when the response is committed.
+ *
+ * Every method that changes it throws {@link SessionCommittedError} after the response was
+ * committed, {@link SessionError} with code `ERR_SESSION_DESTROYED` after `destroy`, and
+ * {@link StoreUnavailableError} when the store could not be read and nothing is known about the
+ * session.
+ */
+export interface Session<D extends SessionData = SessionData> {
+  /** A public handle, safe to store beside user data: it is not the cookie and opens nothing. */
+  readonly id: string
+  readonly status: SessionStatus
+  /** The data as they are now, deeply frozen. Empty (`{}`) until something was set. */
+  readonly data: Readonly<D>
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  /** Epoch milliseconds: the earlier of the idle and the absolute timeout. */
+  readonly expiresAt: number
+  /** Who is signed in. */
+  readonly subject: string | null
+  /** Epoch milliseconds of the last `login`, for step-up checks. */
+  readonly authenticatedAt: number | null
+  get<K extends keyof D>(key: K): D[K] | undefined
+  has(key: keyof D): boolean
+  /**
+   * Keeps a copy of `value`. `undefined` removes the key.
+   *
+   * @throws {@link SessionSerializationError} naming the path of what would not survive.
+   */
+  set<K extends keyof D>(key: K, value: D[K]): void
+  unset(key: keyof D): void
+  /**
+   * Replaces a value by what `fn` makes of it. When another request was faster `fn` is called
+   * again with the newer value, so it must only depend on its argument.
+   */
+  update<K extends keyof D>(key: K, fn: (current: D[K] | undefined) => D[K]): void
+  /** Reads a value that the last request left, and consumes it. */
+  flash(key: string): unknown
+  /** Leaves a value that only the next request using the session can read. */
+  flash(key: string, value: unknown): void
+  /**
+   * Signs a user in: sets the subject and `authenticatedAt`, starts the timeouts afresh and moves
+   * to a new id. The data stay, unless they were another user's.
+   */
+  login(subject: string, options?: LoginOptions): void
+  /** Moves to a new id with the same data; the old id is dead. */
+  regenerate(): void
+  /** Ends the session: its data, its id and its cookie. */
+  destroy(): void
+}
+
+/** A live session as it was opened. */
+export interface FoundSession {
+  readonly state: SessionState
+  /** Its data as text, to see whether anything changed. */
+  readonly text: string | null
+  /** The store's version of it. */
+  readonly version?: string
+  /** It is a copy from before the store failed. */
+  readonly stale?: boolean
+}
+
+/** What a session is made from, and what `save` reads back. */
+export interface Draft {
+  status: SessionStatus
+  /** What there is to go on from; `null`: a write starts a new session. */
+  readonly found: FoundSession | null
+  /** As it is after the operations so far. */
+  current: SessionState
+  readonly operations: Operation[]
+  /** When the cookie was last renewed, epoch milliseconds. */
+  readonly renewedAt: number
+  /** Which cookies the browser holds. */
+  readonly cookies: CookieFound
+  /** Set while and after it is committed. */
+  committed: boolean
+  /** Why nothing may be written. */
+  readonly readOnly: SessionError | null
+  /** Why there is no session, for `require`. */
+  readonly reason: SessionError | null
+}
+
+/** What a session needs of the instance it belongs to. */
+export interface SessionContext {
+  readonly copy: CopyValue
+  /** Epoch milliseconds, whole seconds. */
+  readonly now: () => number
+  readonly newId: () => string
+  readonly expiresAt: (times: SessionTimes) => number
+  readonly same: (a: unknown, b: unknown) => boolean
+}
+
+let draftOf: (session: object) => Draft
+
+/** The draft of a session this package made; anything else is a `TypeError`. */
+export function getDraft(session: object): Draft {
+  return draftOf(session)
+}
+
+const MAX_SUBJECT = 1024
+
+/** Implements {@link Session}; its fields are private, so printing one shows no data. */
+export class RequestSession<D extends SessionData> implements Session<D> {
+  readonly #draft: Draft
+  readonly #context: SessionContext
+  /** What this request may still read once. */
+  readonly #flash: Map<string, unknown>
+
+  static {
+    draftOf = (session) => {
+      if (!(#draft in session)) throw new TypeError('Expected a session of this package')
+      return session.#draft
+    }
+  }
+
+  constructor(draft: Draft, context: SessionContext) {
+    this.#draft = draft
+    this.#context = context
+    const seen = draft.current.flash
+    this.#flash = new Map(Object.entries(seen))
+    if (this.#flash.size && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
+  }
+
+  get id(): string {
+    return this.#draft.current.id
+  }
+  get status(): SessionStatus {
+    return this.#draft.status
+  }
+  get data(): Readonly<D> {
+    return this.#draft.current.data as D
+  }
+  get createdAt(): number {
+    return this.#draft.current.createdAt
+  }
+  get expiresAt(): number {
+    return this.#context.expiresAt(this.#draft.current)
+  }
+  get subject(): string | null {
+    return this.#draft.current.subject
+  }
+  get authenticatedAt(): number | null {
+    return this.#draft.current.authenticatedAt
+  }
+
+  get<K extends keyof D>(key: K): D[K] | undefined {
+    return ownValue(this.data, key) as D[K] | undefined
+  }
+
+  has(key: keyof D): boolean {
+    return Object.hasOwn(this.data, key)
+  }
+
+  set<K extends keyof D>(key: K, value: D[K]): void {
+    this.#change(setValue(String(key), this.#copy(value, String(key))))
+  }
+
+  unset(key: keyof D): void {
+    this.#change(setValue(String(key), undefined))
+  }
+
+  update<K extends keyof D>(key: K, fn: (current: D[K] | undefined) => D[K]): void {
+    const path = String(key)
+    this.#change(updateValue(path, (now) => this.#copy(fn(now as D[K] | undefined), path)))
+  }
+
+  flash(key: string, ...value: [unknown?]): unknown {
+    if (value.length === 0) {
+      const found = this.#flash.get(key)
+      this.#flash.delete(key)
+      return found
+    }
+    this.#change(addFlash(key, this.#copy(value[0], `flash.${key}`)))
+    return undefined
+  }
+
+  login(subject: string, options: LoginOptions = {}): void {
+    if (typeof subject !== 'string' || !subject || subject.length > MAX_SUBJECT) {
+      throw new TypeError(
+        `A subject must be 1 to ${MAX_SUBJECT} characters, got ${kindOf(subject)}`,
+      )
+    }
+    const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
+    this.#change(signIn({ subject, ...chosen }, this.#context.now()))
+    this.regenerate()
+  }
+
+  regenerate(): void {
+    this.#change(changeId(this.#context.newId()))
+  }
+
+  destroy(): void {
+    if (this.#draft.status === 'destroyed') return
+    this.#assertWritable()
+    this.#draft.current = {
+      ...this.#draft.current,
+      data: EMPTY,
+      subject: null,
+      authenticatedAt: null,
+    }
+    if (this.#draft.status !== 'superseded') this.#draft.status = 'destroyed'
+  }
+
+  #copy(value: unknown, path: string): unknown {
+    return value === undefined ? undefined : this.#context.copy(value, path)
+  }
+
+  #change(operation: Operation): void {
+    this.#assertWritable()
+    this.#apply(operation)
+  }
+
+  #apply(operation: Operation): void {
+    this.#draft.current = operation(this.#draft.current)
+    this.#draft.operations.push(operation)
+  }
+
+  #assertWritable(): void {
+    const { committed, status, readOnly } = this.#draft
+    if (committed) {
+      throw new SessionCommittedError(
+        'Cannot change session: its response was committed; change it before the response is returned',
+      )
+    }
+    if (status === 'destroyed') {
+      throw new SessionError('Cannot change session: it was destroyed by this request', {
+        code: 'ERR_SESSION_DESTROYED',
+      })
+    }
+    if (readOnly) throw readOnly
+  }
+}
+
+const EMPTY: SessionData = Object.freeze({})
+
+const LOGIN_RULES: Record<string, Rule> = {
+  persistent: flagRule(false),
+  idleTimeout: numberRule(undefined, 1, MAX_TIMEOUT),
+  absoluteTimeout: numberRule(undefined, 1, MAX_TIMEOUT),
+}

@@ -1,0 +1,119 @@
+/** `createSessions`: open, use, commit. */
+import { StoreUnavailableError } from './errors.ts'
+import type { HealthReport } from './health.ts'
+import { createInstance } from './instance.ts'
+import { openSession } from './open.ts'
+import type { SessionsOptions } from './options.ts'
+import { markResponse } from './response.ts'
+import { saveSession } from './save.ts'
+import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
+
+/** The sessions of one application, or of one cookie of it. */
+export interface Sessions<D extends SessionData = SessionData> {
+  /**
+   * The session of a request. Nothing is read before, and only once per `Request` object.
+   *
+   * Never throws for what the client sent: see {@link Session.status}.
+   *
+   * @throws {@link StoreUnavailableError} with `onStoreFailure: 'throw'`;
+   * {@link SessionCorruptionError} or {@link SessionValidationError} with `onCorruption: 'throw'`.
+   */
+  get(request: Request): Promise<Session<D>>
+  /**
+   * As `get`, but throws when there is no session: {@link SessionNotFoundError},
+   * {@link SessionExpiredError}, {@link SessionEncryptionError}, {@link StoreUnavailableError}.
+   */
+  require(request: Request): Promise<Session<D>>
+  /**
+   * Saves the session of a request and returns the response with its `Set-Cookie`, `Vary` and
+   * `Cache-Control`. The response itself, untouched, when the session was not used.
+   *
+   * @throws as {@link Sessions.save}.
+   */
+  commit(request: Request, response: Response): Promise<Response>
+  /**
+   * Wraps a fetch handler: commits what it returns, answers 503 when the store fails it. When it
+   * throws nothing is committed.
+   */
+  handler<A extends unknown[]>(
+    fn: (request: Request, ...rest: A) => Response | Promise<Response>,
+  ): (request: Request, ...rest: A) => Promise<Response>
+  /** The session of a `Cookie` header, for places without a `Request`. Throws as `get`. */
+  open(cookieHeader: string | null): Promise<Session<D>>
+  /**
+   * Saves a session and returns the `Set-Cookie` values to append; `[]` when there is nothing to
+   * say. Changing the session afterwards throws.
+   *
+   * @throws {@link CookieTooLargeError}, {@link SessionValidationError},
+   * {@link StoreUnavailableError}, {@link SessionConflictError}; nothing was saved then.
+   */
+  save(session: Session<D>): Promise<string[]>
+  /** Asks the store for a sign of life, within a second. Never throws. */
+  health(): Promise<HealthReport>
+  /** Ends what the store holds open. */
+  close(): Promise<void>
+}
+
+/**
+ * Creates the sessions of an application. Pure: no I/O, timer or randomness before the first
+ * request.
+ *
+ * @throws TypeError or RangeError naming the option that is wrong.
+ *
+ * @example
+ * const sessions = createSessions<{ visits: number }>({ secret: env.SESSION_SECRET })
+ * export default {
+ *   fetch: sessions.handler(async (request) => {
+ *     const session = await sessions.get(request)
+ *     session.update('visits', (n = 0) => n + 1)
+ *     return new Response(`visit ${session.get('visits')}`)
+ *   }),
+ * }
+ */
+export function createSessions<D extends SessionData = SessionData>(
+  options: SessionsOptions<D>,
+): Sessions<D> {
+  const instance = createInstance(options)
+  const { store, now } = instance.options
+  const opened = new WeakMap<Request, Promise<Session<D>>>()
+
+  const open = async (header: string | null, signal?: AbortSignal): Promise<Session<D>> =>
+    new RequestSession<D>(await openSession(instance, header, signal), instance.context)
+
+  const sessions: Sessions<D> = {
+    get(request) {
+      let session = opened.get(request)
+      if (!session) {
+        session = open(request.headers.get('cookie'), store && request.signal)
+        opened.set(request, session)
+      }
+      return session
+    },
+    async require(request) {
+      const session = await sessions.get(request)
+      const { reason } = getDraft(session)
+      if (reason) throw reason
+      return session
+    },
+    async commit(request, response) {
+      const session = await opened.get(request)?.catch(() => undefined)
+      return session ? markResponse(response, await sessions.save(session), 'Cookie') : response
+    },
+    handler:
+      (fn) =>
+      async (request, ...rest) => {
+        try {
+          return await sessions.commit(request, await fn(request, ...rest))
+        } catch (error) {
+          if (error instanceof StoreUnavailableError) return error.getResponse()
+          throw error
+        }
+      },
+    open: (header) => open(header),
+    save: async (session) => saveSession(instance, getDraft(session)),
+    health: async () =>
+      store ? (await import('./health.ts')).reportHealth(store, now) : { ok: true, store: null },
+    close: async () => store?.close?.(),
+  }
+  return sessions
+}

@@ -1,0 +1,289 @@
+/**
+ * Keeps sessions in Cloudflare KV.
+ *
+ * KV is eventually consistent and has no compare-and-set. What that means here:
+ *
+ * - Changes, sign-outs included, reach other locations after up to 60 seconds.
+ * - Overlapping writes from different isolates: the last one wins, the other one is lost
+ *   (`atomic: false`). In one isolate they are told apart.
+ * - One write per second and session; more are {@link StoreUnavailableError} with `retryAfter: 1`.
+ * - A user's list of sessions can miss those of the last minute.
+ *
+ * Take a Durable Object or Redis where that is not enough.
+ *
+ * @module
+ * @example
+ * import { createKVStore } from 'sojourn/kv'
+ */
+
+import { BoundedMap } from '../bounded-map.ts'
+import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { SessionCorruptionError, StoreUnavailableError } from '../errors.ts'
+import { copyRecord } from './copy.ts'
+import { callKV } from './kv-call.ts'
+import { decodeRecord, encodeRecord, type KVRecord } from './kv-value.ts'
+import {
+  type SessionStore,
+  type StoreCallOptions,
+  type StoredRecord,
+  type SubjectIndex,
+  TOMBSTONE,
+  type WriteResult,
+} from './store.ts'
+
+/** The part of a KV namespace binding that the store uses; `env.SESSIONS` of a Worker fits. */
+export interface KVBinding {
+  get(key: string): Promise<string | null>
+  put(key: string, value: string, options?: { expirationTtl?: number }): Promise<void>
+  delete(key: string): Promise<void>
+  list(options?: {
+    prefix?: string
+    cursor?: string
+  }): Promise<{ keys: readonly { name: string }[]; list_complete: boolean; cursor?: string }>
+}
+
+/** What {@link createKVStore} can be told. */
+export interface KVStoreOptions {
+  /** The binding, for example `env.SESSIONS`. */
+  namespace: KVBinding
+  /** What the store's keys begin with, up to 128 characters. (default: `'sojourn:'`) */
+  prefix?: string
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+}
+
+/** What this isolate last read or wrote under an id. */
+interface Seen {
+  readonly record: KVRecord | null
+  readonly at: number
+  /** Versions (`null`: nothing) that this isolate replaced: an answer with one of them is old. */
+  readonly replaced: readonly (string | null)[]
+  /** Whether the write is still under way. */
+  pending: boolean
+}
+
+/** KV refuses to keep anything for less. */
+const MIN_TTL = 60
+/** For how long other locations, and KV's caches, may show what is no longer there. */
+const LAG_MS = 120_000
+/** How old a read may be that a write relies on; also KV's time between two writes of a key. */
+const RECENT_MS = 1000
+
+/** Sessions whose latest state this isolate remembers. */
+const SEEN = 500
+/** After a failed write: nothing is known. */
+const UNKNOWN: Seen = { record: null, at: -Infinity, replaced: [], pending: false }
+
+const methods = ['get', 'put', 'delete', 'list'] as const
+
+const RULES: Record<keyof KVStoreOptions, Rule> = {
+  namespace: [
+    undefined,
+    'a KV namespace binding',
+    (value: KVBinding) => methods.every((method) => typeof value?.[method] === 'function'),
+  ],
+  prefix: [
+    'sojourn:',
+    'a string of at most 128 characters',
+    (value: unknown) => typeof value === 'string' && value.length <= 128,
+  ],
+  now: functionRule(() => Date.now()),
+}
+
+class KVStore implements SessionStore {
+  readonly name: string = 'kv'
+  readonly atomic: boolean = false
+  readonly index: SubjectIndex = { list: (subject, options) => this.#list(subject, options) }
+  readonly #kv: KVBinding
+  readonly #prefix: string
+  readonly #now: () => number
+  readonly #seen: BoundedMap<string, Seen> = new BoundedMap(SEEN)
+
+  constructor({ namespace, prefix, now }: Required<KVStoreOptions>) {
+    this.#kv = namespace
+    this.#prefix = prefix
+    this.#now = now
+  }
+
+  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+    return copyOf(await this.#look(id, 0, options))
+  }
+
+  async write(
+    id: string,
+    record: StoredRecord,
+    expected: string | null,
+    options?: StoreCallOptions,
+  ): Promise<WriteResult> {
+    options?.signal?.throwIfAborted()
+    // A read before a create would plant "there is nothing" in KV's caches for a minute.
+    const current =
+      expected === null
+        ? this.#live(this.#seen.get(id)?.record)
+        : await this.#look(id, RECENT_MS, options)
+    const repeated = current?.version === record.version
+    if (!repeated && (current?.version ?? null) !== expected) {
+      return { ok: false, current: copyOf(current) }
+    }
+    this.#refuseOverlap(id)
+    if (!repeated) await this.#put(id, copyRecord(record), current, options?.signal)
+    return { ok: true }
+  }
+
+  async delete(id: string, options?: StoreCallOptions): Promise<void> {
+    options?.signal?.throwIfAborted()
+    this.#refuseOverlap(id)
+    await this.#change(id, null, null, () =>
+      callKV('delete', () => this.#kv.delete(this.#key(id)), options?.signal),
+    )
+  }
+
+  async health(options?: StoreCallOptions): Promise<void> {
+    await callKV('get', () => this.#kv.get(`${this.#prefix}health`), options?.signal)
+  }
+
+  #key(id: string): string {
+    return `${this.#prefix}r:${id}`
+  }
+
+  #indexKey(subject: string, id: string): string {
+    return `${this.#prefix}s:${encodeURIComponent(subject)}:${id}`
+  }
+
+  #live(record: KVRecord | null | undefined): KVRecord | null {
+    return record && this.#now() < record.expiresAt ? record : null
+  }
+
+  /** What is there now, asked for unless this isolate knew at most `maxAgeMs` ago. */
+  async #look(id: string, maxAgeMs: number, options?: StoreCallOptions): Promise<KVRecord | null> {
+    options?.signal?.throwIfAborted()
+    const at = this.#now()
+    const before = this.#seen.get(id)
+    if (before && Math.abs(at - before.at) < (isDead(before) ? LAG_MS : maxAgeMs)) {
+      return this.#live(before.record)
+    }
+    const text = await callKV('get', () => this.#kv.get(this.#key(id)), options?.signal)
+    const found = this.#live(decodeRecord(text))
+    const known = this.#seen.get(id)
+    if (known && this.#isOld(found, known, known !== before)) return this.#live(known.record)
+    this.#seen.set(id, { record: found, at, replaced: [], pending: false })
+    return found
+  }
+
+  /** Whether this isolate wrote something newer than what KV answers. */
+  #isOld(found: KVRecord | null, { at, replaced }: Seen, meanwhile: boolean): boolean {
+    if (replaced.length === 0 || this.#now() - at >= LAG_MS) return false
+    return meanwhile || replaced.includes(found?.version ?? null)
+  }
+
+  /** Two writes of one key at once may land in either order; KV would refuse the second anyway. */
+  #refuseOverlap(id: string): void {
+    const seen = this.#seen.get(id)
+    if (!seen?.pending || this.#now() - seen.at >= RECENT_MS) return
+    throw new StoreUnavailableError('KV takes one write per second and key', { retryAfter: 1 })
+  }
+
+  async #put(
+    id: string,
+    record: StoredRecord,
+    current: KVRecord | null,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { subject } = record
+    const now = this.#now()
+    const dead = record.value === TOMBSTONE
+    const expiresAt = dead ? Math.max(record.expiresAt, now + LAG_MS) : record.expiresAt
+    const indexed = current?.subject === subject ? (current?.indexedUntil ?? 0) : 0
+    const isDue = subject !== undefined && !dead && indexed < expiresAt
+    // Twice as long as needed now, so that few renewals have to write it again.
+    const indexedUntil = isDue ? 2 * expiresAt - now : indexed
+    const kept: KVRecord = { ...record, expiresAt, indexedUntil }
+    const put = (key: string, value: string, until: number): Promise<void> => {
+      const expirationTtl = Math.max(MIN_TTL, Math.ceil((until - now) / 1000))
+      return callKV('put', () => this.#kv.put(key, value, { expirationTtl }), signal)
+    }
+    await this.#change(id, kept, current, () =>
+      Promise.all([
+        put(this.#key(id), encodeRecord(kept), expiresAt),
+        isDue && put(this.#indexKey(subject, id), '', indexedUntil),
+      ]),
+    )
+  }
+
+  /** Makes a change known in this isolate while it is under way; forgets it when it fails. */
+  async #change(
+    id: string,
+    record: KVRecord | null,
+    current: KVRecord | null,
+    write: () => Promise<unknown>,
+  ): Promise<void> {
+    const replaced = [current?.version ?? null, ...(this.#seen.get(id)?.replaced ?? [])].slice(0, 8)
+    const seen: Seen = { record, at: this.#now(), replaced, pending: true }
+    this.#seen.set(id, seen)
+    try {
+      await write()
+    } catch (error) {
+      if (this.#seen.get(id) === seen) this.#seen.set(id, UNKNOWN)
+      throw error
+    }
+    seen.pending = false
+  }
+
+  async #list(
+    subject: string,
+    options?: StoreCallOptions,
+  ): Promise<{ id: string; record: StoredRecord }[]> {
+    const ids = await this.#ids(this.#indexKey(subject, ''), options)
+    const found = await Promise.all(
+      ids.map(async (id) => ({ id, record: await this.#look(id, 0, options).catch(skipCorrupt) })),
+    )
+    return found.flatMap(({ id, record }) =>
+      record?.subject === subject && record.value !== TOMBSTONE
+        ? [{ id, record: copyRecord(record) }]
+        : [],
+    )
+  }
+
+  async #ids(prefix: string, options?: StoreCallOptions): Promise<string[]> {
+    const ids: string[] = []
+    for (let cursor: string | undefined; ; ) {
+      const from = cursor === undefined ? { prefix } : { prefix, cursor }
+      const page = await callKV('list', () => this.#kv.list(from), options?.signal)
+      for (const { name } of page.keys) ids.push(name.slice(prefix.length))
+      if (page.list_complete || !page.cursor) return ids
+      cursor = page.cursor
+    }
+  }
+}
+
+const copyOf = (record: KVRecord | null): StoredRecord | null => record && copyRecord(record)
+
+/** A tombstone, or what this isolate deleted: neither comes back. */
+function isDead({ record, replaced }: Seen): boolean {
+  return record ? record.value === TOMBSTONE : replaced.length > 0
+}
+
+/** Nobody can use it any more, so signing a user out everywhere must not stop at it. */
+function skipCorrupt(error: unknown): null {
+  if (error instanceof SessionCorruptionError) return null
+  throw error
+}
+
+/**
+ * Makes a store on a Cloudflare KV namespace. Read the limits at the top of this module first.
+ *
+ * A read is one `get`. A write is one `put`, plus one `get` when this isolate has not read the
+ * session within the last second, plus one small `put` for the subject index with the first write of
+ * a signed-in session and rarely after. Creating never reads: two sessions with the same 128-bit id
+ * are less likely than a broken disk. Expiry is exact; KV's own, at least 60 seconds, only cleans
+ * up. A dead session leaves its tombstone for at least two minutes.
+ *
+ * @throws TypeError when an option is missing, unknown or of the wrong type.
+ *
+ * @example
+ * const sessions = createSessions({ secret: env.SECRET, store: createKVStore({ namespace: env.SESSIONS }) })
+ */
+export function createKVStore(options: KVStoreOptions): SessionStore {
+  refuseUnless(!!options?.namespace, 'namespace', 'a KV namespace binding', options?.namespace)
+  return new KVStore(applyRules('', RULES, options))
+}

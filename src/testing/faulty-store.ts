@@ -1,0 +1,204 @@
+import { StoreUnavailableError } from '../errors.ts'
+import type {
+  SessionStore,
+  StoreCallOptions,
+  StoredRecord,
+  SubjectIndex,
+  WriteResult,
+} from '../stores/store.ts'
+
+/** What a store can be asked to do. */
+export type StoreOperation = 'read' | 'write' | 'delete' | 'list' | 'health'
+
+/** One thing that goes wrong with one call. */
+export type Fault =
+  /** Nothing: the call goes through. */
+  | { type: 'pass' }
+  /** Never answers; only the caller's own signal ends it. `applied`: after it took effect. */
+  | { type: 'hang'; applied?: boolean }
+  /** Fails before anything happened. */
+  | { type: 'throw-before'; error?: unknown }
+  /** Takes effect, then fails: the answer was lost on the way. */
+  | { type: 'throw-after'; error?: unknown }
+  /** Goes through after this long. */
+  | { type: 'delay'; ms: number }
+  /**
+   * A read answers what this wrapper knew before the last write or delete: the record before it,
+   * or `null` like a cached "not found". Other calls go through.
+   */
+  | { type: 'stale' }
+
+/** One call, in the order they came. */
+export interface FaultyCall {
+  readonly operation: StoreOperation
+  readonly id: string | null
+  readonly fault: Fault['type']
+}
+
+/** What {@link createFaultyStore} can be told. */
+export interface FaultyStoreOptions {
+  /** One fault for each of the next calls, in order; then calls go through. */
+  script?: readonly Fault[]
+  /** Waits for `delay`; a fake clock's `sleep` fits. (default: setTimeout) */
+  sleep?: (ms: number, signal?: AbortSignal) => Promise<void>
+}
+
+/** A fake for tests: a store in front of another one that fails when told to. */
+export interface FaultyStore extends SessionStore {
+  /** So that nobody takes it for a real store. */
+  readonly fake: true
+  /** Every call so far. */
+  readonly calls: readonly FaultyCall[]
+  /** Adds faults for the next calls, optionally only for calls of one operation. */
+  inject(faults: Fault | readonly Fault[], operation?: StoreOperation): void
+  /** Every call without an injected fault fails like this, until `up`. */
+  down(fault?: Fault, operation?: StoreOperation): void
+  /** Ends what `down` began, and forgets injected faults. */
+  up(): void
+}
+
+interface Planned {
+  readonly fault: Fault
+  readonly operation: StoreOperation | undefined
+}
+
+const realSleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const timer = setTimeout(resolve, ms)
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    })
+  })
+
+function hang(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.throwIfAborted()
+    signal?.addEventListener('abort', () => reject(signal.reason))
+  })
+}
+
+class Faulty implements FaultyStore {
+  readonly fake = true
+  readonly calls: FaultyCall[] = []
+  readonly name: string
+  readonly atomic: boolean
+  readonly index?: SubjectIndex
+  readonly #store: SessionStore
+  readonly #sleep: NonNullable<FaultyStoreOptions['sleep']>
+  readonly #planned: Planned[] = []
+  readonly #standing: Planned[] = []
+  readonly #latest: Map<string, StoredRecord | null> = new Map()
+  readonly #previous: Map<string, StoredRecord | null> = new Map()
+
+  constructor(store: SessionStore, { script = [], sleep = realSleep }: FaultyStoreOptions) {
+    this.name = `faulty(${store.name})`
+    this.atomic = store.atomic
+    this.#store = store
+    this.#sleep = sleep
+    this.inject(script)
+    const { index } = store
+    if (!index) return
+    this.index = {
+      list: (subject, options) =>
+        this.#call('list', null, options, () => index.list(subject, options)),
+    }
+  }
+
+  inject(faults: Fault | readonly Fault[], operation?: StoreOperation): void {
+    for (const fault of [faults].flat() as Fault[]) this.#planned.push({ fault, operation })
+  }
+
+  down(fault: Fault = { type: 'throw-before' }, operation?: StoreOperation): void {
+    this.#standing.unshift({ fault, operation })
+  }
+
+  up(): void {
+    this.#planned.length = 0
+    this.#standing.length = 0
+  }
+
+  read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+    return this.#call('read', id, options, async (fault) => {
+      if (fault.type === 'stale') return this.#previous.get(id) ?? null
+      const record = await this.#store.read(id, options)
+      this.#latest.set(id, record)
+      return record
+    })
+  }
+
+  write(
+    id: string,
+    record: StoredRecord,
+    expected: string | null,
+    options?: StoreCallOptions,
+  ): Promise<WriteResult> {
+    return this.#call('write', id, options, async () => {
+      const result = await this.#store.write(id, record, expected, options)
+      if (result.ok) this.#changed(id, record)
+      return result
+    })
+  }
+
+  delete(id: string, options?: StoreCallOptions): Promise<void> {
+    return this.#call('delete', id, options, async () => {
+      await this.#store.delete(id, options)
+      this.#changed(id, null)
+    })
+  }
+
+  health(options?: StoreCallOptions): Promise<void> {
+    return this.#call('health', null, options, async () => await this.#store.health?.(options))
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close?.()
+  }
+
+  #changed(id: string, record: StoredRecord | null): void {
+    this.#previous.set(id, this.#latest.get(id) ?? null)
+    this.#latest.set(id, record)
+  }
+
+  #next(operation: StoreOperation): Fault {
+    const fits = (planned: Planned): boolean => (planned.operation ?? operation) === operation
+    const place = this.#planned.findIndex(fits)
+    const planned = place < 0 ? this.#standing.find(fits) : this.#planned.splice(place, 1)[0]
+    return planned?.fault ?? { type: 'pass' }
+  }
+
+  async #call<T>(
+    operation: StoreOperation,
+    id: string | null,
+    options: StoreCallOptions | undefined,
+    apply: (fault: Fault) => Promise<T>,
+  ): Promise<T> {
+    const fault = this.#next(operation)
+    this.calls.push({ operation, id, fault: fault.type })
+    const unavailable = (): Error => new StoreUnavailableError('Fake fault: store not reachable')
+    if (fault.type === 'throw-before') throw fault.error ?? unavailable()
+    if (fault.type === 'hang' && !fault.applied) return await hang(options?.signal)
+    if (fault.type === 'delay') await this.#sleep(fault.ms, options?.signal)
+    const result = await apply(fault)
+    if (fault.type === 'throw-after') throw fault.error ?? unavailable()
+    return fault.type === 'hang' ? await hang(options?.signal) : result
+  }
+}
+
+/**
+ * Makes a fake: it puts scripted faults in front of `store`, for tests of what happens when a
+ * store hangs, fails, loses its answer or answers with old data. Never use it outside tests.
+ * It makes no calls of its own, and remembers every record that passes: it grows.
+ *
+ * @example
+ * const store = createFaultyStore(createMemoryStore())
+ * store.inject({ type: 'throw-after' }, 'write')   // the next write is applied, its answer lost
+ * store.down({ type: 'hang' })                     // and now nothing answers
+ */
+export function createFaultyStore(
+  store: SessionStore,
+  options: FaultyStoreOptions = {},
+): FaultyStore {
+  return new Faulty(store, options)
+}

@@ -1,0 +1,50 @@
+/** Cookies to and from sealed tokens; each is opened once in this isolate and then known. */
+import { BoundedMap } from './bounded-map.ts'
+import { createKeyRing } from './crypto/keyring.ts'
+import { openToken, sealToken } from './crypto/token.ts'
+import type { ResolvedOptions } from './options.ts'
+import { decodeRecord, encodeRecord, type OpenedRecord, type SessionState } from './record.ts'
+
+/** A cookie of ours, and the session in it once that was read. */
+export interface OpenedCookie {
+  readonly opened: OpenedRecord
+  state?: SessionState
+}
+
+/** Opens and seals the cookies of one name. */
+export interface CookieTokens {
+  /** `null`: not ours, or from more than an hour ahead. */
+  open(token: string): Promise<OpenedCookie | null>
+  seal(cookie: OpenedCookie): Promise<string>
+}
+
+const HOUR_MS = 3_600_000
+
+export function createCookieTokens(
+  { secrets, cache, now }: ResolvedOptions,
+  name: string,
+): CookieTokens {
+  const ring = createKeyRing(secrets, 'cookie')
+  const label = `cookie:${name}`
+  // Plain values only: on Workers a promise of another request may never settle.
+  const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)
+  const keep = (token: string, cookie: OpenedCookie): OpenedCookie => {
+    known.set(token, { until: now() + cache.ttl * 1000, cookie })
+    return cookie
+  }
+  return {
+    async open(token) {
+      const entry = known.get(token)
+      if (entry && entry.until > now()) return entry.cookie
+      const bytes = await openToken(ring, label, token, now())
+      const opened = bytes && decodeRecord(bytes)
+      if (!opened || Math.max(opened.renewedAt, opened.createdAt) > now() + HOUR_MS) return null
+      return keep(token, { opened })
+    },
+    async seal(cookie) {
+      const token = await sealToken(ring, label, encodeRecord(cookie.opened), now())
+      keep(token, cookie)
+      return token
+    },
+  }
+}
