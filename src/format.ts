@@ -1,5 +1,5 @@
 /** From text to data and back: codec, migration, schema. */
-import { SessionCorruptionError, SessionError, SessionValidationError } from './errors.ts'
+import { SessionCorruptionError, SessionValidationError } from './errors.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { OpenedRecord, SessionState } from './record.ts'
 import { type CopyValue, copyJson, copyWith, deepFreeze } from './values.ts'
@@ -13,16 +13,16 @@ export interface DataText {
 /** Reads and writes the data of sessions as they were configured. */
 export interface DataFormat {
   readonly copy: CopyValue
-  /** Whether two values are the same once they are text. */
-  same(a: unknown, b: unknown): boolean
+  /** The text of one value. */
+  stringify(value: unknown): string
   /**
-   * Parses, migrates and checks the data.
+   * Parses, migrates and checks the data. Those of a newer version stay unread: the state has its
+   * version and no data.
    *
-   * @throws {@link SessionCorruptionError} or {@link SessionValidationError}; a
-   * {@link SessionError} with code `ERR_SESSION_READ_ONLY` for data of a newer deployment.
+   * @throws {@link SessionCorruptionError} or {@link SessionValidationError}.
    */
   read(opened: OpenedRecord): Promise<SessionState>
-  write(state: Pick<SessionState, 'data' | 'flash'>): DataText
+  write(state: SessionState): DataText
   /** @throws {@link SessionValidationError} */
   check(state: SessionState): Promise<void>
   /** What a new session starts with: the schema's defaults, where it has some. */
@@ -48,9 +48,9 @@ export function createFormat(options: ResolvedOptions): DataFormat {
   }
   return {
     copy: options.codec ? copyWith(options.codec) : copyJson,
-    same: (a, b) => codec.stringify(a) === codec.stringify(b),
+    stringify: (value) => codec.stringify(value),
     async read(opened) {
-      if (opened.version > version) throw newerData(opened.version, version)
+      if (opened.version > version) return { ...opened, data: EMPTY, flash: EMPTY }
       try {
         const { data, flash } = parse(opened)
         const checked = await check(data)
@@ -73,10 +73,3 @@ export function createFormat(options: ResolvedOptions): DataFormat {
 }
 
 const EMPTY: Data = Object.freeze({})
-
-function newerData(found: number, version: number): SessionError {
-  return new SessionError(
-    `Cannot change session: its data are of version ${found}, this deployment knows ${version}`,
-    { code: 'ERR_SESSION_READ_ONLY' },
-  )
-}

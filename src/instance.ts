@@ -30,7 +30,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
   const emit = createEmit(options.onEvent, now)
   const context: SessionContext = {
     copy: format.copy,
-    same: format.same,
+    same: (a, b) => format.stringify(a) === format.stringify(b),
     now: () => now() - (now() % 1000),
     newId: () => encodeBase64url(crypto.getRandomValues(new Uint8Array(ID_BYTES))),
     expiresAt: (times) =>

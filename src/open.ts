@@ -8,7 +8,7 @@ import {
 } from './errors.ts'
 import { fingerprint } from './events.ts'
 import type { Instance } from './instance.ts'
-import type { OpenedRecord, SessionTimes } from './record.ts'
+import type { OpenedRecord, SessionState, SessionTimes } from './record.ts'
 import type { Draft, FoundSession } from './session.ts'
 import type { OpenedCookie } from './tokens.ts'
 
@@ -42,7 +42,7 @@ export async function openSession(
     // The cookie of a time when sessions were in a store.
     if (opened.text === null) return goneDraft(instance, cookies, opened, 'missing')
     newest.state ??= await format.read(opened)
-    return liveDraft(cookies, opened, { state: newest.state, text: opened.text })
+    return liveDraft(instance, cookies, opened, { state: newest.state, text: opened.text })
   } catch (error) {
     return unreadableDraft(instance, cookies, opened, error)
   }
@@ -66,19 +66,34 @@ export function isOver({ context, options }: Instance, times: SessionTimes): boo
   return options.now() >= context.expiresAt(times)
 }
 
-/** A session that was found. */
-export function liveDraft(cookies: CookieFound, opened: OpenedRecord, found: FoundSession): Draft {
+/** A session that was found. Data of a newer deployment are neither shown nor written over. */
+export function liveDraft(
+  { options }: Instance,
+  cookies: CookieFound,
+  opened: OpenedRecord,
+  found: FoundSession,
+): Draft {
+  const newer = newerData(found.state, options.version)
   return {
-    status: found.stale ? 'degraded' : 'active',
+    status: newer || found.stale ? 'degraded' : 'active',
     found,
     current: found.state,
     operations: [],
     renewedAt: opened.renewedAt,
     cookies,
     committed: false,
-    readOnly: null,
-    reason: null,
+    readOnly: newer,
+    reason: newer,
   }
+}
+
+/** Why data of a newer version cannot be written over; `null` when they are not newer. */
+export function newerData({ version }: SessionState, known: number): SessionError | null {
+  if (version <= known) return null
+  return new SessionError(
+    `Cannot change session: its data are of version ${version}, this deployment knows ${known}`,
+    { code: 'ERR_SESSION_READ_ONLY' },
+  )
 }
 
 /** An empty session; what is written to it starts a new one. */
@@ -138,16 +153,6 @@ async function unreadableDraft(
 ): Promise<Draft> {
   const { emit, options } = instance
   if (!(error instanceof SessionError) || error.code.startsWith('ERR_STORE')) throw error
-  if (error.code === 'ERR_SESSION_READ_ONLY') {
-    // Data of a newer deployment: the user stays who they are, and nothing is written over.
-    const draft = await emptyDraft(instance, cookies, {
-      status: 'degraded',
-      reason: error,
-      readOnly: error,
-    })
-    draft.current = { ...opened, data: draft.current.data, flash: {} }
-    return draft
-  }
   emit({ type: 'session.corrupt', code: error.code, session: fingerprint(opened.id) })
   if (options.onCorruption === 'throw') throw error
   return emptyDraft(instance, cookies, { status: 'invalid', reason: error })

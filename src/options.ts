@@ -97,18 +97,22 @@ export interface ResolvedOptions {
 }
 
 const MIN_SECRET_BYTES = 32
-const hasMethod =
-  (name: string) =>
-  (value: unknown): boolean =>
-    typeof (value as Record<string, unknown> | null)?.[name] === 'function'
+const hasMethods =
+  (...names: string[]) =>
+  (value: Record<string, unknown> | null): boolean =>
+    names.every((name) => typeof value?.[name] === 'function')
 
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
-  store: [undefined, 'a SessionStore such as createMemoryStore()', hasMethod('read')],
-  schema: [undefined, 'a Standard Schema', (value) => hasMethod('validate')(value['~standard'])],
+  store: [
+    undefined,
+    'a SessionStore such as createMemoryStore()',
+    hasMethods('read', 'write', 'delete'),
+  ],
+  schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value['~standard'])],
   version: integerRule(1, 1, 1e9),
   migrate: functionRule(),
-  codec: [undefined, 'an object with stringify and parse', hasMethod('parse')],
+  codec: [undefined, 'an object with stringify and parse', hasMethods('stringify', 'parse')],
   cookie: [{}, 'an object', (value) => typeof value === 'object'],
   idleTimeout: numberRule(86_400, 1, MAX_TIMEOUT),
   absoluteTimeout: numberRule(604_800, 1, MAX_TIMEOUT),

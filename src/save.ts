@@ -80,10 +80,8 @@ export async function writeCookie(
 
 /** The three largest keys with the length of their text. */
 function largestKeys({ data }: SessionState, format: DataFormat): string {
-  const sizeOf = (key: string): number =>
-    format.write({ data: { [key]: data[key] }, flash: {} }).text.length
   return Object.keys(data)
-    .map((key) => [sizeOf(key), key] as const)
+    .map((key) => [format.stringify(data[key]).length, key] as const)
     .sort(([a], [b]) => b - a)
     .slice(0, 3)
     .map(([size, key]) => `"${key}" (${size})`)

@@ -7,11 +7,11 @@ import {
   changeId,
   type Login,
   type Operation,
+  ownValue,
   setValue,
   signIn,
   sweepFlash,
   updateValue,
-  ownValue,
 } from './operations.ts'
 import type { SessionState, SessionTimes } from './record.ts'
 import type { CopyValue } from './values.ts'

@@ -15,7 +15,7 @@ import {
 } from './errors.ts'
 import { fingerprint } from './events.ts'
 import type { Instance } from './instance.ts'
-import { emptyDraft, goneDraft, isOver, liveDraft } from './open.ts'
+import { emptyDraft, goneDraft, isOver, liveDraft, newerData } from './open.ts'
 import { applyAll } from './operations.ts'
 import { decodeRecord, encodeRecord, type OpenedRecord, type SessionState } from './record.ts'
 import { announce, say, writeCookie } from './save.ts'
@@ -85,12 +85,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     cookie: OpenedRecord,
     signal: AbortSignal | undefined,
   ): Promise<FoundSession | 'missing' | 'superseded'> => {
-    for (let again = true; ; again = false) {
+    for (let attempt = 1; ; attempt++) {
       const record = await guard(store, () => store.read(cookie.id, { signal }))
       if (record?.value === TOMBSTONE) return 'superseded'
       const found = record ? await unseal(cookie.id, record) : 'missing'
       if (!isBehind(found, cookie, now())) return found
-      if (!again) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
+      if (attempt > 1) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
     }
   }
 
@@ -123,6 +123,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       }
       emit({ type: 'commit.conflict', attempt, session: fingerprint(id) })
       found = await unseal(id, there)
+      const newer = newerData(found.state, options.version)
+      if (newer) throw newer
       state = finish(applyAll(draft.operations, found.state))
       const { version: before } = record
       record = await seal(state)
@@ -157,7 +159,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           return goneDraft(instance, cookies, opened, 'expired')
         }
         if (found === 'missing') return goneDraft(instance, cookies, opened, found)
-        return liveDraft(cookies, opened, found)
+        return liveDraft(instance, cookies, opened, found)
       } catch (error) {
         const reason = unavailable(store, error)
         const type = options.onStoreFailure === 'throw' ? 'store.unavailable' : 'store.degraded'

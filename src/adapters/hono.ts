@@ -27,12 +27,13 @@ export interface SessionVariables<D extends SessionData = SessionData> {
  * @param sessions The sessions, or a function of the context for what only `c.env` knows: it is
  * called once for each `c.env`, that is once per isolate.
  */
-export function session<D extends SessionData, E extends Env = Env>(
+// biome-ignore lint/suspicious/noExplicitAny: TypeScript does not infer E from the app; a function that wants a typed `c.env` says `(c: Context<{ Bindings: Env }>)`.
+export function session<D extends SessionData, E extends Env = any>(
   sessions: Sessions<D> | ((c: Context<E>) => Sessions<D>),
-): MiddlewareHandler<E & { Variables: SessionVariables<D> }> {
+): MiddlewareHandler<{ Variables: SessionVariables<D> }> {
   const resolve = typeof sessions === 'function' ? oncePerEnv(sessions) : () => sessions
   return async (c, next) => {
-    const current = resolve(c as Context<E>)
+    const current = resolve(c as unknown as Context<E>)
     const request = c.req.raw
     c.set('session', () => current.get(request))
     await next()

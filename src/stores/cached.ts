@@ -204,7 +204,8 @@ class CachedStore implements SessionStore {
  * const store = cached(createUpstashStore({ url, token }), { ttl: 5, staleIfError: 300 })
  */
 export function cached(store: SessionStore, options: CacheOptions): SessionStore {
-  refuseUnless(typeof store?.read === 'function', 'store', 'a session store', store)
-  refuseUnless(options?.ttl !== undefined, 'ttl', 'given', options?.ttl)
+  refuseUnless(typeof store.read === 'function', 'store', 'a session store', store)
+  const { ttl }: Partial<CacheOptions> = options
+  refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
   return new CachedStore(store, applyRules('', RULES, options))
 }

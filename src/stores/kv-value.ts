@@ -1,6 +1,5 @@
 /** What Cloudflare KV holds under a session's key. */
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
-import { copyRecord } from './copy.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A record, and how long its entry in the subject index lasts. */
@@ -11,30 +10,29 @@ export interface KVRecord extends StoredRecord {
 
 /** First element of the stored JSON array. */
 const FORMAT = 1
+/** The types of its elements; the last one is the subject. */
+const SHAPE = /^number,number,string,string,number(,string)?$/
+
+type Parts = [number, number, string, string, number, string?]
 
 export function encodeRecord(record: KVRecord): string {
-  const { expiresAt, version, value, indexedUntil, subject = null } = record
-  return JSON.stringify([FORMAT, expiresAt, version, value, indexedUntil, subject])
+  const { expiresAt, version, value, indexedUntil, subject } = record
+  const parts: Parts = [FORMAT, expiresAt, version, value, indexedUntil]
+  return JSON.stringify(subject === undefined ? parts : [...parts, subject])
 }
 
 /** Whatever is not exactly what `encodeRecord` makes throws; it is never taken for "nothing". */
 export function decodeRecord(text: unknown): KVRecord | null {
   if (text === null) return null
   if (typeof text !== 'string') throw new StoreUnavailableError('KV gave no usable answer')
-  const [format, expiresAt, version, value, indexedUntil, subject] = parseArray(text)
-  if (Number(format) > FORMAT) throw new StoreError('KV holds a newer format: update Sojourn')
-  const sound =
-    format === FORMAT &&
-    typeof expiresAt === 'number' &&
-    typeof version === 'string' &&
-    typeof value === 'string' &&
-    typeof indexedUntil === 'number' &&
-    (subject === null || typeof subject === 'string')
-  if (!sound) throw new SessionCorruptionError('Cannot read session: KV holds something else')
-  return {
-    ...copyRecord({ value, version, expiresAt, ...(subject === null ? {} : { subject }) }),
-    indexedUntil,
+  const parts = parseArray(text)
+  if (Number(parts[0]) > FORMAT) throw new StoreError('KV holds a newer format: update Sojourn')
+  if (parts[0] !== FORMAT || !SHAPE.test(parts.map((part) => typeof part).join())) {
+    throw new SessionCorruptionError('Cannot read session: KV holds something else')
   }
+  const [, expiresAt, version, value, indexedUntil, subject] = parts as Parts
+  const record = { value, version, expiresAt, indexedUntil }
+  return subject === undefined ? record : { ...record, subject }
 }
 
 function parseArray(text: string): unknown[] {

@@ -66,12 +66,14 @@ interface Seen {
 const MIN_TTL = 60
 /** For how long other locations, and KV's caches, may show what is no longer there. */
 const LAG_MS = 120_000
-/** How old a read may be that a write relies on; also KV's time between two writes of a key. */
+/** How old a read may be that a write relies on. */
 const RECENT_MS = 1000
+/** For how long a write counts as under way; its request may have been cancelled. */
+const PENDING_MS = 5000
 
 /** Sessions whose latest state this isolate remembers. */
 const SEEN = 500
-/** After a failed write: nothing is known. */
+/** Nothing is known: it was never seen, or a write of it failed. */
 const UNKNOWN: Seen = { record: null, at: -Infinity, replaced: [], pending: false }
 
 const methods = ['get', 'put', 'delete', 'list'] as const
@@ -80,7 +82,7 @@ const RULES: Record<keyof KVStoreOptions, Rule> = {
   namespace: [
     undefined,
     'a KV namespace binding',
-    (value: KVBinding) => methods.every((method) => typeof value?.[method] === 'function'),
+    (value: KVBinding) => methods.every((method) => typeof value[method] === 'function'),
   ],
   prefix: [
     'sojourn:',
@@ -117,22 +119,21 @@ class KVStore implements SessionStore {
   ): Promise<WriteResult> {
     options?.signal?.throwIfAborted()
     // A read before a create would plant "there is nothing" in KV's caches for a minute.
-    const current =
-      expected === null
-        ? this.#live(this.#seen.get(id)?.record)
-        : await this.#look(id, RECENT_MS, options)
+    const found = expected === null ? null : await this.#look(id, RECENT_MS, options)
+    const known = this.#known(id)
+    const current = known === UNKNOWN ? found : this.#live(known.record)
     const repeated = current?.version === record.version
     if (!repeated && (current?.version ?? null) !== expected) {
       return { ok: false, current: copyOf(current) }
     }
-    this.#refuseOverlap(id)
+    refuseOverlap(known)
     if (!repeated) await this.#put(id, copyRecord(record), current, options?.signal)
     return { ok: true }
   }
 
   async delete(id: string, options?: StoreCallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
-    this.#refuseOverlap(id)
+    refuseOverlap(this.#known(id))
     await this.#change(id, null, null, () =>
       callKV('delete', () => this.#kv.delete(this.#key(id)), options?.signal),
     )
@@ -147,40 +148,39 @@ class KVStore implements SessionStore {
   }
 
   #indexKey(subject: string, id: string): string {
-    return `${this.#prefix}s:${encodeURIComponent(subject)}:${id}`
+    return `${this.#prefix}s:${subject}:${id}`
   }
 
-  #live(record: KVRecord | null | undefined): KVRecord | null {
+  #live(record: KVRecord | null): KVRecord | null {
     return record && this.#now() < record.expiresAt ? record : null
   }
 
-  /** What is there now, asked for unless this isolate knew at most `maxAgeMs` ago. */
+  #known(id: string): Seen {
+    const seen = this.#seen.get(id) ?? UNKNOWN
+    return seen.pending && this.#now() - seen.at >= PENDING_MS ? UNKNOWN : seen
+  }
+
+  /** What is there now, asked for unless this isolate knew less than `maxAgeMs` ago. */
   async #look(id: string, maxAgeMs: number, options?: StoreCallOptions): Promise<KVRecord | null> {
     options?.signal?.throwIfAborted()
     const at = this.#now()
-    const before = this.#seen.get(id)
-    if (before && Math.abs(at - before.at) < (isDead(before) ? LAG_MS : maxAgeMs)) {
+    const before = this.#known(id)
+    if (Math.abs(at - before.at) < (isDead(before) ? LAG_MS : maxAgeMs)) {
       return this.#live(before.record)
     }
     const text = await callKV('get', () => this.#kv.get(this.#key(id)), options?.signal)
-    const found = this.#live(decodeRecord(text))
-    const known = this.#seen.get(id)
-    if (known && this.#isOld(found, known, known !== before)) return this.#live(known.record)
-    this.#seen.set(id, { record: found, at, replaced: [], pending: false })
-    return found
+    const record = this.#live(decodeRecord(text))
+    const known = this.#known(id)
+    if (this.#isOld(record, known, known !== before)) return this.#live(known.record)
+    const replaced = record ? known.replaced : []
+    this.#seen.set(id, { record, at, replaced, pending: false })
+    return record
   }
 
   /** Whether this isolate wrote something newer than what KV answers. */
   #isOld(found: KVRecord | null, { at, replaced }: Seen, meanwhile: boolean): boolean {
     if (replaced.length === 0 || this.#now() - at >= LAG_MS) return false
     return meanwhile || replaced.includes(found?.version ?? null)
-  }
-
-  /** Two writes of one key at once may land in either order; KV would refuse the second anyway. */
-  #refuseOverlap(id: string): void {
-    const seen = this.#seen.get(id)
-    if (!seen?.pending || this.#now() - seen.at >= RECENT_MS) return
-    throw new StoreUnavailableError('KV takes one write per second and key', { retryAfter: 1 })
   }
 
   async #put(
@@ -217,7 +217,7 @@ class KVStore implements SessionStore {
     current: KVRecord | null,
     write: () => Promise<unknown>,
   ): Promise<void> {
-    const replaced = [current?.version ?? null, ...(this.#seen.get(id)?.replaced ?? [])].slice(0, 8)
+    const replaced = [current?.version ?? null, ...this.#known(id).replaced].slice(0, 8)
     const seen: Seen = { record, at: this.#now(), replaced, pending: true }
     this.#seen.set(id, seen)
     try {
@@ -258,6 +258,12 @@ class KVStore implements SessionStore {
 
 const copyOf = (record: KVRecord | null): StoredRecord | null => record && copyRecord(record)
 
+/** Two writes of one key at once may land in either order; KV would refuse the second anyway. */
+function refuseOverlap({ pending }: Seen): void {
+  if (!pending) return
+  throw new StoreUnavailableError('KV takes one write per second and key', { retryAfter: 1 })
+}
+
 /** A tombstone, or what this isolate deleted: neither comes back. */
 function isDead({ record, replaced }: Seen): boolean {
   return record ? record.value === TOMBSTONE : replaced.length > 0
@@ -284,6 +290,6 @@ function skipCorrupt(error: unknown): null {
  * const sessions = createSessions({ secret: env.SECRET, store: createKVStore({ namespace: env.SESSIONS }) })
  */
 export function createKVStore(options: KVStoreOptions): SessionStore {
-  refuseUnless(!!options?.namespace, 'namespace', 'a KV namespace binding', options?.namespace)
+  refuseUnless(!!options.namespace, 'namespace', 'a KV namespace binding', options.namespace)
   return new KVStore(applyRules('', RULES, options))
 }

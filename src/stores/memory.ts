@@ -232,5 +232,18 @@ class Memory implements MemoryStore {
  * const sessions = createSessions({ secret, store: createMemoryStore({ maxEntries: 10_000 }) })
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  return new Memory(applyRules('', RULES, options))
+  const memory = new Memory(applyRules('', RULES, options))
+  // A plain object, so that it can be spread and its methods passed around.
+  return {
+    name: 'memory',
+    atomic: true,
+    index: memory.index,
+    read: (id, call) => memory.read(id, call),
+    write: (id, record, expected, call) => memory.write(id, record, expected, call),
+    delete: (id, call) => memory.delete(id, call),
+    health: (call) => memory.health(call),
+    details: () => memory.details(),
+    stats: () => memory.stats(),
+    cleanupExpired: () => memory.cleanupExpired(),
+  }
 }

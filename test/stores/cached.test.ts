@@ -51,6 +51,7 @@ const versionOf = async (store: SessionStore, id: string): Promise<string | unde
 describe('cached()', () => {
   it.each([
     [{}, 'ttl'],
+    [{ ttl: undefined }, 'ttl'],
     [{ ttl: -1 }, 'ttl'],
     [{ ttl: '5' }, 'ttl'],
     [{ ttl: 5, maxEntries: 0 }, 'maxEntries'],
@@ -247,8 +248,8 @@ describe('cached() after a change in this isolate', () => {
     release()
     await late
     expect((await remote.read('a'))?.version).toBe('4')
-    expect(await versionOf(store, 'a')).toBe('4')
     faulty.down()
+    expect(await versionOf(store, 'a')).toBe('4')
     clock.advance(20)
     expect(await versionOf(store, 'a')).toBe('4')
   })

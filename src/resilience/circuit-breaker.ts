@@ -1,0 +1,217 @@
+/** Stops asking a service that is down. Holds no timer and makes nobody wait. */
+import { CircuitOpenError } from '../errors.ts'
+
+/** `closed`: calls go through. `open`: none does. `half-open`: a few try whether it is back. */
+export type CircuitStatus = 'closed' | 'open' | 'half-open'
+
+/** What a breaker knows, as plain data: fit for JSON, and for {@link CircuitBreakerOptions.state}. */
+export interface CircuitState {
+  status: CircuitStatus
+  /** Epoch milliseconds until which an open breaker rejects. */
+  openUntil: number
+  /** How often it opened since it was closed last; each time it opens for longer. */
+  openings: number
+  /** Failures in a row. */
+  consecutive: number
+  /** The recent past: number of a tenth of the window, calls in it, failures among them. */
+  window: [slot: number, calls: number, failures: number][]
+}
+
+/** What {@link createCircuitBreaker} can be told. */
+export interface CircuitBreakerOptions {
+  /** Share of failures that opens it. (default: 0.5) */
+  failureRate?: number
+  /** Calls in the window below which the share means nothing. (default: 10) */
+  minimumCalls?: number
+  /** The window, in milliseconds. (default: 10000) */
+  windowMs?: number
+  /** Failures in a row that open it whatever the share. (default: 5) */
+  consecutiveFailures?: number
+  /**
+   * For how long it opens the first time, in milliseconds; doubles each time. Half of it is left
+   * to chance, so that isolates do not probe together. (default: 1000)
+   */
+  openMs?: number
+  /** The longest it opens by itself, in milliseconds. (default: 30000) */
+  maxOpenMs?: number
+  /** Calls let through at a time while half-open. (default: 1) */
+  probes?: number
+  /** A probe that has not ended after this many milliseconds makes way for another. (default: 5000) */
+  probeTimeoutMs?: number
+  /** What to go on from. */
+  state?: CircuitState
+  /** Called when the status changes. What it throws is ignored. */
+  onChange?: (status: CircuitStatus) => void
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+  /** From 0 (inclusive) to 1 (exclusive). (default: Math.random) */
+  random?: () => number
+}
+
+/** One call that was let through. Report its outcome once; later reports are ignored. */
+export interface CircuitPermit {
+  /** The service answered, whatever it said. */
+  success(): void
+  /**
+   * The service could not be reached or gave no usable answer.
+   *
+   * @param retryAfter Seconds the service asked to wait: it is throttling and not broken. That
+   * does not count as a failure, but sends a half-open breaker back to open for that time.
+   */
+  failure(retryAfter?: number): void
+  /** The call ended without telling anything about the service: its caller gave up. */
+  ignore(): void
+}
+
+/** Rejects calls at once while a service is down. Knows only what it is told. */
+export interface CircuitBreaker {
+  readonly status: CircuitStatus
+  /**
+   * Lets a call through, never waiting for another one.
+   *
+   * @throws {@link CircuitOpenError} with `retryAfter` when it does not.
+   */
+  acquire(): CircuitPermit
+  /** Opens it for this many seconds, at most 60: what a `Retry-After` asks for. */
+  open(seconds: number): void
+  /** A copy of what it knows. */
+  state(): CircuitState
+}
+
+/** A service that asks for more is asked again after this long anyway. */
+const MAX_RETRY_AFTER_MS = 60_000
+
+const INITIAL: CircuitState = {
+  status: 'closed',
+  openUntil: 0,
+  openings: 0,
+  consecutive: 0,
+  window: [],
+}
+
+function rejection(ms: number): CircuitOpenError {
+  return new CircuitOpenError('The circuit breaker is open', { retryAfter: ms / 1000 })
+}
+
+/**
+ * Makes a circuit breaker. It opens when half of at least 10 calls in 10 seconds failed, or 5 in a
+ * row; rejects for a second, twice as long each time up to 30; then lets one call through, which
+ * closes it or opens it again.
+ *
+ * What it knows belongs to this isolate; share it by `state` if you must. A probe whose request
+ * was killed without a word makes way after `probeTimeoutMs`.
+ *
+ * @throws RangeError when a number is not greater than 0.
+ *
+ * @example
+ * const breaker = createCircuitBreaker()
+ * const permit = breaker.acquire()
+ * try {
+ *   const response = await fetch(url)
+ *   permit.success()
+ * } catch (error) {
+ *   permit.failure()
+ * }
+ */
+export function createCircuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
+  const { failureRate = 0.5, minimumCalls = 10, windowMs = 10_000 } = options
+  const { consecutiveFailures = 5, openMs = 1000, maxOpenMs = 30_000 } = options
+  const { probes = 1, probeTimeoutMs = 5000, onChange } = options
+  const { now = () => Date.now(), random = () => Math.random() } = options
+  const numbers = { failureRate, minimumCalls, windowMs, consecutiveFailures, openMs, maxOpenMs }
+  for (const [name, value] of Object.entries({ ...numbers, probes, probeTimeoutMs })) {
+    if (!(value > 0)) throw new RangeError(`createCircuitBreaker: ${name} must be greater than 0`)
+  }
+  let state = structuredClone(options.state ?? INITIAL)
+  /** Replaced with every change of status; what was let through before has no say after it. */
+  let probing: Set<{ until: number }> = new Set()
+
+  function change(status: CircuitStatus): void {
+    if (status === state.status) return
+    state.status = status
+    probing = new Set()
+    try {
+      onChange?.(status)
+    } catch {
+      // A broken listener is its owner's business.
+    }
+  }
+
+  function trip(): void {
+    const ms = Math.min(maxOpenMs, openMs * 2 ** state.openings++)
+    state.openUntil = now() + (ms * (1 + random())) / 2
+    change('open')
+  }
+
+  function open(seconds: number): void {
+    if (!(seconds > 0)) return
+    const until = now() + Math.min(seconds * 1000, MAX_RETRY_AFTER_MS)
+    state.openUntil = Math.max(state.status === 'open' ? state.openUntil : 0, until)
+    change('open')
+  }
+
+  function close(): void {
+    state = { ...structuredClone(INITIAL), status: state.status }
+    change('closed')
+  }
+
+  function count(failed: 0 | 1): void {
+    const slot = Math.floor((now() * 10) / windowMs)
+    let calls = 0
+    let failures = 0
+    const window = state.window.filter(([at]) => Math.abs(slot - at) < 10)
+    if (window.at(-1)?.[0] !== slot) window.push([slot, 0, 0])
+    window[window.length - 1]![1]++
+    window[window.length - 1]![2] += failed
+    for (const [, some, bad] of window) {
+      calls += some
+      failures += bad
+    }
+    state.window = window
+    state.consecutive = failed && state.consecutive + 1
+    const often = calls >= minimumCalls && failures >= failureRate * calls
+    if (failed && (often || state.consecutive >= consecutiveFailures)) trip()
+  }
+
+  function probe(time: number): { until: number } {
+    for (const other of probing) if (other.until <= time) probing.delete(other)
+    const [oldest] = probing
+    if (oldest && probing.size >= probes) throw rejection(oldest.until - time)
+    const mine = { until: time + probeTimeoutMs }
+    probing.add(mine)
+    return mine
+  }
+
+  function acquire(): CircuitPermit {
+    const time = now()
+    // A clock that was set back, or a state from elsewhere, must not keep it open for ever.
+    state.openUntil = Math.min(state.openUntil, time + MAX_RETRY_AFTER_MS)
+    if (state.status === 'open' && time >= state.openUntil) change('half-open')
+    if (state.status === 'open') throw rejection(state.openUntil - time)
+    const mine = state.status === 'half-open' && probe(time)
+    let phase: unknown = probing
+    const report = (tell: () => void): void => {
+      if (phase === probing) tell()
+      phase = undefined
+    }
+    return {
+      success: () => report(() => (mine ? close() : count(0))),
+      failure: (retryAfter = 0) =>
+        report(() => {
+          if (mine && retryAfter) open(retryAfter)
+          else if (mine) trip()
+          else if (!retryAfter) count(1)
+        }),
+      ignore: () => report(() => mine && probing.delete(mine)),
+    }
+  }
+
+  return {
+    get status(): CircuitStatus {
+      return state.status
+    },
+    acquire,
+    open,
+    state: () => structuredClone(state),
+  }
+}

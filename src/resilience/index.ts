@@ -1,0 +1,31 @@
+/**
+ * Retries, circuit breaking and limits of time, for stores and for `fetch`.
+ *
+ * @module
+ * @example
+ * import { resilient } from 'sojourn/resilience'
+ *
+ * const store = resilient(createUpstashStore({ url, token }))
+ */
+export { resilient, type ResilientPolicy } from '../stores/resilient.ts'
+export { backoff, type BackoffOptions } from './backoff.ts'
+export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './budget.ts'
+export {
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitPermit,
+  type CircuitState,
+  type CircuitStatus,
+  createCircuitBreaker,
+} from './circuit-breaker.ts'
+export type { Timer } from './deadline.ts'
+export { type FetchLike, resilientFetch, type ResilientFetchOptions } from './fetch.ts'
+export {
+  type Attempt,
+  createRetry,
+  type Retry,
+  type RetryCall,
+  type RetryEvent,
+  type RetryPolicy,
+} from './retry.ts'
+export { parseRetryAfter, retryAfterOf } from './retry-after.ts'

@@ -1,0 +1,214 @@
+/** Tries again what may work the second time, within limits of time, attempts and traffic. */
+import { CircuitOpenError } from '../errors.ts'
+import { type BackoffOptions, backoff } from './backoff.ts'
+import { createRetryBudget, type RetryBudget } from './budget.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
+import { startTimer, type Timer, within } from './deadline.ts'
+import { withDefaults } from './settings.ts'
+
+/** One retry that is about to happen. */
+export interface RetryEvent {
+  /** Number of the attempt that failed, from 1. */
+  readonly attempt: number
+  /** Milliseconds until the next one. */
+  readonly delayMs: number
+  readonly error: unknown
+  readonly operation: string | undefined
+}
+
+/** How often, when and for how long to try. */
+export interface RetryPolicy extends BackoffOptions {
+  /** `false`: one attempt; limits of time still hold. (default: true) */
+  enabled?: boolean
+  /** Attempts at most, the first included. (default: 3) */
+  attempts?: number
+  /** Time limit of one attempt, its body included, in milliseconds. (default: 500) */
+  attemptTimeoutMs?: number
+  /** Time limit of all attempts and delays together, in milliseconds. (default: 2000) */
+  deadlineMs?: number
+  /**
+   * Whether a failure is worth another attempt. (default: unless its `retryable` is `false`)
+   *
+   * An error's `retryAfter` (seconds) replaces the computed delay. A delay that does not fit the
+   * deadline is not waited for: the call fails at once.
+   */
+  retryIf?: (error: unknown, attempt: number) => boolean
+  /** Whether the breaker counts a failure. (default: as `retryIf` by default) */
+  isFailure?: (error: unknown) => boolean
+  /** Shared out between all calls; `false`: as many retries as `attempts`. (default: one's own) */
+  budget?: RetryBudget | false
+  /** Asked before every attempt. (default: none) */
+  breaker?: CircuitBreaker
+  /** What an attempt, or the whole, that took too long rejects with. (default: a `TimeoutError`) */
+  timeoutError?: (ms: number) => unknown
+  /** Called before each delay. */
+  onRetry?: (event: RetryEvent) => void
+  /** What differs for single operations, by their name. */
+  operations?: { readonly [operation: string]: RetryPolicy }
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+  /** Waits between attempts. (default: setTimeout) */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** From 0 (inclusive) to 1 (exclusive). (default: Math.random) */
+  random?: () => number
+  /** Starts the time limits. (default: setTimeout) */
+  timer?: Timer
+}
+
+/** What one call can be told: its own signal, its name, and what it wants differently. */
+export interface RetryCall extends RetryPolicy {
+  /** Ends the call at once, whatever it is doing, with the signal's reason. */
+  signal?: AbortSignal | undefined
+  /** For {@link RetryPolicy.operations} and events. */
+  operation?: string
+}
+
+/** Runs one attempt; `signal` ends with its time limit, `attempt` counts from 1. */
+export type Attempt<T> = (signal: AbortSignal, attempt: number) => Promise<T>
+
+/** Runs `fn` until it succeeds or the policy says stop; rejects with its last failure. */
+export type Retry = <T>(fn: Attempt<T>, call?: RetryCall) => Promise<T>
+
+const isRetryable = (error: unknown): boolean =>
+  (error as { retryable?: unknown } | null)?.retryable !== false
+
+const DEFAULTS = {
+  enabled: true,
+  attempts: 3,
+  baseMs: 100,
+  factor: 2,
+  capMs: 5000,
+  jitter: true,
+  attemptTimeoutMs: 500,
+  deadlineMs: 2000,
+  retryIf: isRetryable,
+  isFailure: isRetryable,
+  timeoutError: (ms: number): unknown => new DOMException(`Took over ${ms} ms`, 'TimeoutError'),
+  now: (): number => Date.now(),
+  random: (): number => Math.random(),
+  timer: startTimer,
+}
+
+type Settings = RetryCall & Required<Pick<RetryCall, keyof typeof DEFAULTS>>
+
+/** Timers take no more: 2^31 - 1 milliseconds, 24 days. */
+const MAX_MS = 2_147_483_647
+
+function settle(given: RetryPolicy, call: RetryCall): Settings {
+  const operation = given.operations?.[call.operation ?? '']
+  const settings = withDefaults<Settings>(DEFAULTS, given, operation, call)
+  for (const [name, fallback] of Object.entries(DEFAULTS)) {
+    const value = settings[name as keyof typeof DEFAULTS] as number
+    if (typeof fallback !== 'number' || (value >= 0 && value <= MAX_MS)) continue
+    throw new RangeError(`Retry policy: ${name} must be a number from 0 to ${MAX_MS}`)
+  }
+  return settings
+}
+
+/** The seconds that an error asks to wait, where it does. */
+export function secondsOf(error: unknown): number | undefined {
+  const seconds = (error as { retryAfter?: unknown } | null)?.retryAfter
+  return typeof seconds === 'number' && seconds >= 0 ? seconds : undefined
+}
+
+/** The delay before the next attempt, or `undefined` when there must be none. */
+function nextDelay(
+  error: unknown,
+  attempt: number,
+  deadline: number,
+  settings: Settings,
+): number | undefined {
+  const { budget, random } = settings
+  if (!settings.enabled || attempt >= settings.attempts) return undefined
+  if (!settings.retryIf(error, attempt) || settings.breaker?.status === 'open') return undefined
+  const delayMs = (secondsOf(error) ?? NaN) * 1000 || backoff(attempt - 1, settings, random)
+  const time = settings.now()
+  if (time + delayMs >= deadline) return undefined
+  return budget && !budget.withdraw(time) ? undefined : delayMs
+}
+
+async function runAttempt<T>(
+  fn: Attempt<T>,
+  attempt: number,
+  whole: AbortSignal,
+  { attemptTimeoutMs: ms, timeoutError, timer, breaker, signal, isFailure }: Settings,
+): Promise<T> {
+  const permit = breaker?.acquire()
+  try {
+    const late = (): unknown => timeoutError(ms)
+    const value = await within(ms, whole, late, (one) => fn(one, attempt), timer)
+    permit?.success()
+    return value
+  } catch (error) {
+    if (signal?.aborted || error instanceof CircuitOpenError) permit?.ignore()
+    else if (isFailure(error)) permit?.failure(secondsOf(error))
+    else permit?.success()
+    throw error
+  }
+}
+
+async function runAll<T>(
+  fn: Attempt<T>,
+  deadline: number,
+  whole: AbortSignal,
+  settings: Settings,
+): Promise<T> {
+  const { operation, onRetry, sleep = pause(settings.timer) } = settings
+  let failed: { error: unknown } | undefined
+  for (let attempt = 1; ; attempt++) {
+    try {
+      whole.throwIfAborted()
+      return await runAttempt(fn, attempt, whole, settings)
+    } catch (error) {
+      // That the breaker has opened meanwhile is not what went wrong with this call.
+      if (error instanceof CircuitOpenError) throw failed ? failed.error : error
+      failed = { error }
+    }
+    const { error } = failed
+    const delayMs = whole.aborted ? undefined : nextDelay(error, attempt, deadline, settings)
+    if (delayMs === undefined) {
+      settings.breaker?.open(secondsOf(error) ?? 0)
+      throw error
+    }
+    onRetry?.({ attempt, delayMs, error, operation })
+    await sleep(delayMs, whole)
+  }
+}
+
+function pause(timer: Timer): (ms: number, signal: AbortSignal) => Promise<void> {
+  return (ms, signal) =>
+    new Promise((resolve) => signal.addEventListener('abort', timer(ms, resolve)))
+}
+
+/**
+ * Makes a function that runs attempts until one succeeds: 3 of them, with delays of up to 100 and
+ * 200 ms (full jitter), 500 ms each and 2 s together, as long as the retry budget lasts.
+ *
+ * An attempt that ignores its signal is abandoned at its time limit. Retry only what may be done
+ * twice. Calls share nothing but the budget and the breaker: no promise, no timer.
+ *
+ * @param policy Or a function that returns it, asked for every call.
+ * @throws RangeError when a number is out of range; from the call when the policy is a function.
+ *
+ * @example
+ * const retry = createRetry({ attempts: 5 })
+ * const user = await retry((signal) => loadUser(id, signal), { signal: request.signal })
+ */
+export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Retry {
+  const own = createRetryBudget()
+  const ask = typeof policy === 'function' ? policy : () => policy
+  if (ask !== policy) {
+    const { operations = {} } = ask()
+    for (const operation of ['', ...Object.keys(operations)]) settle(ask(), { operation })
+  }
+  return async (fn, call = {}) => {
+    const settings = settle(ask(), call)
+    const { signal, deadlineMs: ms, timeoutError, timer, now } = settings
+    signal?.throwIfAborted()
+    settings.budget ??= own
+    if (settings.budget) settings.budget.deposit(now())
+    const late = (): unknown => timeoutError(ms)
+    const deadline = now() + ms
+    return await within(ms, signal, late, (whole) => runAll(fn, deadline, whole, settings), timer)
+  }
+}

@@ -1,0 +1,170 @@
+/** Puts retries, limits of time and a circuit breaker in front of any store. */
+import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { createRetryBudget } from '../resilience/budget.ts'
+import {
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitStatus,
+  createCircuitBreaker,
+} from '../resilience/circuit-breaker.ts'
+import { within } from '../resilience/deadline.ts'
+import { createRetry, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
+import { withDefaults } from '../resilience/settings.ts'
+import type {
+  SessionStore,
+  StoreCallOptions,
+  StoreEvent,
+} from './store.ts'
+
+/** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`. */
+export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
+  /** A breaker of one's own, settings for it, or `false`. Taken once, at creation. */
+  breaker?: CircuitBreaker | CircuitBreakerOptions | false
+  /** Time limit of `health`, in milliseconds. (default: 1000) */
+  healthTimeoutMs?: number
+}
+
+type Listener = (event: StoreEvent) => void
+
+const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
+
+/** What happened, without the words of somebody else's error: those may quote keys and data. */
+function classified(error: unknown, what: string): unknown {
+  if (error instanceof SessionError || error instanceof TypeError) return error
+  if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
+  return new StoreUnavailableError(what, { retryAfter: secondsOf(error) })
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof SessionError ? error.code : 'ERR_STORE'
+}
+
+/**
+ * Wraps a store so that it fails well: attempts that could not reach it are repeated within
+ * limits of time and traffic, and while it is down it is left alone. The policy's defaults are those of
+ * {@link createRetry} and {@link createCircuitBreaker}.
+ *
+ * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
+ * `StoreUnavailableError` of our own words. Never: other session errors, `TypeError`, the caller's
+ * own abort. A conflict or an unknown id is an answer and no failure. `health` is asked once, with
+ * a limit of its own, and does not count.
+ *
+ * @param policy Or a function that returns it, asked for every call (its `breaker` only once).
+ * @throws RangeError when a number in the policy is out of range.
+ *
+ * @example
+ * const store = resilient(createUpstashStore({ url, token }), { attempts: 2 })
+ */
+export function resilient(
+  store: SessionStore,
+  policy: ResilientPolicy | (() => ResilientPolicy) = {},
+): SessionStore {
+  const ask = typeof policy === 'function' ? policy : () => policy
+  const { name, atomic, index } = store
+  const budget = createRetryBudget()
+  const listeners: Listener[] = []
+
+  function emit(event: StoreEvent): void {
+    for (const listener of listeners) {
+      try {
+        listener(event)
+      } catch {
+        // A broken listener is its owner's business.
+      }
+    }
+  }
+
+  const breaker = breakerOf(ask(), (status) => emit({ type: `breaker.${status}`, store: name }))
+
+  function settings(): RetryPolicy {
+    const defaults = { budget, retryIf: isUnavailable, isFailure: isUnavailable }
+    return { ...withDefaults(defaults, ask()), breaker } as RetryPolicy
+  }
+  const retry = createRetry(ask === policy ? settings : settings())
+
+  async function call<T>(
+    operation: string,
+    { signal }: StoreCallOptions = {},
+    fn: (options: StoreCallOptions) => Promise<T>,
+  ): Promise<T> {
+    const about = { store: name, operation }
+    const what = `Cannot ${operation}: store ${name} gave no usable answer`
+    const { onRetry } = ask()
+    let attempts = 0
+
+    async function attempt(one: AbortSignal): Promise<T> {
+      attempts++
+      return await fn({ signal: one }).catch((error) => {
+        throw classified(error, what)
+      })
+    }
+
+    try {
+      const result = await retry(attempt, {
+        operation,
+        signal,
+        timeoutError: () => new StoreTimeoutError(what),
+        onRetry(event) {
+          const { error, attempt: number, delayMs } = event
+          const code = codeOf(error)
+          emit({ type: 'store.retry', ...about, attempt: number, delayMs, code })
+          onRetry?.(event)
+        },
+      })
+      if (attempts > 1) emit({ type: 'store.recovered', ...about, attempts })
+      return result
+    } catch (error) {
+      if (!signal?.aborted) emit({ type: 'store.failed', ...about, attempts, code: codeOf(error) })
+      throw error
+    }
+  }
+
+  return {
+    name,
+    atomic,
+    read: (id, options) => call('read', options, (inner) => store.read(id, inner)),
+    write: (id, record, expected, options) =>
+      call('write', options, async (inner) => {
+        const result = await store.write(id, record, expected, inner)
+        // Its own write: an earlier attempt was applied and only the answer was lost.
+        return !result.ok && result.current?.version === record.version ? { ok: true } : result
+      }),
+    delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
+    ...(index && {
+      index: {
+        list: (subject, options) => call('list', options, (inner) => index.list(subject, inner)),
+      },
+    }),
+    async health({ signal }: StoreCallOptions = {}): Promise<void> {
+      const what = `Cannot check health: store ${name} gave no usable answer`
+      const { healthTimeoutMs = 1000, timer } = ask()
+      const late = (): Error => new StoreTimeoutError(what)
+      const check = async (inner: AbortSignal): Promise<void> => store.health?.({ signal: inner })
+      await within(healthTimeoutMs, signal, late, check, timer).catch((error) => {
+        throw signal?.aborted ? error : classified(error, what)
+      })
+    },
+    details() {
+      const { now = Date.now, budget: bucket = budget } = ask()
+      const retriesLeft = bucket ? Math.floor(bucket.left(now())) : null
+      return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft }
+    },
+    subscribe(listener) {
+      listeners.push(listener)
+      store.subscribe?.(listener)
+    },
+    close: async () => await store.close?.(),
+  }
+}
+
+function breakerOf(
+  { breaker = {}, now, random }: ResilientPolicy,
+  emit: (status: CircuitStatus) => void,
+): CircuitBreaker | undefined {
+  if (!breaker || 'acquire' in breaker) return breaker || undefined
+  const onChange = (status: CircuitStatus): void => {
+    emit(status)
+    breaker.onChange?.(status)
+  }
+  return createCircuitBreaker({ ...withDefaults({ now, random }, breaker), onChange } as object)
+}

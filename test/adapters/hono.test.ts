@@ -1,0 +1,141 @@
+import { Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { stream } from 'hono/streaming'
+import { describe, expect, it } from 'vitest'
+import { session } from '../../src/adapters/hono.ts'
+import { createSessions, StoreUnavailableError } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
+import { SECRET } from '../support/sessions.ts'
+
+interface Data {
+  visits: number
+}
+
+const sessions = createSessions<Data>({ secret: SECRET })
+
+const app = new Hono()
+  .use(session(sessions))
+  .get('/', async (c) => {
+    const current = await c.var.session()
+    current.update('visits', (n = 0) => n + 1)
+    return c.text(`visit ${current.get('visits')}`)
+  })
+  .get('/untouched', (c) => c.text('static', 200, { 'cache-control': 'public' }))
+  .get('/redirect', async (c) => {
+    ;(await c.var.session()).flash('notice', 'moved')
+    return c.redirect('/')
+  })
+  .get('/plain-redirect', async (c) => {
+    ;(await c.var.session()).flash('notice', 'moved')
+    return Response.redirect('https://example.com/')
+  })
+  .get('/stream', async (c) => {
+    ;(await c.var.session()).update('visits', (n = 0) => n + 1)
+    return stream(c, async (out) => {
+      await out.write('one ')
+      await out.write('two')
+    })
+  })
+  .get('/cookies', async (c) => {
+    c.header('set-cookie', 'theme=dark; Path=/', { append: true })
+    ;(await c.var.session()).set('visits', 7)
+    c.header('set-cookie', 'lang=en; Path=/', { append: true })
+    return c.text('ok')
+  })
+  .get('/throws', async (c) => {
+    ;(await c.var.session()).set('visits', 99)
+    throw new Error('boom')
+  })
+  .get('/forbidden', async (c) => {
+    ;(await c.var.session()).set('visits', 99)
+    throw new HTTPException(403, { message: 'no' })
+  })
+  .onError((error, c) =>
+    error instanceof HTTPException ? error.getResponse() : c.text(error.message, 500),
+  )
+
+const fetch = (request: Request) => app.fetch(request, {})
+
+describe('hono session()', () => {
+  it('keeps data from one request to the next', async () => {
+    const jar = createCookieJar()
+    expect(await (await jar.fetch(fetch, '/')).text()).toBe('visit 1')
+    expect(await (await jar.fetch(fetch, '/')).text()).toBe('visit 2')
+  })
+
+  it('leaves a route alone that does not use the session', async () => {
+    const response = await fetch(new Request('https://example.com/untouched'))
+    expect(response.headers.get('cache-control')).toBe('public')
+    expect(response.headers.get('vary')).toBe(null)
+    expect(response.headers.getSetCookie()).toEqual([])
+  })
+
+  for (const path of ['/redirect', '/plain-redirect']) {
+    it(`commits with ${path}`, async () => {
+      const jar = createCookieJar()
+      const response = await jar.fetch(fetch, path)
+      expect(response.status).toBe(302)
+      expect(response.headers.getSetCookie().length).toBe(1)
+    })
+  }
+
+  it('commits before a stream starts', async () => {
+    const jar = createCookieJar()
+    const response = await jar.fetch(fetch, '/stream')
+    expect(response.headers.getSetCookie().length).toBe(1)
+    expect(await response.text()).toBe('one two')
+    expect(await (await jar.fetch(fetch, '/')).text()).toBe('visit 2')
+  })
+
+  it('keeps the cookies of others', async () => {
+    const response = await fetch(new Request('https://example.com/cookies'))
+    const names = response.headers.getSetCookie().map((cookie) => cookie.split('=')[0])
+    expect(names).toEqual(['theme', 'lang', '__Host-session'])
+  })
+
+  it('commits nothing when a handler throws', async () => {
+    const jar = createCookieJar()
+    await jar.fetch(fetch, '/')
+    expect((await jar.fetch(fetch, '/throws')).status).toBe(500)
+    expect((await jar.fetch(fetch, '/forbidden')).status).toBe(403)
+    expect(await (await jar.fetch(fetch, '/')).text()).toBe('visit 2')
+  })
+
+  it('makes sessions from the environment once', async () => {
+    let made = 0
+    const env = { SESSION_SECRET: SECRET }
+    const lazy = new Hono<{ Bindings: typeof env }>()
+      .use(
+        session((c) => {
+          made++
+          return createSessions<Data>({ secret: c.env.SESSION_SECRET })
+        }),
+      )
+      .get('/', async (c) => {
+        const current = await c.var.session()
+        current.update('visits', (n = 0) => n + 1)
+        return c.text(String(current.get('visits')))
+      })
+    const jar = createCookieJar()
+    for (let i = 1; i <= 3; i++) {
+      expect(await (await jar.fetch((r) => lazy.fetch(r, env))).text()).toBe(String(i))
+    }
+    expect(made).toBe(1)
+  })
+
+  it('answers 503 by itself when the store fails', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const failing = createSessions<Data>({ secret: SECRET, store })
+    const shop = new Hono().use(session(failing)).get('/', async (c) => {
+      ;(await c.var.session()).set('visits', 1)
+      return c.text('ok')
+    })
+    store.down({
+      type: 'throw-before',
+      error: new StoreUnavailableError('down', { retryAfter: 3 }),
+    })
+    const response = await shop.fetch(new Request('https://example.com/'))
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '3'])
+  })
+})

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
+import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
+import { openToken, sealToken } from '../../src/crypto/token.ts'
+import { createSessions } from '../../src/index.ts'
+import { decodeRecord, encodeRecord } from '../../src/record.ts'
+import golden from '../vectors/golden.json' with { type: 'json' }
+
+const YEAR = 31_536_000_000
+
+describe('golden tokens', () => {
+  it.each(golden.tokens)('open for ever: $description', async (vector) => {
+    const { secrets, purpose, label, length, token } = vector
+    const ring = createKeyRing(secrets, purpose as KeyPurpose)
+    for (const now of [golden.now, golden.now + 100 * YEAR]) {
+      const plaintext = await openToken(ring, label, token, now)
+      expect([...plaintext!]).toEqual(Array.from({ length }, (_, i) => (7 * i) & 255))
+    }
+  })
+
+  it.each(golden.tokens)(
+    'have the length and the header of today: $description',
+    async (vector) => {
+      const { secrets, purpose, label, length, token } = vector
+      const ring = createKeyRing(secrets, purpose as KeyPurpose)
+      const today = await sealToken(ring, label, new Uint8Array(length), golden.now)
+      expect(today.length).toBe(token.length)
+      // 10 characters are the 60 bits of version, key id and most of the hour.
+      expect(today.slice(0, 10)).toBe(token.slice(0, 10))
+    },
+  )
+})
+
+describe('golden records', () => {
+  it.each(golden.records)('are read and written as ever: $description', ({ bytes, expected }) => {
+    expect(decodeRecord(decodeBase64url(bytes)!)).toEqual(expected)
+    expect(encodeBase64url(encodeRecord(expected))).toBe(bytes)
+  })
+})
+
+describe('golden cookies', () => {
+  it.each(golden.cookies)('open for ever: $description', async (vector) => {
+    const { name, maxChunks, version, header, expected, notice } = vector
+    const [secret, ...older] = vector.secrets
+    const sessions = createSessions({
+      secret: [secret!, ...older],
+      version,
+      cookie: { name, maxChunks },
+      now: () => golden.now + 1000,
+    })
+    const session = await sessions.open(header)
+    const { status, id, subject, authenticatedAt, createdAt, expiresAt } = session
+    const data = JSON.stringify(session.data)
+    expect(status).toBe('active')
+    expect(session.flash('notice') ?? null).toEqual(notice)
+    session.regenerate()
+    const persistent = (await sessions.save(session))[0]!.includes('; Max-Age=')
+    expect({ id, subject, authenticatedAt, createdAt, expiresAt, persistent, data }).toEqual(
+      expected,
+    )
+  })
+
+  it('open once a new secret seals', async () => {
+    const { header, secrets } = golden.cookies[0]!
+    const secret = ['a secret that is newer than all of them', ...secrets] as [string, ...string[]]
+    const sessions = createSessions({ secret, now: () => golden.now })
+    expect((await sessions.open(header)).data).toEqual({ visits: 1 })
+  })
+})

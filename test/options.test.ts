@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, generateSecret } from '../src/index.ts'
+import { SECRET } from './support/sessions.ts'
+
+const refusal = (options: unknown): Error | null => {
+  try {
+    createSessions(options as never)
+    return null
+  } catch (error) {
+    return error as Error
+  }
+}
+
+describe('createSessions() refuses', () => {
+  const cases: [what: string, options: object, kind: string, option: string][] = [
+    ['no secret', {}, 'TypeError', 'secret'],
+    ['an empty secret', { secret: '' }, 'RangeError', 'secret'],
+    ['a short secret', { secret: 'changeme' }, 'RangeError', 'secret'],
+    ['a secret of 31 bytes', { secret: 'x'.repeat(31) }, 'RangeError', 'secret'],
+    ['a secret that is no string', { secret: 42 }, 'RangeError', 'secret'],
+    ['a list without a secret', { secret: [] }, 'TypeError', 'secret'],
+    ['a list with a short one', { secret: [SECRET, 'short'] }, 'RangeError', 'secret'],
+    ['an option that does not exist', { idleTimeOut: 5 }, 'TypeError', 'idleTimeOut'],
+    ['a negative timeout', { idleTimeout: -1 }, 'RangeError', 'idleTimeout'],
+    ['a timeout that is NaN', { absoluteTimeout: Number.NaN }, 'RangeError', 'absoluteTimeout'],
+    ['a timeout in words', { idleTimeout: '1d' }, 'TypeError', 'idleTimeout'],
+    ['an endless timeout', { idleTimeout: Infinity }, 'RangeError', 'idleTimeout'],
+    ['renewals after the end', { idleTimeout: 60, renewAfter: 61 }, 'RangeError', 'renewAfter'],
+    ['a store without methods', { store: {} }, 'TypeError', 'store'],
+    ['a schema that is none', { schema: {} }, 'TypeError', 'schema'],
+    ['half a codec', { codec: { parse: JSON.parse } }, 'TypeError', 'codec'],
+    ['version 0', { version: 0 }, 'RangeError', 'version'],
+    ['a listener that is none', { onEvent: 'log' }, 'TypeError', 'onEvent'],
+    ['an unknown policy', { onStoreFailure: 'ignore' }, 'TypeError', 'onStoreFailure'],
+    ['a cache of unknown size', { cache: { size: 5 } }, 'TypeError', 'cache.size'],
+    ['a negative maxAge', { cookie: { maxAge: -1 } }, 'RangeError', 'cookie.maxAge'],
+    ['a maxAge that is NaN', { cookie: { maxAge: Number.NaN } }, 'RangeError', 'cookie.maxAge'],
+    ['a maxAge over 400 days', { cookie: { maxAge: 34_560_001 } }, 'RangeError', 'cookie.maxAge'],
+    ['five chunks', { cookie: { maxChunks: 5 } }, 'RangeError', 'cookie.maxChunks'],
+    ['__Host- with a domain', { cookie: { domain: 'a.com' } }, 'TypeError', 'cookie.domain'],
+    ['__Host- with a path', { cookie: { path: '/app' } }, 'TypeError', 'cookie.path'],
+    ['__Host- without Secure', { cookie: { secure: false } }, 'TypeError', 'cookie.secure'],
+    [
+      'a prefix in capitals without Secure',
+      { cookie: { name: '__SECURE-a', secure: false } },
+      'TypeError',
+      'cookie.secure',
+    ],
+    [
+      '__Http- without HttpOnly',
+      { cookie: { name: '__Http-a', httpOnly: false } },
+      'TypeError',
+      'cookie.httpOnly',
+    ],
+    [
+      'SameSite=None without Secure',
+      { cookie: { name: 'a', secure: false, sameSite: 'none' } },
+      'TypeError',
+      'cookie.secure',
+    ],
+    [
+      'Partitioned without Secure',
+      { cookie: { name: 'a', secure: false, partitioned: true } },
+      'TypeError',
+      'cookie.secure',
+    ],
+    ['an unknown sameSite', { cookie: { sameSite: 'loose' } }, 'TypeError', 'cookie.sameSite'],
+    ['an unknown priority', { cookie: { priority: 'top' } }, 'TypeError', 'cookie.priority'],
+  ]
+  it.each(cases)('%s', (_what, options, kind, option) => {
+    const error = refusal(
+      'secret' in options || option === 'secret' ? options : { secret: SECRET, ...options },
+    )
+    expect(error?.name).toBe(kind)
+    expect(error?.message.includes(`"${option}"`)).toBe(true)
+    expect(error?.message.includes('changeme')).toBe(false)
+  })
+
+  it('says how to make a secret', () => {
+    expect(refusal({ secret: 'short' })?.message.includes('generateSecret()')).toBe(true)
+  })
+
+  for (const character of [';', '\r', '\n', '\0', ',', ' ']) {
+    it(`a cookie attribute with ${JSON.stringify(character)} in it`, () => {
+      const cookie = (more: object) => refusal({ secret: SECRET, cookie: { name: 'a', ...more } })
+      expect(cookie({ name: `a${character}b` })).not.toBe(null)
+      expect(cookie({ domain: `a${character}b` })).not.toBe(null)
+      expect(cookie({ sameSite: `lax${character}` })).not.toBe(null)
+      expect(cookie({ priority: `low${character}` })).not.toBe(null)
+      if (character !== ',' && character !== ' ') {
+        expect(cookie({ path: `/${character}b` })).not.toBe(null)
+      }
+    })
+  }
+})
+
+describe('createSessions() accepts', () => {
+  it('a generated secret, and no two are alike', () => {
+    const [a, b] = [generateSecret(), generateSecret()]
+    expect(a === b).toBe(false)
+    expect(a.length).toBe(43)
+    expect(refusal({ secret: a })).toBe(null)
+  })
+
+  it('options that are undefined as if they were left out', () => {
+    expect(refusal({ secret: SECRET, idleTimeout: undefined, cookie: { name: undefined } })).toBe(
+      null,
+    )
+  })
+
+  it('a cookie shared with subdomains, and one for plain http', () => {
+    const shared = { name: '__Secure-a', domain: 'example.com' }
+    expect(refusal({ secret: SECRET, cookie: shared })).toBe(null)
+    expect(refusal({ secret: SECRET, cookie: { name: 'a', secure: false } })).toBe(null)
+  })
+})

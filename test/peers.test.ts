@@ -1,0 +1,109 @@
+/** Scenarios in which session libraries for the same runtimes lose data or bring sessions back. */
+import { describe, expect, it } from 'vitest'
+import { createCountingStore, createWorld } from './support/sessions.ts'
+
+const createBrowser = () => {
+  const { store, take } = createCountingStore()
+  const world = createWorld({ store, now: Date.now })
+  /** A request that stops after loading the session, until `finish`. */
+  const slow = (change: (session: Awaited<ReturnType<typeof world.sessions.open>>) => void) => {
+    let finish: () => void = () => {}
+    let started: () => void = () => {}
+    const loaded = new Promise<void>((resolve) => {
+      started = resolve
+    })
+    const gate = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const response = world.visit(async (session) => {
+      started()
+      await gate
+      change(session)
+    })
+    return { loaded, finish, response }
+  }
+  return { ...world, take, slow }
+}
+
+describe('what peers get wrong', () => {
+  it('an anonymous visitor whose session is only read costs no cookie and no store call', async () => {
+    const { visit, take } = createBrowser()
+    const { setCookie } = await visit((s) => s.get('user'))
+    expect([setCookie, take()]).toEqual([[], []])
+  })
+
+  it('a signed-in visitor who changes nothing costs one read and no cookie', async () => {
+    const { visit, take } = createBrowser()
+    await visit((s) => s.login('ada'))
+    take()
+    const { setCookie } = await visit((s) => s.get('user'))
+    expect([setCookie, take()]).toEqual([[], ['read']])
+  })
+
+  it('two overlapping writes are both kept', async () => {
+    const { visit, slow } = createBrowser()
+    await visit((s) => s.login('ada'))
+    const x = slow((s) => s.set('x', 1))
+    await x.loaded
+    await visit((s) => s.set('y', 1))
+    x.finish()
+    await x.response
+    expect((await visit()).session.data).toEqual({ x: 1, y: 1 })
+  })
+
+  it('a sign-out while a write is under way stays a sign-out', async () => {
+    const { visit, slow, jar, sessions } = createBrowser()
+    await visit((s) => {
+      s.login('ada')
+      s.set('a', 1)
+    })
+    const stolen = jar.header()
+    const write = slow((s) => s.set('z', 1))
+    await write.loaded
+    await visit((s) => s.destroy())
+    write.finish()
+    const { setCookie } = await write.response
+    expect(setCookie).toEqual([])
+    const replay = await sessions.open(stolen)
+    expect([replay.subject, replay.data]).toEqual([null, {}])
+    expect((await visit()).session.status).toBe('new')
+  })
+
+  it('a sign-in while a write is under way keeps the new cookie', async () => {
+    const { visit, slow, jar } = createBrowser()
+    await visit((s) => s.set('cart', ['book']))
+    const write = slow((s) => s.set('z', 1))
+    await write.loaded
+    await visit((s) => s.login('ada'))
+    const after = jar.header()
+    write.finish()
+    await write.response
+    expect(jar.header()).toBe(after)
+    expect((await visit()).session.subject).toBe('ada')
+  })
+
+  it('an id that a client made up is never taken over', async () => {
+    const { visit, sessions, jar } = createBrowser()
+    const session = await sessions.open('__Host-session=attacker-chosen-id')
+    session.set('a', 1)
+    const [cookie] = await sessions.save(session)
+    jar.store(new Response(null, { headers: { 'set-cookie': cookie as string } }))
+    expect((cookie as string).includes('attacker-chosen-id')).toBe(false)
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('an id from before the sign-in is dead after it', async () => {
+    const { visit, sessions, jar } = createBrowser()
+    await visit((s) => s.set('a', 1))
+    const planted = jar.header()
+    await visit((s) => s.login('ada'))
+    const session = await sessions.open(planted)
+    expect([session.subject, session.data]).toEqual([null, {}])
+  })
+
+  it('one visitor never sees the session of the last', async () => {
+    const { sessions, visit } = createBrowser()
+    await visit((s) => s.set('mine', true))
+    expect((await sessions.open(null)).data).toEqual({})
+  })
+})
