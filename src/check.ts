@@ -1,7 +1,12 @@
 /** Checks of what a programmer passes in. Messages name the option and show no text of its value. */
 
-/** The default of an option, what else it may be, in words, and in code. */
-export type Rule = readonly [fallback: unknown, expected: string, holds: (value: never) => boolean]
+/** The default of an option, what else it may be, in words and in code, and its type if a number. */
+export type Rule = readonly [
+  fallback: unknown,
+  expected: string,
+  holds: (value: never) => boolean,
+  type?: 'number',
+]
 
 /** Ten years in seconds: the longest timeout. */
 export const MAX_TIMEOUT = 315_360_000
@@ -15,7 +20,7 @@ export function kindOf(value: unknown): string {
 export function numberRule(fallback: number | undefined, min: number, max: number): Rule {
   const holds = (value: unknown): boolean =>
     typeof value === 'number' && value >= min && value <= max
-  return [fallback, `a number from ${min} to ${max}`, holds]
+  return [fallback, `a number from ${min} to ${max}`, holds, 'number']
 }
 
 /** A rule for a whole number. */
@@ -24,6 +29,7 @@ export function integerRule(fallback: number | undefined, min: number, max: numb
     fallback,
     `a whole number from ${min} to ${max}`,
     (value: number) => Number.isInteger(value) && value >= min && value <= max,
+    'number',
   ]
 }
 
@@ -56,10 +62,11 @@ export function applyRules<T>(prefix: string, rules: Record<string, Rule>, given
       const names = Object.keys(rules).join(', ')
       throw new TypeError(`Unknown option "${prefix}${key}", expected one of ${names}`)
     }
-    const [fallback, expected, holds] = rules[key]!
-    const value = values[key] ?? fallback
+    const [fallback, expected, holds, type] = rules[key]!
+    const value = values[key] === undefined ? fallback : values[key]
     result[key] = value
-    if (value !== fallback) refuseUnless(holds(value as never), prefix + key, expected, value)
+    const Kind = typeof value === type ? RangeError : TypeError
+    if (value !== fallback) refuseUnless(holds(value as never), prefix + key, expected, value, Kind)
   }
   return result as T
 }
@@ -70,8 +77,8 @@ export function refuseUnless(
   option: string,
   expected: string,
   value: unknown,
+  Kind: ErrorConstructor = TypeError,
 ): void {
   if (holds) return
-  const Kind = typeof value === 'number' ? RangeError : TypeError
   throw new Kind(`Option "${option}" must be ${expected}, got ${kindOf(value)}`)
 }

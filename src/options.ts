@@ -148,13 +148,16 @@ export function resolveOptions<D extends SessionData>(
   for (const one of secrets) {
     refuseUnless(typeof one === 'string', 'secret', rule, one)
     const { length } = new TextEncoder().encode(one)
-    refuseUnless(length >= MIN_SECRET_BYTES, 'secret', rule, length)
+    if (length < MIN_SECRET_BYTES) {
+      throw new RangeError(`Option "secret" must be ${rule}, got ${length} bytes`)
+    }
   }
   refuseUnless(
     (rest.renewAfter ?? 0) <= rest.idleTimeout,
     'renewAfter',
     'at most idleTimeout',
     rest.renewAfter,
+    RangeError,
   )
   return {
     ...rest,

@@ -176,7 +176,7 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
   function probe(time: number): { until: number } {
     for (const other of probing) if (other.until <= time) probing.delete(other)
     const [oldest] = probing
-    if (oldest && probing.size >= probes) throw rejection(oldest.until - time)
+    if (oldest && probing.size >= probes) throw rejection(Math.min(oldest.until - time, openMs))
     const mine = { until: time + probeTimeoutMs }
     probing.add(mine)
     return mine

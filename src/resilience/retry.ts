@@ -121,7 +121,8 @@ function nextDelay(
   const { budget, random } = settings
   if (!settings.enabled || attempt >= settings.attempts) return undefined
   if (!settings.retryIf(error, attempt) || settings.breaker?.status === 'open') return undefined
-  const delayMs = (secondsOf(error) ?? NaN) * 1000 || backoff(attempt - 1, settings, random)
+  const seconds = secondsOf(error)
+  const delayMs = seconds === undefined ? backoff(attempt - 1, settings, random) : seconds * 1000
   const time = settings.now()
   if (time + delayMs >= deadline) return undefined
   return budget && !budget.withdraw(time) ? undefined : delayMs

@@ -31,7 +31,10 @@ async function fill(sessions: Sessions, data: object): Promise<Session> {
 
 /** Saves data and returns the cookie; `null` when they are too large for one. */
 async function saved(data: object, sessions = writer): Promise<string | null> {
-  const session = await fill(sessions, data)
+  return saveOf(await fill(sessions, data), sessions)
+}
+
+async function saveOf(session: Session, sessions = writer): Promise<string | null> {
   return sessions.save(session).then(headerOf, (error) => {
     if (error instanceof CookieTooLargeError && error.size > error.limit) return null
     throw error
@@ -79,10 +82,14 @@ async function expectInvalid(header: string, sessions = reader): Promise<void> {
 
 describe('a session in a cookie', () => {
   it('is read as it was saved, whatever JSON it holds', async () => {
+    let tooLarge = 0
     await fc.assert(
       fc.asyncProperty(jsonObjects, async (data) => {
         const header = await saved(data)
-        if (header === null) return
+        if (header === null) {
+          tooLarge++
+          return
+        }
         for (const sessions of [reader, writer]) {
           const session = await sessions.open(header)
           expect(session.status).toBe('active')
@@ -96,6 +103,7 @@ describe('a session in a cookie', () => {
       }),
       { numRuns: 500 },
     )
+    expect(tooLarge).toBeLessThan(50)
   })
 
   it('is read as it was before it was saved', async () => {
@@ -125,9 +133,9 @@ describe('a session in a cookie', () => {
       fc.asyncProperty(jsonObjects, async (flash) => {
         const session = await writer.open(null)
         for (const [key, value] of Object.entries(flash)) session.flash(key, value)
-        const lines = await writer.save(session).catch(() => null)
-        if (lines === null) return
-        const next = await reader.open(headerOf(lines))
+        const header = await saveOf(session)
+        if (header === null) return
+        const next = await reader.open(header)
         for (const [key, value] of Object.entries(flash)) {
           const got = next.flash(key)
           expect(JSON.stringify(got)).toBe(JSON.stringify(value))
@@ -287,13 +295,11 @@ describe('a cookie that was tampered with', () => {
   })
 
   it('is replaced once something is written', async () => {
-    const session = await reader.open(`${NAME}=forged`)
-    expect(await reader.save(session)).toEqual([])
-    session.set('visits', 1)
-    expect(session.status).toBe('invalid')
-    const another = await reader.open(`${NAME}=forged`)
-    another.set('visits', 1)
-    expect((await reader.open(headerOf(await reader.save(another)))).data).toEqual({ visits: 1 })
+    const unused = await reader.open(`${NAME}=forged`)
+    expect(await reader.save(unused)).toEqual([])
+    const used = await reader.open(`${NAME}=forged`)
+    used.set('visits', 1)
+    expect((await reader.open(headerOf(await reader.save(used)))).data).toEqual({ visits: 1 })
   })
 })
 

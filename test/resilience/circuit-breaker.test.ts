@@ -95,7 +95,7 @@ describe('createCircuitBreaker()', () => {
     advance(1000)
     const probe = breaker.acquire()
     const refused = Array.from({ length: 999 }, () => refusal(breaker))
-    expect(refused.every((wait) => wait === 5)).toBe(true)
+    expect(refused.every((wait) => wait === 1)).toBe(true)
     probe.success()
     expect(seen).toEqual(['open', 'half-open', 'closed'])
     fail(breaker, 4)
@@ -107,7 +107,7 @@ describe('createCircuitBreaker()', () => {
     fail(breaker, 5)
     advance(1000)
     const probes = [breaker.acquire(), breaker.acquire(), breaker.acquire()]
-    expect(refusal(breaker)).toBe(5)
+    expect(refusal(breaker)).toBe(1)
     probes[0]?.ignore()
     expect(refusal(breaker)).toBe(undefined)
     probes[1]?.failure()

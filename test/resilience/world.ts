@@ -6,6 +6,8 @@ export interface TestClock {
   readonly start: number
   /** Lets what is due within `ms` happen, in order. */
   run(ms: number): Promise<void>
+  /** Whether somebody is moving it. */
+  moving(): boolean
   /** Timers that are still set. */
   waiting(): number
   timer(ms: number, fire: () => void): () => void
@@ -18,6 +20,7 @@ export async function settle(): Promise<void> {
 
 export function createTestClock(start = 1_767_225_600_000): TestClock {
   let time = start
+  let movers = 0
   const timers = new Set<{ at: number; fire: () => void }>()
 
   function timer(ms: number, fire: () => void): () => void {
@@ -28,6 +31,7 @@ export function createTestClock(start = 1_767_225_600_000): TestClock {
 
   async function run(ms: number): Promise<void> {
     const end = time + ms
+    movers++
     for (;;) {
       await settle()
       const [next] = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)
@@ -38,15 +42,21 @@ export function createTestClock(start = 1_767_225_600_000): TestClock {
     }
     time = end
     await settle()
+    movers--
   }
 
-  return Object.assign(() => time, { start, run, waiting: () => timers.size, timer })
+  return Object.assign(() => time, {
+    start,
+    run,
+    moving: () => movers > 0,
+    waiting: () => timers.size,
+    timer,
+  })
 }
 
 /**
  * Everything that a policy needs of the outside: a clock, chance that is always one half, and a
- * sleep that notes the delay. It moves the clock by itself, unless the caller's signal would have
- * to end it (delays of a second and more).
+ * sleep that notes the delay, and moves the clock by it unless the test is doing so.
  */
 export function createWorld() {
   const clock = createTestClock()
@@ -57,7 +67,7 @@ export function createWorld() {
       const cancel = clock.timer(ms, resolve)
       signal.addEventListener('abort', cancel)
     })
-    if (ms !== 1000) await clock.run(ms)
+    if (!clock.moving()) await clock.run(ms)
     await woken
   }
   const options: RetryPolicy = {

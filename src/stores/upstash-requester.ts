@@ -1,0 +1,99 @@
+/** Gives a client of `@upstash/redis` retries that see status, headers and body. */
+import { StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { createRetry, type RetryPolicy } from '../resilience/retry.ts'
+import { createTransport, unusable, type UpstashConnection } from './upstash-rest.ts'
+
+/** What {@link createRequester} can be told: a connection, and how to retry. */
+export interface RequesterOptions extends UpstashConnection, RetryPolicy {
+  /**
+   * Whether a command may be sent again when its answer was lost. (default: reads, and writes that
+   * end the same when done twice, such as `SET`, `DEL`, `EXPIRE`; not scripts)
+   *
+   * @param name In upper case. Of a pipeline every command must be repeatable.
+   */
+  repeatable?: (name: string) => boolean
+}
+
+/** A `Requester` of `@upstash/redis`: `new Redis(requester)` takes it. */
+export interface UpstashRequester {
+  readYourWrites?: boolean
+  upstashSyncToken?: string
+  request<TResult = unknown>(request: {
+    path?: string[]
+    body?: unknown
+    signal?: AbortSignal
+    isStreaming?: boolean
+  }): Promise<{ result?: TResult; error?: string }>
+}
+
+const REPEATABLE = new RegExp(
+  '^(M?GET|GETRANGE|EXISTS|PING|ECHO|TIME|TYPE|P?TTL|STRLEN|SCAN|KEYS|DBSIZE|DEL|UNLINK' +
+    '|M?SET|P?SETEX|P?EXPIRE(AT)?|PERSIST|H(M?GET|GETALL|KEYS|VALS|LEN|EXISTS|M?SET|DEL)' +
+    '|S(CARD|MEMBERS|M?ISMEMBER|ADD|REM)|Z(CARD|SCORE|RANGE|RANGEBYSCORE|REM|REMRANGEBYSCORE)' +
+    '|L(RANGE|LEN|INDEX)|EVAL(SHA)?_RO)$',
+)
+
+/** `SET` with one of these tells what was there before, which is different the second time. */
+const CONDITIONS = /^(NX|XX|GET)$/i
+
+type Command = readonly unknown[]
+
+function isRepeatable(command: Command, repeatable: (name: string) => boolean): boolean {
+  const name = String(command[0]).toUpperCase()
+  const conditional = name === 'SET' && command.slice(3).some((word) => CONDITIONS.test(String(word)))
+  return !conditional && repeatable(name)
+}
+
+/** An error of Redis without what it quotes: commands, keys and values. */
+function cleaned(error: unknown): string {
+  const text = String(error).replace(/(,? with args|, command was).*$/s, '')
+  return text.replace(/'[^']*'|"[^"]*"|`[^`]*`/g, "'...'").slice(0, 200)
+}
+
+function itemOf(answer: unknown): { result?: unknown; error?: string } {
+  const { result, error } = Object(answer) as { result?: unknown; error?: unknown }
+  if (typeof error === 'string') return { error: cleaned(error) }
+  if (result === undefined) throw unusable()
+  return { result }
+}
+
+/**
+ * Makes a `Requester` for `new Redis(requester)` that retries like {@link createRetry}: rejected
+ * fetches, timeouts, 408, 425, 429, 5xx and answers that are cut or no JSON. `Retry-After` is
+ * honoured, redirects are refused, and no error quotes a command or a body.
+ *
+ * Answers are taken as UTF-8, not as base64. Streams (`subscribe`, `monitor`) are not supported.
+ *
+ * @throws TypeError when `url` is not `https:` (loopback apart) or `token` is missing.
+ *
+ * @example
+ * const redis = new Redis(createRequester({ url, token, attempts: 4 }))
+ */
+export function createRequester(options: RequesterOptions): UpstashRequester {
+  const { url, token, fetch, repeatable = (name) => REPEATABLE.test(name), ...policy } = options
+  const { now = () => Date.now(), enabled = true } = policy
+  const connection = { url, token, ...(fetch && { fetch }) }
+  const send = createTransport('createRequester', connection, now)
+  const late = (): Error => new StoreTimeoutError('Upstash did not answer in time')
+  const retry = createRetry({ timeoutError: late, ...policy })
+
+  return {
+    async request<TResult>(request: Parameters<UpstashRequester['request']>[0]) {
+      const { path = [], body, signal, isStreaming } = request
+      if (isStreaming || !Array.isArray(body)) {
+        throw new TypeError('createRequester: only commands and pipelines are supported')
+      }
+      const commands: readonly Command[] = Array.isArray(body[0]) ? body : [body]
+      const safe = commands.every((command) => isRepeatable(command, repeatable))
+      const suffix = path.map((part) => `/${encodeURIComponent(part)}`).join('')
+      const answer = await retry(
+        async (one) => {
+          const json = await send(body, one, suffix)
+          return Array.isArray(json) ? json.map(itemOf) : itemOf(json)
+        },
+        { signal, enabled: enabled && safe },
+      )
+      return answer as { result?: TResult; error?: string }
+    },
+  }
+}

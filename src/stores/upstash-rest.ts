@@ -1,0 +1,91 @@
+/** Speaks Upstash's REST protocol: one request, one strictly read answer. */
+import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { discard, readBody } from '../resilience/body.ts'
+import { retryAfterOf } from '../resilience/retry-after.ts'
+
+/** Where the database is. */
+export interface UpstashConnection {
+  /** `UPSTASH_REDIS_REST_URL`. `https:`, except on loopback. */
+  url: string
+  /** `UPSTASH_REDIS_REST_TOKEN`. */
+  token: string
+  /** Sends the requests. (default: the runtime's own) */
+  fetch?: (input: string, init: RequestInit) => Promise<Response>
+}
+
+/** Sends one command (or, to another path, several) and returns the JSON that comes back. */
+export type Transport = (body: unknown, signal: AbortSignal, path?: string) => Promise<unknown>
+
+/** Upstash takes requests of up to 10 MB; no answer to ours is larger. */
+const MAX_BYTES = 10_485_760
+
+/** Nothing that can be used came back. Says nothing of what did: that may hold keys and data. */
+export function unusable(retryAfter?: number): StoreUnavailableError {
+  return new StoreUnavailableError('Upstash gave no usable answer', { retryAfter })
+}
+
+function assertConnection(factory: string, { url, token }: UpstashConnection): string {
+  const { protocol, hostname, origin, pathname, search } = URL.canParse(url) ? new URL(url) : {}
+  const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname ?? '')
+  if (!origin || search || !(protocol === 'https:' || (protocol === 'http:' && local))) {
+    throw new TypeError(`${factory}: url must be an https URL without a query`)
+  }
+  if (typeof token !== 'string' || !/^[!-~]+$/.test(token)) {
+    throw new TypeError(`${factory}: token must be a string of visible ASCII characters`)
+  }
+  return origin + pathname.replace(/\/+$/, '')
+}
+
+/** Throws for what an answer's status alone says. 4xx may carry an error of Redis. */
+function assertStatus({ status, type, headers }: Response, now: number): void {
+  if (status === 401 || status === 403) throw new StoreError('Upstash refused the token')
+  if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+    throw new StoreError('Upstash answered with a redirect, which is not followed')
+  }
+  if (status >= 500 || [408, 425, 429].includes(status)) {
+    // Throttled without a word about for how long: a second is what others ask for.
+    throw unusable(retryAfterOf(headers, now) ?? (status === 429 ? 1 : undefined))
+  }
+}
+
+/** Makes what sends commands to one database, each exactly once. */
+export function createTransport(
+  factory: string,
+  connection: UpstashConnection,
+  now: () => number,
+): Transport {
+  const base = assertConnection(factory, connection)
+  const { token, fetch: send = (input, init) => fetch(input, init) } = connection
+  let syncToken = ''
+
+  return async (body, signal, path = '') => {
+    try {
+      const response = await send(base + path, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          // Reads see earlier writes, whichever replica they reach.
+          ...(syncToken && { 'upstash-sync-token': syncToken }),
+        },
+        body: JSON.stringify(body),
+        redirect: 'manual',
+        signal,
+      })
+      try {
+        assertStatus(response, now())
+      } catch (error) {
+        discard(response)
+        throw error
+      }
+      const tooLarge = (): Error => new StoreError('Upstash answered with more than 10 MiB')
+      const bytes = await readBody(response, MAX_BYTES, signal, tooLarge)
+      syncToken = response.headers.get('upstash-sync-token') ?? syncToken
+      return JSON.parse(new TextDecoder().decode(bytes ?? undefined))
+    } catch (error) {
+      throw error instanceof StoreError || error instanceof StoreUnavailableError
+        ? error
+        : unusable()
+    }
+  }
+}
