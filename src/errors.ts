@@ -38,6 +38,8 @@ export interface SessionErrorOptions {
 
 /** The base of every error here. */
 export class SessionError extends Error {
+  // Spelled out, because minifiers rename classes.
+  override readonly name: string = 'SessionError'
   /** Stable and unique per kind of failure. */
   readonly code: SessionErrorCode = 'ERR_SESSION'
   /** Whether the same call may succeed later without anything being changed. */
@@ -46,27 +48,30 @@ export class SessionError extends Error {
   constructor(message: string, options?: SessionErrorOptions & { code?: SessionErrorCode }) {
     super(message, options)
     if (options?.code) this.code = options.code
-    this.name = new.target.name
   }
 }
 
 /** The session was idle for too long, or is older than its absolute timeout. */
 export class SessionExpiredError extends SessionError {
+  override readonly name: string = 'SessionExpiredError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_EXPIRED'
 }
 
 /** There is no such session: no cookie, unknown to the store, regenerated or destroyed. */
 export class SessionNotFoundError extends SessionError {
+  override readonly name: string = 'SessionNotFoundError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_NOT_FOUND'
 }
 
 /** A stored session opened, but what it holds is not a session. */
 export class SessionCorruptionError extends SessionError {
+  override readonly name: string = 'SessionCorruptionError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_CORRUPT'
 }
 
 /** A cookie or a stored value does not open: forged, cut, or sealed under an unknown secret. */
 export class SessionEncryptionError extends SessionError {
+  override readonly name: string = 'SessionEncryptionError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_ENCRYPTION'
 }
 
@@ -78,6 +83,7 @@ export interface SessionIssue {
 
 /** The data does not satisfy the `schema`; `issues` says where. */
 export class SessionValidationError extends SessionError {
+  override readonly name: string = 'SessionValidationError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_VALIDATION'
   /** The schema's own issues, unchanged. */
   readonly issues: readonly SessionIssue[]
@@ -90,6 +96,7 @@ export class SessionValidationError extends SessionError {
 
 /** A value would not survive being stored; `path` says which. */
 export class SessionSerializationError extends SessionError {
+  override readonly name: string = 'SessionSerializationError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_SERIALIZATION'
   /** Where the value is, for example `cart.items[2].price`. */
   readonly path: string
@@ -102,22 +109,26 @@ export class SessionSerializationError extends SessionError {
 
 /** The session is bound to another client. */
 export class SessionBindingError extends SessionError {
+  override readonly name: string = 'SessionBindingError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_BINDING'
 }
 
 /** The session was changed after the response was committed, so the change could not be kept. */
 export class SessionCommittedError extends SessionError {
+  override readonly name: string = 'SessionCommittedError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_COMMITTED'
 }
 
 /** Others kept changing the session; the commit gave up after many attempts. */
 export class SessionConflictError extends SessionError {
+  override readonly name: string = 'SessionConflictError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_CONFLICT'
   override readonly retryable: boolean = true
 }
 
 /** The session does not fit into the cookies it may use; nothing was sent. */
 export class CookieTooLargeError extends SessionError {
+  override readonly name: string = 'CookieTooLargeError'
   override readonly code: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
   /** Bytes of name and value, over all chunks. */
   readonly size: number
@@ -136,11 +147,13 @@ export class CookieTooLargeError extends SessionError {
  * wrong credentials, a value over its size limit.
  */
 export class StoreError extends SessionError {
+  override readonly name: string = 'StoreError'
   override readonly code: SessionErrorCode = 'ERR_STORE'
 }
 
 /** The store could not be reached, or gave no usable answer. It says nothing about the session. */
 export class StoreUnavailableError extends SessionError {
+  override readonly name: string = 'StoreUnavailableError'
   override readonly code: SessionErrorCode = 'ERR_STORE_UNAVAILABLE'
   override readonly retryable: boolean = true
   /** Seconds after which a retry makes sense, where known. */
@@ -168,10 +181,12 @@ export class StoreUnavailableError extends SessionError {
 
 /** The store did not answer within its deadline. */
 export class StoreTimeoutError extends StoreUnavailableError {
+  override readonly name: string = 'StoreTimeoutError'
   override readonly code: SessionErrorCode = 'ERR_STORE_TIMEOUT'
 }
 
 /** The circuit breaker is open: the store was not asked. */
 export class CircuitOpenError extends StoreUnavailableError {
+  override readonly name: string = 'CircuitOpenError'
   override readonly code: SessionErrorCode = 'ERR_CIRCUIT_OPEN'
 }

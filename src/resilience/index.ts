@@ -7,8 +7,8 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-export { resilient, type ResilientPolicy } from '../stores/resilient.ts'
-export { backoff, type BackoffOptions } from './backoff.ts'
+export { type ResilientPolicy, resilient } from '../stores/resilient.ts'
+export { type BackoffOptions, backoff } from './backoff.ts'
 export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './budget.ts'
 export {
   type CircuitBreaker,
@@ -19,7 +19,7 @@ export {
   createCircuitBreaker,
 } from './circuit-breaker.ts'
 export type { Timer } from './deadline.ts'
-export { type FetchLike, resilientFetch, type ResilientFetchOptions } from './fetch.ts'
+export { type FetchLike, type ResilientFetchOptions, resilientFetch } from './fetch.ts'
 export {
   type Attempt,
   createRetry,

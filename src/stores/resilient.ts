@@ -10,11 +10,7 @@ import {
 import { within } from '../resilience/deadline.ts'
 import { createRetry, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
 import { withDefaults } from '../resilience/settings.ts'
-import type {
-  SessionStore,
-  StoreCallOptions,
-  StoreEvent,
-} from './store.ts'
+import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`. */
 export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {

@@ -1,7 +1,7 @@
 /** Gives a client of `@upstash/redis` retries that see status, headers and body. */
-import { StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { StoreTimeoutError } from '../errors.ts'
 import { createRetry, type RetryPolicy } from '../resilience/retry.ts'
-import { createTransport, unusable, type UpstashConnection } from './upstash-rest.ts'
+import { createTransport, type UpstashConnection, unusable } from './upstash-rest.ts'
 
 /** What {@link createRequester} can be told: a connection, and how to retry. */
 export interface RequesterOptions extends UpstashConnection, RetryPolicy {
@@ -40,7 +40,8 @@ type Command = readonly unknown[]
 
 function isRepeatable(command: Command, repeatable: (name: string) => boolean): boolean {
   const name = String(command[0]).toUpperCase()
-  const conditional = name === 'SET' && command.slice(3).some((word) => CONDITIONS.test(String(word)))
+  const conditional =
+    name === 'SET' && command.slice(3).some((word) => CONDITIONS.test(String(word)))
   return !conditional && repeatable(name)
 }
 

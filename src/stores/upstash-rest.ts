@@ -25,9 +25,10 @@ export function unusable(retryAfter?: number): StoreUnavailableError {
 }
 
 function assertConnection(factory: string, { url, token }: UpstashConnection): string {
-  const { protocol, hostname, origin, pathname, search } = URL.canParse(url) ? new URL(url) : {}
-  const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname ?? '')
-  if (!origin || search || !(protocol === 'https:' || (protocol === 'http:' && local))) {
+  // Not `new URL` at once: its error quotes what it is given, which may be the token.
+  const { protocol, hostname, origin, pathname, search } = new URL(URL.canParse(url) ? url : 'x:')
+  const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+  if (search || !(protocol === 'https:' || (protocol === 'http:' && local))) {
     throw new TypeError(`${factory}: url must be an https URL without a query`)
   }
   if (typeof token !== 'string' || !/^[!-~]+$/.test(token)) {

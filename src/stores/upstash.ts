@@ -11,14 +11,23 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
 import { type SessionStore, type StoredRecord, type SubjectIndex, TOMBSTONE } from './store.ts'
 import type { UpstashRequester } from './upstash-requester.ts'
-import { createTransport, type Transport, unusable, type UpstashConnection } from './upstash-rest.ts'
+import {
+  createTransport,
+  type Transport,
+  type UpstashConnection,
+  unusable,
+} from './upstash-rest.ts'
 import { LIST, LIST_SHA, WRITE, WRITE_SHA } from './upstash-scripts.ts'
 
-export { createRequester, type RequesterOptions, type UpstashRequester } from './upstash-requester.ts'
+export {
+  createRequester,
+  type RequesterOptions,
+  type UpstashRequester,
+} from './upstash-requester.ts'
 export type { UpstashConnection } from './upstash-rest.ts'
 
 /** What every Upstash store can be told. */
@@ -58,12 +67,13 @@ const REFUSED = /^[A-Z]{3,} |unauthorized|forbidden|max .*exceeded|quota/i
 const TRANSIENT = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS)\b/
 
 function failure(text: string): SessionError {
-  if (REFUSED.test(text) && !TRANSIENT.test(text)) return new StoreError('Upstash refused a command')
+  if (REFUSED.test(text) && !TRANSIENT.test(text))
+    return new StoreError('Upstash refused a command')
   return unusable()
 }
 
 /** A client's errors quote the command: only what kind of failure it was may leave. */
-async function requestThrough(requester: Requester, body: readonly string[]): Promise<unknown> {
+async function requestThrough(requester: Requester, body: unknown): Promise<unknown> {
   try {
     return await requester.request({ body })
   } catch (error) {
@@ -121,7 +131,10 @@ export function createUpstashStore(
   options: UpstashStoreOptions & (UpstashConnection | UpstashClientOptions),
 ): SessionStore & { readonly index: SubjectIndex } {
   const { prefix = 'sojourn:', timeoutMs = 2000, now = () => Date.now() } = options
-  const send = 'redis' in options ? transportOf(options.redis) : createTransport('createUpstashStore', options, now)
+  const send =
+    'redis' in options
+      ? transportOf(options.redis)
+      : createTransport('createUpstashStore', options, now)
   const recordKey = (id: string): string => `${prefix}s:${id}`
 
   async function ask(command: readonly string[], signal?: AbortSignal): Promise<unknown> {

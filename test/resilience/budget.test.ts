@@ -4,7 +4,11 @@ import { createRetryBudget } from '../../src/resilience/budget.ts'
 describe('createRetryBudget()', () => {
   it('grants its burst, then one retry for ten calls', () => {
     const budget = createRetryBudget({ burst: 2 })
-    expect([budget.withdraw(0), budget.withdraw(0), budget.withdraw(0)]).toEqual([true, true, false])
+    expect([budget.withdraw(0), budget.withdraw(0), budget.withdraw(0)]).toEqual([
+      true,
+      true,
+      false,
+    ])
     for (let i = 0; i < 9; i++) budget.deposit(0)
     expect(budget.withdraw(0)).toBe(false)
     budget.deposit(0)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { resilientFetch, type ResilientFetchOptions } from '../../src/resilience/fetch.ts'
+import { type ResilientFetchOptions, resilientFetch } from '../../src/resilience/fetch.ts'
 import { createWorld, outcomeOf } from './world.ts'
 
 type Answer = Response | Error | ((signal: AbortSignal) => Promise<Response>)
@@ -58,7 +58,11 @@ describe('resilientFetch()', () => {
   })
 
   it('retries a rejected fetch and returns the answer that comes', async () => {
-    const { fetch, delays } = setUp([new TypeError('fetch failed'), new Error('reset'), status(200)])
+    const { fetch, delays } = setUp([
+      new TypeError('fetch failed'),
+      new Error('reset'),
+      status(200),
+    ])
     const response = await fetch(URL_)
     expect([response.status, await response.text()]).toEqual([200, 'status 200'])
     expect(delays).toEqual([50, 100])
@@ -123,9 +127,7 @@ describe('resilientFetch()', () => {
     const headers = new Headers({ 'x-one': '1' })
     headers.append('set-cookie', 'a=1')
     headers.append('set-cookie', 'b=2')
-    const { fetch } = setUp([
-      new Response(null, { status: 204, statusText: 'Nothing', headers }),
-    ])
+    const { fetch } = setUp([new Response(null, { status: 204, statusText: 'Nothing', headers })])
     const response = await fetch(URL_)
     expect([response.status, response.statusText, response.body]).toEqual([204, 'Nothing', null])
     expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2'])

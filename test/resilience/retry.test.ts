@@ -49,7 +49,9 @@ describe('createRetry()', () => {
 
   it('makes one attempt when it is switched off', async () => {
     const { retry, delays } = setUp({ enabled: false })
-    expect((await outcomeOf(retry(script(down())))).error instanceof StoreUnavailableError).toBe(true)
+    expect((await outcomeOf(retry(script(down())))).error instanceof StoreUnavailableError).toBe(
+      true,
+    )
     expect(delays).toEqual([])
   })
 
@@ -224,7 +226,7 @@ describe('createRetry()', () => {
 })
 
 describe('createRetry() with a breaker', () => {
-  it('stops when the breaker opens, with its own error and not the breaker\'s', async () => {
+  it("stops when the breaker opens, with its own error and not the breaker's", async () => {
     const world = createWorld()
     const breaker = createCircuitBreaker({ now: world.clock, consecutiveFailures: 2 })
     const retry = createRetry({ ...world.options, breaker })

@@ -79,9 +79,7 @@ export function createWorld() {
   return { clock, delays, options }
 }
 
-export async function outcomeOf<T>(
-  promise: Promise<T>,
-): Promise<{ value?: T; error?: unknown }> {
+export async function outcomeOf<T>(promise: Promise<T>): Promise<{ value?: T; error?: unknown }> {
   return await promise.then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import * as errors from '../src/errors.ts'
+
+describe('errors', () => {
+  const classes = Object.values(errors) as (new (...args: never[]) => errors.SessionError)[]
+  const made = classes.map((Class) => new Class(...(['a message'] as never[])))
+
+  it('keep their names when a minifier renames their classes', () => {
+    expect(made.map(({ name }) => name)).toEqual(Object.keys(errors))
+  })
+
+  it('have a code each', () => {
+    expect(new Set(made.map(({ code }) => code)).size).toBe(made.length)
+    expect(made.every((error) => error instanceof errors.SessionError)).toBe(true)
+  })
+
+  it('say which of them are worth a retry', () => {
+    const retryable = made.filter((error) => error.retryable).map(({ name }) => name)
+    expect(retryable).toEqual([
+      'CircuitOpenError',
+      'SessionConflictError',
+      'StoreTimeoutError',
+      'StoreUnavailableError',
+    ])
+  })
+})

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const dist = fileURLToPath(new URL('../dist/', import.meta.url))
+
+const modules = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((path) =>
+  path.endsWith('.js'),
+)
+
+/** Comments may name what code may not use. */
+const codeOf = (path: string): string =>
+  readFileSync(dist + path, 'utf8')
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|\s)\/\/.*$/gm, '')
+
+const nodeOnly: [string, RegExp][] = [
+  ['a node: import', /['"]node:/],
+  ['Buffer', /(?<![\w$.])Buffer\b/],
+  ['process', /(?<![\w$.])process\s*[.[]/],
+  ['require()', /(?<![\w$.])require\(\s*['"`]/],
+]
+
+describe('the built package', () => {
+  it('has modules to look at', () => {
+    expect(modules).toContain('index.js')
+  })
+
+  it.each(nodeOnly)('does without %s', (_, pattern) => {
+    expect(modules.filter((path) => pattern.test(codeOf(path)))).toEqual([])
+  })
+})
