@@ -31,10 +31,10 @@ interface AboutSession {
   readonly session: string
 }
 
-type WithoutTime<E> = E extends unknown ? Omit<E, 'at'> : never
+type WithoutContext<E> = E extends unknown ? Omit<E, 'at' | 'session'> : never
 
-/** Reports one event; never throws. */
-export type Emit = (event: WithoutTime<SessionEvent>) => void
+/** Reports one event, about the session with this id; never throws. */
+export type Emit = (event: WithoutContext<SessionEvent>, id?: string) => void
 
 /** Wraps a listener so that nothing it does changes the outcome of a request. */
 export function createEmit(
@@ -42,9 +42,10 @@ export function createEmit(
   now: () => number,
 ): Emit {
   if (!onEvent) return () => {}
-  return (event) => {
+  return (event, id) => {
     try {
-      const result: unknown = onEvent({ at: now(), ...event } as SessionEvent)
+      const about = id === undefined ? {} : { session: fingerprint(id) }
+      const result: unknown = onEvent({ at: now(), ...event, ...about } as SessionEvent)
       if (result instanceof Promise) result.catch(() => {})
     } catch {
       // A broken listener is its owner's business.
@@ -53,7 +54,7 @@ export function createEmit(
 }
 
 /** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */
-export function fingerprint(id: string): string {
+function fingerprint(id: string): string {
   let hash = 0x811c9dc5
   for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
   return (hash >>> 0).toString(36)

@@ -10,6 +10,8 @@ export interface DataText {
   readonly hasFlash: boolean
 }
 
+type Data = Record<string, unknown>
+
 /** Reads and writes the data of sessions as they were configured. */
 export interface DataFormat {
   readonly copy: CopyValue
@@ -23,20 +25,17 @@ export interface DataFormat {
    */
   read(opened: OpenedRecord): Promise<SessionState>
   write(state: SessionState): DataText
-  /** @throws {@link SessionValidationError} */
-  check(state: SessionState): Promise<void>
-  /** What a new session starts with: the schema's defaults, where it has some. */
-  initial(): Promise<Record<string, unknown>>
+  /** Only with a schema. Throws {@link SessionValidationError}. */
+  readonly check: ((state: SessionState) => Promise<unknown>) | undefined
+  /** Only with a schema: what a new session starts with, its defaults. */
+  readonly initial: (() => Promise<Data>) | undefined
 }
-
-type Data = Record<string, unknown>
 
 /** Puts codec, migration and schema together. */
 export function createFormat(options: ResolvedOptions): DataFormat {
   const { schema, version, migrate, codec = JSON } = options
   const check = async (data: unknown): Promise<Data> => {
-    if (!schema) return data as Data
-    const result = await schema['~standard'].validate(data)
+    const result = await schema!['~standard'].validate(data)
     if (!result.issues) return result.value as Data
     throw new SessionValidationError('Session data do not satisfy the schema', result.issues)
   }
@@ -53,9 +52,9 @@ export function createFormat(options: ResolvedOptions): DataFormat {
       if (opened.version > version) return { ...opened, data: EMPTY, flash: EMPTY }
       try {
         const { data, flash } = parse(opened)
-        const checked = await check(data)
-        if (typeof checked !== 'object' || checked === null) throw new TypeError()
-        return { ...opened, data: deepFreeze(checked), flash: deepFreeze(flash) }
+        const checked: unknown = schema ? await check(data) : data
+        if (typeof checked !== 'object') throw new TypeError()
+        return { ...opened, data: deepFreeze(checked as Data), flash: deepFreeze(flash) }
       } catch (error) {
         if (error instanceof SessionValidationError) throw error
         throw new SessionCorruptionError('Cannot read session: its data do not parse or migrate')
@@ -65,11 +64,10 @@ export function createFormat(options: ResolvedOptions): DataFormat {
       const hasFlash = Object.keys(flash).length > 0
       return { text: codec.stringify(hasFlash ? [data, flash] : data), hasFlash }
     },
-    async check({ data }) {
-      await check(data)
-    },
-    initial: async () => (schema ? deepFreeze(await check({}).catch(() => ({}))) : EMPTY),
+    check: schema && (({ data }) => check(data)),
+    initial: schema && (async () => deepFreeze(await check({}).catch(() => EMPTY))),
   }
 }
 
-const EMPTY: Data = Object.freeze({})
+/** No data. */
+export const EMPTY: Data = Object.freeze({})

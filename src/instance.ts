@@ -17,7 +17,7 @@ export interface Instance {
   readonly emit: Emit
   readonly context: SessionContext
   /** The part that deals with a store, loaded when it is first needed; `undefined` without one. */
-  stored(): Promise<StoredSessions | undefined>
+  readonly stored: (() => Promise<StoredSessions>) | undefined
 }
 
 const ID_BYTES = 16
@@ -42,6 +42,11 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
   store?.subscribe?.(emit)
   const tokens = createCookieTokens(options, cookie.name)
   let stored: StoredSessions | undefined
+  const load = async (): Promise<StoredSessions> => {
+    const { createStoredSessions } = await import('./stored.ts')
+    stored ??= createStoredSessions(instance, store!)
+    return stored
+  }
   const instance: Instance = {
     options,
     cookie,
@@ -50,8 +55,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     emit,
     context,
     // Sessions in cookies never load it.
-    stored: async () =>
-      store && (stored ??= (await import('./stored.ts')).createStoredSessions(instance, store)),
+    stored: store && (async () => stored ?? load()),
   }
   return instance
 }

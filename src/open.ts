@@ -6,7 +6,7 @@ import {
   SessionExpiredError,
   SessionNotFoundError,
 } from './errors.ts'
-import { fingerprint } from './events.ts'
+import { EMPTY } from './format.ts'
 import type { Instance } from './instance.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from './record.ts'
 import type { Draft, FoundSession } from './session.ts'
@@ -29,15 +29,15 @@ export async function openSession(
     if (!isNew) emit({ type: 'session.invalid' })
     return emptyDraft(instance, cookies, {
       status: isNew ? 'new' : 'invalid',
-      reason: isNew
-        ? new SessionNotFoundError('There is no session: no cookie was sent')
-        : new SessionEncryptionError('There is no session: the cookie does not open'),
+      reason: () =>
+        isNew
+          ? new SessionNotFoundError('There is no session: no cookie was sent')
+          : new SessionEncryptionError('There is no session: the cookie does not open'),
     })
   }
   const { opened } = newest
   try {
-    const stored = await instance.stored()
-    if (stored) return await stored.open(cookies, opened, signal)
+    if (instance.stored) return await (await instance.stored()).open(cookies, opened, signal)
     if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
     // The cookie of a time when sessions were in a store.
     if (opened.text === null) return goneDraft(instance, cookies, opened, 'missing')
@@ -83,7 +83,7 @@ export function liveDraft(
     cookies,
     committed: false,
     readOnly: newer,
-    reason: newer,
+    reason: newer && (() => newer),
   }
 }
 
@@ -114,8 +114,8 @@ export async function emptyDraft(
     persistent: false,
     counter: 0,
     version: options.version,
-    data: await format.initial(),
-    flash: {},
+    data: format.initial ? await format.initial() : EMPTY,
+    flash: EMPTY,
   }
   return {
     found: null,
@@ -136,11 +136,11 @@ export function goneDraft(
   opened: OpenedRecord,
   status: Gone,
 ): Promise<Draft> {
-  instance.emit({ type: `session.${status}`, session: fingerprint(opened.id) })
+  instance.emit({ type: `session.${status}` }, opened.id)
   const Reason = status === 'expired' ? SessionExpiredError : SessionNotFoundError
   return emptyDraft(instance, cookies, {
     status,
-    reason: new Reason(`There is no session: it is ${status}`),
+    reason: () => new Reason(`There is no session: it is ${status}`),
   })
 }
 
@@ -153,7 +153,7 @@ async function unreadableDraft(
 ): Promise<Draft> {
   const { emit, options } = instance
   if (!(error instanceof SessionError) || error.code.startsWith('ERR_STORE')) throw error
-  emit({ type: 'session.corrupt', code: error.code, session: fingerprint(opened.id) })
+  emit({ type: 'session.corrupt', code: error.code }, opened.id)
   if (options.onCorruption === 'throw') throw error
-  return emptyDraft(instance, cookies, { status: 'invalid', reason: error })
+  return emptyDraft(instance, cookies, { status: 'invalid', reason: () => error })
 }

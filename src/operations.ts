@@ -40,7 +40,7 @@ export function sweepFlash(seen: Values, same: (a: unknown, b: unknown) => boole
     const left = Object.entries(state.flash).filter(
       ([key, value]) => !(Object.hasOwn(seen, key) && same(value, seen[key])),
     )
-    return { ...state, flash: Object.freeze(Object.fromEntries(left)) }
+    return { ...state, flash: Object.fromEntries(left) }
   }
 }
 
@@ -70,8 +70,7 @@ export function signIn(login: Login, now: number): Operation {
     createdAt: now,
     renewedAt: now,
     authenticatedAt: now,
-    data:
-      state.subject === null || state.subject === login.subject ? state.data : Object.freeze({}),
+    data: state.subject === null || state.subject === login.subject ? state.data : {},
   })
 }
 
@@ -80,8 +79,9 @@ export function ownValue(values: Values, key: PropertyKey): unknown {
   return Object.hasOwn(values, key) ? values[key as string] : undefined
 }
 
-function withValue(values: Values, key: string, value: unknown): Values {
-  if (value !== undefined) return Object.freeze({ ...values, [key]: value })
+/** The same values but for one key; `undefined` removes it. */
+export function withValue(values: Values, key: string, value: unknown): Values {
+  if (value !== undefined) return { ...values, [key]: value }
   const { [key]: _, ...rest } = values
-  return Object.freeze(rest)
+  return rest
 }

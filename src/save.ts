@@ -1,6 +1,6 @@
 /** From a session to its `Set-Cookie` values. */
 import { CookieTooLargeError } from './errors.ts'
-import { fingerprint, type SessionEventType } from './events.ts'
+import type { SessionEventType } from './events.ts'
 import type { DataFormat, DataText } from './format.ts'
 import type { Instance } from './instance.ts'
 import type { SessionState } from './record.ts'
@@ -23,7 +23,7 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const { cookie, context, format, options } = instance
   const { cookies, current, found, status } = draft
   if (draft.readOnly || status === 'superseded') return []
-  const stored = await instance.stored()
+  const stored = instance.stored && (await instance.stored())
   if (status === 'destroyed') {
     if (found) {
       if (stored && !(await stored.bury(draft))) return []
@@ -35,7 +35,7 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const written = format.write(current)
   if (!due && !hasChanged(draft, written)) return []
   if (stored) return stored.save(draft, due)
-  await format.check(current)
+  if (format.check) await format.check(current)
   const state = { ...current, renewedAt: context.now(), version: options.version }
   announce(instance, draft, state, due)
   return writeCookie(instance, draft, state, { opened: { ...state, ...written }, state })
@@ -72,7 +72,7 @@ export async function writeCookie(
   } catch (error) {
     if (error instanceof CookieTooLargeError) {
       const { size, limit } = error
-      emit({ type: 'cookie.too-large', size, limit, session: fingerprint(state.id) })
+      emit({ type: 'cookie.too-large', size, limit }, state.id)
     }
     throw error
   }
@@ -105,5 +105,5 @@ export function announce(
 
 /** Reports something about one session. */
 export function say({ emit }: Instance, type: SessionEventType, { id }: SessionState): void {
-  emit({ type, session: fingerprint(id) })
+  emit({ type }, id)
 }

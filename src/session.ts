@@ -12,6 +12,7 @@ import {
   signIn,
   sweepFlash,
   updateValue,
+  withValue,
 } from './operations.ts'
 import type { SessionState, SessionTimes } from './record.ts'
 import type { CopyValue } from './values.ts'
@@ -132,8 +133,8 @@ export interface Draft {
   committed: boolean
   /** Why nothing may be written. */
   readonly readOnly: SessionError | null
-  /** Why there is no session, for `require`. */
-  readonly reason: SessionError | null
+  /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
+  readonly reason: (() => SessionError) | null
 }
 
 /** What a session needs of the instance it belongs to. */
@@ -160,7 +161,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   readonly #draft: Draft
   readonly #context: SessionContext
   /** What this request may still read once. */
-  readonly #flash: Map<string, unknown>
+  #flash: SessionState['flash']
 
   static {
     draftOf = (session) => {
@@ -173,8 +174,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#draft = draft
     this.#context = context
     const seen = draft.current.flash
-    this.#flash = new Map(Object.entries(seen))
-    if (this.#flash.size && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
+    this.#flash = seen
+    if (Object.keys(seen).length && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
   }
 
   get id(): string {
@@ -184,7 +185,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     return this.#draft.status
   }
   get data(): Readonly<D> {
-    return this.#draft.current.data as D
+    return Object.freeze(this.#draft.current.data) as D
   }
   get createdAt(): number {
     return this.#draft.current.createdAt
@@ -200,11 +201,11 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   }
 
   get<K extends keyof D>(key: K): D[K] | undefined {
-    return ownValue(this.data, key) as D[K] | undefined
+    return ownValue(this.#draft.current.data, key) as D[K] | undefined
   }
 
   has(key: keyof D): boolean {
-    return Object.hasOwn(this.data, key)
+    return Object.hasOwn(this.#draft.current.data, key)
   }
 
   set<K extends keyof D>(key: K, value: D[K]): void {
@@ -222,8 +223,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
 
   flash(key: string, ...value: [unknown?]): unknown {
     if (value.length === 0) {
-      const found = this.#flash.get(key)
-      this.#flash.delete(key)
+      const found = ownValue(this.#flash, key)
+      this.#flash = withValue(this.#flash, key, undefined)
       return found
     }
     this.#change(addFlash(key, this.#copy(value[0], `flash.${key}`)))
@@ -250,7 +251,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#assertWritable()
     this.#draft.current = {
       ...this.#draft.current,
-      data: EMPTY,
+      data: {},
       subject: null,
       authenticatedAt: null,
     }
@@ -286,8 +287,6 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     if (readOnly) throw readOnly
   }
 }
-
-const EMPTY: SessionData = Object.freeze({})
 
 const LOGIN_RULES: Record<string, Rule> = {
   persistent: flagRule(false),

@@ -92,7 +92,7 @@ export function createSessions<D extends SessionData = SessionData>(
     async require(request) {
       const session = await sessions.get(request)
       const { reason } = getDraft(session)
-      if (reason) throw reason
+      if (reason) throw reason()
       return session
     },
     async commit(request, response) {

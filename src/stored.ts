@@ -13,7 +13,6 @@ import {
   StoreError,
   StoreUnavailableError,
 } from './errors.ts'
-import { fingerprint } from './events.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, newerData } from './open.ts'
 import { applyAll } from './operations.ts'
@@ -46,7 +45,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const ring = createKeyRing(options.secrets, 'store')
 
   const seal = async (state: SessionState): Promise<StoredRecord> => {
-    await format.check(state)
+    if (format.check) await format.check(state)
     const bytes = encodeRecord({ ...state, ...format.write(state) })
     const value = await sealToken(ring, labelOf(state.id), bytes, now())
     return { value, version: newVersion(state.counter), expiresAt: context.expiresAt(state) }
@@ -121,7 +120,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (moving) await guard(store, () => store.delete(state.id))
         return null
       }
-      emit({ type: 'commit.conflict', attempt, session: fingerprint(id) })
+      emit({ type: 'commit.conflict', attempt }, id)
       found = await unseal(id, there)
       const newer = newerData(found.state, options.version)
       if (newer) throw newer
@@ -146,7 +145,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     id: string,
   ): void => {
     if (!isFailure(error)) throw error
-    emit({ type, store: store.name, code: error.code, session: fingerprint(id) })
+    emit({ type, store: store.name, code: error.code }, id)
     if (type === 'store.unavailable') throw error
   }
 
@@ -166,7 +165,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         failure(reason, type, opened.id)
         return emptyDraft(instance, cookies, {
           status: 'degraded',
-          reason: reason as StoreUnavailableError,
+          reason: () => reason as StoreUnavailableError,
           readOnly: reason as StoreUnavailableError,
         })
       }

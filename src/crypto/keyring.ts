@@ -1,25 +1,26 @@
 import { BoundedMap } from '../bounded-map.ts'
-import { deriveSubkey, importXaesKey, PREFIX_BYTES, type XaesKey } from './xaes.ts'
+import { deriveSubkey, importXaesKey, PREFIX_BYTES } from './xaes.ts'
 
 /** What keys are for. Each purpose has master keys of its own. */
 export type KeyPurpose = 'cookie' | 'store' | 'seal'
 
 /** The master keys of one purpose: the first seals, all open. */
 export interface KeyRing {
-  /** The sealing key. */
-  first(): Promise<MasterKey>
-  /** The key with this id, or `undefined`: what names an unknown key costs no crypto. */
-  find(id: number): Promise<MasterKey | undefined>
+  /** Known once they were derived. */
+  readonly keys: readonly MasterKey[] | undefined
+  derive(): Promise<readonly MasterKey[]>
 }
 
 /** One secret's master key for one purpose. */
 export interface MasterKey {
   /** The first four bytes of a hash of the key, as an unsigned 32-bit number. */
   readonly id: number
-  /** The AES-GCM key of an hour (unix time / 3600), and whether it was already known. */
-  subkey(hour: number): Promise<CryptoKey>
-  /** Keeps a subkey for the next time: only after it has opened something or will seal. */
-  remember(hour: number, subkey: CryptoKey): void
+  /**
+   * The AES-GCM keys of hours (unix time / 3600) that opened something or will seal. What a
+   * forged token names is never put in.
+   */
+  readonly subkeys: BoundedMap<number, CryptoKey>
+  deriveSubkey(hour: number): Promise<CryptoKey>
 }
 
 // Ten days of hours; a subkey is one CryptoKey.
@@ -28,17 +29,17 @@ const encoder = new TextEncoder()
 
 /** Derives nothing until it is used. */
 export function createKeyRing(secrets: readonly string[], purpose: KeyPurpose): KeyRing {
-  let keys: readonly MasterKey[] | undefined
   // The keys are kept, never their promise: a promise of another request may hang on Workers.
-  const all = async (): Promise<readonly MasterKey[]> => {
-    if (keys) return keys
-    const derived = await Promise.all(secrets.map((secret) => deriveMasterKey(secret, purpose)))
-    keys ??= derived
-    return keys
-  }
+  let keys: readonly MasterKey[] | undefined
   return {
-    first: async () => (keys ?? (await all()))[0]!,
-    find: async (id) => (keys ?? (await all())).find((key) => key.id === id),
+    get keys() {
+      return keys
+    },
+    async derive() {
+      const derived = await Promise.all(secrets.map((secret) => deriveMasterKey(secret, purpose)))
+      keys ??= derived
+      return keys
+    },
   }
 }
 
@@ -56,15 +57,10 @@ async function deriveMasterKey(secret: string, purpose: KeyPurpose): Promise<Mas
   const bytes = new Uint8Array(bits)
   const key = await importXaesKey(bytes)
   bytes.fill(0)
-  return createMasterKey(new DataView(hash).getUint32(0), key)
-}
-
-function createMasterKey(id: number, key: XaesKey): MasterKey {
-  const subkeys = new BoundedMap<number, CryptoKey>(MAX_SUBKEYS)
   return {
-    id,
-    subkey: async (hour) => subkeys.get(hour) ?? deriveSubkey(key, noncePrefix(hour)),
-    remember: (hour, subkey) => subkeys.set(hour, subkey),
+    id: new DataView(hash).getUint32(0),
+    subkeys: new BoundedMap(MAX_SUBKEYS),
+    deriveSubkey: (hour) => deriveSubkey(key, noncePrefix(hour)),
   }
 }
 

@@ -33,10 +33,10 @@ export async function sealToken(
   plaintext: Uint8Array<ArrayBuffer>,
   now: number,
 ): Promise<string> {
-  const key = await ring.first()
+  const key = (ring.keys ?? (await ring.derive()))[0]!
   const hour = Math.floor(now / HOUR_MS)
-  const subkey = await key.subkey(hour)
-  key.remember(hour, subkey)
+  const subkey = key.subkeys.get(hour) ?? (await key.deriveSubkey(hour))
+  key.subkeys.set(hour, subkey)
   const token = new Uint8Array(NONCE_END + plaintext.length + TAG_BYTES)
   const view = new DataView(token.buffer)
   // The hour's empty top byte is overwritten by the key id.
@@ -66,9 +66,10 @@ export async function openToken(
   const view = new DataView(token.buffer, token.byteOffset)
   const hour = view.getUint32(4) & 0xffffff
   if (hour > now / HOUR_MS + 1) return null
-  const key = await ring.find(view.getUint32(1))
+  const id = view.getUint32(1)
+  const key = (ring.keys ?? (await ring.derive())).find((one) => one.id === id)
   if (!key) return null
-  const subkey = await key.subkey(hour)
+  const subkey = key.subkeys.get(hour) ?? (await key.deriveSubkey(hour))
   const iv = token.subarray(HEADER_BYTES, NONCE_END)
   try {
     const plaintext = await crypto.subtle.decrypt(
@@ -76,7 +77,7 @@ export async function openToken(
       subkey,
       token.subarray(NONCE_END),
     )
-    key.remember(hour, subkey)
+    key.subkeys.set(hour, subkey)
     return new Uint8Array(plaintext)
   } catch {
     // The runtimes disagree on the error of a forged token; they all mean the same.

@@ -12,19 +12,19 @@ export async function readBody(
   maxBytes: number,
   signal: AbortSignal,
   tooLarge: () => unknown,
-): Promise<Uint8Array<ArrayBuffer> | null> {
+): Promise<Blob | null> {
   const reader = response.body?.getReader()
   if (!reader) return null
   // A cut or aborted stream refuses to be cancelled; there is nothing left to free then.
   const cancel = (): void => void reader.cancel().catch(() => {})
   signal.addEventListener('abort', cancel)
   try {
-    const chunks: Uint8Array[] = []
+    const chunks: Uint8Array<ArrayBuffer>[] = []
     let size = 0
     for (;;) {
       const { done, value } = await reader.read()
       signal.throwIfAborted()
-      if (done) return join(chunks, size)
+      if (done) return new Blob(chunks)
       chunks.push(value)
       size += value.byteLength
       if (size > maxBytes) throw tooLarge()
@@ -35,16 +35,6 @@ export async function readBody(
   } finally {
     signal.removeEventListener('abort', cancel)
   }
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return bytes
 }
 
 /** Frees the connection of a response that nobody will read. */

@@ -1,29 +1,26 @@
 /** Reads `Retry-After`, {@link https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 RFC 9110, 10.2.3}. Pure. */
 
-const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec'
 const TIME = '(?<time>\\d\\d:\\d\\d:\\d\\d)'
-const MONTH = '(?<month>[A-Z][a-z]{2})'
 
-/** IMF-fixdate, rfc850-date and asctime-date of RFC 9110, 5.6.7. `Date.parse` takes far more. */
+/** IMF-fixdate, rfc850-date and asctime-date of RFC 9110, 5.6.7. */
 const FORMS = [
-  `[A-Z][a-z]{2}, (?<day>\\d\\d) ${MONTH} (?<year>\\d{4}) ${TIME} GMT`,
-  `[A-Z][a-z]{5,8}, (?<day>\\d\\d)-${MONTH}-(?<year>\\d\\d) ${TIME} GMT`,
-  `[A-Z][a-z]{2} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})`,
+  `\\w{3}, (?<day>\\d\\d) (?<month>\\w{3}) (?<year>\\d{4}) ${TIME} GMT`,
+  `\\w{6,9}, (?<day>\\d\\d)-(?<month>\\w{3})-(?<year>\\d\\d) ${TIME} GMT`,
+  `\\w{3} (?<month>\\w{3}) (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})`,
 ]
 
 /** No date and no sane number of seconds is longer; keeps hostile headers cheap. */
 const MAX_LENGTH = 64
 
 /** A two-digit year more than 50 years ahead is the one a century before (RFC 9110, 5.6.7). */
-function fullYear(year: string, now: number): number {
-  if (year.length === 4) return Number(year)
-  const thisYear = new Date(now).getUTCFullYear()
-  const guess = thisYear - (thisYear % 100) + Number(year)
-  return guess > thisYear + 50 ? guess - 100 : guess
+function fullYear(year: string, now: number): string | number {
+  if (year.length === 4) return year
+  const guess = 2000 + Number(year)
+  return guess > new Date(now).getUTCFullYear() + 50 ? guess - 100 : guess
 }
 
 /**
- * Parses an HTTP date in any of its three forms.
+ * Parses an HTTP date in any of its three forms. A leap second counts as the one before it.
  *
  * @param now Epoch milliseconds; decides the century of a two-digit year.
  * @returns Epoch milliseconds, or `undefined` for everything else.
@@ -32,13 +29,12 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   if (text.length > MAX_LENGTH) return undefined
   for (const form of FORMS) {
     const { year, month, day, time } = new RegExp(`^${form}$`).exec(text)?.groups ?? {}
-    if (!year || !month || !day || !time) continue
-    const index = MONTHS.indexOf(month)
-    const [hour = 0, minute = 0, second = 0] = time.split(':').map(Number)
-    if (index % 3 || hour > 23 || minute > 59 || second > 60) return undefined
-    const date = Date.UTC(fullYear(year, now), index / 3, Number(day), hour, minute, second)
-    const wanted = second === 60 ? date - 1000 : date
-    return new Date(wanted).getUTCDate() === Number(day) ? date : undefined
+    if (!year || !day || !time) continue
+    const clock = time.replace(/:60$/, ':59')
+    const date = `${day.replace(' ', '0')} ${month} ${fullYear(year, now)} ${clock} GMT`
+    const at = Date.parse(date)
+    // `Date.parse` takes far more than there is, February 31 for one: only what comes back counts.
+    return new Date(at).toUTCString().endsWith(`, ${date}`) ? at : undefined
   }
   return undefined
 }

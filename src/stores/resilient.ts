@@ -90,9 +90,11 @@ export function resilient(
 
     async function attempt(one: AbortSignal): Promise<T> {
       attempts++
-      return await fn({ signal: one }).catch((error) => {
+      try {
+        return await fn({ signal: one })
+      } catch (error) {
         throw classified(error, what)
-      })
+      }
     }
 
     try {

@@ -80,9 +80,9 @@ export function createTransport(
         throw error
       }
       const tooLarge = (): Error => new StoreError('Upstash answered with more than 10 MiB')
-      const bytes = await readBody(response, MAX_BYTES, signal, tooLarge)
+      const read = await readBody(response, MAX_BYTES, signal, tooLarge)
       syncToken = response.headers.get('upstash-sync-token') ?? syncToken
-      return JSON.parse(new TextDecoder().decode(bytes ?? undefined))
+      return JSON.parse((await read?.text()) ?? '')
     } catch (error) {
       throw error instanceof StoreError || error instanceof StoreUnavailableError
         ? error

@@ -58,6 +58,9 @@ interface Requester {
   readonly options?: { readonly signal?: unknown }
 }
 
+/** Timers take no more: 2^31 - 1 milliseconds. */
+const MAX_MS = 2_147_483_647
+
 /** Stands for Redis not having a script yet. */
 const NO_SCRIPT = Symbol('NOSCRIPT')
 
@@ -79,15 +82,15 @@ async function requestThrough(requester: Requester, body: unknown): Promise<unkn
   } catch (error) {
     if (error instanceof SessionError) throw error
     const { name, message } = Object(error) as { name?: unknown; message?: unknown }
-    if (name === 'UpstashError') return { error: String(message) }
+    if (name === 'UpstashError') return { error: String(message).split(', command was')[0] }
     if (name === 'TimeoutError') throw new StoreTimeoutError('Upstash did not answer in time')
     throw unusable()
   }
 }
 
 function transportOf(client: object): Transport {
-  const { client: inner } = client as { client?: unknown }
-  const requester = (inner ?? client) as Requester
+  const { client: inner } = Object(client) as { client?: unknown }
+  const requester = Object(inner ?? client) as Requester
   if (typeof requester.request !== 'function') {
     throw new TypeError('createUpstashStore: redis must be a client of @upstash/redis')
   }
@@ -101,16 +104,20 @@ function transportOf(client: object): Transport {
   return (body) => requestThrough(requester, body)
 }
 
-/** `versions, expiry, subject, value`, one per line; the newest version first. */
+/** Versions (the newest first), expiry, subject and value, each on a line; see the scripts. */
+const RECORD = /^(\S+)[^\n]*\n(\d+)\n(\S*)\n(.+)$/s
+
 function decode(text: unknown, now: number): StoredRecord | null {
-  const [, version, expiresAt, subject, value] =
-    /^([^\s]+)[^\n]*\n(\d+)\n(\S*)\n([^\n]+)$/.exec(String(text)) ?? []
-  if (typeof text !== 'string' || !version || !value) {
+  try {
+    // No match is `null`, which cannot be taken apart.
+    const [, tag = '', expiry, owner = '', value = ''] = RECORD.exec(text as string) as string[]
+    const [version, subject] = [decodeURIComponent(tag), decodeURIComponent(owner)]
+    const expiresAt = Number(expiry)
+    if (expiresAt <= now) return null
+    return { value, version, expiresAt, ...(subject && { subject }) }
+  } catch {
     throw new StoreError('What is stored in Upstash is no record of ours')
   }
-  if (Number(expiresAt) <= now) return null
-  const record = { value, version: decodeURIComponent(version), expiresAt: Number(expiresAt) }
-  return subject ? { ...record, subject: decodeURIComponent(subject) } : record
 }
 
 /**
@@ -131,6 +138,9 @@ export function createUpstashStore(
   options: UpstashStoreOptions & (UpstashConnection | UpstashClientOptions),
 ): SessionStore & { readonly index: SubjectIndex } {
   const { prefix = 'sojourn:', timeoutMs = 2000, now = () => Date.now() } = options
+  if (!(timeoutMs > 0 && timeoutMs <= MAX_MS)) {
+    throw new RangeError(`createUpstashStore: timeoutMs must be a number from 1 to ${MAX_MS}`)
+  }
   const send =
     'redis' in options
       ? transportOf(options.redis)

@@ -106,12 +106,12 @@ describe('createCircuitBreaker()', () => {
     const { breaker, advance } = setUp({ probes: 3 })
     fail(breaker, 5)
     advance(1000)
-    const probes = [breaker.acquire(), breaker.acquire(), breaker.acquire()]
+    const [first, second, third] = [breaker.acquire(), breaker.acquire(), breaker.acquire()]
     expect(refusal(breaker)).toBe(1)
-    probes[0]?.ignore()
+    first.ignore()
     expect(refusal(breaker)).toBe(undefined)
-    probes[1]?.failure()
-    probes[2]?.success()
+    second.failure()
+    third.success()
     expect(breaker.status).toBe('open')
   })
 
@@ -129,13 +129,13 @@ describe('createCircuitBreaker()', () => {
 
   it('ignores what calls from before it opened report later', () => {
     const { breaker, advance } = setUp()
-    const slow = [breaker.acquire(), breaker.acquire()]
+    const [slow, slower] = [breaker.acquire(), breaker.acquire()]
     fail(breaker, 5)
-    slow[0]?.success()
+    slow.success()
     expect(breaker.status).toBe('open')
     advance(1000)
     const probe = breaker.acquire()
-    slow[1]?.failure()
+    slower.failure()
     expect(breaker.status).toBe('half-open')
     probe.success()
     expect(breaker.status).toBe('closed')

@@ -154,8 +154,14 @@ describe('createRetry()', () => {
     let listeners = 0
     const add = signal.addEventListener.bind(signal)
     const remove = signal.removeEventListener.bind(signal)
-    signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args))
-    signal.removeEventListener = (...args: Parameters<typeof add>) => (listeners--, remove(...args))
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++
+      add(...args)
+    }
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--
+      remove(...args)
+    }
     await retry(script(down(), down()), { signal })
     await outcomeOf(retry(script(down(), down(), down()), { signal }))
     await outcomeOf(retry(script(new StoreError('no')), { signal }))

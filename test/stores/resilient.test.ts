@@ -84,6 +84,15 @@ describe('resilient()', () => {
     }
   })
 
+  it('does so for what a store throws before it returns a promise', async () => {
+    const read = (): never => {
+      throw new Error(SECRET)
+    }
+    const store = resilient({ ...createWithoutIndex(), read }, createWorld().options)
+    const { error } = await outcomeOf(store.read('id'))
+    expect(error instanceof StoreUnavailableError).toBe(true)
+  })
+
   it.each([
     new StoreError('refused'),
     new SessionConflictError('conflict'),

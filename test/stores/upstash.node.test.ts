@@ -27,9 +27,9 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await faults?.close()
-  await bridge?.close()
-  await redis?.stop()
+  await faults.close()
+  await bridge.close()
+  await redis.stop()
 })
 
 const clientOf = (timeoutMs: number) =>
@@ -321,8 +321,11 @@ describe('createUpstashStore()', () => {
     expect((await failureOf(store.read(id))) instanceof StoreError).toBe(true)
     expect((await failureOf(store.write(id, record('1'), null))) instanceof StoreError).toBe(true)
     await bridge.redis('DEL', `sojourn:s:${id}`)
+    for (const text of ['something else', '1\n2\n\n', '%zz\n9999999999999\n\nv', '\n1\n\nv', '1']) {
+      await bridge.redis('SET', `sojourn:s:${id}`, text)
+      expect((await failureOf(store.read(id))) instanceof StoreError).toBe(true)
+    }
     await bridge.redis('SET', `sojourn:s:${id}`, 'something else')
-    expect((await failureOf(store.read(id))) instanceof StoreError).toBe(true)
     expect((await failureOf(store.write(id, record('1'), null))) instanceof StoreError).toBe(true)
   })
 
@@ -394,6 +397,19 @@ describe('createUpstashStore()', () => {
       expect(createUpstashStore({ url, token: TOKEN }).name).toBe('upstash')
     },
   )
+
+  it.each([0, -1, NaN, Infinity])('refuses a time limit of %d', (timeoutMs) => {
+    const make = (): unknown => createUpstashStore({ url: faults.url, token: TOKEN, timeoutMs })
+    expect(make).toThrow(RangeError)
+  })
+
+  it("does not take words of the command for Redis' own", async () => {
+    const redis = clientOf(1000)
+    const store = createUpstashStore({ redis, prefix: 'quota unauthorized NOSCRIPT:' })
+    faults.inject({ type: 'status', status: 500 })
+    expect((await failureOf(store.read('id'))) instanceof StoreUnavailableError).toBe(true)
+    faults.up()
+  })
 
   it('refuses a client whose signal would turn timeouts into null, and says so', () => {
     const { signal } = new AbortController()
