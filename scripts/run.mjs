@@ -37,6 +37,8 @@ export function run(command, args, extraEnv = {}) {
       running.delete(child)
       resolve({ code: 1, output: `${output}${error.message}\n` })
     })
+    // What outlives the tool would hold its output open, and `close` back.
+    child.on('exit', () => killGroup(child))
     child.on('close', (code) => {
       running.delete(child)
       resolve({ code: code ?? 1, output })
@@ -44,16 +46,20 @@ export function run(command, args, extraEnv = {}) {
   })
 }
 
-/** Ends what is still running, with everything it started. */
-export function killAll() {
-  for (const child of running) {
-    try {
-      process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // It has ended by itself.
-    }
+function killGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
   }
 }
+
+/** Ends what is still running, with everything it started. */
+export function killAll() {
+  for (const child of running) killGroup(child)
+}
+
+process.once('exit', killAll)
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {

@@ -20,7 +20,11 @@ const suites = {
   node: () => vitest('node', ['--project', 'neutral', '--project', 'node']),
   workerd: () => vitest('workerd', ['--project', 'workerd']),
   deno: () =>
-    vitest('deno', ['--project', 'neutral'], ['deno', 'run', '-A', 'node_modules/vitest/vitest.mjs']),
+    vitest(
+      'deno',
+      ['--project', 'neutral'],
+      ['deno', 'run', '-A', 'node_modules/vitest/vitest.mjs'],
+    ),
   bun: () => bun(),
   browser: () => vitest('browser', ['--project', 'e2e']),
 }
@@ -38,7 +42,9 @@ async function vitest(name, args, command = ['vitest']) {
   return judge(code, output, () => {
     const report = JSON.parse(readFileSync(file, 'utf8'))
     // A file that fails before its first test is in no count but this one.
-    const broken = report.testResults.filter((f) => f.status === 'failed' && !f.assertionResults.length)
+    const broken = report.testResults.filter(
+      (f) => f.status === 'failed' && !f.assertionResults.length,
+    )
     return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length }
   })
 }
@@ -91,7 +97,9 @@ for (const [name, suite] of Object.entries(suites)) {
   const { passed, failed, output } = await suite()
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
   if (failed) console.log(output)
-  console.log(`${failed ? 'not ok' : 'ok'}  ${name}: ${passed} passed, ${failed} failed (${seconds} s)`)
+  console.log(
+    `${failed ? 'not ok' : 'ok'}  ${name}: ${passed} passed, ${failed} failed (${seconds} s)`,
+  )
   total.passed += passed
   total.failed += failed
 }

@@ -16,7 +16,7 @@ describe('errors', () => {
 
   it('say which of them are worth a retry', () => {
     const retryable = made.filter((error) => error.retryable).map(({ name }) => name)
-    expect(retryable.sort()).toEqual([
+    expect(retryable.sort((a, b) => a.localeCompare(b))).toEqual([
       'CircuitOpenError',
       'SessionConflictError',
       'StoreTimeoutError',

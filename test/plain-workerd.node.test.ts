@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
@@ -50,19 +49,5 @@ describe('the built package in workerd without Node compatibility', () => {
 
   it('has nothing of Node, and made its sessions once', async () => {
     expect(JSON.parse(await visit('/globals'))).toEqual({ node: [], made: 1 })
-  })
-})
-
-describe('dist/', () => {
-  const files = readdirSync(path('../dist'), { recursive: true, encoding: 'utf8' })
-
-  it.each(files.filter((name) => name.endsWith('.js')))('%s uses Web standards only', (name) => {
-    const code = readFileSync(path(`../dist/${name}`), 'utf8').replace(
-      /\/\*[\s\S]*?\*\/|\/\/.*/g,
-      '',
-    )
-    expect(code.match(/['"]node:|\bBuffer\b|\bprocess\b|\brequire\(['"]|\bconsole\b/)?.[0]).toBe(
-      undefined,
-    )
   })
 })
