@@ -116,6 +116,14 @@ describe('a session in a cookie', () => {
     )
   })
 
+  it('has no negative zero, as JSON has none', async () => {
+    const session = await fill(writer, { zero: -0, list: [-0] })
+    expect([1 / session.get('zero'), 1 / session.get('list')[0]]).toEqual([
+      Number.POSITIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+    ])
+  })
+
   it('says nothing to the browser when the same is set again', async () => {
     await fc.assert(
       fc.asyncProperty(jsonObjects, async (data) => {
