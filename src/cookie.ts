@@ -144,8 +144,10 @@ function findCookie(
 
 /** Puts chunks together: `3.AAAA` says that it is the first of three. */
 function join(value: string, chunks: readonly (string | undefined)[]): string {
-  const count = /^([2-4])\./.exec(value)?.[1]
-  return count ? value.slice(2) + chunks.slice(1, Number(count)).join('') : value
+  const count = Number(/^([2-4])\./.exec(value)?.[1] ?? 1)
+  if (count === 1) return value
+  const rest = Array.from({ length: count - 1 }, (_, i) => chunks[i + 1])
+  return rest.includes(undefined) ? '' : value.slice(2) + rest.join('')
 }
 
 function split(token: string, name: string, maxChunks: number, keys: () => string): string[] {

@@ -33,8 +33,11 @@ interface AboutSession {
 
 type WithoutContext<E> = E extends unknown ? Omit<E, 'at' | 'session'> : never
 
-/** Reports one event, about the session with this id; never throws. */
-export type Emit = (event: WithoutContext<SessionEvent>, id?: string) => void
+/** Reports one event, about a session where one is given; never throws. */
+export type Emit = (
+  event: WithoutContext<SessionEvent>,
+  about?: { readonly key: Uint8Array },
+) => void
 
 /** Wraps a listener so that nothing it does changes the outcome of a request. */
 export function createEmit(
@@ -42,10 +45,10 @@ export function createEmit(
   now: () => number,
 ): Emit {
   if (!onEvent) return () => {}
-  return (event, id) => {
+  return (event, about) => {
     try {
-      const about = id === undefined ? {} : { session: fingerprint(id) }
-      const result: unknown = onEvent({ at: now(), ...event, ...about } as SessionEvent)
+      const session = about && { session: fingerprint(about.key) }
+      const result: unknown = onEvent({ at: now(), ...event, ...session } as SessionEvent)
       if (result instanceof Promise) result.catch(() => {})
     } catch {
       // A broken listener is its owner's business.
@@ -54,8 +57,8 @@ export function createEmit(
 }
 
 /** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */
-function fingerprint(id: string): string {
+function fingerprint(key: Uint8Array): string {
   let hash = 0x811c9dc5
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
+  for (const byte of key) hash = Math.imul(hash ^ byte, 0x01000193)
   return (hash >>> 0).toString(36)
 }

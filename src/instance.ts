@@ -1,6 +1,5 @@
 /** What one call of `createSessions` puts together, once. */
 import { createSessionCookie, type SessionCookie } from './cookie.ts'
-import { encodeBase64url } from './crypto/base64url.ts'
 import { createEmit, type Emit } from './events.ts'
 import { createFormat, type DataFormat } from './format.ts'
 import { type ResolvedOptions, resolveOptions, type SessionsOptions } from './options.ts'
@@ -32,7 +31,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     copy: format.copy,
     same: (a, b) => format.stringify(a) === format.stringify(b),
     now: () => now() - (now() % 1000),
-    newId: () => encodeBase64url(crypto.getRandomValues(new Uint8Array(ID_BYTES))),
+    newKey: () => crypto.getRandomValues(new Uint8Array(ID_BYTES)),
     expiresAt: (times) =>
       Math.min(
         times.renewedAt + 1000 * (times.idleTimeout ?? options.idleTimeout),

@@ -104,7 +104,7 @@ export async function emptyDraft(
 ): Promise<Draft> {
   const now = context.now()
   const current = {
-    id: context.newId(),
+    key: context.newKey(),
     createdAt: now,
     renewedAt: now,
     subject: null,
@@ -136,7 +136,7 @@ export function goneDraft(
   opened: OpenedRecord,
   status: Gone,
 ): Promise<Draft> {
-  instance.emit({ type: `session.${status}` }, opened.id)
+  instance.emit({ type: `session.${status}` }, opened)
   const Reason = status === 'expired' ? SessionExpiredError : SessionNotFoundError
   return emptyDraft(instance, cookies, {
     status,
@@ -153,7 +153,7 @@ async function unreadableDraft(
 ): Promise<Draft> {
   const { emit, options } = instance
   if (!(error instanceof SessionError) || error.code.startsWith('ERR_STORE')) throw error
-  emit({ type: 'session.corrupt', code: error.code }, opened.id)
+  emit({ type: 'session.corrupt', code: error.code }, opened)
   if (options.onCorruption === 'throw') throw error
   return emptyDraft(instance, cookies, { status: 'invalid', reason: () => error })
 }

@@ -45,8 +45,8 @@ export function sweepFlash(seen: Values, same: (a: unknown, b: unknown) => boole
 }
 
 /** Moves the session to a new id. */
-export function changeId(id: string): Operation {
-  return (state) => ({ ...state, id })
+export function changeId(key: SessionState['key']): Operation {
+  return (state) => ({ ...state, key })
 }
 
 /** What a sign-in decides. */

@@ -9,11 +9,12 @@
  * | 4     | last renewed, seconds |
  * | n     | with flag 1 the fields that are not at their default, as JSON, and a line feed; then, with flag 2, the data as text of the codec (JSON) |
  */
-import { decodeBase64url, encodeBase64url } from './crypto/base64url.ts'
+import { encodeBase64url } from './crypto/base64url.ts'
 
 /** A session at one moment. Never changed: every operation makes a new one. */
 export interface SessionState {
-  readonly id: string
+  /** The id as 16 bytes; {@link idOf} spells it. A new array is a new id. */
+  readonly key: Uint8Array<ArrayBuffer>
   /** Epoch milliseconds, whole seconds. */
   readonly createdAt: number
   /** Epoch milliseconds, whole seconds: `idleTimeout` counts from here. */
@@ -69,6 +70,11 @@ interface Fields {
   v?: number
 }
 
+/** The id as the application and the store know it. */
+export function idOf({ key }: Pick<SessionState, 'key'>): string {
+  return encodeBase64url(key)
+}
+
 /** Lays a session out. */
 export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   const { text, hasFlash } = record
@@ -77,7 +83,7 @@ export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER_BYTES + body.length)
   const view = new DataView(bytes.buffer)
   bytes[0] = (fields ? HAS_FIELDS : 0) | (text === null ? 0 : HAS_DATA) | (hasFlash ? HAS_FLASH : 0)
-  bytes.set(decodeBase64url(record.id)!, 1)
+  bytes.set(record.key, 1)
   view.setUint32(17, record.createdAt / 1000)
   view.setUint32(21, record.renewedAt / 1000)
   bytes.set(body, HEADER_BYTES)
@@ -93,7 +99,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
     const end = flags & HAS_FIELDS ? body.indexOf('\n') : -1
     const fields: Fields = flags & HAS_FIELDS ? JSON.parse(body.slice(0, end)) : {}
     return {
-      id: encodeBase64url(bytes.subarray(1, 17)),
+      key: bytes.subarray(1, 17),
       createdAt: view.getUint32(17) * 1000,
       renewedAt: view.getUint32(21) * 1000,
       subject: fields.s ?? null,

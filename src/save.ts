@@ -37,8 +37,10 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   if (stored) return stored.save(draft, due)
   if (format.check) await format.check(current)
   const state = { ...current, renewedAt: context.now(), version: options.version }
+  const opened = { opened: { ...state, ...written }, state }
+  const setCookie = await writeCookie(instance, draft, state, opened)
   announce(instance, draft, state, due)
-  return writeCookie(instance, draft, state, { opened: { ...state, ...written }, state })
+  return setCookie
 }
 
 /** Whether the session is in use and its last renewal long enough ago. */
@@ -51,11 +53,11 @@ function isDue({ options }: Instance, { found, status, renewedAt }: Draft): bool
 /** Whether there is anything to keep that was not there before. */
 function hasChanged({ found, current, operations }: Draft, { text }: DataText): boolean {
   if (!operations.length) return false
-  if (found) return current.id !== found.state.id || text !== found.text
+  if (found) return current.key !== found.state.key || text !== found.text
   return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
 }
 
-/** Seals the cookie and spells its `Set-Cookie`; the draft is at `state` from then on. */
+/** Seals the cookie and spells its `Set-Cookie`. */
 export async function writeCookie(
   { context, cookie, emit, format, options, tokens }: Instance,
   draft: Draft,
@@ -64,7 +66,6 @@ export async function writeCookie(
 ): Promise<string[]> {
   const token = await tokens.seal(opened)
   const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
-  draft.current = state
   try {
     return cookie.write(token, lifetime, state.persistent, draft.cookies, () =>
       largestKeys(state, format),
@@ -72,7 +73,7 @@ export async function writeCookie(
   } catch (error) {
     if (error instanceof CookieTooLargeError) {
       const { size, limit } = error
-      emit({ type: 'cookie.too-large', size, limit }, state.id)
+      emit({ type: 'cookie.too-large', size, limit }, state)
     }
     throw error
   }
@@ -88,15 +89,17 @@ function largestKeys({ data }: SessionState, format: DataFormat): string {
     .join(', ')
 }
 
-/** Reports what a commit did. */
+/** Reports what a commit did; the draft is at `state` from then on. */
 export function announce(
   instance: Instance,
-  { found }: Draft,
+  draft: Draft,
   state: SessionState,
   due: boolean,
 ): void {
+  const { current, found } = draft
+  draft.current = state
   if (!found) say(instance, 'session.created', state)
-  else if (state.id !== found.state.id) say(instance, 'session.regenerated', state)
+  else if (current.key !== found.state.key) say(instance, 'session.regenerated', state)
   else if (due) say(instance, 'session.renewed', state)
   if (state.authenticatedAt !== (found ? found.state.authenticatedAt : null)) {
     say(instance, 'session.login', state)
@@ -104,6 +107,6 @@ export function announce(
 }
 
 /** Reports something about one session. */
-export function say({ emit }: Instance, type: SessionEventType, { id }: SessionState): void {
-  emit({ type }, id)
+export function say({ emit }: Instance, type: SessionEventType, state: SessionState): void {
+  emit({ type }, state)
 }

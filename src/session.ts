@@ -14,7 +14,7 @@ import {
   updateValue,
   withValue,
 } from './operations.ts'
-import type { SessionState, SessionTimes } from './record.ts'
+import { idOf, type SessionState, type SessionTimes } from './record.ts'
 import type { CopyValue } from './values.ts'
 
 /** What a session can hold: string keys, any values that the codec keeps. */
@@ -142,7 +142,8 @@ export interface SessionContext {
   readonly copy: CopyValue
   /** Epoch milliseconds, whole seconds. */
   readonly now: () => number
-  readonly newId: () => string
+  /** 16 random bytes. */
+  readonly newKey: () => SessionState['key']
   readonly expiresAt: (times: SessionTimes) => number
   readonly same: (a: unknown, b: unknown) => boolean
 }
@@ -179,7 +180,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   }
 
   get id(): string {
-    return this.#draft.current.id
+    return idOf(this.#draft.current)
   }
   get status(): SessionStatus {
     return this.#draft.status
@@ -243,7 +244,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   }
 
   regenerate(): void {
-    this.#change(changeId(this.#context.newId()))
+    this.#change(changeId(this.#context.newKey()))
   }
 
   destroy(): void {

@@ -16,7 +16,7 @@ import {
 import type { Instance } from './instance.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, newerData } from './open.ts'
 import { applyAll } from './operations.ts'
-import { decodeRecord, encodeRecord, type OpenedRecord, type SessionState } from './record.ts'
+import { decodeRecord, encodeRecord, idOf, type OpenedRecord, type SessionState } from './record.ts'
 import { announce, say, writeCookie } from './save.ts'
 import type { Draft, FoundSession } from './session.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from './stores/store.ts'
@@ -47,7 +47,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const seal = async (state: SessionState): Promise<StoredRecord> => {
     if (format.check) await format.check(state)
     const bytes = encodeRecord({ ...state, ...format.write(state) })
-    const value = await sealToken(ring, labelOf(state.id), bytes, now())
+    const value = await sealToken(ring, labelOf(idOf(state)), bytes, now())
     return { value, version: newVersion(state.counter), expiresAt: context.expiresAt(state) }
   }
 
@@ -69,7 +69,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
 
   const create = async (state: SessionState): Promise<StoredRecord> => {
     const record = await seal(state)
-    if ((await write(state.id, record, null)) === WRITTEN) return record
+    if ((await write(idOf(state), record, null)) === WRITTEN) return record
     throw new SessionConflictError('Cannot create session: its new id is taken')
   }
 
@@ -85,9 +85,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     signal: AbortSignal | undefined,
   ): Promise<FoundSession | 'missing' | 'superseded'> => {
     for (let attempt = 1; ; attempt++) {
-      const record = await guard(store, () => store.read(cookie.id, { signal }))
+      const record = await guard(store, () => store.read(idOf(cookie), { signal }))
       if (record?.value === TOMBSTONE) return 'superseded'
-      const found = record ? await unseal(cookie.id, record) : 'missing'
+      const found = record ? await unseal(idOf(cookie), record) : 'missing'
       if (!isBehind(found, cookie, now())) return found
       if (attempt > 1) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
     }
@@ -107,27 +107,27 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       return state
     }
     let found = draft.found
-    const { id } = found.state
+    const id = idOf(found.state)
     // A new id is created before the old one is buried: nobody knows it yet, and nothing is lost
     // when the store fails in between.
-    const moving = state.id !== id
+    const moving = state.key !== found.state.key
     let record = moving ? await create(state) : await seal(state)
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const version = found.version!
       const there = await write(id, moving ? tombstone(version) : record, version)
       if (there === WRITTEN) return state
       if (!there || there.value === TOMBSTONE) {
-        if (moving) await guard(store, () => store.delete(state.id))
+        if (moving) await guard(store, () => store.delete(idOf(state)))
         return null
       }
-      emit({ type: 'commit.conflict', attempt }, id)
+      emit({ type: 'commit.conflict', attempt }, state)
       found = await unseal(id, there)
       const newer = newerData(found.state, options.version)
       if (newer) throw newer
       state = finish(applyAll(draft.operations, found.state))
       const { version: before } = record
       record = await seal(state)
-      if (moving) await write(state.id, record, before)
+      if (moving) await write(idOf(state), record, before)
     }
     throw new SessionConflictError(
       `Cannot commit session: others changed it ${MAX_ATTEMPTS} times meanwhile`,
@@ -142,10 +142,10 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const failure = (
     error: unknown,
     type: 'store.degraded' | 'store.unavailable',
-    id: string,
+    about: Pick<SessionState, 'key'>,
   ): void => {
     if (!isFailure(error)) throw error
-    emit({ type, store: store.name, code: error.code }, id)
+    emit({ type, store: store.name, code: error.code }, about)
     if (type === 'store.unavailable') throw error
   }
 
@@ -162,7 +162,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       } catch (error) {
         const reason = unavailable(store, error)
         const type = options.onStoreFailure === 'throw' ? 'store.unavailable' : 'store.degraded'
-        failure(reason, type, opened.id)
+        failure(reason, type, opened)
         return emptyDraft(instance, cookies, {
           status: 'degraded',
           reason: () => reason as StoreUnavailableError,
@@ -187,15 +187,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       } catch (error) {
         // A renewal can wait for the next request.
         const type = draft.operations.length ? 'store.unavailable' : 'store.degraded'
-        failure(error, type, draft.current.id)
+        failure(error, type, draft.current)
       }
       if (!state) return []
+      const moved = draft.current.key !== found?.state.key
       announce(instance, draft, state, due)
-      const moved = !found || found.state.id !== state.id
-      if (store.atomic && !due && !moved) {
-        draft.current = state
-        return []
-      }
+      if (store.atomic && !due && !moved) return []
       return writeCookie(instance, draft, state, { opened: idOnly(state, store.atomic) })
     },
 
@@ -204,7 +201,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       let expected = version!
       for (;;) {
         try {
-          const there = await write(state.id, tombstone(expected), expected)
+          const there = await write(idOf(state), tombstone(expected), expected)
           if (there === WRITTEN) return true
           if (!there || there.value === TOMBSTONE) {
             supersede(draft)
@@ -212,7 +209,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           }
           expected = there.version
         } catch (error) {
-          failure(error, 'store.unavailable', state.id)
+          failure(error, 'store.unavailable', state)
         }
       }
     },

@@ -19,6 +19,8 @@ export interface CookieTokens {
 }
 
 const HOUR_MS = 3_600_000
+/** Four cookies of 4096 bytes: nothing of ours is longer. */
+const MAX_TOKEN = 16_384
 
 export function createCookieTokens(
   { secrets, cache, now }: ResolvedOptions,
@@ -29,13 +31,14 @@ export function createCookieTokens(
   // Plain values only: on Workers a promise of another request may never settle.
   const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)
   const keep = (token: string, cookie: OpenedCookie): OpenedCookie => {
-    known.set(token, { until: now() + cache.ttl * 1000, cookie })
+    if (cache.ttl) known.set(token, { until: now() + cache.ttl * 1000, cookie })
     return cookie
   }
   return {
     async open(token) {
       const entry = known.get(token)
       if (entry && entry.until > now()) return entry.cookie
+      if (token.length > MAX_TOKEN) return null
       const bytes = await openToken(ring, label, token, now())
       const opened = bytes && decodeRecord(bytes)
       if (!opened || Math.max(opened.renewedAt, opened.createdAt) > now() + HOUR_MS) return null

@@ -42,6 +42,8 @@ function copy(value: unknown, path: string, above: readonly unknown[]): unknown 
     return Object.freeze(Array.from(value, (item, i) => copy(item, `${path}[${i}]`, within)))
   }
   if (!isPlainObject(value)) throw refusal(value, path)
+  if (Object.getOwnPropertySymbols(value).length)
+    throw refusal(value, path, 'a key that is a symbol')
   const entries = Object.entries(value).filter(([, item]) => item !== undefined)
   return Object.freeze(
     Object.fromEntries(entries.map(([key, item]) => [key, copy(item, `${path}.${key}`, within)])),

@@ -164,6 +164,7 @@ describe('large sessions', () => {
     expect(await status(first, second)).toBe('invalid')
     expect(await status(first, third, second)).toBe('invalid')
     expect(await status(first, undefined, third)).toBe('invalid')
+    expect(await status(first)).toBe('invalid')
     await visit((s) => s.set('b', 1))
     expect(await status(jar.cookies('/')[0]?.value, second, third)).toBe('invalid')
   })

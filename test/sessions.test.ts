@@ -364,3 +364,28 @@ describe('timeouts', () => {
     expect((await fresh.sessions.open(jar.header())).status).toBe('invalid')
   })
 })
+
+describe('events', () => {
+  it('say what happened, not what was tried', async () => {
+    const { sessions, types } = createWorld()
+    const session = await sessions.open(null)
+    session.set('a', 'x'.repeat(5000))
+    expect((await errorOf(() => sessions.save(session))).code).toBe('ERR_COOKIE_TOO_LARGE')
+    session.set('a', 'fits')
+    expect((await sessions.save(session)).length).toBe(1)
+    expect(types()).toEqual(['cookie.too-large', 'session.created'])
+  })
+
+  it('cannot change the outcome by throwing or rejecting', async () => {
+    for (const onEvent of [() => Promise.reject(new Error('late'))]) {
+      const { visit } = createWorld({ onEvent: onEvent as () => void })
+      expect((await visit((s) => s.set('a', 1))).response.status).toBe(200)
+    }
+    const { visit } = createWorld({
+      onEvent: () => {
+        throw new Error('listener')
+      },
+    })
+    expect((await visit((s) => s.set('a', 1))).response.status).toBe(200)
+  })
+})

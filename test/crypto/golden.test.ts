@@ -3,7 +3,7 @@ import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { createSessions } from '../../src/index.ts'
-import { decodeRecord, encodeRecord } from '../../src/record.ts'
+import { decodeRecord, encodeRecord, idOf } from '../../src/record.ts'
 import golden from '../vectors/golden.json' with { type: 'json' }
 
 const YEAR = 31_536_000_000
@@ -33,8 +33,11 @@ describe('golden tokens', () => {
 
 describe('golden records', () => {
   it.each(golden.records)('are read and written as ever: $description', ({ bytes, expected }) => {
-    expect(decodeRecord(decodeBase64url(bytes)!)).toEqual(expected)
-    expect(encodeBase64url(encodeRecord(expected))).toBe(bytes)
+    const { id, ...fields } = expected
+    const opened = decodeRecord(decodeBase64url(bytes)!)!
+    const { key, ...others } = opened
+    expect([idOf(opened), others]).toEqual([id, fields])
+    expect(encodeBase64url(encodeRecord({ key, ...fields }))).toBe(bytes)
   })
 })
 

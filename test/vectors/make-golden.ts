@@ -7,7 +7,7 @@ import { encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
 import { sealToken } from '../../src/crypto/token.ts'
 import { createSessions, type Session } from '../../src/index.ts'
-import { encodeRecord, type OpenedRecord } from '../../src/record.ts'
+import { encodeRecord, idOf, type OpenedRecord } from '../../src/record.ts'
 
 const FIRST = 'a fixed secret for golden tokens, number 1'
 const SECOND = 'a fixed secret for golden tokens, number 2'
@@ -61,7 +61,7 @@ const login = (session: Session): void => {
 }
 
 const record: OpenedRecord = {
-  id: 'AAECAwQFBgcICQoLDA0ODw',
+  key: Uint8Array.from({ length: 16 }, (_, i) => i),
   createdAt: NOW,
   renewedAt: NOW + 1000,
   subject: 'user-1',
@@ -76,8 +76,9 @@ const record: OpenedRecord = {
 }
 
 function recordOf(description: string, changes: Partial<OpenedRecord>): object {
-  const expected = { ...record, ...changes }
-  return { description, bytes: encodeBase64url(encodeRecord(expected)), expected }
+  const { key, ...fields } = { ...record, ...changes }
+  const bytes = encodeBase64url(encodeRecord({ key, ...fields }))
+  return { description, bytes, expected: { id: idOf({ key }), ...fields } }
 }
 
 const golden = {
