@@ -1,0 +1,48 @@
+/** Looks over the library's shoulder: its events, and the WebCrypto calls of one request. */
+import type { SessionEvent } from 'sojourn'
+
+/** One request as the page shows it. */
+export interface Observed {
+  readonly request: string
+  readonly events: SessionEvent[]
+  cryptoCalls: number
+  setCookie: boolean
+}
+
+const HISTORY = 6
+const METHODS = ['encrypt', 'decrypt', 'digest', 'importKey', 'deriveBits']
+const history: Observed[] = []
+
+/** The newest request first. One visitor at a time: a playground, not a monitor. */
+export function observed(): readonly Observed[] {
+  return history
+}
+
+/** Begins to observe a request. */
+export function observe(request: string): Observed {
+  watchCrypto()
+  const current: Observed = { request, events: [], cryptoCalls: 0, setCookie: false }
+  history.unshift(current)
+  history.length = Math.min(history.length, HISTORY)
+  return current
+}
+
+/** An `onEvent` that notes what happens. */
+export function note(event: SessionEvent): void {
+  history[0]?.events.push(event)
+}
+
+let watching = false
+
+function watchCrypto(): void {
+  if (watching) return
+  watching = true
+  const subtle = Object.getPrototypeOf(crypto.subtle)
+  for (const method of METHODS) {
+    const original = subtle[method]
+    subtle[method] = function (...args: unknown[]) {
+      if (history[0]) history[0].cryptoCalls++
+      return original.apply(this, args)
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Starts the playground on real workerd: `npm run dev`, then open the address it prints.
+ *
+ * The first start writes a secret of its own to `examples/playground/.dev.vars`, so that sessions
+ * outlive a restart; `SESSION_SECRET` in the environment takes its place. `PORT` chooses the port.
+ */
+
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { env, root, run } from './run.mjs'
+
+const folder = join(root, 'examples', 'playground')
+const vars = join(folder, '.dev.vars')
+const port = process.env.PORT ?? '8787'
+const { SESSION_SECRET } = process.env
+
+const build = await run('node', ['scripts/build.mjs'])
+if (build.code !== 0) {
+  process.stderr.write(build.output)
+  process.exit(build.code)
+}
+if (!SESSION_SECRET && !existsSync(vars)) {
+  writeFileSync(vars, `SESSION_SECRET=${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })
+}
+
+console.log(`Sojourn playground: http://localhost:${port}`)
+const secret = SESSION_SECRET ? ['--var', `SESSION_SECRET:${SESSION_SECRET}`] : []
+const args = ['dev', '--config', join(folder, 'wrangler.toml'), '--ip', '127.0.0.1', '--port', port]
+const child = spawn('wrangler', [...args, '--show-interactive-dev-session=false', ...secret], {
+  cwd: folder,
+  env: { ...env, WRANGLER_SEND_METRICS: 'false' },
+  stdio: 'inherit',
+})
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
+child.on('exit', (code) => process.exit(code ?? 0))

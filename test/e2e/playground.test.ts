@@ -1,0 +1,184 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import chromium from '@sparticuz/chromium'
+import {
+  type Browser,
+  type BrowserContext,
+  type Page,
+  chromium as playwright,
+} from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { generateSecret } from '../../src/index.ts'
+
+const script = fileURLToPath(new URL('../../scripts/dev.mjs', import.meta.url))
+const secret = generateSecret()
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
+let port: number
+let server: ChildProcess
+let output = ''
+
+async function start(): Promise<void> {
+  const env = { ...process.env, PORT: String(port), SESSION_SECRET: secret }
+  server = spawn('node', [script], { env, detached: true })
+  for (const stream of [server.stdout, server.stderr])
+    stream?.on('data', (text) => (output += text))
+  for (let tries = 0; tries < 120; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const ready = await fetch(`http://127.0.0.1:${port}/`).catch(() => null)
+    if (ready?.ok) return
+  }
+  throw new Error(`The playground did not start:\n${output}`)
+}
+
+async function stop(): Promise<void> {
+  const ended = new Promise((resolve) => server.once('exit', resolve))
+  process.kill(-(server.pid as number), 'SIGTERM')
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))])
+  try {
+    process.kill(-(server.pid as number), 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
+describe('the playground in Chromium', () => {
+  let browser: Browser
+  let context: BrowserContext
+  let page: Page
+  const text = (selector: string): Promise<string> => page.locator(selector).innerText()
+  const click = async (name: string): Promise<void> => {
+    await page.getByRole('button', { name, exact: true }).first().click()
+    await page.waitForLoadState()
+  }
+  const signIn = async (name: string): Promise<void> => {
+    await page.getByLabel('Your name').fill(name)
+    await click('Sign in')
+  }
+
+  beforeAll(async () => {
+    port = await freePort()
+    browser = await playwright.launch({
+      executablePath: await chromium.executablePath(),
+      // Without the package's own `--single-process`, which ends when a context is closed.
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+      headless: true,
+    })
+    await start()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    if (server) await stop()
+  })
+  beforeEach(async () => {
+    await context?.close()
+    context = await browser.newContext()
+    page = await context.newPage()
+    await page.goto(`http://localhost:${port}/`)
+  })
+
+  it('keeps a visitor signed in, cart and all, over a reload and a restart of the server', async () => {
+    await click('+ Tent')
+    expect(await text('#notice')).toBe('Tent is in your cart')
+    const before = await text('#id')
+    await signIn('Ada')
+    expect(await text('#user')).toBe('Ada')
+    expect(await text('#cart')).toContain('Tent')
+    expect(await text('#id')).not.toBe(before)
+    await click('Count')
+    await page.reload()
+    expect(await text('#count')).toBe('1')
+    expect(await page.locator('#notice').count()).toBe(0)
+    await stop()
+    await start()
+    await page.reload()
+    expect([await text('#user'), await text('#count')]).toEqual(['Ada', '1'])
+    expect(await text('#cart')).toContain('Tent')
+  })
+
+  it('seals the cookie, hides it from scripts and shows what is in it', async () => {
+    await signIn('Grace')
+    const [cookie] = await context.cookies()
+    expect(cookie).toMatchObject({ name: '__Host-session', httpOnly: true, secure: true })
+    expect(cookie?.value.includes('Grace')).toBe(false)
+    expect(await page.evaluate('document.cookie')).toBe('')
+    expect(await text('#opened')).toContain('"subject": "Grace"')
+    expect(await text('#size')).toMatch(/^\d+ bytes$/)
+    expect(await text('#requests')).toContain('session.login')
+  })
+
+  it('opens a tampered cookie to nothing', async () => {
+    await signIn('Ada')
+    await click('Tamper with the cookie')
+    expect(await text('#status')).toBe('invalid')
+    expect(await page.locator('#user').count()).toBe(0)
+    await signIn('Ada again')
+    expect(await text('#status')).toBe('active')
+  })
+
+  it('changes the id and nothing else when asked to', async () => {
+    await signIn('Ada')
+    const before = await text('#id')
+    await click('Regenerate id')
+    expect(await text('#id')).not.toBe(before)
+    expect(await text('#user')).toBe('Ada')
+  })
+
+  it('shows nobody the signed-in page after signing out, not even by the back button', async () => {
+    await click('+ Map')
+    await signIn('Ada')
+    await click('Sign out')
+    expect(await text('#status')).toBe('new')
+    expect(await context.cookies()).toEqual([])
+    await page.goBack()
+    await page.waitForLoadState()
+    expect(await page.locator('#user').count()).toBe(0)
+    expect(await text('#cart')).not.toContain('Map')
+  })
+
+  it('remembers a visitor beyond the browser when asked to', async () => {
+    await page.getByLabel('Remember me').check()
+    await signIn('Ada')
+    const [cookie] = await context.cookies()
+    expect((cookie?.expires ?? 0) > Date.now() / 1000 + 3600).toBe(true)
+  })
+
+  it('escapes what visitors type', async () => {
+    await signIn('<img src=x onerror=document.title=1>')
+    expect(await text('#user')).toBe('<img src=x onerror=document.title=1>')
+    expect(await page.title()).toBe('Sojourn playground')
+  })
+
+  it.each(['light', 'dark'] as const)('fits a phone (%s)', async (colorScheme) => {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width: 390, height: 844 })
+    await click('+ Lantern')
+    await signIn('Ada')
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390)
+    const background = await page.evaluate('getComputedStyle(document.body).backgroundColor')
+    expect(background).toBe(colorScheme === 'dark' ? 'rgb(20, 23, 28)' : 'rgb(246, 245, 241)')
+    const { SCREENSHOTS } = process.env
+    if (SCREENSHOTS)
+      await page.screenshot({ path: `${SCREENSHOTS}/phone-${colorScheme}.png`, fullPage: true })
+  })
+
+  it('uses the room of a desktop', async () => {
+    await page.setViewportSize({ width: 1200, height: 800 })
+    await click('+ Tent')
+    await signIn('Ada')
+    const { SCREENSHOTS } = process.env
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/desktop.png`, fullPage: true })
+    const [left, right] = await Promise.all(
+      ['.app', '.under'].map((selector) => page.locator(selector).boundingBox()),
+    )
+    expect(left?.y).toBe(right?.y)
+  })
+})
