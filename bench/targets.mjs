@@ -1,0 +1,57 @@
+// Holds this project against its targets, as ratios to raw WebCrypto in the same run. Node, 64 in flight, and workerd.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { fileURLToPath } from 'node:url'
+import * as esbuild from 'esbuild'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const ONLY = '--only=raw-webcrypto,Sojourn,iron-session,@hono/session'
+const run = (file, ...args) =>
+  execFileSync('node_modules/.bin/node', [file, ONLY, ...args], { cwd: here, stdio: ['ignore', 'ignore', 'inherit'] })
+const read = (name) => JSON.parse(readFileSync(`${here}results/${name}.json`, 'utf8'))
+
+/** Seal and open together, against raw WebCrypto. */
+function sealAndOpen(ops, width) {
+  const sum = (name) => ops[`seal${width}`][name].med + ops[`unseal${width}`][name].med
+  return sum('Sojourn') / sum('raw-webcrypto')
+}
+
+async function bundleSize(splitting) {
+  const stdin = { contents: `export { createSessions } from '../dist/index.js'`, resolveDir: here }
+  const options = { bundle: true, minify: true, format: 'esm', write: false, outdir: 'out', metafile: true }
+  const { outputFiles, metafile } = await esbuild.build({ ...options, stdin, splitting })
+  const loaded = new Set()
+  const load = (path) => {
+    if (loaded.has(path)) return
+    loaded.add(path)
+    for (const { path: next, kind } of metafile.outputs[path].imports) if (kind === 'import-statement') load(next)
+  }
+  load(Object.keys(metafile.outputs).find((path) => metafile.outputs[path].entryPoint))
+  const code = outputFiles.filter(({ path }) => [...loaded].some((name) => path.endsWith(name.split('/').pop())))
+  return gzipSync(Buffer.concat(code.map(({ contents }) => contents)), { level: 9 }).length
+}
+
+run('seal.mjs', '--rounds=11', '--out=targets')
+run('request.mjs', '--rounds=9')
+run('workerd.mjs', '--rounds=7', '--out=targets.workerd', '--request')
+
+const node = read('targets.node').payloads.small
+const request = read('request.node.small').ops
+const workerd = read('targets.workerd')
+const med = (ops, name) => ops[name].med
+
+const rows = [
+  ['seal + open, Node, 64 in flight', sealAndOpen(node.ops, 64), 1.3],
+  ['seal + open, workerd', sealAndOpen(workerd.payloads.small.ops, 1), 1.3],
+  ['read-modify-write, Node, 64 in flight', med(request[64], 'Sojourn|rmw') / med(request[64], 'raw-webcrypto|rmw'), 1.6],
+  ['read-modify-write, workerd', med(workerd.request, 'Sojourn|rmw') / med(workerd.request, 'raw-webcrypto|rmw'), 1.6],
+  ['untouched over bare, Node, microseconds', med(request[1], 'Sojourn|untouched') - med(request[1], 'Sojourn|bare'), 2],
+  ['55-byte session, bytes of cookie', node.length.Sojourn, 160],
+  ['cookie sessions, minified + gzip, bytes', await bundleSize(true), 6144],
+  ['with the part for stores, bytes', await bundleSize(false), Number.POSITIVE_INFINITY],
+]
+for (const [what, value, limit] of rows) {
+  const verdict = Number.isFinite(limit) ? (value <= limit ? 'PASS' : 'FAIL') : '    '
+  console.log(`${verdict}  ${what}: ${value < 100 ? value.toFixed(2) : Math.round(value)}${Number.isFinite(limit) ? ` (limit ${limit})` : ''}`)
+}
