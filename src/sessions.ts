@@ -103,7 +103,8 @@ export function createSessions<D extends SessionData = SessionData>(
       (fn) =>
       async (request, ...rest) => {
         try {
-          return await sessions.commit(request, await fn(request, ...rest))
+          const response = await fn(request, ...rest)
+          return opened.has(request) ? await sessions.commit(request, response) : response
         } catch (error) {
           if (error instanceof StoreUnavailableError) return error.getResponse()
           throw error

@@ -25,6 +25,8 @@ const TAG_BYTES = 16
 const HOUR_MS = 3_600_000
 
 const encoder = new TextEncoder()
+let lastLabel = ''
+let lastData: Uint8Array<ArrayBuffer> = new Uint8Array(HEADER_BYTES)
 
 /** Seals `plaintext` under the first key of the ring. `now` in epoch milliseconds. */
 export async function sealToken(
@@ -90,9 +92,12 @@ function algorithm(
   iv: Uint8Array<ArrayBuffer>,
   label: string,
 ): AesGcmParams {
-  const tail = encoder.encode(label)
-  const additionalData = new Uint8Array(HEADER_BYTES + tail.length)
-  additionalData.set(token.subarray(0, HEADER_BYTES))
-  additionalData.set(tail, HEADER_BYTES)
+  // The label stands after room for the header; that of a cookie is the same every time.
+  if (label !== lastLabel) {
+    lastLabel = label
+    lastData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
+  }
+  const additionalData = lastData.slice()
+  for (let i = 0; i < HEADER_BYTES; i++) additionalData[i] = token[i]!
   return { name: 'AES-GCM', iv, additionalData }
 }
