@@ -79,14 +79,24 @@ export function idOf({ key }: Pick<SessionState, 'key'>): string {
 export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   const { text, hasFlash } = record
   const fields = encodeFields(record)
-  const body = encoder.encode((fields && `${fields}\n`) + (text ?? ''))
-  const bytes = new Uint8Array(HEADER_BYTES + body.length)
+  const bytes = layOut((fields && `${fields}\n`) + (text ?? ''))
   const view = new DataView(bytes.buffer)
   bytes[0] = (fields ? HAS_FIELDS : 0) | (text === null ? 0 : HAS_DATA) | (hasFlash ? HAS_FLASH : 0)
   bytes.set(record.key, 1)
   view.setUint32(17, record.createdAt / 1000)
   view.setUint32(21, record.renewedAt / 1000)
-  bytes.set(body, HEADER_BYTES)
+  return bytes
+}
+
+/** Puts text behind room for the header. */
+function layOut(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(HEADER_BYTES + text.length)
+  // Most of it is ASCII, and calling an encoder costs more than a short loop.
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 127) return encoder.encode('\0'.repeat(HEADER_BYTES) + text)
+    bytes[HEADER_BYTES + i] = code
+  }
   return bytes
 }
 
