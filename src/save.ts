@@ -23,6 +23,8 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const { cookie, context, format, options } = instance
   const { cookies, current, found, status } = draft
   if (draft.readOnly || status === 'superseded') return []
+  const due = isDue(instance, draft)
+  if (!due && !draft.operations.length && status !== 'destroyed') return []
   const stored = instance.stored && (await instance.stored())
   if (status === 'destroyed') {
     if (found) {
@@ -31,7 +33,6 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
     }
     return cookies.tokens.length + cookies.chunks.length ? cookie.remove(cookies) : []
   }
-  const due = isDue(instance, draft)
   const written = format.write(current)
   if (!due && !hasChanged(draft, written)) return []
   if (stored) return stored.save(draft, due)
@@ -51,8 +52,7 @@ function isDue({ options }: Instance, { found, status, renewedAt }: Draft): bool
 }
 
 /** Whether there is anything to keep that was not there before. */
-function hasChanged({ found, current, operations }: Draft, { text }: DataText): boolean {
-  if (!operations.length) return false
+function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
   if (found) return current.key !== found.state.key || text !== found.text
   return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
 }

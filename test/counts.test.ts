@@ -48,6 +48,19 @@ describe('what a request costs', () => {
     expect(await countCrypto(() => sessions.open(jar.header()))).toBe(1)
   })
 
+  it('is no serialising when the session was only read', async () => {
+    let texts = 0
+    const stringify = (value: unknown): string => {
+      texts++
+      return JSON.stringify(value)
+    }
+    const { visit } = createWorld({ codec: { stringify, parse: JSON.parse } })
+    await visit(write)
+    texts = 0
+    await visit(read)
+    expect(texts).toBe(0)
+  })
+
   it('is one store call to read and one more to write', async () => {
     const { store, take } = createCountingStore()
     const { visit, sessions, jar } = createWorld({ store, now: Date.now })
