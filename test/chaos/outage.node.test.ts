@@ -1,0 +1,309 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CircuitOpenError } from '../../src/errors.ts'
+import { createSessions, type Session, type SessionEvent } from '../../src/index.ts'
+import { type ResilientPolicy, resilient } from '../../src/stores/resilient.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
+import { createUpstashStore } from '../../src/stores/upstash.ts'
+import { type CookieJar, createCookieJar } from '../../src/testing/index.ts'
+import { freePort, startRedis } from '../support/redis.ts'
+import { SECRET } from '../support/sessions.ts'
+import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
+
+/*
+ * Steady traffic for 20 seconds, and the real redis-server killed (SIGKILL) in the middle of it.
+ * It writes an append-only file, so that what it acknowledged is there when it is started again.
+ */
+
+const TOTAL_MS = 20_000
+const DOWN_FROM_MS = 6000
+const DOWN_MS = 4500
+/** Odd, so that every user both reads and writes. */
+const USERS = 21
+/** Between two visits of one application. More would measure this machine. */
+const EVERY_MS = 25
+const DEADLINE_MS = 1000
+const SLACK_MS = 300
+
+let folder = ''
+let port = 0
+let child: ChildProcess | undefined
+let bridge: Bridge
+
+async function start(): Promise<void> {
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder]
+  child = spawn('redis-server', [...args, '--appendonly', 'yes'], { stdio: 'ignore' })
+  for (let tries = 0; tries < 200; tries++) {
+    const pong = await bridge.redis('PING').catch(() => undefined)
+    if (pong === 'PONG') return
+    await sleep(25)
+  }
+  throw new Error('redis-server does not answer')
+}
+
+async function kill(): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exited
+}
+
+beforeAll(async () => {
+  // Installs it when it is missing.
+  const probe = await startRedis()
+  await probe.stop()
+  folder = mkdtempSync(join(tmpdir(), 'sojourn-'))
+  port = await freePort()
+  bridge = await startBridge(port)
+  await start()
+})
+
+afterAll(async () => {
+  await bridge.close()
+  await kill()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Visit {
+  readonly number: number
+  readonly writes: boolean
+  readonly startedAt: number
+  readonly tookMs: number
+  readonly status: number
+  readonly session: Session['status'] | undefined
+  readonly retryAfter: string | null
+}
+
+/** One request that reached the server. */
+interface Sent {
+  readonly at: number
+  readonly breaker: unknown
+}
+
+interface User {
+  readonly name: string
+  readonly jar: CookieJar
+  readonly visits: Visit[]
+  cookie: string | null
+}
+
+/** An application: one isolate, its users, and what it sent to the database. */
+function createApplication(name: string, policy: ResilientPolicy) {
+  const sent: Sent[] = []
+  const calls: { at: number; error: unknown; sentBefore: number; sentAfter: number }[] = []
+  const events: (SessionEvent & { at: number })[] = []
+  const store = resilient(
+    createUpstashStore({
+      url: bridge.url,
+      token: TOKEN,
+      prefix: `${name}:`,
+      fetch(url, init) {
+        sent.push({ at: performance.now(), breaker: store.details?.().breaker })
+        return fetch(url, init)
+      },
+    }),
+    { deadlineMs: DEADLINE_MS, ...policy },
+  )
+  async function note<T>(call: () => Promise<T>): Promise<T> {
+    const at = performance.now()
+    const sentBefore = sent.length
+    let error: unknown
+    try {
+      return await call()
+    } catch (thrown) {
+      error = thrown
+      throw thrown
+    } finally {
+      calls.push({ at, error, sentBefore, sentAfter: sent.length })
+    }
+  }
+  const noted: SessionStore = {
+    ...store,
+    read: (...args) => note(() => store.read(...args)),
+    write: (...args) => note(() => store.write(...args)),
+    delete: (...args) => note(() => store.delete(...args)),
+  }
+  const sessions = createSessions({
+    secret: SECRET,
+    store: noted,
+    onEvent: (event) => events.push({ ...event, at: performance.now() }),
+  })
+  const users: User[] = Array.from({ length: USERS }, (_, i) => ({
+    name: `${name}-${i}`,
+    jar: createCookieJar(),
+    visits: [],
+    cookie: null,
+  }))
+  async function signIn(user: User): Promise<void> {
+    const handler = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      session.login(user.name)
+      session.set('done', [])
+      return new Response()
+    })
+    expect((await user.jar.fetch(handler)).status).toBe(200)
+    user.cookie = user.jar.header()
+  }
+  /** Every other visit writes its number. */
+  async function visit(user: User, number: number): Promise<void> {
+    const writes = number % 2 === 0
+    let session: Session | undefined
+    const handler = sessions.handler(async (request) => {
+      session = await sessions.get(request)
+      if (writes) session.update('done', (done: number[] = []) => [...done, number])
+      return new Response()
+    })
+    const startedAt = performance.now()
+    const response = await user.jar.fetch(handler)
+    user.visits.push({
+      number,
+      writes,
+      startedAt,
+      tookMs: performance.now() - startedAt,
+      status: response.status,
+      session: session?.status,
+      retryAfter: response.headers.get('retry-after'),
+    })
+  }
+  return { name, store, sessions, users, sent, calls, events, signIn, visit }
+}
+
+type Application = ReturnType<typeof createApplication>
+
+async function traffic(applications: readonly Application[]): Promise<void> {
+  const running: Promise<void>[] = []
+  const started = performance.now()
+  for (let number = 0; number * EVERY_MS < TOTAL_MS; number++) {
+    const due = started + number * EVERY_MS
+    const ahead = due - performance.now()
+    if (ahead > 0) await sleep(ahead)
+    for (const application of applications) {
+      running.push(application.visit(application.users[number % USERS]!, number))
+    }
+  }
+  await Promise.all(running)
+}
+
+describe('20 seconds of traffic, and Redis is killed in the middle', () => {
+  const times = { killed: 0, starting: 0, started: 0 }
+  // Half of the usual jitter, always: the third probe comes when Redis is back.
+  const random = (): number => 0.5
+  let guarded: Application
+  let unguarded: Application
+  let both: Application[] = []
+
+  beforeAll(async () => {
+    guarded = createApplication('guarded', { random })
+    unguarded = createApplication('unguarded', { breaker: false })
+    both = [guarded, unguarded]
+    // One after the other: connections are made and the code is warm when it counts.
+    for (const { users, signIn } of both) for (const user of users) await signIn(user)
+    const outage = async (): Promise<void> => {
+      await sleep(DOWN_FROM_MS)
+      times.killed = performance.now()
+      await kill()
+      await sleep(DOWN_MS)
+      times.starting = performance.now()
+      await start()
+      times.started = performance.now()
+    }
+    await Promise.all([traffic(both), outage()])
+  })
+
+  const isDown = ({ at }: { at: number }): boolean => at >= times.killed && at < times.starting
+
+  it('was an outage', () => {
+    for (const { users } of both) {
+      const all = users.flatMap(({ visits }) => visits)
+      expect(all.length).toBe(TOTAL_MS / EVERY_MS)
+      expect(all.filter(({ status }) => status === 503).length > 50).toBe(true)
+      expect(all.filter(({ status }) => status === 200).length > 400).toBe(true)
+    }
+  })
+
+  it('signs nobody out and touches no cookie', async () => {
+    for (const { users, sessions } of both) {
+      const statuses = users.flatMap(({ visits }) => visits.map(({ session }) => session))
+      expect([...new Set(statuses)].sort()).toEqual(['active', 'degraded'])
+      for (const { name, jar, cookie } of users) {
+        expect(jar.header()).toBe(cookie)
+        const { status, subject } = await sessions.open(cookie)
+        expect([status, subject]).toEqual(['active', name])
+      }
+    }
+  })
+
+  it('keeps every acknowledged write once, and answers every other one with an error', async () => {
+    for (const { users, sessions } of both) {
+      for (const { cookie, visits } of users) {
+        const done: number[] = (await sessions.open(cookie)).get('done')
+        expect(new Set(done).size).toBe(done.length)
+        const writes = visits.filter((visit) => visit.writes)
+        const numbers = (status: number) =>
+          writes.filter((visit) => visit.status === status).map(({ number }) => number)
+        const acknowledged = numbers(200)
+        const failed = numbers(503)
+        expect(acknowledged.length + failed.length).toBe(writes.length)
+        expect(acknowledged.filter((number) => !done.includes(number))).toEqual([])
+        expect(done.filter((n) => !acknowledged.includes(n) && !failed.includes(n))).toEqual([])
+      }
+    }
+  })
+
+  it('says when to come back, and answers within the deadline', () => {
+    for (const { users } of both) {
+      const during = users
+        .flatMap(({ visits }) => visits)
+        .filter(({ startedAt }) => isDown({ at: startedAt }))
+      expect(during.length > 100).toBe(true)
+      for (const { status, tookMs, retryAfter } of during) {
+        expect(tookMs < DEADLINE_MS + SLACK_MS).toBe(true)
+        if (status === 503) expect(Number(retryAfter) >= 1).toBe(true)
+      }
+    }
+  })
+
+  it('does not multiply the outage: 1.1 times the calls plus what the budget starts with', () => {
+    for (const { calls, sent } of both) {
+      const made = calls.filter(isDown).length
+      const reached = sent.filter(isDown).length
+      expect(made > 100).toBe(true)
+      expect(reached <= made * 1.1 + 10 + (0.1 * DOWN_MS) / 1000).toBe(true)
+    }
+    // The breaker leaves it alone: five failures in a row, those that overlapped them, two probes.
+    expect(guarded.sent.filter(isDown).length <= 30).toBe(true)
+  })
+
+  it('sends nothing while the breaker is open', () => {
+    expect(guarded.sent.filter(({ breaker }) => breaker === 'open')).toEqual([])
+    const rejected = guarded.calls.filter(({ error }) => error instanceof CircuitOpenError)
+    expect(rejected.length > 100).toBe(true)
+  })
+
+  it('is back with the first probe that reaches a living Redis', () => {
+    const probe = guarded.sent.find(
+      ({ at, breaker }) => breaker === 'half-open' && at > times.started,
+    )
+    const probedAt = probe?.at ?? Infinity
+    const changes = guarded.events.filter(
+      ({ type, at }) => type.startsWith('breaker.') && at > times.killed,
+    )
+    const before = changes.filter(({ at }) => at < probedAt).map(({ type }) => type)
+    const after = changes.filter(({ at }) => at >= probedAt).map(({ type }) => type)
+    expect(before).not.toContain('breaker.closed')
+    expect(after).toEqual(['breaker.closed'])
+    const closedAt = changes.at(-1)!.at
+    const later = guarded.users
+      .flatMap(({ visits }) => visits)
+      .filter(({ startedAt }) => startedAt > closedAt)
+    expect(later.length > 100).toBe(true)
+    expect([...new Set(later.map(({ status, session }) => `${status} ${session}`))]).toEqual([
+      '200 active',
+    ])
+  })
+})
