@@ -178,11 +178,14 @@ describe('openToken()', () => {
   it('refuses parts of two tokens put together', async () => {
     const ring = ringOf(SECRET)
     const [one, two] = [bytesOf(await seal(ring)), bytesOf(await seal(ring))]
-    const forgeries: string[] = []
+    const forgeries = new Set<string>()
     // The first 8 bytes, the header, are the same.
     for (let i = 9; i < one.length; i++) {
-      forgeries.push(encodeBase64url(Uint8Array.of(...one.subarray(0, i), ...two.subarray(i))))
+      forgeries.add(encodeBase64url(Uint8Array.of(...one.subarray(0, i), ...two.subarray(i))))
     }
+    // Random bytes at either end may be the same, and then nothing was forged.
+    forgeries.delete(encodeBase64url(one))
+    forgeries.delete(encodeBase64url(two))
     expect(await countOpened(ring, forgeries)).toBe(0)
   })
 
