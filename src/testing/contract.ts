@@ -375,43 +375,46 @@ const patching: Record<string, Test> = {
   'keeps a patch beside a record that others changed meanwhile': async (bench, expect) => {
     const { store, id } = bench
     if (!store.patches) return
+    const [one, two] = [randomText(80), randomText(80)]
     const first = await bench.create()
     const second = bench.record()
     await store.write(id, second, first.version)
-    const late = await store.write(id, bench.record(), first.version, { patch: 'p1' })
+    const late = await store.write(id, bench.record(), first.version, { patch: one })
     expect(late).toEqual({ ok: true, patched: true })
-    await store.write(id, bench.record(), first.version, { patch: 'p2' })
+    await store.write(id, bench.record(), first.version, { patch: two })
     const read = await store.read(id)
     expect(essence(read)).toEqual(essence(second))
-    expect(read?.patches).toEqual(['p1', 'p2'])
+    expect(read?.patches).toEqual([one, two])
   },
 
   'a write takes the patches it has folded with it, and no others': async (bench, expect) => {
     const { store, id } = bench
     if (!store.patches) return
+    const [one, two] = [randomText(80), randomText(80)]
     const first = await bench.create()
     const second = bench.record()
     await store.write(id, second, first.version)
-    await store.write(id, bench.record(), first.version, { patch: 'p1' })
-    await store.write(id, bench.record(), first.version, { patch: 'p2' })
+    await store.write(id, bench.record(), first.version, { patch: one })
+    await store.write(id, bench.record(), first.version, { patch: two })
     const third = bench.record()
     expect(await store.write(id, third, second.version, { folded: 1 })).toEqual({ ok: true })
     const read = await store.read(id)
     expect(essence(read)).toEqual(essence(third))
-    expect(read?.patches).toEqual(['p2'])
+    expect(read?.patches).toEqual([two])
   },
 
   'a repeated patch is kept once, even after it was folded': async (bench, expect) => {
     const { store, id } = bench
     if (!store.patches) return
+    const one = randomText(80)
     const first = await bench.create()
     const second = bench.record()
     await store.write(id, second, first.version)
     const late = bench.record()
-    const patch = { patch: 'p1' }
+    const patch = { patch: one }
     await store.write(id, late, first.version, patch)
     expect((await store.write(id, late, first.version, patch)).ok).toBe(true)
-    expect((await store.read(id))?.patches).toEqual(['p1'])
+    expect((await store.read(id))?.patches).toEqual([one])
     await store.write(id, bench.record(), second.version, { folded: 1 })
     expect((await store.write(id, late, first.version, patch)).ok).toBe(true)
     expect((await store.read(id))?.patches ?? []).toEqual([])
@@ -424,7 +427,7 @@ const patching: Record<string, Test> = {
     const second = bench.record()
     await store.write(id, second, first.version)
     for (let i = 0; i < store.patches; i++) {
-      await store.write(id, bench.record(), first.version, { patch: `p${i}` })
+      await store.write(id, bench.record(), first.version, { patch: randomText(80) })
     }
     const full = await store.write(id, bench.record(), first.version, { patch: 'more' })
     expect(full.ok).toBe(false)

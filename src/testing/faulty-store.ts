@@ -4,11 +4,12 @@ import type {
   StoreCallOptions,
   StoredRecord,
   SubjectIndex,
+  WriteOptions,
   WriteResult,
 } from '../stores/store.ts'
 
 /** What a store can be asked to do. */
-export type StoreOperation = 'read' | 'write' | 'delete' | 'list' | 'health'
+export type StoreOperation = 'read' | 'write' | 'delete' | 'list' | 'bury' | 'page' | 'health'
 
 /** One thing that goes wrong with one call. */
 export type Fault =
@@ -84,7 +85,9 @@ class Faulty implements FaultyStore {
   readonly calls: FaultyCall[] = []
   readonly name: string
   readonly atomic: boolean
+  readonly patches?: number
   readonly index?: SubjectIndex
+  readonly page?: NonNullable<SessionStore['page']>
   readonly #store: SessionStore
   readonly #sleep: NonNullable<FaultyStoreOptions['sleep']>
   readonly #planned: Planned[] = []
@@ -98,11 +101,18 @@ class Faulty implements FaultyStore {
     this.#store = store
     this.#sleep = sleep
     this.inject(script)
-    const { index } = store
+    if (store.patches) this.patches = store.patches
+    const { index, page } = store
+    if (page) {
+      this.page = (cursor, options) =>
+        this.#call('page', null, options, () => page.call(store, cursor, options))
+    }
     if (!index) return
     this.index = {
       list: (subject, options) =>
         this.#call('list', null, options, () => index.list(subject, options)),
+      bury: (subject, tombstone, options) =>
+        this.#call('bury', null, options, () => index.bury(subject, tombstone, options)),
     }
   }
 
@@ -132,11 +142,11 @@ class Faulty implements FaultyStore {
     id: string,
     record: StoredRecord,
     expected: string | null,
-    options?: StoreCallOptions,
+    options?: WriteOptions,
   ): Promise<WriteResult> {
     return this.#call('write', id, options, async () => {
       const result = await this.#store.write(id, record, expected, options)
-      if (result.ok) this.#changed(id, record)
+      if (result.ok && !result.patched) this.#changed(id, record)
       return result
     })
   }
