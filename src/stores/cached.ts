@@ -11,6 +11,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
 import {
+  type ReadOptions,
   type SessionStore,
   type StoreCallOptions,
   type StoreDetails,
@@ -87,11 +88,16 @@ class CachedStore {
     this.#cache = new LruMap(options)
   }
 
-  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+  async read(id: string, options?: ReadOptions): Promise<StoredRecord | null> {
     options?.signal?.throwIfAborted()
     const entry = this.#cache.peek(id)
     const at = this.#options.now()
-    if (entry && !entry.value.suspect && this.#usable(entry.value, this.#options.ttl)) {
+    if (
+      entry &&
+      !entry.value.suspect &&
+      !options?.fresh &&
+      this.#usable(entry.value, this.#options.ttl)
+    ) {
       this.#cache.touch(entry)
       return copyRecord(entry.value.record as StoredRecord)
     }

@@ -141,18 +141,19 @@ class Memory implements MemoryStore {
     const current = this.#live(id)?.value
     // Its own write again: the answer to an earlier attempt was lost on the way.
     if (current?.recent.includes(record.version)) return { ok: true }
+    const { patch, folded = 0 } = options
     if ((current?.version ?? null) === expected) {
-      const patches = record.value === TOMBSTONE ? [] : current?.patches?.slice(options.folded ?? 0)
-      await this.#put(id, { ...copyRecord(record), patches: patches ?? [] }, current)
-      return { ok: true }
+      const patches = current?.patches?.slice(folded) ?? []
+      if (!patches.length || record.value !== TOMBSTONE) {
+        await this.#put(id, { ...copyRecord(record), patches }, current)
+        return { ok: true }
+      }
+    } else if (current && expected !== null && this.#takes(current, patch)) {
+      const patches = [...(current.patches ?? []), patch]
+      await this.#put(id, { ...current, patches }, current, record.version)
+      return { ok: true, patched: true }
     }
-    const { patch } = options
-    if (!current || expected === null || !this.#takes(current, patch)) {
-      return { ok: false, current: current ? copyRecord(current) : null }
-    }
-    const patches = [...(current.patches ?? []), patch]
-    await this.#put(id, { ...current, patches }, current, record.version)
-    return { ok: true, patched: true }
+    return { ok: false, current: current ? copyRecord(current) : null }
   }
 
   async delete(id: string, options?: StoreCallOptions): Promise<void> {

@@ -120,7 +120,8 @@ export function resilient(
   return {
     name,
     atomic,
-    read: (id, options) => call('read', options, (inner) => store.read(id, inner)),
+    read: (id, options) =>
+      call('read', options, (inner) => store.read(id, { ...options, ...inner })),
     write: (id, record, expected, options) =>
       call('write', options, async (inner) => {
         const result = await store.write(id, record, expected, { ...options, ...inner })

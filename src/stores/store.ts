@@ -11,6 +11,12 @@ export interface StoreCallOptions {
   signal?: AbortSignal | undefined
 }
 
+/** What a read can be told. */
+export interface ReadOptions extends StoreCallOptions {
+  /** Do not answer from a cache that can be passed by. */
+  fresh?: boolean | undefined
+}
+
 /** One session as a store keeps it. */
 export interface StoredRecord {
   /** A sealed token (base64url), or {@link TOMBSTONE}. */
@@ -34,7 +40,10 @@ export interface WriteOptions extends StoreCallOptions {
    * an opaque sealed string. Ignored by a store without {@link SessionStore.patches}.
    */
   patch?: string | undefined
-  /** How many of the patches at `expected` the record contains. They go, later ones stay. */
+  /**
+   * How many of the patches at `expected` the record contains (default: 0). They go and later ones
+   * stay; but a tombstone is refused when there are later ones, which would be lost.
+   */
   folded?: number | undefined
 }
 
@@ -95,7 +104,7 @@ export interface SessionStore {
    * Returns the record, or `null` when it is absent or expired. Anything that went wrong throws:
    * a failure is never `null`.
    */
-  read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null>
+  read(id: string, options?: ReadOptions): Promise<StoredRecord | null>
   /**
    * Writes in one round trip. `expected`: `null` creates, refusing an id that is there; a version
    * replaces exactly that version, and never creates. A write that is repeated with the same

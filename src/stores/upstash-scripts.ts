@@ -34,8 +34,8 @@ t=tags(v..' '..ARGV[2]..t:sub(#v+1))
 redis.call('SET',KEYS[1],t..c:match('\\n.*')..'\\n'..p,'KEEPTTL')
 return 2
 end
-local f=tonumber(ARGV[8])
-local rest=c and f>=0 and c:match(head..'[^\\n]*'..('\\n[^\\n]*'):rep(f)..'(.*)$') or ''
+local rest=c and c:match(head..'[^\\n]*'..('\\n[^\\n]*'):rep(tonumber(ARGV[8]))..'(.*)$') or ''
+if rest~='' and ARGV[4]:match('!$') then return c end
 redis.call('SET',KEYS[1],tags(ARGV[2]..' '..t)..'\\n'..ARGV[4]..rest,'PX',ARGV[3])
 local s=KEYS[2]
 if s then
@@ -79,7 +79,7 @@ if c then r[#r+1]=k r[#r+1]=c end
 end
 return r`
 
-export const WRITE_SHA: string = 'a705af08c2d3605362ae30d858a92394deaeb33c'
+export const WRITE_SHA: string = '9b58daaa8e57ba1fddf04f81d6fb449b018856e0'
 export const LIST_SHA: string = '8d3860171f352338819958a3bfe42d6e4bb0881c'
 export const BURY_SHA: string = '3af9278c7cf577aa477368a0d8a8407d57926733'
 export const PAGE_SHA: string = 'f0ef5a6ea2dc0d952b5b3f071d1f89200b3a25d0'

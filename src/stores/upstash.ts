@@ -237,7 +237,7 @@ export function createUpstashStore(
           id,
           String(time),
           patch,
-          String(value === TOMBSTONE ? -1 : folded),
+          String(folded),
           String(PATCHES),
         ],
         signal,

@@ -420,6 +420,20 @@ const patching: Record<string, Test> = {
     expect((await store.read(id))?.patches ?? []).toEqual([])
   },
 
+  'no tombstone goes over a patch that nobody has seen': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.patches) return
+    const first = await bench.create()
+    const second = bench.record()
+    await store.write(id, second, first.version)
+    await store.write(id, bench.record(), first.version, { patch: randomText(80) })
+    const grave = bench.record({ value: TOMBSTONE })
+    const result = await store.write(id, grave, second.version)
+    expect(result.ok ? null : result.current?.patches?.length).toBe(1)
+    expect(await store.write(id, grave, second.version, { folded: 1 })).toEqual({ ok: true })
+    expect((await store.read(id))?.value).toBe(TOMBSTONE)
+  },
+
   'takes no patch for the dead, nor more than it said': async (bench, expect) => {
     const { store, id } = bench
     if (!store.patches) return
@@ -432,7 +446,8 @@ const patching: Record<string, Test> = {
     const full = await store.write(id, bench.record(), first.version, { patch: 'more' })
     expect(full.ok).toBe(false)
     expect((await store.read(id))?.patches?.length).toBe(store.patches)
-    await store.write(id, bench.record({ value: TOMBSTONE }), second.version)
+    const folded = store.patches
+    await store.write(id, bench.record({ value: TOMBSTONE }), second.version, { folded })
     const dead = await store.write(id, bench.record(), second.version, { patch: 'late' })
     expect(dead.ok ? null : dead.current?.value).toBe(TOMBSTONE)
     expect((await store.read(id))?.patches ?? []).toEqual([])

@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from '../errors.ts'
 import type {
+  ReadOptions,
   SessionStore,
   StoreCallOptions,
   StoredRecord,
@@ -129,7 +130,7 @@ class Faulty implements FaultyStore {
     this.#standing.length = 0
   }
 
-  read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+  read(id: string, options?: ReadOptions): Promise<StoredRecord | null> {
     return this.#call('read', id, options, async (fault) => {
       if (fault.type === 'stale') return this.#previous.get(id) ?? null
       const record = await this.#store.read(id, options)
