@@ -38,6 +38,8 @@ export interface CookieOptions {
 
 /** What a `Cookie` header says about the session. */
 export interface CookieFound {
+  /** The whole header. */
+  readonly header: string | null
   /** The values to try, in the order of the header; empty when there is none. */
   readonly tokens: readonly string[]
   /** Numbers of the chunks beyond the first that the browser holds. */
@@ -65,6 +67,8 @@ export interface SessionCookie {
   ): string[]
   /** The `Set-Cookie` values that remove it. */
   remove(found: CookieFound): string[]
+  /** One for another cookie of the same kind, `label` after its name; lives `age` seconds. */
+  beside(label: string, value: string, age: number): string
 }
 
 /** RFC 6265bis, 5.6.2: user agents cap lifetimes at 400 days. */
@@ -119,6 +123,7 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
       ]
     },
     remove: (found) => [0, ...found.chunks].map(removal),
+    beside: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
   }
 }
 
@@ -139,7 +144,7 @@ function findCookie(
     }
   }
   const tokens = values.slice(0, MAX_TOKENS).map((value) => join(value, chunks))
-  return { tokens, chunks: [1, 2, 3].filter((i) => chunks[i] !== undefined) }
+  return { header, tokens, chunks: [1, 2, 3].filter((i) => chunks[i] !== undefined) }
 }
 
 /** Puts chunks together: `3.AAAA` says that it is the first of three. */

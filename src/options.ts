@@ -60,7 +60,14 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   /** Seconds between renewals of a session in use. (default: a tenth of its idle timeout) */
   renewAfter?: number
   /**
-   * When the store cannot be read: `'degrade'` gives an empty, read-only session, `'throw'` throws
+   * With a store: a copy of the data rides in the cookie where it fits. For `maxAge` seconds reads
+   * are answered from it, so that a revocation takes effect within them, and for `staleIfError`
+   * more (default: 0) when the store is down. (default: `false`)
+   */
+  snapshot?: false | { maxAge: number; staleIfError?: number }
+  /**
+   * When the store cannot be read: `'degrade'` gives an older copy if there is one, else an empty,
+   * read-only session, and lets writes wait in cookies for up to 15 minutes; `'throw'` throws
    * {@link StoreUnavailableError}, which `handler` answers with 503. (default: `'degrade'`)
    */
   onStoreFailure?: 'degrade' | 'throw'
@@ -69,6 +76,37 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * throws {@link SessionCorruptionError} or {@link SessionValidationError}. (default: `'reset'`)
    */
   onCorruption?: 'reset' | 'throw'
+  /**
+   * Ties sessions to the browser (its `User-Agent`, version numbers left out) or the address that
+   * signed in, by a keyed hash. Another one gets an empty session of status `'invalid'` with
+   * `onMismatch: 'refuse'` (default), or with `'step-down'` the session without `authenticatedAt`.
+   * Not checked by `open`, which sees no request.
+   */
+  binding?: {
+    userAgent?: boolean
+    ip?: (request: Request) => string | null
+    onMismatch?: 'refuse' | 'step-down'
+  }
+  /**
+   * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
+   * milliseconds returned are over. Asked whenever a session with a subject is opened; when it
+   * throws, that counts as a failure of the store.
+   */
+  notBefore?: (subject: string) => number | null | Promise<number | null>
+  /**
+   * With a store: what happens when a cookie comes back a minute after it was replaced by a
+   * renewal, because somebody kept a copy or because its successor got lost on the way. Either way
+   * there is the event `session.reused`; `'revoke'` ends the session. (default: `'report'`)
+   */
+  onReuse?: 'report' | 'revoke'
+  /**
+   * With a store, `'cookie'`: a record's key also depends on 32 random bytes that only the
+   * visitor's cookie has, so that not even the store and the secret together open it. `list` and
+   * `all` cannot show such sessions; `revoke` and `revokeAll` end them. (default: `'secret'`)
+   */
+  seal?: 'secret' | 'cookie'
+  /** Stored values above so many bytes are compressed, cookies never. (default: `false`) */
+  compress?: false | { above: number }
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
   /** Hears everything that happens. Neither what it throws nor what it returns matters. */
@@ -91,6 +129,12 @@ export interface ResolvedOptions {
   readonly renewAfter: number | undefined
   readonly onStoreFailure: 'degrade' | 'throw'
   readonly onCorruption: 'reset' | 'throw'
+  readonly snapshot: false | { maxAge: number; staleIfError?: number }
+  readonly binding: SessionsOptions['binding']
+  readonly notBefore: SessionsOptions['notBefore']
+  readonly onReuse: 'report' | 'revoke'
+  readonly seal: 'secret' | 'cookie'
+  readonly compress: false | { above: number }
   readonly cache: { maxEntries: number; ttl: number }
   readonly onEvent: ((event: SessionEvent) => void) | undefined
   readonly now: () => number
@@ -119,6 +163,17 @@ const RULES: Record<string, Rule> = {
   renewAfter: numberRule(undefined, 0, MAX_TIMEOUT),
   onStoreFailure: wordRule('degrade', 'throw'),
   onCorruption: wordRule('reset', 'throw'),
+  snapshot: [
+    false,
+    'false or { maxAge, staleIfError }',
+    (value: { maxAge: number; staleIfError: number }) =>
+      value.maxAge > 0 && !(value.staleIfError < 0),
+  ],
+  binding: [undefined, 'an object', (value) => typeof value === 'object'],
+  notBefore: functionRule(),
+  onReuse: wordRule('report', 'revoke'),
+  seal: wordRule('secret', 'cookie'),
+  compress: [false, 'false or { above }', (value: { above: number }) => value.above >= 0],
   cache: [{}, 'false or an object', (value) => value === false || typeof value === 'object'],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),

@@ -24,20 +24,22 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const { cookies, current, found, status } = draft
   if (draft.readOnly || status === 'superseded') return []
   const due = isDue(instance, draft)
-  if (!due && !draft.operations.length && status !== 'destroyed') return []
+  if (!due && !draft.refresh && !draft.operations.length && status !== 'destroyed') return []
   const stored = instance.stored && (await instance.stored())
   if (status === 'destroyed') {
-    if (found) {
-      if (stored && !(await stored.bury(draft))) return []
-      say(instance, 'session.destroyed', found.state)
-    }
-    return cookies.tokens.length + cookies.chunks.length ? cookie.remove(cookies) : []
+    const more = found && stored ? await stored.bury(draft) : []
+    if (!more) return []
+    if (found) say(instance, 'session.destroyed', found.state)
+    const isThere = cookies.tokens.length + cookies.chunks.length
+    return isThere ? [...cookie.remove(cookies), ...more] : more
   }
   const written = format.write(current)
-  if (!due && !hasChanged(draft, written)) return []
-  if (stored) return stored.save(draft, due)
+  const changed = hasChanged(draft, written)
+  if (!due && !changed && !draft.refresh) return []
+  if (stored) return stored.save(draft, due, changed)
   if (format.check) await format.check(current)
-  const state = { ...current, renewedAt: context.now(), version: options.version }
+  const binding = current.binding ?? draft.binding
+  const state = { ...current, binding, renewedAt: context.now(), version: options.version }
   const opened = { opened: { ...state, ...written }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
   announce(instance, draft, state, due)
@@ -45,10 +47,14 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
 }
 
 /** Whether the session is in use and its last renewal long enough ago. */
-function isDue({ options }: Instance, { found, status, renewedAt }: Draft): boolean {
+function isDue(instance: Instance, { found, status, renewedAt }: Draft): boolean {
   if (!found || status !== 'active') return false
-  const idle = found.state.idleTimeout ?? options.idleTimeout
-  return options.now() - renewedAt >= 1000 * (options.renewAfter ?? idle / 10)
+  return instance.options.now() - renewedAt >= renewAfterOf(instance, found.state)
+}
+
+/** Milliseconds between renewals. */
+export function renewAfterOf({ options }: Instance, { idleTimeout }: SessionState): number {
+  return 1000 * (options.renewAfter ?? (idleTimeout ?? options.idleTimeout) / 10)
 }
 
 /** Whether there is anything to keep that was not there before. */
