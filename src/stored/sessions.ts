@@ -34,6 +34,7 @@ import {
   remembering,
 } from './deferrals.ts'
 import { createRecords, newVersion } from './records.ts'
+import { pause, turnsOf } from './turns.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -50,8 +51,8 @@ export interface StoredSessions {
 /** How a commit went. */
 interface Committed {
   readonly state: SessionState
-  /** That of the record; `undefined` when it was kept beside that of somebody else. */
-  readonly version: string | undefined
+  /** `null` when it was kept beside that of somebody else. */
+  readonly record: StoredRecord | null
   /** The id it moved away from, when nobody knows whether that is dead. */
   readonly grave?: string
 }
@@ -59,6 +60,9 @@ interface Committed {
 /** Milliseconds for which a dead id tells requests under way that they are late. */
 export const TOMBSTONE_MS = 30_000
 const MAX_ATTEMPTS = 50
+/** Attempts after which it waits before the next, and for how long at most. */
+const CALM_ATTEMPTS = 3
+const MAX_PAUSE_MS = 200
 /** For how long an old answer, "there is no such key" too, may come from Cloudflare KV or a replica. */
 const LAG_MS = 120_000
 /** For how long after a renewal requests may still come with the cookie before it. */
@@ -75,6 +79,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const deferrals = createDeferralCookies(instance)
   /** The newest counter that this isolate wrote: a snapshot from before it is not used. */
   const latest = new BoundedMap<string, number>(LATEST)
+
+  const turns = turnsOf(store)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
 
@@ -183,13 +189,37 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
   ): Promise<Committed | null> => {
-    let state = finish(draft.current)
-    if (!draft.found) {
-      const { version } = await create(state)
-      return { state, version }
-    }
-    let found = draft.found
+    const state = finish(draft.current)
+    if (!draft.found) return { state, record: await create(state) }
+    const { found } = draft
     const id = idOf(found.state)
+    const moving = state.key !== found.state.key
+    if (moving || !draft.operations.some(({ updates }) => updates)) {
+      return await replace(draft, finish, patchable, found)
+    }
+    const latest = await turns.take(id)
+    let written: Committed | null = null
+    try {
+      const from = latest ? await records.unseal(id, latest, found.state.key) : found
+      written = await replace(draft, finish, patchable, isLater(from, found) ? from : found)
+      return written
+    } finally {
+      turns.pass(id, written?.record ?? null)
+    }
+  }
+
+  /** Goes on from `found`, and from whatever others made of it meanwhile. */
+  const replace = async (
+    draft: Draft,
+    finish: (state: SessionState) => SessionState,
+    patchable: boolean,
+    from: FoundSession,
+  ): Promise<Committed | null> => {
+    let found = from
+    const base = draft.found!
+    const id = idOf(found.state)
+    let state =
+      from === base ? finish(draft.current) : finish(applyAll(draft.operations, from.state))
     // A new id is created before the old one is buried: nobody knows it yet, and nothing is lost
     // when the store fails in between.
     const moving = state.key !== found.state.key
@@ -205,7 +235,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (!moving || !isFailure(error)) throw error
         // Perhaps the old id is dead. It is asked for; if that fails too, at least the new one lives.
         const now = await guard(() => store.read(id, { fresh: true })).catch(() => undefined)
-        if (now === undefined) return { state, version: record.version, grave: id }
+        if (now === undefined) return { state, record, grave: id }
         there = now?.version === next.version ? 'written' : now
         if (now?.version === version) {
           // Nobody knows the new id, and lists are not to show it.
@@ -213,8 +243,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           throw error
         }
       }
-      if (there === 'written' || there === 'patched') {
-        return { state, version: there === 'patched' ? undefined : record.version }
+      if (there === 'written') return { state, record }
+      if (there === 'patched') return { state, record: null }
+      if (there && there.value !== TOMBSTONE && attempt > CALM_ATTEMPTS) {
+        // Many others: a while later, and from what is there then, chances are better.
+        await pause(Math.random() * Math.min(MAX_PAUSE_MS, 2 ** attempt))
+        there = await guard(() => store.read(id, { fresh: true }))
       }
       if (!there || there.value === TOMBSTONE) {
         if (moving) await guard(() => store.delete(idOf(state)))
@@ -224,8 +258,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       found = await records.unseal(id, there, found.state.key)
       const newer = newerData(found.state, options.version)
       if (newer) throw newer
-      if (patchable && !patch && draft.found.state.version === found.state.version) {
-        const changes = changesBetween(format, draft.found.state, draft.current)
+      if (patchable && !patch && base.state.version === found.state.version) {
+        const changes = changesBetween(format, base.state, draft.current)
         patch = await records.sealPatch(id, changes)
       }
       state = finish(applyAll(draft.operations, found.state))
@@ -385,13 +419,13 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           supersede(draft)
           return []
         }
-        const { state, version, grave } = committed
+        const { state, record, grave } = committed
         latest.set(idOf(state), state.counter)
         const moved = draft.current.key !== found?.state.key
         if (moved && found) latest.set(idOf(found.state), Infinity)
         announce(instance, draft, state, due)
         if (!store.atomic || due || moved || snapshot) {
-          setCookie.push(...(await cookieFor(draft, state, version)))
+          setCookie.push(...(await cookieFor(draft, state, record?.version)))
         }
         if (grave) {
           const one = { tag: newTag(), at: now(), changes: [], grave }
@@ -455,13 +489,17 @@ function isPlain({ current, found }: Draft): boolean {
   return current.key === found?.state.key && current.authenticatedAt === found.state.authenticatedAt
 }
 
+function isLater(one: FoundSession, other: FoundSession): boolean {
+  return one.state.counter > other.state.counter
+}
+
 /** When a cookie was made, epoch milliseconds. */
 function madeAt({ renewedAt, extra }: OpenedRecord): number {
   return renewedAt + 1000 * (extra?.t ?? 0)
 }
 
 function joined(id: SessionState['key'], part: Uint8Array | null): SessionState['key'] {
-  return Uint8Array.of(...id, ...(part ?? []))
+  return Uint8Array.of(...id.subarray(0, ID_BYTES), ...(part ?? []))
 }
 
 function isFailure(error: unknown): error is StoreError | StoreUnavailableError {
