@@ -1,13 +1,11 @@
 /** What one call of `createSessions` puts together, once. */
 import { createSessionCookie, type SessionCookie } from './cookie.ts'
-import { SessionError } from './errors.ts'
 import { createEmit, type Emit } from './events.ts'
 import { createFormat, type DataFormat } from './format.ts'
 import { type ResolvedOptions, resolveOptions, type SessionsOptions } from './options.ts'
 import { ID_BYTES } from './record.ts'
 import type { SessionContext, SessionData } from './session.ts'
 import type { StoredSessions } from './stored/sessions.ts'
-import type { SessionStore } from './stores/store.ts'
 import { type CookieTokens, createCookieTokens } from './tokens.ts'
 
 /** What the steps of a request work with. */
@@ -44,8 +42,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
         times.renewedAt + 1000 * (times.idleTimeout ?? options.idleTimeout),
         times.createdAt + 1000 * (times.absoluteTimeout ?? options.absoluteTimeout),
       ),
-    once: async (...call) =>
-      (await import('./stored/once.ts')).runOnce(instance, requireStore(instance), ...call),
+    once: async (...call) => (await import('./stored/once.ts')).runOnce(instance, ...call),
   }
   store?.subscribe?.(emit)
   const tokens = createCookieTokens(options, cookie.name)
@@ -66,12 +63,4 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     stored: store && (async () => stored ?? load()),
   }
   return instance
-}
-
-/** The store, for what nothing else can do. */
-export function requireStore({ options }: Instance): SessionStore {
-  if (options.store) return options.store
-  throw new SessionError('Sessions in cookies cannot do this: it needs the option "store"', {
-    code: 'ERR_STORE_REQUIRED',
-  })
 }

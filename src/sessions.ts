@@ -1,7 +1,7 @@
 /** `createSessions`: open, use, commit. */
 import { StoreUnavailableError } from './errors.ts'
 import type { HealthReport } from './health.ts'
-import { createInstance, requireStore } from './instance.ts'
+import { createInstance } from './instance.ts'
 import { openSession } from './open.ts'
 import type { SessionsOptions } from './options.ts'
 import { markResponse } from './response.ts'
@@ -103,7 +103,7 @@ export function createSessions<D extends SessionData = SessionData>(
     return new RequestSession<D>(draft, instance.context)
   }
   const subjects = async (): Promise<Subjects> =>
-    (await import('./stored/subjects.ts')).createSubjects(instance, requireStore(instance))
+    (await import('./stored/subjects.ts')).createSubjects(instance)
 
   const sessions: Sessions<D> = {
     get(request) {

@@ -7,9 +7,11 @@ import { StoreTimeoutError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { idOf, type SessionState } from '../record.ts'
 import type { OnceOptions } from '../session.ts'
-import type { SessionStore, StoredRecord } from '../stores/store.ts'
+import type { StoredRecord } from '../stores/store.ts'
 import { newVersion } from './records.ts'
+import { requireStore } from './require-store.ts'
 import { guardStore } from './sessions.ts'
+import { pause } from './turns.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
 /** Milliseconds between looks at a lease, from and to. */
@@ -26,13 +28,14 @@ const decoder = new TextDecoder()
  * result when it is done, gone by itself when whoever holds it dies.
  */
 export async function runOnce<T>(
-  { format, options }: Instance,
-  store: SessionStore,
+  instance: Instance,
   about: SessionState,
   key: string,
   fn: () => Promise<T>,
   given: OnceOptions = {},
 ): Promise<T> {
+  const { format, options } = instance
+  const store = requireStore(instance)
   const { lease, ttl } = applyRules<Required<OnceOptions>>('once.', RULES, given)
   const { now } = options
   const ring = createKeyRing(options.secrets, 'store')
@@ -66,7 +69,7 @@ export async function runOnce<T>(
   }
 
   const deadline = now() + PATIENCE * lease * 1000
-  for (let pause = FIRST_LOOK_MS; ; pause = Math.min(LAST_LOOK_MS, pause * 2)) {
+  for (let delay = FIRST_LOOK_MS; ; delay = Math.min(LAST_LOOK_MS, delay * 2)) {
     const mine = await seal('', lease)
     // A store that is not atomic creates without looking.
     const there = store.atomic ? null : await guardStore(store, () => store.read(id))
@@ -79,6 +82,6 @@ export async function runOnce<T>(
     if (now() >= deadline) {
       throw new StoreTimeoutError(`Others held "${key}" for ${PATIENCE} leases of ${lease} seconds`)
     }
-    await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)))
+    await pause(delay * (0.5 + Math.random() / 2))
   }
 }

@@ -4,6 +4,7 @@ import type { Instance } from '../instance.ts'
 import { isOver } from '../open.ts'
 import type { SessionStore, StoredEntry } from '../stores/store.ts'
 import { createRecords } from './records.ts'
+import { requireStore } from './require-store.ts'
 import { guardStore, tombstone } from './sessions.ts'
 
 /** What can be told about a session without its cookie. Times are epoch milliseconds. */
@@ -31,7 +32,8 @@ export interface Subjects {
 const required = (what: string): SessionError =>
   new SessionError(`Cannot find sessions: ${what}`, { code: 'ERR_STORE_REQUIRED' })
 
-export function createSubjects(instance: Instance, store: SessionStore): Subjects {
+export function createSubjects(instance: Instance): Subjects {
+  const store = requireStore(instance)
   const { context, options } = instance
   const records = createRecords(instance)
 
