@@ -8,7 +8,8 @@ import type { SessionState } from '../record.ts'
 
 /** Where, under which key, the new value as text (`null`: removed), and a hash of what was there. */
 export type Change = readonly [
-  part: 'data' | 'flash',
+  /** 0: data, 1: flash. */
+  part: number,
   key: string,
   text: string | null,
   base: number,
@@ -28,7 +29,7 @@ export function changesBetween(
   const changes: Change[] = []
   const textOf = (value: unknown): string | null =>
     value === undefined ? null : format.stringify(value)
-  for (const part of PARTS) {
+  for (const [place, part] of PARTS.entries()) {
     for (const key of Object.keys({ ...from[part], ...to[part] })) {
       const [old, value] = [ownValue(from[part], key), ownValue(to[part], key)]
       const [before, after] = [textOf(old), textOf(value)]
@@ -36,8 +37,8 @@ export function changesBetween(
       const added = updated.includes(key) ? addition(format, old, value) : undefined
       changes.push(
         added === undefined
-          ? [part, key, after, hash(before)]
-          : [part, key, after, hash(before), added],
+          ? [place, key, after, hash(before)]
+          : [place, key, after, hash(before), added],
       )
     }
   }
@@ -65,7 +66,8 @@ export function applyChanges(
   guarded: boolean,
 ): SessionState {
   let current = state
-  for (const [part, key, text, base, added] of changes) {
+  for (const [place, key, text, base, added] of changes) {
+    const part = PARTS[place]!
     const there = ownValue(current[part], key)
     const isSame = base === hash(there === undefined ? null : stringify(there))
     let value = text === null ? undefined : parse(text)
@@ -80,13 +82,37 @@ export function applyChanges(
   return current
 }
 
+/** One after the other as one: of each key the last value, and all that was added. */
+export function joinChanges(
+  { parse, stringify }: DataFormat,
+  first: readonly Change[],
+  then: readonly Change[],
+): Change[] {
+  const plus = (one: Change[4], other: Change[4]): Change[4] => {
+    if (typeof one === 'number' && typeof other === 'number') return one + other
+    if (typeof one !== 'string' || typeof other !== 'string') return undefined
+    return stringify([...(parse(one) as unknown[]), ...(parse(other) as unknown[])])
+  }
+  const joined = new Map(first.map((change) => [`${change[0]} ${change[1]}`, change]))
+  for (const change of then) {
+    const [part, key, text, , added] = change
+    const name = `${part} ${key}`
+    const before = joined.get(name)
+    const sum = before && plus(before[4], added)
+    const base = before ? before[3] : change[3]
+    const whole: Change = sum === undefined ? [part, key, text, base] : [part, key, text, base, sum]
+    joined.set(name, before ? whole : change)
+  }
+  return [...joined.values()]
+}
+
 /** Whether what was unsealed has the shape of changes. */
 export function isChanges(value: unknown): value is Change[] {
   return (
     Array.isArray(value) &&
     value.every(
       ([part, key, text, base]: Change) =>
-        PARTS.includes(part) &&
+        PARTS[part] !== undefined &&
         typeof key === 'string' &&
         (text === null || typeof text === 'string') &&
         typeof base === 'number',

@@ -298,7 +298,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     const changes = changesBetween(format, base, current, updated)
     // What was deferred before is still in its cookies.
     if (!changes.length) return []
-    const one: Deferral = { tag, at: now(), changes, grave: undefined }
+    const one: Deferral = { tags: [tag], at: now(), changes }
     const setCookie = await deferrals.write(current.key, [...all, one], names)
     if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
     return setCookie
@@ -428,7 +428,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           setCookie.push(...(await cookieFor(draft, state, record?.version)))
         }
         if (grave) {
-          const one = { tag: newTag(), at: now(), changes: [], grave }
+          const one = { tags: [newTag()], at: now(), changes: [], grave }
           setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
           emit({ type: 'commit.deferred', changes: 0 }, state)
         }
