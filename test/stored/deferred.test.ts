@@ -78,7 +78,6 @@ describe('a write that could not reach the store', () => {
       expect(response.status).toBe(200)
       cookies.push(jar.header() as string)
     }
-    expect(jar.cookies().every(({ value }) => value.length < 2500)).toBe(true)
     // One that was kept back is sent first.
     const [session] = jar.header()?.split('; ') ?? []
     store.up()
