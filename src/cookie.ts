@@ -1,7 +1,6 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
 import { parseCookie, type SetCookie, stringifySetCookie } from 'cookie'
 import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from './check.ts'
-import { CookieTooLargeError } from './errors.ts'
 
 /** How the session cookie is set. */
 export interface CookieOptions {
@@ -51,20 +50,15 @@ export interface SessionCookie {
   readonly name: string
   find(header: string | null): CookieFound
   /**
-   * The `Set-Cookie` values that put `token` in place and remove chunks it no longer needs.
+   * The `Set-Cookie` values that put `token` in place and remove chunks it no longer needs; `null`
+   * when it is over the {@link SessionCookie.limit}.
    *
    * @param lifetime Seconds for which the session lives if nothing happens.
    * @param persistent The cookie outlives the browser.
-   * @param keys Names the largest keys, for the error.
-   * @throws {@link CookieTooLargeError}
    */
-  write(
-    token: string,
-    lifetime: number,
-    persistent: boolean,
-    found: CookieFound,
-    keys: () => string,
-  ): string[]
+  write(token: string, lifetime: number, persistent: boolean, found: CookieFound): string[] | null
+  /** Bytes of name and value that it may take, over all chunks. */
+  readonly limit: number
   /** The `Set-Cookie` values that remove it. */
   remove(found: CookieFound): string[]
   /** One for another cookie of the same kind, `label` after its name; lives `age` seconds. */
@@ -75,7 +69,7 @@ export interface SessionCookie {
 export const MAX_COOKIE_AGE = 34_560_000
 /** RFC 6265bis, 5.7: name and value together; larger cookies are dropped without a word. */
 const MAX_COOKIE_BYTES = 4096
-const MAX_CHUNKS = 4
+export const MAX_CHUNKS = 4
 /** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
 const MAX_TOKENS = 32
 
@@ -113,8 +107,10 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
   return {
     name,
     find: (header) => findCookie(header, name, chunkName),
-    write(token, lifetime, persistent, found, keys) {
-      const parts = split(token, name, maxChunks, keys)
+    limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
+    write(token, lifetime, persistent, found) {
+      const parts = split(token, name)
+      if (parts.length > maxChunks) return null
       const seconds = Math.min(lifetime, maxAge ?? MAX_COOKIE_AGE)
       const age = persistent || maxAge ? `; Max-Age=${seconds}` : ''
       return [
@@ -155,20 +151,11 @@ function join(value: string, chunks: readonly (string | undefined)[]): string {
   return rest.includes(undefined) ? '' : value.slice(2) + rest.join('')
 }
 
-function split(token: string, name: string, maxChunks: number, keys: () => string): string[] {
+function split(token: string, name: string): string[] {
   if (name.length + token.length <= MAX_COOKIE_BYTES) return [token]
   // Two bytes for `.1` in the name of a chunk, or for `3.` in the value of the first.
   const room = MAX_COOKIE_BYTES - name.length - 2
   const count = Math.ceil(token.length / room)
-  if (count > maxChunks) {
-    const size = name.length + token.length
-    const limit = maxChunks > 1 ? maxChunks * (room + name.length) : MAX_COOKIE_BYTES
-    throw new CookieTooLargeError(
-      `Cannot commit session: its cookie is ${size} bytes, the limit is ${limit}; the largest keys are ${keys()}. Keep less in it, raise cookie.maxChunks (at most ${MAX_CHUNKS}) or use a store`,
-      size,
-      limit,
-    )
-  }
   return Array.from({ length: count }, (_, i) => {
     const part = token.slice(i * room, (i + 1) * room)
     return i ? part : `${count}.${part}`

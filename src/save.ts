@@ -1,7 +1,6 @@
 /** From a session to its `Set-Cookie` values. */
-import { CookieTooLargeError } from './errors.ts'
 import type { SessionEventType } from './events.ts'
-import type { DataFormat, DataText } from './format.ts'
+import type { DataText } from './format.ts'
 import type { Instance } from './instance.ts'
 import type { SessionState } from './record.ts'
 import type { Draft } from './session.ts'
@@ -63,36 +62,19 @@ function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
   return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
 }
 
-/** Seals the cookie and spells its `Set-Cookie`. */
+/** Seals the cookie and spells its `Set-Cookie`. Throws {@link CookieTooLargeError}. */
 export async function writeCookie(
-  { context, cookie, emit, format, options, tokens }: Instance,
+  instance: Instance,
   draft: Draft,
   state: SessionState,
   opened: OpenedCookie,
 ): Promise<string[]> {
+  const { context, cookie, options, tokens } = instance
   const token = await tokens.seal(opened)
   const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
-  try {
-    return cookie.write(token, lifetime, state.persistent, draft.cookies, () =>
-      largestKeys(state, format),
-    )
-  } catch (error) {
-    if (error instanceof CookieTooLargeError) {
-      const { size, limit } = error
-      emit({ type: 'cookie.too-large', size, limit }, state)
-    }
-    throw error
-  }
-}
-
-/** The three largest keys with the length of their text. */
-function largestKeys({ data }: SessionState, format: DataFormat): string {
-  return Object.keys(data)
-    .map((key) => [format.stringify(data[key]).length, key] as const)
-    .sort(([a], [b]) => b - a)
-    .slice(0, 3)
-    .map(([size, key]) => `"${key}" (${size})`)
-    .join(', ')
+  const setCookie = cookie.write(token, lifetime, state.persistent, draft.cookies)
+  if (setCookie) return setCookie
+  throw (await import('./too-large.ts')).tooLarge(instance, state, token)
 }
 
 /** Reports what a commit did; the draft is at `state` from then on. */

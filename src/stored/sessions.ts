@@ -34,7 +34,7 @@ import {
   remembering,
 } from './deferrals.ts'
 import { createRecords, newVersion } from './records.ts'
-import { pause, turnsOf } from './turns.ts'
+import { pause, type Turn, turnsOf } from './turns.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -191,35 +191,34 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   ): Promise<Committed | null> => {
     const state = finish(draft.current)
     if (!draft.found) return { state, record: await create(state) }
-    const { found } = draft
-    const id = idOf(found.state)
-    const moving = state.key !== found.state.key
-    if (moving || !draft.operations.some(({ updates }) => updates)) {
-      return await replace(draft, finish, patchable, found)
-    }
-    const latest = await turns.take(id)
+    const id = idOf(draft.found.state)
+    // Only where a commit has to go on from what the last one wrote.
+    const turn = draft.operations.some(({ updates }) => updates) ? turns.of(id) : null
     let written: Committed | null = null
     try {
-      const from = latest ? await records.unseal(id, latest, found.state.key) : found
-      written = await replace(draft, finish, patchable, isLater(from, found) ? from : found)
+      written = await replace(draft, draft.found, finish, patchable, turn)
       return written
     } finally {
-      turns.pass(id, written?.record ?? null)
+      turn?.pass(written?.record ?? null)
     }
   }
 
   /** Goes on from `found`, and from whatever others made of it meanwhile. */
   const replace = async (
     draft: Draft,
+    base: FoundSession,
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
-    from: FoundSession,
+    turn: Turn | null,
   ): Promise<Committed | null> => {
-    let found = from
-    const base = draft.found!
-    const id = idOf(found.state)
-    let state =
-      from === base ? finish(draft.current) : finish(applyAll(draft.operations, from.state))
+    const id = idOf(base.state)
+    let found = base
+    let state = finish(draft.current)
+    const latest = await turn?.take(false)
+    if (latest && isLater(latest.version, base.version!)) {
+      found = await records.unseal(id, latest, base.state.key)
+      state = finish(applyAll(draft.operations, found.state))
+    }
     // A new id is created before the old one is buried: nobody knows it yet, and nothing is lost
     // when the store fails in between.
     const moving = state.key !== found.state.key
@@ -255,6 +254,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         return null
       }
       emit({ type: 'commit.conflict', attempt }, state)
+      const news = attempt > 1 ? await turn?.take(true) : null
+      if (news && isLater(news.version, there.version)) there = news
       found = await records.unseal(id, there, found.state.key)
       const newer = newerData(found.state, options.version)
       if (newer) throw newer
@@ -489,8 +490,9 @@ function isPlain({ current, found }: Draft): boolean {
   return current.key === found?.state.key && current.authenticatedAt === found.state.authenticatedAt
 }
 
-function isLater(one: FoundSession, other: FoundSession): boolean {
-  return one.state.counter > other.state.counter
+/** Whether one version of a session was written after another. */
+function isLater(one: string, other: string): boolean {
+  return Number.parseInt(one, 10) > Number.parseInt(other, 10)
 }
 
 /** When a cookie was made, epoch milliseconds. */
