@@ -12,6 +12,7 @@ import {
 import type { CookieOptions } from './cookie.ts'
 import type { SessionIssue } from './errors.ts'
 import type { SessionEvent } from './events.ts'
+import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session.ts'
 import type { SessionStore } from './stores/store.ts'
 import type { SessionCodec } from './values.ts'
@@ -140,7 +141,6 @@ export interface ResolvedOptions {
   readonly now: () => number
 }
 
-const MIN_SECRET_BYTES = 32
 const hasMethods =
   (...names: string[]) =>
   (value: Record<string, unknown> | null): boolean =>
@@ -197,16 +197,7 @@ export function resolveOptions<D extends SessionData>(
     RULES,
     options,
   )
-  const secrets = [secret].flat()
-  const rule = `at least one string of ${MIN_SECRET_BYTES} bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
-  refuseUnless(secrets.length > 0, 'secret', rule, secret)
-  for (const one of secrets) {
-    refuseUnless(typeof one === 'string', 'secret', rule, one)
-    const { length } = new TextEncoder().encode(one)
-    if (length < MIN_SECRET_BYTES) {
-      throw new RangeError(`Option "secret" must be ${rule}, got ${length} bytes`)
-    }
-  }
+  const secrets = resolveSecrets(secret)
   refuseUnless(
     (rest.renewAfter ?? 0) <= rest.idleTimeout,
     'renewAfter',

@@ -34,7 +34,8 @@ interface Known {
   readonly busyUntil: number
 }
 
-const TURN_MS = 300
+/** Longer than most writes take; whoever is slower is only more likely to collide. */
+const TURN_MS = 100
 /** After a collision. */
 const BUSY_MS = 2000
 const PATIENCE_MS = 2000
