@@ -2,6 +2,7 @@
 import { createSessionCookie, type SessionCookie } from './cookie.ts'
 import { createEmit, type Emit } from './events.ts'
 import { createFormat, type DataFormat } from './format.ts'
+import { createSessionHeader } from './header.ts'
 import { type ResolvedOptions, resolveOptions, type SessionsOptions } from './options.ts'
 import { ID_BYTES } from './record.ts'
 import type { SessionContext, SessionData } from './session.ts'
@@ -27,7 +28,11 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
   const options = resolveOptions(given)
   const { store, now } = options
   const seal = store && options.seal
-  const cookie = createSessionCookie(options.cookie)
+  const { transport } = options
+  const cookie =
+    transport === 'cookie'
+      ? createSessionCookie(options.cookie)
+      : createSessionHeader(transport.header)
   const format = createFormat(options)
   const emit = createEmit(options.onEvent, now)
   const context: SessionContext = {

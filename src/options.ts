@@ -108,6 +108,13 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   seal?: 'secret' | 'cookie'
   /** Stored values above so many bytes are compressed, cookies never. (default: `false`) */
   compress?: false | { above: number }
+  /**
+   * For clients without cookies, `{ header }`: the token comes in this request header (`Bearer ` is
+   * left out), and a new one goes back in the response header of the same name, empty when the
+   * session has ended. Cookies are then neither read nor set, and `save` returns the header's value.
+   * (default: `'cookie'`)
+   */
+  transport?: 'cookie' | { header: string }
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
   /** Hears everything that happens. Neither what it throws nor what it returns matters. */
@@ -136,6 +143,7 @@ export interface ResolvedOptions {
   readonly onReuse: 'report' | 'revoke'
   readonly seal: 'secret' | 'cookie'
   readonly compress: false | { above: number }
+  readonly transport: 'cookie' | { header: string }
   readonly cache: { maxEntries: number; ttl: number }
   readonly onEvent: ((event: SessionEvent) => void) | undefined
   readonly now: () => number
@@ -174,6 +182,11 @@ const RULES: Record<string, Rule> = {
   onReuse: wordRule('report', 'revoke'),
   seal: wordRule('secret', 'cookie'),
   compress: [false, 'false or { above }', (value: { above: number }) => value.above >= 0],
+  transport: [
+    'cookie',
+    '"cookie" or { header } with its name',
+    (value: { header: string }) => /^[\w-]+$/.test(value.header ?? ''),
+  ],
   cache: [{}, 'false or an object', (value) => value === false || typeof value === 'object'],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),

@@ -4,7 +4,7 @@ import type { HealthReport } from './health.ts'
 import { createInstance } from './instance.ts'
 import { openSession } from './open.ts'
 import type { SessionsOptions } from './options.ts'
-import { markResponse } from './response.ts'
+import { type Carrier, markResponse } from './response.ts'
 import { saveSession } from './save.ts'
 import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
 import type { SessionInfo, Subjects } from './stored/subjects.ts'
@@ -39,7 +39,10 @@ export interface Sessions<D extends SessionData = SessionData> {
   handler<A extends unknown[]>(
     fn: (request: Request, ...rest: A) => Response | Promise<Response>,
   ): (request: Request, ...rest: A) => Promise<Response>
-  /** The session of a `Cookie` header, for places without a `Request`. Throws as `get`. */
+  /**
+   * The session of a `Cookie` header (or of that of `transport`), for places without a `Request`.
+   * Throws as `get`.
+   */
   open(cookieHeader: string | null): Promise<Session<D>>
   /**
    * Saves a session and returns the `Set-Cookie` values to append; `[]` when there is nothing to
@@ -92,7 +95,9 @@ export function createSessions<D extends SessionData = SessionData>(
   options: SessionsOptions<D>,
 ): Sessions<D> {
   const instance = createInstance(options)
-  const { binding, notBefore, store, now } = instance.options
+  const { binding, notBefore, store, now, transport } = instance.options
+  const carrier: Carrier =
+    transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const opened = new WeakMap<Request, Promise<Session<D>>>()
 
   const open = async (header: string | null, request?: Request): Promise<Session<D>> => {
@@ -109,7 +114,7 @@ export function createSessions<D extends SessionData = SessionData>(
     get(request) {
       let session = opened.get(request)
       if (!session) {
-        session = open(request.headers.get('cookie'), request)
+        session = open(request.headers.get(carrier[0]), request)
         opened.set(request, session)
       }
       return session
@@ -122,7 +127,7 @@ export function createSessions<D extends SessionData = SessionData>(
     },
     async commit(request, response) {
       const session = await opened.get(request)?.catch(() => undefined)
-      return session ? markResponse(response, await sessions.save(session), 'Cookie') : response
+      return session ? markResponse(response, await sessions.save(session), carrier) : response
     },
     handler:
       (fn) =>
