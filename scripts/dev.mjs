@@ -3,6 +3,7 @@
  *
  * The first start writes a secret of its own to `examples/playground/.dev.vars`, so that sessions
  * outlive a restart; `SESSION_SECRET` in the environment takes its place. `PORT` chooses the port.
+ * With `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN` there is Redis to choose too.
  */
 
 import { spawn } from 'node:child_process'
@@ -15,6 +16,8 @@ const folder = join(root, 'examples', 'playground')
 const vars = join(folder, '.dev.vars')
 const port = process.env.PORT ?? '8787'
 const { SESSION_SECRET } = process.env
+/** Of the environment, what takes the place of `.dev.vars`. */
+const VARS = ['SESSION_SECRET', 'UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN']
 
 const build = await run('node', ['scripts/build.mjs'])
 if (build.code !== 0) {
@@ -26,9 +29,10 @@ if (!SESSION_SECRET && !existsSync(vars)) {
 }
 
 console.log(`Sojourn playground: http://localhost:${port}`)
-const secret = SESSION_SECRET ? ['--var', `SESSION_SECRET:${SESSION_SECRET}`] : []
+const given = VARS.filter((name) => process.env[name])
+const set = given.flatMap((name) => ['--var', `${name}:${process.env[name]}`])
 const args = ['dev', '--config', join(folder, 'wrangler.toml'), '--ip', '127.0.0.1', '--port', port]
-const child = spawn('wrangler', [...args, '--show-interactive-dev-session=false', ...secret], {
+const child = spawn('wrangler', [...args, '--show-interactive-dev-session=false', ...set], {
   cwd: folder,
   env: { ...env, WRANGLER_SEND_METRICS: 'false' },
   stdio: 'inherit',

@@ -10,6 +10,8 @@ import {
 } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { generateSecret } from '../../src/index.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 const script = fileURLToPath(new URL('../../scripts/dev.mjs', import.meta.url))
 const secret = generateSecret()
@@ -22,12 +24,20 @@ const freePort = (): Promise<number> =>
     })
   })
 
+let redis: RedisServer
+let bridge: Bridge
 let port: number
 let server: ChildProcess
 let output = ''
 
 async function start(): Promise<void> {
-  const env = { ...process.env, PORT: String(port), SESSION_SECRET: secret }
+  const env = {
+    ...process.env,
+    PORT: String(port),
+    SESSION_SECRET: secret,
+    UPSTASH_REDIS_REST_URL: bridge.url,
+    UPSTASH_REDIS_REST_TOKEN: TOKEN,
+  }
   server = spawn('node', [script], { env, detached: true })
   for (const stream of [server.stdout, server.stderr])
     stream?.on('data', (text) => (output += text))
@@ -65,6 +75,8 @@ describe('the playground in Chromium', () => {
   }
 
   beforeAll(async () => {
+    redis = await startRedis()
+    bridge = await startBridge(redis.port)
     port = await freePort()
     browser = await playwright.launch({
       executablePath: await chromium.executablePath(),
@@ -77,6 +89,8 @@ describe('the playground in Chromium', () => {
   afterAll(async () => {
     await browser?.close()
     if (server) await stop()
+    await bridge?.close()
+    await redis?.stop()
   })
   beforeEach(async () => {
     await context?.close()
@@ -136,6 +150,7 @@ describe('the playground in Chromium', () => {
     await click('+ Map')
     await signIn('Ada')
     await click('Sign out')
+    expect(await text('#notice')).toContain('You are signed out')
     expect(await text('#status')).toBe('new')
     expect(await context.cookies()).toEqual([])
     await page.goBack()
@@ -155,6 +170,119 @@ describe('the playground in Chromium', () => {
     await signIn('<img src=x onerror=document.title=1>')
     expect(await text('#user')).toBe('<img src=x onerror=document.title=1>')
     expect(await page.title()).toBe('Sojourn playground')
+  })
+
+  for (const store of ['Memory', 'KV', 'Durable Object', 'Redis']) {
+    it(`keeps sessions in ${store}, through every way in which it breaks`, async () => {
+      await click(store)
+      await click('+ Rope')
+      await signIn('Ada')
+      await click('Count')
+      expect([await text('#user'), await text('#count')]).toEqual(['Ada', '1'])
+      const before = await context.cookies()
+      for (const [fault, events] of [
+        ['Down', /store\.degraded/],
+        ['429', /store\.degraded/],
+        ['Garbage', /store\.degraded/],
+        ['Slow', /store\.retry|store\.failed|store\.degraded/],
+      ] as const) {
+        await click(fault)
+        expect(await text('#alert')).toContain('Nobody is signed out')
+        expect(await text('#status')).toBe('degraded')
+        await page.reload()
+        expect(await text('#requests')).toMatch(events)
+        await click('Count')
+        expect(await text('#alert')).toContain('nothing was changed, and you are still signed in')
+        await page.getByRole('link').click()
+        await click('Healthy')
+        // The breaker lets a first call through after a second or more.
+        for (let tries = 0; tries < 20 && (await text('#status')) !== 'active'; tries++) {
+          await page.waitForTimeout(500)
+          await page.reload()
+        }
+        expect([await text('#user'), await text('#count')]).toEqual(['Ada', '1'])
+      }
+      expect(await context.cookies()).toEqual(before)
+      await click('Sign out')
+      expect(await text('#status')).toBe('new')
+    })
+  }
+
+  it('goes on through an outage with a snapshot, and keeps what was done in it', async () => {
+    await click('Redis')
+    await click('Snapshot in the cookie')
+    await signIn('Ada')
+    await click('Count')
+    await click('Down')
+    await page.waitForTimeout(5100)
+    await page.reload()
+    expect(await text('#alert')).toContain('an older copy')
+    expect([await text('#user'), await text('#count')]).toEqual(['Ada', '1'])
+    await click('Count')
+    await click('+ Map')
+    expect(await text('#requests')).toContain('commit.deferred')
+    expect([await text('#count'), await text('#cart')]).toEqual([
+      '2',
+      expect.stringContaining('Map'),
+    ])
+    await click('Healthy')
+    for (let tries = 0; tries < 30 && (await context.cookies()).length > 3; tries++) {
+      await page.waitForTimeout(500)
+      await page.reload()
+    }
+    await click('No copy in the cookie')
+    expect([await text('#user'), await text('#count')]).toEqual(['Ada', '2'])
+    expect(await text('#cart')).toContain('Map')
+  })
+
+  it('lets two tabs write at once, and both win', async () => {
+    await click('Durable Object')
+    await signIn('Ada')
+    const other = await context.newPage()
+    await other.goto(`http://localhost:${port}/`)
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all(
+        [page, other].map(async (tab) => {
+          await tab.getByRole('button', { name: 'Count', exact: true }).click()
+          await tab.waitForLoadState()
+        }),
+      )
+      await page.reload()
+      expect(await text('#count')).toBe(String(2 * round))
+      await other.reload()
+    }
+  })
+
+  it('shows the devices of a user, and signs out one or all others', async () => {
+    await click('Durable Object')
+    const name = `Ada ${Date.now()}`
+    await signIn(name)
+    const others = await Promise.all(
+      [1, 2].map(async () => {
+        const device = await browser.newContext()
+        const tab = await device.newPage()
+        await tab.goto(`http://localhost:${port}/`)
+        await tab.getByRole('button', { name: 'Durable Object', exact: true }).click()
+        await tab.getByLabel('Your name').fill(name)
+        await tab.getByRole('button', { name: 'Sign in', exact: true }).click()
+        await tab.waitForLoadState()
+        return tab
+      }),
+    )
+    await page.reload()
+    expect(await page.locator('#devices li').count()).toBe(3)
+    expect(await text('#devices')).toContain('Chrome on Linux')
+    await click('Sign this out')
+    expect(await page.locator('#devices li').count()).toBe(2)
+    await click('Sign out everywhere else')
+    expect(await text('#notice')).toBe('Signed out 1 other device')
+    expect(await page.locator('#devices li').count()).toBe(1)
+    for (const tab of others) {
+      await tab.reload()
+      expect(await tab.locator('#user').count()).toBe(0)
+      await tab.context().close()
+    }
+    expect(await text('#user')).toBe(name)
   })
 
   it.each(['light', 'dark'] as const)('fits a phone (%s)', async (colorScheme) => {

@@ -1,6 +1,8 @@
 /** The one page of the playground. */
-import type { Session } from 'sojourn'
+import type { HealthReport, Session, SessionEvent, SessionInfo } from 'sojourn'
+import { FAULTS, type Fault } from './faults.ts'
 import type { Observed } from './probe.ts'
+import { REDIS_HINT, STORES, type StoreName } from './stores.ts'
 import { STYLE } from './style.ts'
 import type { Data } from './worker.ts'
 
@@ -63,22 +65,110 @@ function facts(session: Session<Data>, cookie: string | null): string {
   return `<dl>${rows.map(row).join('')}</dl>`
 }
 
-function request({ request, events, cryptoCalls, setCookie }: Observed): string {
+/** What an event says besides its type. */
+function detail(event: SessionEvent): string {
+  const { at: _, type, session: __, store: ___, ...rest } = { session: '', store: '', ...event }
+  const words = Object.entries(rest).map(([name, value]) => `${name} ${value}`)
+  return words.length ? `${type}: ${words.join(', ')}` : type
+}
+
+function request({ request, events, cryptoCalls, setCookie, status }: Observed): string {
   const calls = `${cryptoCalls} crypto ${cryptoCalls === 1 ? 'call' : 'calls'}`
-  const types = events.map(({ type }) => `<li>${html(type)}</li>`).join('')
-  return `<li><p><code>${html(request)}</code><span>${calls}</span><span>${setCookie ? 'Set-Cookie' : 'no cookie set'}</span></p>
+  const types = events.map((event) => `<li>${html(detail(event))}</li>`).join('')
+  return `<li><p><code>${html(request)}</code><span>${status}</span><span>${calls}</span><span>${setCookie ? 'Set-Cookie' : 'no cookie set'}</span></p>
     ${types ? `<ul>${types}</ul>` : ''}</li>`
 }
 
-/** Renders the page for one session. `notice`: the flash message that the last action left. */
-export function renderPage(
-  session: Session<Data>,
-  notice: unknown,
-  cookie: string | null,
-  requests: readonly Observed[],
-): string {
-  const [, ...before] = requests
-  const opened = { subject: session.subject, data: session.data }
+/** A row of buttons of which one is pressed. */
+function choice(path: string, values: readonly (readonly [string, string])[], now: string): string {
+  const one = ([value, label]: readonly [string, string]): string =>
+    `<button name="value" value="${html(value)}" class="plain" aria-pressed="${value === now}">${html(label)}</button>`
+  return `<form method="post" action="${path}" class="row">${values.map(one).join('')}</form>`
+}
+
+function place({ store, configured }: View): string {
+  const names = (Object.keys(STORES) as StoreName[]).filter(configured)
+  return `${choice(
+    '/store',
+    names.map((name) => [name, NAMES[name]] as const),
+    store,
+  )}
+    <p class="hint" id="place">${html(STORES[store])}.</p>
+    ${configured('redis') ? '' : `<p class="hint">${html(REDIS_HINT)}.</p>`}`
+}
+
+const NAMES: Record<StoreName, string> = {
+  cookie: 'Cookie',
+  memory: 'Memory',
+  kv: 'KV',
+  'durable-object': 'Durable Object',
+  redis: 'Redis',
+}
+
+function trouble({ store, snapshot, fault, health }: View): string {
+  if (store === 'cookie') return '<p class="hint">A cookie has no store that could fail.</p>'
+  const { details = {}, error, latencyMs, ok } = health.store ?? { ok: true, latencyMs: 0 }
+  const { breaker, retriesLeft } = details
+  return `${choice('/fault', Object.entries(FAULTS), fault)}
+    <p class="hint">A switch in this playground: what it breaks is not real, what follows is.</p>
+    <dl><div><dt>Health</dt><dd id="health">${ok ? 'ok' : html(error)} (${html(latencyMs)} ms)</dd></div>
+    <div><dt>Breaker</dt><dd id="breaker">${html(breaker)}</dd></div>
+    <div><dt>Retries left</dt><dd>${html(retriesLeft)}</dd></div></dl>
+    ${choice(
+      '/snapshot',
+      [
+        ['off', 'No copy in the cookie'],
+        ['on', 'Snapshot in the cookie'],
+      ],
+      snapshot ? 'on' : 'off',
+    )}`
+}
+
+function device({ id, label, lastSeenAt }: SessionInfo, mine: string): string {
+  const end = button('/devices/sign-out', 'Sign this out', hidden('id', id), 'small plain')
+  return `<li><span>${html(label ?? 'Unknown')} <small>seen ${html(time(lastSeenAt))}</small></span>${id === mine ? '<strong>this one</strong>' : end}</li>`
+}
+
+function devices({ devices, session }: View): string {
+  if (!devices.length) return '<p class="hint">Sign in with a store to see your devices.</p>'
+  return `<ul id="devices">${devices.map((one) => device(one, session.id)).join('')}</ul>
+    ${button('/devices/sign-out-everywhere', 'Sign out everywhere else', '', 'plain')}`
+}
+
+const ALERTS: Partial<Record<Session['status'], string>> = {
+  invalid: 'That cookie was not sealed here, so it opens to nothing.',
+  superseded: 'This session was ended elsewhere.',
+  missing: 'The store does not know this session any more.',
+}
+
+function alert({ status, subject, data }: Session<Data>): string {
+  const known = subject !== null || Object.keys(data).length
+  const degraded = known
+    ? 'The store cannot be reached. What you see is an older copy; what you change waits in your browser.'
+    : 'The store cannot be reached. Nobody is signed out: your session is back as soon as the store is.'
+  const words = status === 'degraded' ? degraded : ALERTS[status]
+  return words ? `<p class="notice bad" role="alert" id="alert">${html(words)}</p>` : ''
+}
+
+/** What the page shows. */
+export interface View {
+  readonly session: Session<Data>
+  /** The flash message that the last action left. */
+  readonly notice: unknown
+  readonly cookie: string | null
+  readonly requests: readonly Observed[]
+  readonly store: StoreName
+  readonly snapshot: boolean
+  readonly fault: Fault
+  readonly configured: (name: StoreName) => boolean
+  readonly health: HealthReport
+  readonly devices: readonly SessionInfo[]
+}
+
+const card = (title: string, content: string): string =>
+  `<article><h2>${title}</h2>${content}</article>`
+
+function frame(body: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -87,22 +177,41 @@ export function renderPage(
 <style>${STYLE}</style>
 </head>
 <body>
-<header><h1>Sojourn</h1><p>Everything below lives in one encrypted cookie.</p></header>
-${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
-${session.status === 'invalid' ? '<p class="notice bad" role="alert">That cookie was not sealed here, so it opens to nothing.</p>' : ''}
-<main>
-  <section class="app" aria-label="The application">
-    <article><h2>Account</h2>${account(session)}</article>
-    <article><h2>Cart</h2>${cart(session)}</article>
-    <article><h2>Counter</h2><div class="counter"><output id="count">${html(session.get('count') ?? 0)}</output>${button('/count', 'Count')}</div></article>
-  </section>
-  <section class="under" aria-label="What Sojourn did">
-    <article><h2>This session</h2>${facts(session, cookie)}
-      ${button('/tamper', 'Tamper with the cookie', '', 'plain danger')}</article>
-    <article><h2>The cookie, opened</h2><pre id="opened">${html(JSON.stringify(opened, null, 2))}</pre></article>
-    <article><h2>Requests before this one</h2><ol id="requests">${before.map(request).join('') || '<li class="empty">None yet</li>'}</ol></article>
-  </section>
-</main>
+${body}
 </body>
 </html>`
+}
+
+/** Renders the page for one session. */
+export function renderPage(view: View): string {
+  const { session, notice, cookie, requests } = view
+  const [, ...before] = requests
+  const opened = { subject: session.subject, data: session.data }
+  const counter = `<div class="counter"><output id="count">${html(session.get('count') ?? 0)}</output>${button('/count', 'Count')}</div>`
+  const log = `<ol id="requests">${before.map(request).join('') || '<li class="empty">None yet</li>'}</ol>`
+  return frame(`<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
+${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
+${alert(session)}
+<main>
+  <section class="app" aria-label="The application">
+    ${card('Account', account(session))}
+    ${card('Cart', cart(session))}
+    ${card('Counter', counter)}
+    ${card('Your devices', devices(view))}
+  </section>
+  <section class="under" aria-label="What Sojourn did">
+    ${card('Where sessions live', place(view))}
+    ${card('Break the store', trouble(view))}
+    ${card('This session', `${facts(session, cookie)}${button('/tamper', 'Tamper with the cookie', '', 'plain danger')}`)}
+    ${card('The session, opened', `<pre id="opened">${html(JSON.stringify(opened, null, 2))}</pre>`)}
+    ${card('Requests before this one', log)}
+  </section>
+</main>`)
+}
+
+/** Renders what a visitor sees whose change could not be kept. */
+export function renderError(seconds: string | null): string {
+  return frame(`<main><article><h1>Not now</h1>
+    <p id="alert" role="alert">The store cannot be reached, so nothing was changed, and you are still signed in. Try again in ${html(seconds ?? 1)} s.</p>
+    <p><a href="/">Back to the playground</a></p></article></main>`)
 }

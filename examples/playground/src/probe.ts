@@ -7,10 +7,11 @@ export interface Observed {
   readonly events: SessionEvent[]
   cryptoCalls: number
   setCookie: boolean
+  status: number
 }
 
 const HISTORY = 6
-const METHODS = ['encrypt', 'decrypt', 'digest', 'importKey', 'deriveBits']
+const METHODS = ['encrypt', 'decrypt', 'digest', 'importKey', 'deriveBits', 'deriveKey', 'sign']
 const history: Observed[] = []
 
 /** The newest request first. One visitor at a time: a playground, not a monitor. */
@@ -21,7 +22,7 @@ export function observed(): readonly Observed[] {
 /** Begins to observe a request. */
 export function observe(request: string): Observed {
   watchCrypto()
-  const current: Observed = { request, events: [], cryptoCalls: 0, setCookie: false }
+  const current: Observed = { request, events: [], cryptoCalls: 0, setCookie: false, status: 0 }
   history.unshift(current)
   history.length = Math.min(history.length, HISTORY)
   return current

@@ -18,11 +18,12 @@ label { font-weight:600 } .check { font-weight:400; color:var(--soft); display:f
 input:not([type=checkbox]) { width:100%; padding:.6rem .75rem; font:inherit; color:inherit; background:var(--bg); border:1px solid var(--line); border-radius:10px }
 button { min-height:2.5rem; padding:.45rem .95rem; font:inherit; font-weight:600; color:var(--on); background:var(--accent); border:1px solid transparent; border-radius:10px; cursor:pointer }
 button.plain { color:var(--ink); background:transparent; border-color:var(--line) } button.plain:hover { border-color:var(--accent) }
+button[aria-pressed=true] { border-color:var(--accent); box-shadow:inset 0 0 0 1px var(--accent) } .hint { margin:.6rem 0; color:var(--soft); font-size:.9rem } a { color:var(--accent) } small { color:var(--soft) }
 button.small { min-height:2rem; padding:.15rem .6rem; font-size:.85rem } button.danger { color:var(--badink) }
 :focus-visible { outline:3px solid var(--accent); outline-offset:2px }
 .who { margin:0 0 .8rem } .dot { display:inline-block; width:.6rem; height:.6rem; margin-right:.5rem; border-radius:50%; background:var(--accent) }
 ul, ol { list-style:none; margin:0; padding:0 }
-#cart { margin-top:.8rem } #cart li { display:flex; justify-content:space-between; align-items:center; padding:.4rem 0; border-top:1px solid var(--line) }
+#cart { margin-top:.8rem } #devices { margin-bottom:.8rem } #cart li, #devices li { display:flex; justify-content:space-between; align-items:center; padding:.4rem 0; border-top:1px solid var(--line) }
 .empty { color:var(--soft) } .counter { display:flex; align-items:center; justify-content:space-between } output { font-size:2.2rem; font-weight:700; font-variant-numeric:tabular-nums }
 .notice { margin:0 0 1rem; padding:.75rem 1rem; border-radius:12px; background:var(--good); border:1px solid var(--accent) }
 .bad { background:var(--bad); border-color:var(--badink); color:var(--badink) }
