@@ -1,7 +1,6 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
 import { parseCookie, type SetCookie, stringifySetCookie } from 'cookie'
 import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from './check.ts'
-import { CookieTooLargeError } from './errors.ts'
 
 /** How the session cookie is set. */
 export interface CookieOptions {
@@ -38,6 +37,8 @@ export interface CookieOptions {
 
 /** What a `Cookie` header says about the session. */
 export interface CookieFound {
+  /** The whole header. */
+  readonly header: string | null
   /** The values to try, in the order of the header; empty when there is none. */
   readonly tokens: readonly string[]
   /** Numbers of the chunks beyond the first that the browser holds. */
@@ -49,29 +50,26 @@ export interface SessionCookie {
   readonly name: string
   find(header: string | null): CookieFound
   /**
-   * The `Set-Cookie` values that put `token` in place and remove chunks it no longer needs.
+   * The `Set-Cookie` values that put `token` in place and remove chunks it no longer needs; `null`
+   * when it is over the {@link SessionCookie.limit}.
    *
    * @param lifetime Seconds for which the session lives if nothing happens.
    * @param persistent The cookie outlives the browser.
-   * @param keys Names the largest keys, for the error.
-   * @throws {@link CookieTooLargeError}
    */
-  write(
-    token: string,
-    lifetime: number,
-    persistent: boolean,
-    found: CookieFound,
-    keys: () => string,
-  ): string[]
+  write(token: string, lifetime: number, persistent: boolean, found: CookieFound): string[] | null
+  /** Bytes of name and value that it may take, over all chunks. */
+  readonly limit: number
   /** The `Set-Cookie` values that remove it. */
   remove(found: CookieFound): string[]
+  /** One for another cookie of the same kind, `label` after its name; lives `age` seconds. */
+  beside(label: string, value: string, age: number): string
 }
 
 /** RFC 6265bis, 5.6.2: user agents cap lifetimes at 400 days. */
 export const MAX_COOKIE_AGE = 34_560_000
 /** RFC 6265bis, 5.7: name and value together; larger cookies are dropped without a word. */
 const MAX_COOKIE_BYTES = 4096
-const MAX_CHUNKS = 4
+export const MAX_CHUNKS = 4
 /** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
 const MAX_TOKENS = 32
 
@@ -109,8 +107,10 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
   return {
     name,
     find: (header) => findCookie(header, name, chunkName),
-    write(token, lifetime, persistent, found, keys) {
-      const parts = split(token, name, maxChunks, keys)
+    limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
+    write(token, lifetime, persistent, found) {
+      const parts = split(token, name)
+      if (parts.length > maxChunks) return null
       const seconds = Math.min(lifetime, maxAge ?? MAX_COOKIE_AGE)
       const age = persistent || maxAge ? `; Max-Age=${seconds}` : ''
       return [
@@ -119,6 +119,7 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
       ]
     },
     remove: (found) => [0, ...found.chunks].map(removal),
+    beside: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
   }
 }
 
@@ -139,7 +140,7 @@ function findCookie(
     }
   }
   const tokens = values.slice(0, MAX_TOKENS).map((value) => join(value, chunks))
-  return { tokens, chunks: [1, 2, 3].filter((i) => chunks[i] !== undefined) }
+  return { header, tokens, chunks: [1, 2, 3].filter((i) => chunks[i] !== undefined) }
 }
 
 /** Puts chunks together: `3.AAAA` says that it is the first of three. */
@@ -150,20 +151,11 @@ function join(value: string, chunks: readonly (string | undefined)[]): string {
   return rest.includes(undefined) ? '' : value.slice(2) + rest.join('')
 }
 
-function split(token: string, name: string, maxChunks: number, keys: () => string): string[] {
+function split(token: string, name: string): string[] {
   if (name.length + token.length <= MAX_COOKIE_BYTES) return [token]
   // Two bytes for `.1` in the name of a chunk, or for `3.` in the value of the first.
   const room = MAX_COOKIE_BYTES - name.length - 2
   const count = Math.ceil(token.length / room)
-  if (count > maxChunks) {
-    const size = name.length + token.length
-    const limit = maxChunks > 1 ? maxChunks * (room + name.length) : MAX_COOKIE_BYTES
-    throw new CookieTooLargeError(
-      `Cannot commit session: its cookie is ${size} bytes, the limit is ${limit}; the largest keys are ${keys()}. Keep less in it, raise cookie.maxChunks (at most ${MAX_CHUNKS}) or use a store`,
-      size,
-      limit,
-    )
-  }
   return Array.from({ length: count }, (_, i) => {
     const part = token.slice(i * room, (i + 1) * room)
     return i ? part : `${count}.${part}`

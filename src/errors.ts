@@ -28,6 +28,7 @@ export type SessionErrorCode =
   | 'ERR_COOKIE_TOO_LARGE'
   | 'ERR_CIRCUIT_OPEN'
   | 'ERR_STORE'
+  | 'ERR_STORE_REQUIRED'
   | 'ERR_STORE_TIMEOUT'
   | 'ERR_STORE_UNAVAILABLE'
 

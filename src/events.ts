@@ -1,5 +1,6 @@
 /** What Sojourn reports about itself. It never writes to the console: listen with `onEvent`. */
 import type { SessionErrorCode } from './errors.ts'
+import { ID_BYTES } from './record.ts'
 import type { StoreEvent } from './stores/store.ts'
 
 /**
@@ -11,6 +12,7 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: SessionEventType } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
+  | ({ type: 'commit.deferred'; changes: number } & AboutSession)
   | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
   | ({ type: 'store.degraded' | 'store.unavailable'; store: string; code: string } & AboutSession)
   | StoreEvent
@@ -18,6 +20,7 @@ export type SessionEvent = { readonly at: number } & (
 
 /** The events that say no more than which session they are about. */
 export type SessionEventType =
+  | 'session.binding-mismatch'
   | 'session.created'
   | 'session.destroyed'
   | 'session.expired'
@@ -25,6 +28,7 @@ export type SessionEventType =
   | 'session.missing'
   | 'session.regenerated'
   | 'session.renewed'
+  | 'session.reused'
   | 'session.superseded'
 
 interface AboutSession {
@@ -59,6 +63,6 @@ export function createEmit(
 /** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */
 function fingerprint(key: Uint8Array): string {
   let hash = 0x811c9dc5
-  for (const byte of key) hash = Math.imul(hash ^ byte, 0x01000193)
+  for (const byte of key.subarray(0, ID_BYTES)) hash = Math.imul(hash ^ byte, 0x01000193)
   return (hash >>> 0).toString(36)
 }

@@ -17,6 +17,8 @@ export interface DataFormat {
   readonly copy: CopyValue
   /** The text of one value. */
   stringify(value: unknown): string
+  /** The value of such a text, frozen. */
+  parse(text: string): unknown
   /**
    * Parses, migrates and checks the data. Those of a newer version stay unread: the state has its
    * version and no data.
@@ -48,6 +50,7 @@ export function createFormat(options: ResolvedOptions): DataFormat {
   return {
     copy: options.codec ? copyWith(options.codec) : copyJson,
     stringify: (value) => codec.stringify(value),
+    parse: (text) => deepFreeze(codec.parse(text)),
     async read(opened) {
       if (opened.version > version) return { ...opened, data: EMPTY, flash: EMPTY }
       try {

@@ -2,9 +2,11 @@
 import { createSessionCookie, type SessionCookie } from './cookie.ts'
 import { createEmit, type Emit } from './events.ts'
 import { createFormat, type DataFormat } from './format.ts'
+import { createSessionHeader } from './header.ts'
 import { type ResolvedOptions, resolveOptions, type SessionsOptions } from './options.ts'
+import { ID_BYTES } from './record.ts'
 import type { SessionContext, SessionData } from './session.ts'
-import type { StoredSessions } from './stored.ts'
+import type { StoredSessions } from './stored/sessions.ts'
 import { type CookieTokens, createCookieTokens } from './tokens.ts'
 
 /** What the steps of a request work with. */
@@ -19,30 +21,39 @@ export interface Instance {
   readonly stored: (() => Promise<StoredSessions>) | undefined
 }
 
-const ID_BYTES = 16
+/** Bytes of a key that only the cookie has. */
+const PART_BYTES = 32
 
 export function createInstance<D extends SessionData>(given: SessionsOptions<D>): Instance {
   const options = resolveOptions(given)
   const { store, now } = options
-  const cookie = createSessionCookie(options.cookie)
+  const seal = store && options.seal
+  const { transport } = options
+  const cookie =
+    transport === 'cookie'
+      ? createSessionCookie(options.cookie)
+      : createSessionHeader(transport.header)
   const format = createFormat(options)
   const emit = createEmit(options.onEvent, now)
   const context: SessionContext = {
     copy: format.copy,
     same: (a, b) => format.stringify(a) === format.stringify(b),
+    clock: now,
     now: () => now() - (now() % 1000),
-    newKey: () => crypto.getRandomValues(new Uint8Array(ID_BYTES)),
+    newKey: () =>
+      crypto.getRandomValues(new Uint8Array(ID_BYTES + (seal === 'cookie' ? PART_BYTES : 0))),
     expiresAt: (times) =>
       Math.min(
         times.renewedAt + 1000 * (times.idleTimeout ?? options.idleTimeout),
         times.createdAt + 1000 * (times.absoluteTimeout ?? options.absoluteTimeout),
       ),
+    once: async (...call) => (await import('./stored/once.ts')).runOnce(instance, ...call),
   }
   store?.subscribe?.(emit)
   const tokens = createCookieTokens(options, cookie.name)
   let stored: StoredSessions | undefined
   const load = async (): Promise<StoredSessions> => {
-    const { createStoredSessions } = await import('./stored.ts')
+    const { createStoredSessions } = await import('./stored/sessions.ts')
     stored ??= createStoredSessions(instance, store!)
     return stored
   }

@@ -19,7 +19,7 @@ export type Gone = 'expired' | 'missing' | 'superseded'
 export async function openSession(
   instance: Instance,
   header: string | null,
-  signal?: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Draft> {
   const { cookie, emit, format } = instance
   const cookies = cookie.find(header)

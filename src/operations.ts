@@ -7,7 +7,11 @@
 import type { SessionState } from './record.ts'
 
 /** One recorded change. */
-export type Operation = (state: SessionState) => SessionState
+export interface Operation {
+  (state: SessionState): SessionState
+  /** The key whose value depends on what is there, so that it cannot be sent as it is. */
+  updates?: string
+}
 
 type Values = Readonly<Record<string, unknown>>
 
@@ -23,10 +27,12 @@ export function setValue(key: string, value: unknown): Operation {
 
 /** Keeps what `fn` makes of the value that is there at that moment. */
 export function updateValue(key: string, fn: (current: unknown) => unknown): Operation {
-  return (state) => ({
+  const operation: Operation = (state) => ({
     ...state,
     data: withValue(state.data, key, fn(ownValue(state.data, key))),
   })
+  operation.updates = key
+  return operation
 }
 
 /** Leaves `value` for the next request. */
@@ -57,19 +63,22 @@ export interface Login {
   readonly idleTimeout: number | undefined
   /** Seconds; `undefined`: as configured. */
   readonly absoluteTimeout: number | undefined
+  /** What the application calls this sign-in. */
+  readonly label: string | undefined
 }
 
 /**
- * Signs a user in at `now` (epoch milliseconds): the timeouts start afresh. The data of another
+ * Signs a user in at `now` (epoch milliseconds, the timeouts in whole seconds): the timeouts start afresh. The data of another
  * user are dropped; those of an anonymous visitor stay.
  */
 export function signIn(login: Login, now: number): Operation {
   return (state) => ({
     ...state,
     ...login,
-    createdAt: now,
-    renewedAt: now,
+    createdAt: now - (now % 1000),
+    renewedAt: now - (now % 1000),
     authenticatedAt: now,
+    binding: undefined,
     data: state.subject === null || state.subject === login.subject ? state.data : {},
   })
 }

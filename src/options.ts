@@ -12,6 +12,7 @@ import {
 import type { CookieOptions } from './cookie.ts'
 import type { SessionIssue } from './errors.ts'
 import type { SessionEvent } from './events.ts'
+import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session.ts'
 import type { SessionStore } from './stores/store.ts'
 import type { SessionCodec } from './values.ts'
@@ -60,7 +61,14 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   /** Seconds between renewals of a session in use. (default: a tenth of its idle timeout) */
   renewAfter?: number
   /**
-   * When the store cannot be read: `'degrade'` gives an empty, read-only session, `'throw'` throws
+   * With a store: a copy of the data rides in the cookie where it fits. For `maxAge` seconds reads
+   * are answered from it, so that a revocation takes effect within them, and for `staleIfError`
+   * more (default: 0) when the store is down. (default: `false`)
+   */
+  snapshot?: false | { maxAge: number; staleIfError?: number }
+  /**
+   * When the store cannot be read: `'degrade'` gives an older copy if there is one, else an empty,
+   * read-only session, and lets writes wait in cookies for up to 15 minutes; `'throw'` throws
    * {@link StoreUnavailableError}, which `handler` answers with 503. (default: `'degrade'`)
    */
   onStoreFailure?: 'degrade' | 'throw'
@@ -69,6 +77,44 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * throws {@link SessionCorruptionError} or {@link SessionValidationError}. (default: `'reset'`)
    */
   onCorruption?: 'reset' | 'throw'
+  /**
+   * Ties sessions to the browser (its `User-Agent`, version numbers left out) or the address that
+   * signed in, by a keyed hash. Another one gets an empty session of status `'invalid'` with
+   * `onMismatch: 'refuse'` (default), or with `'step-down'` the session without `authenticatedAt`.
+   * Not checked by `open`, which sees no request.
+   */
+  binding?: {
+    userAgent?: boolean
+    ip?: (request: Request) => string | null
+    onMismatch?: 'refuse' | 'step-down'
+  }
+  /**
+   * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
+   * milliseconds returned are over. Asked whenever a session with a subject is opened; when it
+   * throws, that counts as a failure of the store.
+   */
+  notBefore?: (subject: string) => number | null | Promise<number | null>
+  /**
+   * With a store: what happens when a cookie comes back a minute after it was replaced by a
+   * renewal, because somebody kept a copy or because its successor got lost on the way. Either way
+   * there is the event `session.reused`; `'revoke'` ends the session. (default: `'report'`)
+   */
+  onReuse?: 'report' | 'revoke'
+  /**
+   * With a store, `'cookie'`: a record's key also depends on 32 random bytes that only the
+   * visitor's cookie has, so that not even the store and the secret together open it. `list` and
+   * `all` cannot show such sessions; `revoke` and `revokeAll` end them. (default: `'secret'`)
+   */
+  seal?: 'secret' | 'cookie'
+  /** Stored values above so many bytes are compressed, cookies never. (default: `false`) */
+  compress?: false | { above: number }
+  /**
+   * For clients without cookies, `{ header }`: the token comes in this request header (`Bearer ` is
+   * left out), and a new one goes back in the response header of the same name, empty when the
+   * session has ended. Cookies are then neither read nor set, and `save` returns the header's value.
+   * (default: `'cookie'`)
+   */
+  transport?: 'cookie' | { header: string }
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
   /** Hears everything that happens. Neither what it throws nor what it returns matters. */
@@ -91,12 +137,18 @@ export interface ResolvedOptions {
   readonly renewAfter: number | undefined
   readonly onStoreFailure: 'degrade' | 'throw'
   readonly onCorruption: 'reset' | 'throw'
+  readonly snapshot: false | { maxAge: number; staleIfError?: number }
+  readonly binding: SessionsOptions['binding']
+  readonly notBefore: SessionsOptions['notBefore']
+  readonly onReuse: 'report' | 'revoke'
+  readonly seal: 'secret' | 'cookie'
+  readonly compress: false | { above: number }
+  readonly transport: 'cookie' | { header: string }
   readonly cache: { maxEntries: number; ttl: number }
   readonly onEvent: ((event: SessionEvent) => void) | undefined
   readonly now: () => number
 }
 
-const MIN_SECRET_BYTES = 32
 const hasMethods =
   (...names: string[]) =>
   (value: Record<string, unknown> | null): boolean =>
@@ -119,6 +171,22 @@ const RULES: Record<string, Rule> = {
   renewAfter: numberRule(undefined, 0, MAX_TIMEOUT),
   onStoreFailure: wordRule('degrade', 'throw'),
   onCorruption: wordRule('reset', 'throw'),
+  snapshot: [
+    false,
+    'false or { maxAge, staleIfError }',
+    (value: { maxAge: number; staleIfError: number }) =>
+      value.maxAge > 0 && !(value.staleIfError < 0),
+  ],
+  binding: [undefined, 'an object', (value) => typeof value === 'object'],
+  notBefore: functionRule(),
+  onReuse: wordRule('report', 'revoke'),
+  seal: wordRule('secret', 'cookie'),
+  compress: [false, 'false or { above }', (value: { above: number }) => value.above >= 0],
+  transport: [
+    'cookie',
+    '"cookie" or { header } with its name',
+    (value: { header: string }) => /^[\w-]+$/.test(value.header ?? ''),
+  ],
   cache: [{}, 'false or an object', (value) => value === false || typeof value === 'object'],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),
@@ -142,16 +210,7 @@ export function resolveOptions<D extends SessionData>(
     RULES,
     options,
   )
-  const secrets = [secret].flat()
-  const rule = `at least one string of ${MIN_SECRET_BYTES} bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
-  refuseUnless(secrets.length > 0, 'secret', rule, secret)
-  for (const one of secrets) {
-    refuseUnless(typeof one === 'string', 'secret', rule, one)
-    const { length } = new TextEncoder().encode(one)
-    if (length < MIN_SECRET_BYTES) {
-      throw new RangeError(`Option "secret" must be ${rule}, got ${length} bytes`)
-    }
-  }
+  const secrets = resolveSecrets(secret)
   refuseUnless(
     (rest.renewAfter ?? 0) <= rest.idleTimeout,
     'renewAfter',

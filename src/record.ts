@@ -13,14 +13,21 @@ import { encodeBase64url } from './crypto/base64url.ts'
 
 /** A session at one moment. Never changed: every operation makes a new one. */
 export interface SessionState {
-  /** The id as 16 bytes; {@link idOf} spells it. A new array is a new id. */
+  /**
+   * The id as 16 bytes, and with `seal: 'cookie'` the 32 bytes that only the cookie has;
+   * {@link idOf} spells the id. A new array is a new id.
+   */
   readonly key: Uint8Array<ArrayBuffer>
   /** Epoch milliseconds, whole seconds. */
   readonly createdAt: number
   /** Epoch milliseconds, whole seconds: `idleTimeout` counts from here. */
   readonly renewedAt: number
   readonly subject: string | null
-  /** Epoch milliseconds, whole seconds. */
+  /** What the application calls this sign-in, for lists of a user's sessions. */
+  readonly label?: string | undefined
+  /** Keyed hash of the client it belongs to. */
+  readonly binding?: string | undefined
+  /** Epoch milliseconds. */
   readonly authenticatedAt: number | null
   /** Seconds; `undefined`: as configured. */
   readonly idleTimeout: number | undefined
@@ -35,6 +42,20 @@ export interface SessionState {
   readonly data: Readonly<Record<string, unknown>>
   /** What the next request may read once. */
   readonly flash: Readonly<Record<string, unknown>>
+  /** What only sessions in a store have. */
+  readonly extra?: StoredExtra | undefined
+}
+
+/** What is sealed with a session in a store. `k` is in records and snapshots, the rest in cookies. */
+export interface StoredExtra {
+  /** Tags of deferred writes that were applied, with the second until which they are remembered. */
+  readonly k?: readonly (readonly [tag: string, until: number])[]
+  /** Seconds from the last renewal until the cookie was made. */
+  readonly t?: number
+  /** The version of the record that the cookie has a snapshot of. */
+  readonly r?: string
+  /** The part of the key that only the cookie has, base64url. */
+  readonly q?: string
 }
 
 /** What decides when a session is over. */
@@ -51,6 +72,8 @@ export interface OpenedRecord extends Omit<SessionState, 'data' | 'flash'> {
   readonly hasFlash: boolean
 }
 
+/** Bytes of an id. */
+export const ID_BYTES = 16
 const HEADER_BYTES = 25
 const HAS_FIELDS = 1
 const HAS_DATA = 2
@@ -68,11 +91,14 @@ interface Fields {
   p?: 1
   n?: number
   v?: number
+  l?: string | undefined
+  b?: string | undefined
+  e?: StoredExtra | undefined
 }
 
 /** The id as the application and the store know it. */
 export function idOf({ key }: Pick<SessionState, 'key'>): string {
-  return encodeBase64url(key)
+  return encodeBase64url(key.subarray(0, ID_BYTES))
 }
 
 /** Lays a session out. */
@@ -82,7 +108,7 @@ export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   const bytes = layOut((fields && `${fields}\n`) + (text ?? ''))
   const view = new DataView(bytes.buffer)
   bytes[0] = (fields ? HAS_FIELDS : 0) | (text === null ? 0 : HAS_DATA) | (hasFlash ? HAS_FLASH : 0)
-  bytes.set(record.key, 1)
+  bytes.set(record.key.subarray(0, ID_BYTES), 1)
   view.setUint32(17, record.createdAt / 1000)
   view.setUint32(21, record.renewedAt / 1000)
   return bytes
@@ -113,12 +139,15 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
       createdAt: view.getUint32(17) * 1000,
       renewedAt: view.getUint32(21) * 1000,
       subject: fields.s ?? null,
-      authenticatedAt: fields.a === undefined ? null : fields.a * 1000,
+      authenticatedAt: fields.a === undefined ? null : Math.round(fields.a * 1000),
       idleTimeout: fields.i,
       absoluteTimeout: fields.x,
       persistent: fields.p === 1,
       counter: fields.n ?? 0,
       version: fields.v ?? 1,
+      label: fields.l,
+      binding: fields.b,
+      extra: fields.e,
       text: flags & HAS_DATA ? body.slice(end + 1) : null,
       hasFlash: (flags & HAS_FLASH) !== 0,
     }
@@ -128,7 +157,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
 }
 
 function encodeFields(state: OpenedRecord): string {
-  const fields: Fields = {}
+  const fields: Fields = { l: state.label, b: state.binding, e: state.extra }
   if (state.subject !== null) fields.s = state.subject
   if (state.authenticatedAt !== null) fields.a = state.authenticatedAt / 1000
   if (state.idleTimeout) fields.i = state.idleTimeout

@@ -1,31 +1,34 @@
 /** Puts a session's cookies on a response without touching what others put there. */
 
+/** The headers in which a session comes and goes. */
+export type Carrier = readonly [request: string, response: string]
+
 /** Appends to the headers, on a copy where they cannot be changed. */
 export function markResponse(
   response: Response,
-  cookies: readonly string[],
-  vary: string,
+  values: readonly string[],
+  carrier: Carrier,
 ): Response {
   // 101 (WebSocket) and network errors cannot be rebuilt, and carry no page to cache.
   if (response.status < 200) return response
   try {
-    mark(response.headers, cookies, vary)
+    mark(response.headers, values, carrier)
     return response
   } catch {
     // From `fetch` or `Response.redirect`: immutable, except on Bun.
     const copy = new Response(response.body, response)
-    mark(copy.headers, cookies, vary)
+    mark(copy.headers, values, carrier)
     return copy
   }
 }
 
-function mark(headers: Headers, cookies: readonly string[], vary: string): void {
+function mark(headers: Headers, values: readonly string[], [vary, name]: Carrier): void {
   const varies = headers.get('vary')?.toLowerCase() ?? ''
   if (!varies.split(/[\s,]+/).some((name) => name === '*' || name === vary.toLowerCase())) {
     headers.append('vary', vary)
   }
-  if (!cookies.length) return
-  for (const cookie of cookies) headers.append('set-cookie', cookie)
+  if (!values.length) return
+  for (const value of values) headers.append(name, value)
   // OWASP: a response that sets a session cookie is not stored, by anybody.
   if (!/no-store/i.test(headers.get('cache-control') ?? '')) {
     headers.set('cache-control', 'private, no-store')

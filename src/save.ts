@@ -1,7 +1,6 @@
 /** From a session to its `Set-Cookie` values. */
-import { CookieTooLargeError } from './errors.ts'
 import type { SessionEventType } from './events.ts'
-import type { DataFormat, DataText } from './format.ts'
+import type { DataText } from './format.ts'
 import type { Instance } from './instance.ts'
 import type { SessionState } from './record.ts'
 import type { Draft } from './session.ts'
@@ -24,20 +23,22 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const { cookies, current, found, status } = draft
   if (draft.readOnly || status === 'superseded') return []
   const due = isDue(instance, draft)
-  if (!due && !draft.operations.length && status !== 'destroyed') return []
+  if (!due && !draft.refresh && !draft.operations.length && status !== 'destroyed') return []
   const stored = instance.stored && (await instance.stored())
   if (status === 'destroyed') {
-    if (found) {
-      if (stored && !(await stored.bury(draft))) return []
-      say(instance, 'session.destroyed', found.state)
-    }
-    return cookies.tokens.length + cookies.chunks.length ? cookie.remove(cookies) : []
+    const more = found && stored ? await stored.bury(draft) : []
+    if (!more) return []
+    if (found) say(instance, 'session.destroyed', found.state)
+    const isThere = cookies.tokens.length + cookies.chunks.length
+    return isThere ? [...cookie.remove(cookies), ...more] : more
   }
   const written = format.write(current)
-  if (!due && !hasChanged(draft, written)) return []
-  if (stored) return stored.save(draft, due)
+  const changed = hasChanged(draft, written)
+  if (!due && !changed && !draft.refresh) return []
+  if (stored) return stored.save(draft, due, changed)
   if (format.check) await format.check(current)
-  const state = { ...current, renewedAt: context.now(), version: options.version }
+  const binding = current.binding ?? draft.binding
+  const state = { ...current, binding, renewedAt: context.now(), version: options.version }
   const opened = { opened: { ...state, ...written }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
   announce(instance, draft, state, due)
@@ -45,10 +46,14 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
 }
 
 /** Whether the session is in use and its last renewal long enough ago. */
-function isDue({ options }: Instance, { found, status, renewedAt }: Draft): boolean {
+function isDue(instance: Instance, { found, status, renewedAt }: Draft): boolean {
   if (!found || status !== 'active') return false
-  const idle = found.state.idleTimeout ?? options.idleTimeout
-  return options.now() - renewedAt >= 1000 * (options.renewAfter ?? idle / 10)
+  return instance.options.now() - renewedAt >= renewAfterOf(instance, found.state)
+}
+
+/** Milliseconds between renewals. */
+export function renewAfterOf({ options }: Instance, { idleTimeout }: SessionState): number {
+  return 1000 * (options.renewAfter ?? (idleTimeout ?? options.idleTimeout) / 10)
 }
 
 /** Whether there is anything to keep that was not there before. */
@@ -57,36 +62,19 @@ function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
   return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
 }
 
-/** Seals the cookie and spells its `Set-Cookie`. */
+/** Seals the cookie and spells its `Set-Cookie`. Throws {@link CookieTooLargeError}. */
 export async function writeCookie(
-  { context, cookie, emit, format, options, tokens }: Instance,
+  instance: Instance,
   draft: Draft,
   state: SessionState,
   opened: OpenedCookie,
 ): Promise<string[]> {
+  const { context, cookie, options, tokens } = instance
   const token = await tokens.seal(opened)
   const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
-  try {
-    return cookie.write(token, lifetime, state.persistent, draft.cookies, () =>
-      largestKeys(state, format),
-    )
-  } catch (error) {
-    if (error instanceof CookieTooLargeError) {
-      const { size, limit } = error
-      emit({ type: 'cookie.too-large', size, limit }, state)
-    }
-    throw error
-  }
-}
-
-/** The three largest keys with the length of their text. */
-function largestKeys({ data }: SessionState, format: DataFormat): string {
-  return Object.keys(data)
-    .map((key) => [format.stringify(data[key]).length, key] as const)
-    .sort(([a], [b]) => b - a)
-    .slice(0, 3)
-    .map(([size, key]) => `"${key}" (${size})`)
-    .join(', ')
+  const setCookie = cookie.write(token, lifetime, state.persistent, draft.cookies)
+  if (setCookie) return setCookie
+  throw (await import('./too-large.ts')).tooLarge(instance, state, token)
 }
 
 /** Reports what a commit did; the draft is at `state` from then on. */

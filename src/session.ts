@@ -15,6 +15,7 @@ import {
   withValue,
 } from './operations.ts'
 import { idOf, type SessionState, type SessionTimes } from './record.ts'
+import type { Deferrals } from './stored/deferrals.ts'
 import type { CopyValue } from './values.ts'
 
 /** What a session can hold: string keys, any values that the codec keeps. */
@@ -53,6 +54,16 @@ export interface LoginOptions {
   idleTimeout?: number
   /** Seconds, for this session. (default: as configured) */
   absoluteTimeout?: number
+  /** What to show for it in a list of the user's sessions, up to 200 characters: a device, a place. */
+  label?: string
+}
+
+/** How {@link Session.once} holds its lease. */
+export interface OnceOptions {
+  /** Seconds after which a holder that says nothing loses the lease. (default: 10) */
+  lease?: number
+  /** Seconds for which others get the result instead of running `fn`. (default: 30) */
+  ttl?: number
 }
 
 /**
@@ -104,6 +115,16 @@ export interface Session<D extends SessionData = SessionData> {
   regenerate(): void
   /** Ends the session: its data, its id and its cookie. */
   destroy(): void
+  /**
+   * Of all overlapping requests of the session, in all isolates, one runs `fn`; the others wait and
+   * get its result: the refresh of an OAuth token. The result must survive the codec. When `fn`
+   * throws, whoever ran it gets the error and the next one tries. With a store that is not `atomic`
+   * (KV) more than one may run it.
+   *
+   * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store;
+   * {@link StoreUnavailableError}; {@link StoreTimeoutError} when others held the lease too long.
+   */
+  once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T>
 }
 
 /** A live session as it was opened. */
@@ -115,6 +136,8 @@ export interface FoundSession {
   readonly version?: string
   /** It is a copy from before the store failed. */
   readonly stale?: boolean
+  /** How many patches beside the record are in it. */
+  readonly folded?: number
 }
 
 /** What a session is made from, and what `save` reads back. */
@@ -131,6 +154,12 @@ export interface Draft {
   readonly cookies: CookieFound
   /** Set while and after it is committed. */
   committed: boolean
+  /** The cookie is to be written anew, whether anything changed or not. */
+  refresh?: boolean
+  /** Writes of earlier requests that had to wait, and the state with them. */
+  deferred?: Deferrals & { readonly base: SessionState }
+  /** Keyed hash of the client that sent the request. */
+  binding?: string | undefined
   /** Why nothing may be written. */
   readonly readOnly: SessionError | null
   /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
@@ -140,12 +169,20 @@ export interface Draft {
 /** What a session needs of the instance it belongs to. */
 export interface SessionContext {
   readonly copy: CopyValue
-  /** Epoch milliseconds, whole seconds. */
+  /** Epoch milliseconds. */
+  readonly clock: () => number
+  /** The same, whole seconds. */
   readonly now: () => number
   /** 16 random bytes. */
   readonly newKey: () => SessionState['key']
   readonly expiresAt: (times: SessionTimes) => number
   readonly same: (a: unknown, b: unknown) => boolean
+  readonly once: <T>(
+    about: SessionState,
+    key: string,
+    fn: () => Promise<T>,
+    options?: OnceOptions,
+  ) => Promise<T>
 }
 
 let draftOf: (session: object) => Draft
@@ -239,7 +276,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
       )
     }
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    this.#change(signIn({ subject, ...chosen }, this.#context.now()))
+    this.#change(signIn({ subject, ...chosen }, this.#context.clock()))
     this.regenerate()
   }
 
@@ -257,6 +294,10 @@ export class RequestSession<D extends SessionData> implements Session<D> {
       authenticatedAt: null,
     }
     if (this.#draft.status !== 'superseded') this.#draft.status = 'destroyed'
+  }
+
+  once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
+    return this.#context.once(this.#draft.current, key, fn, options)
   }
 
   #copy(value: unknown, path: string): unknown {
@@ -293,4 +334,5 @@ const LOGIN_RULES: Record<string, Rule> = {
   persistent: flagRule(false),
   idleTimeout: numberRule(undefined, 1, MAX_TIMEOUT),
   absoluteTimeout: numberRule(undefined, 1, MAX_TIMEOUT),
+  label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
 }

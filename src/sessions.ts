@@ -4,9 +4,10 @@ import type { HealthReport } from './health.ts'
 import { createInstance } from './instance.ts'
 import { openSession } from './open.ts'
 import type { SessionsOptions } from './options.ts'
-import { markResponse } from './response.ts'
+import { type Carrier, markResponse } from './response.ts'
 import { saveSession } from './save.ts'
 import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
+import type { SessionInfo, Subjects } from './stored/subjects.ts'
 
 /** The sessions of one application, or of one cookie of it. */
 export interface Sessions<D extends SessionData = SessionData> {
@@ -38,7 +39,10 @@ export interface Sessions<D extends SessionData = SessionData> {
   handler<A extends unknown[]>(
     fn: (request: Request, ...rest: A) => Response | Promise<Response>,
   ): (request: Request, ...rest: A) => Promise<Response>
-  /** The session of a `Cookie` header, for places without a `Request`. Throws as `get`. */
+  /**
+   * The session of a `Cookie` header (or of that of `transport`), for places without a `Request`.
+   * Throws as `get`.
+   */
   open(cookieHeader: string | null): Promise<Session<D>>
   /**
    * Saves a session and returns the `Set-Cookie` values to append; `[]` when there is nothing to
@@ -48,6 +52,23 @@ export interface Sessions<D extends SessionData = SessionData> {
    * {@link StoreUnavailableError}, {@link SessionConflictError}; nothing was saved then.
    */
   save(session: Session<D>): Promise<string[]>
+  /**
+   * A user's live sessions. One round trip where the store has an index.
+   *
+   * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store, with one that
+   * cannot find sessions by user, or with `seal: 'cookie'`; {@link StoreUnavailableError}.
+   */
+  list(subject: string): Promise<SessionInfo[]>
+  /** All live sessions, in pages, where the store can. Throws as `list`. */
+  all(): AsyncIterable<SessionInfo>
+  /** Ends the session with this {@link Session.id}; `false` when there is none. Throws as `list`. */
+  revoke(id: string): Promise<boolean>
+  /**
+   * Signs a user out everywhere, but for the session `except` if given, and returns how many
+   * sessions that ended. For sessions in cookies see {@link SessionsOptions.notBefore}. Throws as
+   * `list`.
+   */
+  revokeAll(subject: string, options?: { except?: string }): Promise<number>
   /** Asks the store for a sign of life, within a second. Never throws. */
   health(): Promise<HealthReport>
   /** Ends what the store holds open. */
@@ -74,17 +95,26 @@ export function createSessions<D extends SessionData = SessionData>(
   options: SessionsOptions<D>,
 ): Sessions<D> {
   const instance = createInstance(options)
-  const { store, now } = instance.options
+  const { binding, notBefore, store, now, transport } = instance.options
+  const carrier: Carrier =
+    transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const opened = new WeakMap<Request, Promise<Session<D>>>()
 
-  const open = async (header: string | null, signal?: AbortSignal): Promise<Session<D>> =>
-    new RequestSession<D>(await openSession(instance, header, signal), instance.context)
+  const open = async (header: string | null, request?: Request): Promise<Session<D>> => {
+    let draft = await openSession(instance, header, store && request?.signal)
+    if (notBefore || binding) {
+      draft = await (await import('./guards.ts')).guardDraft(instance, draft, request)
+    }
+    return new RequestSession<D>(draft, instance.context)
+  }
+  const subjects = async (): Promise<Subjects> =>
+    (await import('./stored/subjects.ts')).createSubjects(instance)
 
   const sessions: Sessions<D> = {
     get(request) {
       let session = opened.get(request)
       if (!session) {
-        session = open(request.headers.get('cookie'), store && request.signal)
+        session = open(request.headers.get(carrier[0]), request)
         opened.set(request, session)
       }
       return session
@@ -97,7 +127,7 @@ export function createSessions<D extends SessionData = SessionData>(
     },
     async commit(request, response) {
       const session = await opened.get(request)?.catch(() => undefined)
-      return session ? markResponse(response, await sessions.save(session), 'Cookie') : response
+      return session ? markResponse(response, await sessions.save(session), carrier) : response
     },
     handler:
       (fn) =>
@@ -112,6 +142,12 @@ export function createSessions<D extends SessionData = SessionData>(
       },
     open: (header) => open(header),
     save: async (session) => saveSession(instance, getDraft(session)),
+    list: async (subject) => (await subjects()).list(subject),
+    async *all() {
+      yield* (await subjects()).all()
+    },
+    revoke: async (id) => (await subjects()).revoke(id),
+    revokeAll: async (subject, options) => (await subjects()).revokeAll(subject, options),
     health: async () =>
       store ? (await import('./health.ts')).reportHealth(store, now) : { ok: true, store: null },
     close: async () => store?.close?.(),

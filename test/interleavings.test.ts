@@ -120,5 +120,5 @@ describe('overlapping requests of one session', () => {
       for (const problem of await problems(seed)) failures.push(`seed ${seed}: ${problem}`)
     }
     expect(failures).toEqual([])
-  })
+  }, 180_000)
 })

@@ -11,6 +11,7 @@
  * })
  */
 import type { Context, Env, MiddlewareHandler } from 'hono'
+import { createCheck, type Requirements } from '../guard.ts'
 import type { Session, SessionData } from '../session.ts'
 import type { Sessions } from '../sessions.ts'
 
@@ -43,6 +44,27 @@ export function session<D extends SessionData, E extends Env = any>(
     // Hono merges the headers of the response it replaces into the new one, unless there is none.
     c.res = undefined
     c.res = response
+  }
+}
+
+/**
+ * Lets only those sessions through that meet the requirements; see `requireSession` of
+ * `sojourn/guard` for what the others are answered. Comes after {@link session}.
+ *
+ * @example
+ * app.use('/account/*', requireSession({ onMissing: '/login' }))
+ */
+export function requireSession<D extends SessionData>(
+  requirements: Requirements<D> = {},
+): MiddlewareHandler<{ Variables: SessionVariables<D> }> {
+  const check = createCheck(requirements)
+  return async (c, next) => {
+    if (!c.var.session)
+      throw new TypeError('requireSession() needs app.use(session(...)) before it')
+    const refusal = await check(c.req.raw, await c.var.session())
+    if (refusal) return refusal
+    await next()
+    return undefined
   }
 }
 

@@ -11,6 +11,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
 import {
+  type ReadOptions,
   type SessionStore,
   type StoreCallOptions,
   type StoreDetails,
@@ -18,6 +19,7 @@ import {
   type StoreEvent,
   type SubjectIndex,
   TOMBSTONE,
+  type WriteOptions,
   type WriteResult,
 } from './store.ts'
 
@@ -58,10 +60,9 @@ const RULES = {
   now: functionRule(() => Date.now()),
 }
 
-class CachedStore implements SessionStore {
+class CachedStore {
   readonly name: string
-  readonly atomic: boolean
-  readonly index?: SubjectIndex
+  readonly index: SubjectIndex | undefined
   readonly #store: SessionStore
   readonly #options: Required<CacheOptions>
   readonly #listeners: ((event: StoreEvent) => void)[] = []
@@ -69,18 +70,34 @@ class CachedStore implements SessionStore {
 
   constructor(store: SessionStore, options: Required<CacheOptions>) {
     this.name = store.name
-    this.atomic = store.atomic
-    if (store.index) this.index = store.index
     this.#store = store
+    const { index } = store
+    this.index = index && {
+      list: (subject, call) => index.list(subject, call),
+      bury: async (subject, tombstone, call) => {
+        try {
+          return await index.bury(subject, tombstone, call)
+        } finally {
+          for (const { key, value } of this.#cache.entries()) {
+            if (value.record?.subject === subject) this.#doubt(key, true)
+          }
+        }
+      },
+    }
     this.#options = options
     this.#cache = new LruMap(options)
   }
 
-  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+  async read(id: string, options?: ReadOptions): Promise<StoredRecord | null> {
     options?.signal?.throwIfAborted()
     const entry = this.#cache.peek(id)
     const at = this.#options.now()
-    if (entry && !entry.value.suspect && this.#usable(entry.value, this.#options.ttl)) {
+    if (
+      entry &&
+      !entry.value.suspect &&
+      !options?.fresh &&
+      this.#usable(entry.value, this.#options.ttl)
+    ) {
       this.#cache.touch(entry)
       return copyRecord(entry.value.record as StoredRecord)
     }
@@ -98,14 +115,15 @@ class CachedStore implements SessionStore {
     id: string,
     record: StoredRecord,
     expected: string | null,
-    options?: StoreCallOptions,
+    options?: WriteOptions,
   ): Promise<WriteResult> {
     const before = this.#cache.peek(id)
     const at = this.#options.now()
     const copy = copyRecord(record)
     try {
       const result = await this.#store.write(id, record, expected, options)
-      this.#learn(id, before, result.ok ? copy : result.current, at)
+      if (result.ok && (options?.patch || options?.folded)) this.#doubt(id, false)
+      else this.#learn(id, before, result.ok ? copy : result.current, at)
       return result
     } catch (error) {
       this.#doubt(id, copy.value === TOMBSTONE)
@@ -207,5 +225,20 @@ export function cached(store: SessionStore, options: CacheOptions): SessionStore
   refuseUnless(typeof store.read === 'function', 'store', 'a session store', store)
   const { ttl }: Partial<CacheOptions> = options
   refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
-  return new CachedStore(store, applyRules('', RULES, options))
+  const cache = new CachedStore(store, applyRules('', RULES, options))
+  // A plain object, so that it can be spread and its methods passed around.
+  return {
+    name: cache.name,
+    atomic: store.atomic,
+    ...(store.patches && { patches: store.patches }),
+    ...(cache.index && { index: cache.index }),
+    ...(store.page && { page: (cursor, call) => store.page!(cursor, call) }),
+    read: (id, call) => cache.read(id, call),
+    write: (id, record, expected, call) => cache.write(id, record, expected, call),
+    delete: (id, call) => cache.delete(id, call),
+    health: (call) => cache.health(call),
+    details: () => cache.details(),
+    subscribe: (listener) => cache.subscribe(listener),
+    close: () => cache.close(),
+  }
 }

@@ -1,4 +1,5 @@
 import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { orAbort } from './abort.ts'
 
 /**
  * Runs one KV operation: an abort ends the wait at once, and failures become errors of ours.
@@ -15,20 +16,6 @@ export async function callKV<T>(
   } catch (error) {
     signal?.throwIfAborted()
     throw toStoreError(operation, error)
-  }
-}
-
-async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise
-  let abort = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort)
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }
 

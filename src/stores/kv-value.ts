@@ -1,5 +1,5 @@
 /** What Cloudflare KV holds under a session's key. */
-import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
+import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A record, and how long its entry in the subject index lasts. */
@@ -7,6 +7,9 @@ export interface KVRecord extends StoredRecord {
   /** Epoch milliseconds; 0 when there is none. */
   indexedUntil: number
 }
+
+/** What KV has under a key is not ours: a failure of the store, and never "no session". */
+export class ForeignValueError extends StoreError {}
 
 /** First element of the stored JSON array. */
 const FORMAT = 1
@@ -28,7 +31,7 @@ export function decodeRecord(text: unknown): KVRecord | null {
   const parts = parseArray(text)
   if (Number(parts[0]) > FORMAT) throw new StoreError('KV holds a newer format: update Sojourn')
   if (parts[0] !== FORMAT || !SHAPE.test(parts.map((part) => typeof part).join())) {
-    throw new SessionCorruptionError('Cannot read session: KV holds something else')
+    throw new ForeignValueError('What is stored in KV is no record of ours')
   }
   const [, expiresAt, version, value, indexedUntil, subject] = parts as Parts
   const record = { value, version, expiresAt, indexedUntil }

@@ -18,13 +18,16 @@
 
 import { BoundedMap } from '../bounded-map.ts'
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
-import { SessionCorruptionError, StoreUnavailableError } from '../errors.ts'
+import { StoreUnavailableError } from '../errors.ts'
 import { copyRecord } from './copy.ts'
 import { callKV } from './kv-call.ts'
-import { decodeRecord, encodeRecord, type KVRecord } from './kv-value.ts'
+import { decodeRecord, encodeRecord, ForeignValueError, type KVRecord } from './kv-value.ts'
 import {
+  type BuryOptions,
   type SessionStore,
   type StoreCallOptions,
+  type StoredEntry,
+  type StoredPage,
   type StoredRecord,
   type SubjectIndex,
   TOMBSTONE,
@@ -39,6 +42,7 @@ export interface KVBinding {
   list(options?: {
     prefix?: string
     cursor?: string
+    limit?: number
   }): Promise<{ keys: readonly { name: string }[]; list_complete: boolean; cursor?: string }>
 }
 
@@ -71,6 +75,8 @@ const RECENT_MS = 1000
 /** For how long a write counts as under way; its request may have been cancelled. */
 const PENDING_MS = 5000
 
+/** Records on a page: as many reads, of which Workers allow 1,000 in a request. */
+const PAGE = 100
 /** Sessions whose latest state this isolate remembers. */
 const SEEN = 500
 /** Nothing is known: it was never seen, or a write of it failed. */
@@ -92,10 +98,13 @@ const RULES: Record<keyof KVStoreOptions, Rule> = {
   now: functionRule(() => Date.now()),
 }
 
-class KVStore implements SessionStore {
+class KVStore {
   readonly name: string = 'kv'
   readonly atomic: boolean = false
-  readonly index: SubjectIndex = { list: (subject, options) => this.#list(subject, options) }
+  readonly index: SubjectIndex = {
+    list: (subject, options) => this.#list(subject, options),
+    bury: (subject, tombstone, options) => this.#bury(subject, tombstone, options),
+  }
   readonly #kv: KVBinding
   readonly #prefix: string
   readonly #now: () => number
@@ -229,18 +238,44 @@ class KVStore implements SessionStore {
     seen.pending = false
   }
 
-  async #list(
-    subject: string,
-    options?: StoreCallOptions,
-  ): Promise<{ id: string; record: StoredRecord }[]> {
+  async #list(subject: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
     const ids = await this.#ids(this.#indexKey(subject, ''), options)
+    const found = await this.#present(ids, options)
+    return found.filter(({ record }) => record.subject === subject)
+  }
+
+  async #bury(
+    subject: string,
+    tombstone: StoredRecord,
+    { signal, except }: BuryOptions = {},
+  ): Promise<number> {
+    const entries = await this.#list(subject, { signal })
+    const doomed = entries.filter(({ id }) => id !== except)
+    await Promise.all(
+      doomed.map(({ id }) => {
+        const known = this.#known(id)
+        refuseOverlap(known)
+        return this.#put(id, copyRecord(tombstone), known.record, signal)
+      }),
+    )
+    return doomed.length
+  }
+
+  async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
+    const prefix = this.#key('')
+    const from = { prefix, limit: PAGE, ...(cursor !== null && { cursor }) }
+    const page = await callKV('list', () => this.#kv.list(from), options?.signal)
+    const ids = page.keys.map(({ name }) => name.slice(prefix.length))
+    const records = await this.#present(ids, options)
+    return { records, cursor: (!page.list_complete && page.cursor) || null }
+  }
+
+  async #present(ids: readonly string[], options?: StoreCallOptions): Promise<StoredEntry[]> {
     const found = await Promise.all(
-      ids.map(async (id) => ({ id, record: await this.#look(id, 0, options).catch(skipCorrupt) })),
+      ids.map(async (id) => ({ id, record: await this.#look(id, 0, options).catch(skipForeign) })),
     )
     return found.flatMap(({ id, record }) =>
-      record?.subject === subject && record.value !== TOMBSTONE
-        ? [{ id, record: copyRecord(record) }]
-        : [],
+      record && record.value !== TOMBSTONE ? [{ id, record: copyRecord(record) }] : [],
     )
   }
 
@@ -270,8 +305,8 @@ function isDead({ record, replaced }: Seen): boolean {
 }
 
 /** Nobody can use it any more, so signing a user out everywhere must not stop at it. */
-function skipCorrupt(error: unknown): null {
-  if (error instanceof SessionCorruptionError) return null
+function skipForeign(error: unknown): null {
+  if (error instanceof ForeignValueError) return null
   throw error
 }
 
@@ -291,5 +326,16 @@ function skipCorrupt(error: unknown): null {
  */
 export function createKVStore(options: KVStoreOptions): SessionStore {
   refuseUnless(!!options.namespace, 'namespace', 'a KV namespace binding', options.namespace)
-  return new KVStore(applyRules('', RULES, options))
+  const kv = new KVStore(applyRules('', RULES, options))
+  // A plain object, so that it can be spread and its methods passed around.
+  return {
+    name: kv.name,
+    atomic: kv.atomic,
+    index: kv.index,
+    read: (id, call) => kv.read(id, call),
+    write: (id, record, expected, call) => kv.write(id, record, expected, call),
+    delete: (id, call) => kv.delete(id, call),
+    page: (cursor, call) => kv.page(cursor, call),
+    health: (call) => kv.health(call),
+  }
 }

@@ -48,6 +48,13 @@ export class LruMap<V> {
     return this.#index.get(key)
   }
 
+  /** All entries, the one used last first. */
+  entries(): LruEntry<V>[] {
+    const entries: LruEntry<V>[] = []
+    for (let entry = this.#newest; entry; entry = entry.older) entries.push(entry)
+    return entries
+  }
+
   /** Makes the entry the one used last. */
   touch(entry: LruEntry<V>): void {
     if (entry === this.#newest) return

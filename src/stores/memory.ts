@@ -14,13 +14,17 @@ import { StoreError } from '../errors.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { ExpiryHistogram } from './expiry-histogram.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
-import { ShardedMap } from './sharded-map.ts'
+import { SHARDS, ShardedMap } from './sharded-map.ts'
 import {
+  type BuryOptions,
   type SessionStore,
   type StoreCallOptions,
+  type StoredEntry,
+  type StoredPage,
   type StoredRecord,
   type SubjectIndex,
   TOMBSTONE,
+  type WriteOptions,
   type WriteResult,
 } from './store.ts'
 
@@ -55,6 +59,7 @@ export interface MemoryStoreStats {
 /** A {@link SessionStore} in memory. */
 export interface MemoryStore extends SessionStore {
   readonly index: SubjectIndex
+  page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /** Counts, exact at this millisecond. Never looks at the records themselves. */
   stats(): MemoryStoreStats
   /**
@@ -65,6 +70,12 @@ export interface MemoryStore extends SessionStore {
   cleanupExpired(): Promise<number>
 }
 
+/** Patches kept beside one record. */
+const PATCHES = 32
+/** Records on a page. */
+const PAGE = 1000
+/** Versions of a record that are known again. */
+const RECENT = 8
 /** Records that every write looks at in search of expired ones. */
 const SWEEP = 4
 /** Records that `cleanupExpired` looks at before it lets others run. */
@@ -78,17 +89,26 @@ const RULES = {
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
 
+/** A record, and the versions of the last writes that made it what it is. */
+interface Kept extends StoredRecord {
+  recent: readonly string[]
+}
+
 class Memory implements MemoryStore {
   readonly name: string = 'memory'
   readonly atomic: boolean = true
-  readonly index: SubjectIndex = { list: (subject, options) => this.#list(subject, options) }
+  readonly patches: number = PATCHES
+  readonly index: SubjectIndex = {
+    list: (subject, options) => this.#list(subject, options),
+    bury: (subject, tombstone, options) => this.#bury(subject, tombstone, options),
+  }
   readonly #now: () => number
   readonly #maxBytes: number
-  readonly #entries: ShardedMap<LruEntry<StoredRecord>> = new ShardedMap()
-  readonly #records: LruMap<StoredRecord>
+  readonly #entries: ShardedMap<LruEntry<Kept>> = new ShardedMap()
+  readonly #records: LruMap<Kept>
   readonly #subjects: ShardedMap<Set<string>> = new ShardedMap()
   readonly #expiry: ExpiryHistogram = new ExpiryHistogram()
-  #cursor: Iterator<LruEntry<StoredRecord>>
+  #cursor: Iterator<LruEntry<Kept>>
   #hits = 0
   #misses = 0
 
@@ -115,28 +135,40 @@ class Memory implements MemoryStore {
     id: string,
     record: StoredRecord,
     expected: string | null,
-    options?: StoreCallOptions,
+    options: WriteOptions = {},
   ): Promise<WriteResult> {
-    options?.signal?.throwIfAborted()
-    const bytes = bytesOf(id, record)
-    if (bytes > this.#maxBytes) {
-      throw new StoreError(`Cannot write: ${bytes} bytes, maxBytes is ${this.#maxBytes}`)
-    }
+    options.signal?.throwIfAborted()
     const current = this.#live(id)?.value
-    // Its own write again: the answer to the first attempt was lost on the way.
-    if (current?.version === record.version) return { ok: true }
-    if ((current?.version ?? null) !== expected) {
-      return { ok: false, current: current ? copyRecord(current) : null }
+    // Its own write again: the answer to an earlier attempt was lost on the way.
+    if (current?.recent.includes(record.version)) return { ok: true }
+    const { patch, folded = 0 } = options
+    if ((current?.version ?? null) === expected) {
+      const patches = current?.patches?.slice(folded) ?? []
+      if (!patches.length || record.value !== TOMBSTONE) {
+        await this.#put(id, { ...copyRecord(record), patches }, current)
+        return { ok: true }
+      }
+    } else if (current && expected !== null && this.#takes(current, patch)) {
+      const patches = [...(current.patches ?? []), patch]
+      await this.#put(id, { ...current, patches }, current, record.version)
+      return { ok: true, patched: true }
     }
-    this.#put(id, copyRecord(record), bytes)
-    this.#sweep()
-    while (!this.#records.trim()) await pause()
-    return { ok: true }
+    return { ok: false, current: current ? copyRecord(current) : null }
   }
 
   async delete(id: string, options?: StoreCallOptions): Promise<void> {
     options?.signal?.throwIfAborted()
     this.#records.delete(id)
+  }
+
+  async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
+    options?.signal?.throwIfAborted()
+    const records: StoredEntry[] = []
+    let shard = Number(cursor ?? 0)
+    while (shard < SHARDS && records.length < PAGE) {
+      records.push(...this.#present(this.#entries.shardKeys(shard++)))
+    }
+    return { records, cursor: shard < SHARDS ? String(shard) : null }
   }
 
   async health(options?: StoreCallOptions): Promise<void> {
@@ -165,39 +197,69 @@ class Memory implements MemoryStore {
     return removed
   }
 
-  async #list(
-    subject: string,
-    options?: StoreCallOptions,
-  ): Promise<{ id: string; record: StoredRecord }[]> {
+  async #list(subject: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
     options?.signal?.throwIfAborted()
-    const found: { id: string; record: StoredRecord }[] = []
-    for (const id of [...(this.#subjects.get(subject) ?? [])]) {
+    return this.#present(this.#subjects.get(subject) ?? [])
+  }
+
+  async #bury(
+    subject: string,
+    tombstone: StoredRecord,
+    options: BuryOptions = {},
+  ): Promise<number> {
+    const found = await this.#list(subject, options)
+    const ids = found.map(({ id }) => id).filter((id) => id !== options.except)
+    await Promise.all(ids.map((id) => this.#put(id, copyRecord(tombstone), this.#live(id)?.value)))
+    return ids.length
+  }
+
+  #present(ids: Iterable<string>): StoredEntry[] {
+    const found: StoredEntry[] = []
+    for (const id of [...ids]) {
       const record = this.#live(id)?.value
       if (record && record.value !== TOMBSTONE) found.push({ id, record: copyRecord(record) })
     }
     return found
   }
 
-  #live(id: string): LruEntry<StoredRecord> | undefined {
+  #takes({ value, patches = [] }: Kept, patch: string | undefined): patch is string {
+    return patch !== undefined && value !== TOMBSTONE && patches.length < PATCHES
+  }
+
+  #live(id: string): LruEntry<Kept> | undefined {
     const entry = this.#records.peek(id)
     return entry && !this.#removeExpired(entry, this.#now()) ? entry : undefined
   }
 
-  #removeExpired(entry: LruEntry<StoredRecord>, now: number): boolean {
+  #removeExpired(entry: LruEntry<Kept>, now: number): boolean {
     const expired = now >= entry.value.expiresAt
     if (expired) this.#records.remove(entry)
     return expired
   }
 
-  #put(id: string, record: StoredRecord, bytes: number): void {
+  /** `tag`: the version of the write, when it is not the record's own. */
+  async #put(
+    id: string,
+    record: StoredRecord,
+    before: Kept | undefined,
+    tag: string = record.version,
+  ): Promise<void> {
+    const bytes = bytesOf(id, record)
+    if (bytes > this.#maxBytes) {
+      throw new StoreError(`Cannot write: ${bytes} bytes, maxBytes is ${this.#maxBytes}`)
+    }
+    const recent = [tag, ...(before?.recent ?? [])].slice(0, RECENT)
     this.#expiry.add(record.expiresAt, 1)
-    this.#records.set(id, record, bytes)
-    if (record.subject === undefined) return
-    const ids = this.#subjects.get(record.subject) ?? new Set()
-    this.#subjects.set(record.subject, ids.add(id))
+    this.#records.set(id, { ...record, recent }, bytes)
+    if (record.subject !== undefined) {
+      const ids = this.#subjects.get(record.subject) ?? new Set()
+      this.#subjects.set(record.subject, ids.add(id))
+    }
+    this.#sweep()
+    while (!this.#records.trim()) await pause()
   }
 
-  #forget({ key, value: { expiresAt, subject } }: LruEntry<StoredRecord>): void {
+  #forget({ key, value: { expiresAt, subject } }: LruEntry<Kept>): void {
     this.#expiry.add(expiresAt, -1)
     if (subject === undefined) return
     const ids = this.#subjects.get(subject)
@@ -237,10 +299,12 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
   return {
     name: 'memory',
     atomic: true,
+    patches: memory.patches,
     index: memory.index,
     read: (id, call) => memory.read(id, call),
     write: (id, record, expected, call) => memory.write(id, record, expected, call),
     delete: (id, call) => memory.delete(id, call),
+    page: (cursor, call) => memory.page(cursor, call),
     health: (call) => memory.health(call),
     details: () => memory.details(),
     stats: () => memory.stats(),

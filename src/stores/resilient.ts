@@ -12,7 +12,7 @@ import { createRetry, type RetryPolicy, secondsOf } from '../resilience/retry.ts
 import { withDefaults } from '../resilience/settings.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
-/** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`. */
+/** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
 export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
   /** A breaker of one's own, settings for it, or `false`. Taken once, at creation. */
   breaker?: CircuitBreaker | CircuitBreakerOptions | false
@@ -56,7 +56,7 @@ export function resilient(
   policy: ResilientPolicy | (() => ResilientPolicy) = {},
 ): SessionStore {
   const ask = typeof policy === 'function' ? policy : () => policy
-  const { name, atomic, index } = store
+  const { name, atomic, index, patches } = store
   const budget = createRetryBudget()
   const listeners: Listener[] = []
 
@@ -120,10 +120,11 @@ export function resilient(
   return {
     name,
     atomic,
-    read: (id, options) => call('read', options, (inner) => store.read(id, inner)),
+    read: (id, options) =>
+      call('read', options, (inner) => store.read(id, { ...options, ...inner })),
     write: (id, record, expected, options) =>
       call('write', options, async (inner) => {
-        const result = await store.write(id, record, expected, inner)
+        const result = await store.write(id, record, expected, { ...options, ...inner })
         // Its own write: an earlier attempt was applied and only the answer was lost.
         return !result.ok && result.current?.version === record.version ? { ok: true } : result
       }),
@@ -131,7 +132,15 @@ export function resilient(
     ...(index && {
       index: {
         list: (subject, options) => call('list', options, (inner) => index.list(subject, inner)),
+        bury: (subject, tombstone, options) =>
+          call('bury', options, (inner) =>
+            index.bury(subject, tombstone, { ...options, ...inner }),
+          ),
       },
+    }),
+    ...(patches && { patches }),
+    ...(store.page && {
+      page: (cursor, options) => call('page', options, (inner) => store.page!(cursor, inner)),
     }),
     async health({ signal }: StoreCallOptions = {}): Promise<void> {
       const what = `Cannot check health: store ${name} gave no usable answer`

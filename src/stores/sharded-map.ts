@@ -1,5 +1,5 @@
 /** Shards; a million entries are 4,000 in each, and growing one takes well under a millisecond. */
-const SHARDS = 256
+export const SHARDS = 256
 
 /** FNV-1a over UTF-16 units: only spreads keys, promises nothing. */
 function shardOf(key: string): number {
@@ -29,6 +29,11 @@ export class ShardedMap<V> {
 
   delete(key: string): boolean {
     return this.#shard(key).delete(key)
+  }
+
+  /** The keys of one of the {@link SHARDS}. */
+  shardKeys(shard: number): Iterable<string> {
+    return (this.#shards[shard] ?? new Map()).keys()
   }
 
   /** Every value. May be paused, and the map changed, between any two. */

@@ -1,6 +1,7 @@
 /**
  * The Lua of the Upstash store, and the SHA-1 of each that `EVALSHA` takes. A record is one string:
- * its last eight versions (newest first), its expiry, its subject and its value, a line each.
+ * the versions of its last eight writes (first its own), its expiry, its subject, its value and the
+ * patches beside it, a line each.
  */
 
 /**
@@ -19,10 +20,23 @@ t,e=c:match('^([^\\n]*)\\n(%d+)\\n')
 if not t then return c end
 if tonumber(e)<=tonumber(ARGV[6]) then c,t=nil,'' end
 end
+local p=ARGV[7]
 if (' '..t..' '):find(' '..ARGV[2]..' ',1,true) then return 1 end
-if (t:match('^%S+') or '')~=ARGV[1] then return c or 0 end
-t=(ARGV[2]..' '..t):match('^'..('%S* ?'):rep(8))
-redis.call('SET',KEYS[1],t..'\\n'..ARGV[4],'PX',ARGV[3])
+local v=t:match('^%S+') or ''
+local function tags(s) return s:match('^'..('%S* ?'):rep(8)) end
+local head='^[^\\n]*\\n%d+\\n[^\\n]*\\n'
+if v~=ARGV[1] then
+if not c or p=='' or ARGV[1]=='' or c:match(head..'!') then return c or 0 end
+if (c..'\\n'):find('\\n'..p..'\\n',1,true) then return 2 end
+local _,n=c:gsub('\\n','')
+if n-3>=tonumber(ARGV[9]) then return c end
+t=tags(v..' '..ARGV[2]..t:sub(#v+1))
+redis.call('SET',KEYS[1],t..c:match('\\n.*')..'\\n'..p,'KEEPTTL')
+return 2
+end
+local rest=c and c:match(head..'[^\\n]*'..('\\n[^\\n]*'):rep(tonumber(ARGV[8]))..'(.*)$') or ''
+if rest~='' and ARGV[4]:match('!$') then return c end
+redis.call('SET',KEYS[1],tags(ARGV[2]..' '..t)..'\\n'..ARGV[4]..rest,'PX',ARGV[3])
 local s=KEYS[2]
 if s then
 local n=redis.call('TIME')
@@ -41,5 +55,31 @@ if c then r[#r+1]=i r[#r+1]=c else redis.call('ZREM',KEYS[1],i) end
 end
 return r`
 
-export const WRITE_SHA: string = 'edecd50d4a6bd5d1ef952cd194e0fa87f8b74407'
+/** Puts a tombstone over the live records of a subject, but one, and says how many. */
+export const BURY: string = `local n=0
+for _,i in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do
+if i~=ARGV[2] then
+local k=ARGV[1]..i
+local t,e,o,v=(redis.call('GET',k) or ''):match('^([^\\n]*)\\n(%d+)\\n([^\\n]*)\\n([^\\n]*)')
+if v and v~='!' and o==ARGV[6] and tonumber(e)>tonumber(ARGV[7]) then
+redis.call('SET',k,(ARGV[3]..' '..t):match('^'..('%S* ?'):rep(8))..'\\n'..ARGV[5],'PX',ARGV[4])
+n=n+1
+end
+redis.call('ZREM',KEYS[1],i)
+end
+end
+return n`
+
+/** A step of a scan: where to go on, then keys and records, alternating. */
+export const PAGE: string = `local s=redis.call('SCAN',ARGV[1],'MATCH',ARGV[2],'COUNT',500)
+local r={s[1]}
+for _,k in ipairs(s[2]) do
+local c=redis.call('GET',k)
+if c then r[#r+1]=k r[#r+1]=c end
+end
+return r`
+
+export const WRITE_SHA: string = '9b58daaa8e57ba1fddf04f81d6fb449b018856e0'
 export const LIST_SHA: string = '8d3860171f352338819958a3bfe42d6e4bb0881c'
+export const BURY_SHA: string = '3af9278c7cf577aa477368a0d8a8407d57926733'
+export const PAGE_SHA: string = 'f0ef5a6ea2dc0d952b5b3f071d1f89200b3a25d0'

@@ -11,9 +11,10 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
+import { applyRules, functionRule, numberRule, type Rule } from '../check.ts'
 import { SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
-import { type SessionStore, type StoredRecord, type SubjectIndex, TOMBSTONE } from './store.ts'
+import { type SessionStore, type StoredEntry, type StoredRecord, TOMBSTONE } from './store.ts'
 import type { UpstashRequester } from './upstash-requester.ts'
 import {
   createTransport,
@@ -21,7 +22,16 @@ import {
   type UpstashConnection,
   unusable,
 } from './upstash-rest.ts'
-import { LIST, LIST_SHA, WRITE, WRITE_SHA } from './upstash-scripts.ts'
+import {
+  BURY,
+  BURY_SHA,
+  LIST,
+  LIST_SHA,
+  PAGE,
+  PAGE_SHA,
+  WRITE,
+  WRITE_SHA,
+} from './upstash-scripts.ts'
 
 export {
   createRequester,
@@ -60,6 +70,19 @@ interface Requester {
 
 /** Timers take no more: 2^31 - 1 milliseconds. */
 const MAX_MS = 2_147_483_647
+
+const anything: Rule = [undefined, '', () => true]
+
+const RULES: Record<string, Rule> = {
+  prefix: ['sojourn:', 'a string', (value: unknown) => typeof value === 'string'],
+  timeoutMs: numberRule(2000, 1, MAX_MS),
+  now: functionRule(() => Date.now()),
+  fetch: functionRule(),
+  // Looked at where they are used.
+  url: anything,
+  token: anything,
+  redis: anything,
+}
 
 /** Stands for Redis not having a script yet. */
 const NO_SCRIPT = Symbol('NOSCRIPT')
@@ -104,17 +127,27 @@ function transportOf(client: object): Transport {
   return (body) => requestThrough(requester, body)
 }
 
-/** Versions (the newest first), expiry, subject and value, each on a line; see the scripts. */
-const RECORD = /^(\S+)[^\n]*\n(\d+)\n(\S*)\n(.+)$/s
+/** Patches kept beside one record. */
+const PATCHES = 32
+/** Versions (first its own), expiry, subject, value and patches, each on a line; see the scripts. */
+const RECORD = /^(\S+)[^\n]*\n(\d+)\n(\S*)\n([^\n]+)((?:\n[^\n]+)*)$/
 
 function decode(text: unknown, now: number): StoredRecord | null {
   try {
     // No match is `null`, which cannot be taken apart.
-    const [, tag = '', expiry, owner = '', value = ''] = RECORD.exec(text as string) as string[]
+    const fields = RECORD.exec(text as string) as string[]
+    const [, tag = '', expiry, owner = '', value = '', beside = ''] = fields
     const [version, subject] = [decodeURIComponent(tag), decodeURIComponent(owner)]
     const expiresAt = Number(expiry)
     if (expiresAt <= now) return null
-    return { value, version, expiresAt, ...(subject && { subject }) }
+    const patches = beside.split('\n').slice(1)
+    return {
+      value,
+      version,
+      expiresAt,
+      ...(subject && { subject }),
+      ...(patches.length && { patches }),
+    }
   } catch {
     throw new StoreError('What is stored in Upstash is no record of ours')
   }
@@ -136,11 +169,8 @@ function decode(text: unknown, now: number): StoredRecord | null {
  */
 export function createUpstashStore(
   options: UpstashStoreOptions & (UpstashConnection | UpstashClientOptions),
-): SessionStore & { readonly index: SubjectIndex } {
-  const { prefix = 'sojourn:', timeoutMs = 2000, now = () => Date.now() } = options
-  if (!(timeoutMs > 0 && timeoutMs <= MAX_MS)) {
-    throw new RangeError(`createUpstashStore: timeoutMs must be a number from 1 to ${MAX_MS}`)
-  }
+): SessionStore & Required<Pick<SessionStore, 'index' | 'page'>> {
+  const { prefix, timeoutMs, now } = applyRules<Required<UpstashStoreOptions>>('', RULES, options)
   const send =
     'redis' in options
       ? transportOf(options.redis)
@@ -168,9 +198,20 @@ export function createUpstashStore(
     return result === NO_SCRIPT ? await ask(['EVAL', script, ...args], signal) : result
   }
 
+  /** Of names and records, alternating, those that live. */
+  function entriesOf(pairs: readonly unknown[]): StoredEntry[] {
+    const found: StoredEntry[] = []
+    for (let i = 0; i < pairs.length; i += 2) {
+      const record = decode(pairs[i + 1], now())
+      if (record && record.value !== TOMBSTONE) found.push({ id: String(pairs[i]), record })
+    }
+    return found
+  }
+
   return {
     name: 'upstash',
     atomic: true,
+    patches: PATCHES,
 
     async read(id, { signal } = {}) {
       // Unlike GET this answers an absent key with '', so that no failure looks like it.
@@ -179,7 +220,7 @@ export function createUpstashStore(
       return result === '' ? null : decode(result, now())
     },
 
-    async write(id, record, expected, { signal } = {}) {
+    async write(id, record, expected, { signal, patch = '', folded = 0 } = {}) {
       const { version, value, expiresAt, subject = '' } = record
       const time = Math.floor(now())
       const [tag, owner] = [encodeURIComponent(version), encodeURIComponent(subject)]
@@ -195,10 +236,14 @@ export function createUpstashStore(
           `${Math.floor(expiresAt)}\n${owner}\n${value}`,
           id,
           String(time),
+          patch,
+          String(folded),
+          String(PATCHES),
         ],
         signal,
       )
       if (result === 1) return { ok: true }
+      if (result === 2) return { ok: true, patched: true }
       if (result !== 0 && typeof result !== 'string') throw unusable()
       return { ok: false, current: result === 0 ? null : decode(result, now()) }
     },
@@ -213,14 +258,40 @@ export function createUpstashStore(
         const args = ['1', `${prefix}u:${owner}`, recordKey('')]
         const result = await run([LIST, LIST_SHA], args, signal)
         if (!Array.isArray(result) || result.length % 2) throw unusable()
-        const found: { id: string; record: StoredRecord }[] = []
-        for (let i = 0; i < result.length; i += 2) {
-          const record = decode(result[i + 1], now())
-          if (record?.subject !== subject || record.value === TOMBSTONE) continue
-          found.push({ id: String(result[i]), record })
-        }
-        return found
+        return entriesOf(result).filter(({ record }) => record.subject === subject)
       },
+
+      async bury(subject, { version, expiresAt }, { signal, except = '' } = {}) {
+        const owner = encodeURIComponent(subject)
+        const time = Math.floor(now())
+        const count = await run(
+          [BURY, BURY_SHA],
+          [
+            '1',
+            `${prefix}u:${owner}`,
+            recordKey(''),
+            except,
+            encodeURIComponent(version),
+            String(Math.max(1, Math.ceil(expiresAt - time))),
+            `${Math.floor(expiresAt)}\n\n${TOMBSTONE}`,
+            owner,
+            String(time),
+          ],
+          signal,
+        )
+        if (typeof count !== 'number') throw unusable()
+        return count
+      },
+    },
+
+    async page(cursor, { signal } = {}) {
+      const pattern = `${recordKey('').replace(/[\\*?[\]^]/g, '\\$&')}*`
+      const result = await run([PAGE, PAGE_SHA], ['0', cursor ?? '0', pattern], signal)
+      if (!Array.isArray(result) || !(result.length % 2)) throw unusable()
+      const [next, ...keys] = result
+      const start = recordKey('').length
+      const records = entriesOf(keys).map(({ id, record }) => ({ id: id.slice(start), record }))
+      return { records, cursor: String(next) === '0' ? null : String(next) }
     },
 
     async health({ signal } = {}) {

@@ -1,4 +1,9 @@
-import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store.ts'
+import {
+  type SessionStore,
+  type StoredPage,
+  type StoredRecord,
+  TOMBSTONE,
+} from '../stores/store.ts'
 
 /** The few parts of a test runner that {@link testStore} needs; vitest, bun and jest have them. */
 export interface TestApi {
@@ -317,6 +322,140 @@ const listing: Record<string, Test> = {
   },
 }
 
+const burying: Record<string, Test> = {
+  'buries all live records of one subject, and spares one if told to': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.index) return
+    const subject = randomText(16)
+    const ids = [id, randomText(22), randomText(22)]
+    for (const one of ids) await bench.create({ subject }, one)
+    const foreign = randomText(22)
+    await bench.create({ subject: randomText(16) }, foreign)
+    const grave = bench.record({ value: TOMBSTONE })
+    expect(await store.index.bury(subject, grave, { except: id })).toBe(2)
+    const values = await Promise.all([...ids, foreign].map((one) => store.read(one)))
+    const buried = values.map((record) => record?.value === TOMBSTONE)
+    expect(buried).toEqual([false, true, true, false])
+    expect((await store.index.list(subject)).map((entry) => entry.id)).toEqual([id])
+    expect(await store.index.bury(subject, bench.record({ value: TOMBSTONE }))).toBe(1)
+    expect(await store.index.list(subject)).toEqual([])
+    expect(await store.index.bury(subject, bench.record({ value: TOMBSTONE }))).toBe(0)
+  },
+
+  'a renewal that comes after a burial is refused': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.index) return
+    const subject = randomText(16)
+    const { version } = await bench.create({ subject })
+    await store.index.bury(subject, bench.record({ value: TOMBSTONE }))
+    const late = await store.write(id, bench.record({ subject }), version)
+    expect(late.ok ? null : late.current?.value).toBe(TOMBSTONE)
+  },
+
+  'has every live record on one of its pages': async (bench, expect) => {
+    const { store } = bench
+    if (!store.page) return
+    const ids = Array.from({ length: 30 }, () => randomText(22))
+    for (const id of ids) await bench.create({}, id)
+    const { version } = await bench.create()
+    await store.write(bench.id, bench.record({ value: TOMBSTONE }), version)
+    const seen = new Set<string>()
+    let cursor: string | null = null
+    do {
+      const page: StoredPage = await store.page(cursor)
+      for (const { id } of page.records) seen.add(id)
+      cursor = page.cursor
+    } while (cursor !== null)
+    expect(ids.filter((id) => !seen.has(id))).toEqual([])
+    expect(seen.has(bench.id)).toBe(false)
+  },
+}
+
+const patching: Record<string, Test> = {
+  'keeps a patch beside a record that others changed meanwhile': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.patches) return
+    const [one, two] = [randomText(80), randomText(80)]
+    const first = await bench.create()
+    const second = bench.record()
+    await store.write(id, second, first.version)
+    const late = await store.write(id, bench.record(), first.version, { patch: one })
+    expect(late).toEqual({ ok: true, patched: true })
+    await store.write(id, bench.record(), first.version, { patch: two })
+    const read = await store.read(id)
+    expect(essence(read)).toEqual(essence(second))
+    expect(read?.patches).toEqual([one, two])
+  },
+
+  'a write takes the patches it has folded with it, and no others': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.patches) return
+    const [one, two] = [randomText(80), randomText(80)]
+    const first = await bench.create()
+    const second = bench.record()
+    await store.write(id, second, first.version)
+    await store.write(id, bench.record(), first.version, { patch: one })
+    await store.write(id, bench.record(), first.version, { patch: two })
+    const third = bench.record()
+    expect(await store.write(id, third, second.version, { folded: 1 })).toEqual({ ok: true })
+    const read = await store.read(id)
+    expect(essence(read)).toEqual(essence(third))
+    expect(read?.patches).toEqual([two])
+  },
+
+  'a repeated patch is kept once, even after it was folded': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.patches) return
+    const one = randomText(80)
+    const first = await bench.create()
+    const second = bench.record()
+    await store.write(id, second, first.version)
+    const late = bench.record()
+    const patch = { patch: one }
+    await store.write(id, late, first.version, patch)
+    expect((await store.write(id, late, first.version, patch)).ok).toBe(true)
+    expect((await store.read(id))?.patches).toEqual([one])
+    await store.write(id, bench.record(), second.version, { folded: 1 })
+    expect((await store.write(id, late, first.version, patch)).ok).toBe(true)
+    expect((await store.read(id))?.patches ?? []).toEqual([])
+  },
+
+  'no tombstone goes over a patch that nobody has seen': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.patches) return
+    const first = await bench.create()
+    const second = bench.record()
+    await store.write(id, second, first.version)
+    await store.write(id, bench.record(), first.version, { patch: randomText(80) })
+    const grave = bench.record({ value: TOMBSTONE })
+    const result = await store.write(id, grave, second.version)
+    expect(result.ok ? null : result.current?.patches?.length).toBe(1)
+    expect(await store.write(id, grave, second.version, { folded: 1 })).toEqual({ ok: true })
+    expect((await store.read(id))?.value).toBe(TOMBSTONE)
+  },
+
+  'takes no patch for the dead, nor more than it said': async (bench, expect) => {
+    const { store, id } = bench
+    if (!store.patches) return
+    const first = await bench.create()
+    const second = bench.record()
+    await store.write(id, second, first.version)
+    for (let i = 0; i < store.patches; i++) {
+      await store.write(id, bench.record(), first.version, { patch: randomText(80) })
+    }
+    const full = await store.write(id, bench.record(), first.version, { patch: 'more' })
+    expect(full.ok).toBe(false)
+    expect((await store.read(id))?.patches?.length).toBe(store.patches)
+    const folded = store.patches
+    await store.write(id, bench.record({ value: TOMBSTONE }), second.version, { folded })
+    const dead = await store.write(id, bench.record(), second.version, { patch: 'late' })
+    expect(dead.ok ? null : dead.current?.value).toBe(TOMBSTONE)
+    expect((await store.read(id))?.patches ?? []).toEqual([])
+    const gone = await store.write(randomText(22), bench.record(), 'x', { patch: 'late' })
+    expect(gone).toEqual({ ok: false, current: null })
+  },
+}
+
 /**
  * Defines the tests that every {@link SessionStore} must pass.
  *
@@ -335,7 +474,15 @@ const listing: Record<string, Test> = {
  * })
  */
 export function testStore(name: string, factory: StoreFactory, api: TestApi = runner()): void {
-  const tests = { ...reading, ...writing, ...ending, ...aborting, ...listing }
+  const tests = {
+    ...reading,
+    ...writing,
+    ...ending,
+    ...aborting,
+    ...listing,
+    ...burying,
+    ...patching,
+  }
   api.describe(`${name} keeps the contract of a session store`, () => {
     for (const [title, test] of Object.entries(tests)) {
       api.it(title, async () => {

@@ -1,14 +1,16 @@
 import { StoreUnavailableError } from '../errors.ts'
 import type {
+  ReadOptions,
   SessionStore,
   StoreCallOptions,
   StoredRecord,
   SubjectIndex,
+  WriteOptions,
   WriteResult,
 } from '../stores/store.ts'
 
 /** What a store can be asked to do. */
-export type StoreOperation = 'read' | 'write' | 'delete' | 'list' | 'health'
+export type StoreOperation = 'read' | 'write' | 'delete' | 'list' | 'bury' | 'page' | 'health'
 
 /** One thing that goes wrong with one call. */
 export type Fault =
@@ -84,7 +86,9 @@ class Faulty implements FaultyStore {
   readonly calls: FaultyCall[] = []
   readonly name: string
   readonly atomic: boolean
+  readonly patches?: number
   readonly index?: SubjectIndex
+  readonly page?: NonNullable<SessionStore['page']>
   readonly #store: SessionStore
   readonly #sleep: NonNullable<FaultyStoreOptions['sleep']>
   readonly #planned: Planned[] = []
@@ -98,11 +102,18 @@ class Faulty implements FaultyStore {
     this.#store = store
     this.#sleep = sleep
     this.inject(script)
-    const { index } = store
+    if (store.patches) this.patches = store.patches
+    const { index, page } = store
+    if (page) {
+      this.page = (cursor, options) =>
+        this.#call('page', null, options, () => page.call(store, cursor, options))
+    }
     if (!index) return
     this.index = {
       list: (subject, options) =>
         this.#call('list', null, options, () => index.list(subject, options)),
+      bury: (subject, tombstone, options) =>
+        this.#call('bury', null, options, () => index.bury(subject, tombstone, options)),
     }
   }
 
@@ -119,7 +130,7 @@ class Faulty implements FaultyStore {
     this.#standing.length = 0
   }
 
-  read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+  read(id: string, options?: ReadOptions): Promise<StoredRecord | null> {
     return this.#call('read', id, options, async (fault) => {
       if (fault.type === 'stale') return this.#previous.get(id) ?? null
       const record = await this.#store.read(id, options)
@@ -132,11 +143,11 @@ class Faulty implements FaultyStore {
     id: string,
     record: StoredRecord,
     expected: string | null,
-    options?: StoreCallOptions,
+    options?: WriteOptions,
   ): Promise<WriteResult> {
     return this.#call('write', id, options, async () => {
       const result = await this.#store.write(id, record, expected, options)
-      if (result.ok) this.#changed(id, record)
+      if (result.ok && !result.patched) this.#changed(id, record)
       return result
     })
   }

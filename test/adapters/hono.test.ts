@@ -1,8 +1,10 @@
 import { Hono } from 'hono'
+import { hc } from 'hono/client'
 import { HTTPException } from 'hono/http-exception'
 import { stream } from 'hono/streaming'
 import { describe, expect, it } from 'vitest'
-import { session } from '../../src/adapters/hono.ts'
+import { requireSession, session } from '../../src/adapters/hono.ts'
+import { returnPath } from '../../src/guard.ts'
 import { createSessions, StoreUnavailableError } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
@@ -137,5 +139,50 @@ describe('hono session()', () => {
     })
     const response = await shop.fetch(new Request('https://example.com/'))
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '3'])
+  })
+})
+
+describe('hono requireSession()', () => {
+  const guarded = new Hono()
+    .use(session(sessions))
+    .post('/login', async (c) => {
+      ;(await c.var.session()).login('ann')
+      return c.redirect(returnPath(c.req.raw), 303)
+    })
+    .use('/account/*', requireSession({ onMissing: '/login' }))
+    .get('/account/:page', async (c) => c.json({ page: c.req.param('page') }))
+    .get('/admin', requireSession({ allow: (one) => one.subject === 'root' }), (c) =>
+      c.text('admin'),
+    )
+
+  it('guards the routes behind it', async () => {
+    const jar = createCookieJar()
+    const ask = (path: string, accept = 'text/html') =>
+      guarded.fetch(jar.request(path, { headers: { accept } }))
+    const refused = await ask('/account/orders?page=2')
+    expect([refused.status, refused.headers.get('location')]).toEqual([
+      303,
+      '/login?returnTo=%2Faccount%2Forders%3Fpage%3D2',
+    ])
+    expect((await ask('/account/orders', 'application/json')).status).toBe(401)
+    const login = jar.request(refused.headers.get('location') ?? '', { method: 'POST' })
+    const response = await guarded.fetch(login)
+    jar.store(response)
+    expect(response.headers.get('location')).toBe('/account/orders?page=2')
+    expect(await (await ask('/account/orders')).json()).toEqual({ page: 'orders' })
+    expect((await ask('/admin')).status).toBe(403)
+  })
+
+  it('says what comes before it', async () => {
+    const alone = new Hono()
+      .use(requireSession())
+      .get('/', (c) => c.text(''))
+      .onError((error, c) => c.text(error.message, 500))
+    expect(await (await alone.request('/')).text()).toContain('app.use(session(...)) before it')
+  })
+
+  it('keeps the types of routes for a client', () => {
+    const client = hc<typeof guarded>('https://example.com')
+    expect(typeof client.account[':page'].$get).toBe('function')
   })
 })

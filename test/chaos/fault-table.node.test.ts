@@ -205,6 +205,7 @@ const operations = {
   read: { failsFirst: true, onStoreFailure: 'degrade' },
   "read, 'throw'": { failsFirst: true, onStoreFailure: 'throw' },
   write: { failsFirst: false, onStoreFailure: 'degrade' },
+  "write, 'throw'": { failsFirst: false, onStoreFailure: 'throw' },
   destroy: { failsFirst: false, onStoreFailure: 'degrade' },
 } as const
 
@@ -328,8 +329,8 @@ async function run(cell: Cell) {
     }
     before = place.count()
     fail()
-    if (cell.operation === 'write') found.set('value', AFTER)
-    else found.destroy()
+    if (cell.operation === 'destroy') found.destroy()
+    else found.set('value', AFTER)
   })
   const tookMs = performance.now() - started + waitedMs
   const attempts = place.count() - before
@@ -361,7 +362,7 @@ async function run(cell: Cell) {
       ...cell,
       answer: answerOf(response, thrown),
       status: status ?? '–',
-      cookie: now === header ? 'kept' : now ? 'renewed' : 'removed',
+      cookie: cookieOf(header, now),
       events: summary(seen),
       attempts,
       afterwards: afterwardsOf(later),
@@ -373,6 +374,14 @@ function answerOf(response: Response | undefined, thrown: Error | undefined): st
   if (!response) return `throws ${thrown?.name}`
   const seconds = response.headers.get('retry-after')
   return seconds ? `${response.status}, retry after ${seconds}` : String(response.status)
+}
+
+/** What became of the session's cookie, and whether another one carries what was written. */
+function cookieOf(before: string, after: string | null): string {
+  const [session, deferral] = (after ?? '').split('; ').sort((a, b) => a.length - b.length)
+  if (!session) return 'removed'
+  if (after === before) return 'kept'
+  return deferral && [session, deferral].includes(before) ? 'kept, the write beside it' : 'renewed'
 }
 
 function afterwardsOf(session: Session): string {
@@ -417,16 +426,20 @@ describe('a store that fails', () => {
     }
     expect([later.status, later.id, later.subject]).toEqual(['active', id, SUBJECT])
     expect([old.status, old.id]).toEqual(['active', id])
-    if (row.operation === 'write') {
+    if (row.operation.startsWith('write')) {
       expect([BEFORE, AFTER]).toContain(later.get('value'))
       if (done) expect(later.get('value')).toBe(AFTER)
     } else {
       expect(later.get('value')).toBe(BEFORE)
       expect(row.status === 'active' || row.status === 'degraded' || !done).toBe(true)
     }
-    if (!(done && row.operation === 'write' && row.place === 'kv')) {
+    if (row.operation === 'write' && row.events.includes('commit.deferred')) {
+      expect([row.cookie, setCookie.length]).toEqual(['kept, the write beside it', 1])
+    } else if (!(done && row.operation.startsWith('write') && row.place === 'kv')) {
       expect([row.cookie, setCookie]).toEqual(['kept', []])
     }
+    // Acknowledged, or answered with an error.
+    if (row.operation === 'write') expect(response?.status).toBe(200)
   })
 
   it('does what docs/fault-table.md says', () => {

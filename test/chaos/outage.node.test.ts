@@ -6,7 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CircuitOpenError } from '../../src/errors.ts'
-import { createSessions, type Session, type SessionEvent } from '../../src/index.ts'
+import {
+  createSessions,
+  type Session,
+  type SessionEvent,
+  type SessionsOptions,
+} from '../../src/index.ts'
 import { type ResilientPolicy, resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createUpstashStore } from '../../src/stores/upstash.ts'
@@ -93,7 +98,11 @@ interface User {
 }
 
 /** An application: one isolate, its users, and what it sent to the database. */
-function createApplication(name: string, policy: ResilientPolicy) {
+function createApplication(
+  name: string,
+  policy: ResilientPolicy,
+  options: Partial<SessionsOptions> = {},
+) {
   const sent: Sent[] = []
   const calls: { at: number; error: unknown; sentBefore: number; sentAfter: number }[] = []
   const events: (SessionEvent & { at: number })[] = []
@@ -132,6 +141,7 @@ function createApplication(name: string, policy: ResilientPolicy) {
     secret: SECRET,
     store: noted,
     onEvent: (event) => events.push({ ...event, at: performance.now() }),
+    ...options,
   })
   const users: User[] = Array.from({ length: USERS }, (_, i) => ({
     name: `${name}-${i}`,
@@ -195,14 +205,22 @@ describe('20 seconds of traffic, and Redis is killed in the middle', () => {
   const random = (): number => 0.5
   let guarded: Application
   let unguarded: Application
+  /** With a copy of the data in the cookie. */
+  let carrying: Application
   let both: Application[] = []
 
   beforeAll(async () => {
     guarded = createApplication('guarded', { random })
     unguarded = createApplication('unguarded', { breaker: false })
+    carrying = createApplication(
+      'carrying',
+      { random },
+      { snapshot: { maxAge: 1, staleIfError: 60 } },
+    )
     both = [guarded, unguarded]
+    const all = [...both, carrying]
     // One after the other: connections are made and the code is warm when it counts.
-    for (const { users, signIn } of both) for (const user of users) await signIn(user)
+    for (const { users, signIn } of all) for (const user of users) await signIn(user)
     const outage = async (): Promise<void> => {
       await sleep(DOWN_FROM_MS)
       times.killed = performance.now()
@@ -212,7 +230,7 @@ describe('20 seconds of traffic, and Redis is killed in the middle', () => {
       await start()
       times.started = performance.now()
     }
-    await Promise.all([traffic(both), outage()])
+    await Promise.all([traffic(all), outage()])
   })
 
   const isDown = ({ at }: { at: number }): boolean => at >= times.killed && at < times.starting
@@ -305,5 +323,26 @@ describe('20 seconds of traffic, and Redis is killed in the middle', () => {
     expect([...new Set(later.map(({ status, session }) => `${status} ${session}`))]).toEqual([
       '200 active',
     ])
+  })
+
+  it('is not noticed by a user whose cookie carries a copy, and loses nothing that was deferred', async () => {
+    const { users, sessions, sent, calls, events } = carrying
+    const visits = users.flatMap((user) => user.visits)
+    expect([...new Set(visits.map(({ status }) => status))]).toEqual([200])
+    expect([...new Set(visits.map(({ session }) => session))].sort()).toEqual([
+      'active',
+      'degraded',
+    ])
+    expect(events.filter(({ type }) => type === 'commit.deferred').length > 20).toBe(true)
+    for (const { name, jar, visits } of users) {
+      const { status, subject, data } = await sessions.open(jar.header())
+      const written = visits.filter(({ writes }) => writes).map(({ number }) => number)
+      expect([status, subject]).toEqual(['active', name])
+      expect([...data.done].sort((a: number, b: number) => a - b)).toEqual(written)
+      expect(jar.cookies().length).toBe(1)
+    }
+    const made = calls.filter(isDown).length
+    expect(sent.filter(isDown).length <= made * 1.1 + 10 + (0.1 * DOWN_MS) / 1000).toBe(true)
+    expect(sent.filter(isDown).length <= 30).toBe(true)
   })
 })

@@ -45,6 +45,8 @@ interface Done {
   readonly status: Session['status']
   /** Whether it was answered 200. */
   readonly ok: boolean
+  /** What it wrote rides in a cookie. */
+  readonly deferred: boolean
 }
 
 const actions: Record<string, (session: Session, key: string) => void> = {
@@ -143,11 +145,12 @@ async function simulate(lane: Lane, seed: number) {
       actions[kind]?.(session, key)
       return new Response('ok')
     })
-    const { status: answer } = await jar.fetch(handler, '/')
+    const response = await jar.fetch(handler, '/')
+    const deferred = response.headers.getSetCookie().some((one) => /^[^=]+\.d[^=]+=[^;]/.test(one))
     const header = jar.header('/')
-    if (header) seen.add(header)
+    if (header?.includes('__Host-session=')) seen.add(header)
     const { id: to, status } = session as unknown as Session
-    done.push({ kind, key, from, to, status, ok: answer === 200 })
+    done.push({ kind, key, from, to, status, ok: response.status === 200, deferred })
   }
   await request('increment', 'first')
   const count = 3 + Math.floor(random() * 4)
@@ -155,6 +158,8 @@ async function simulate(lane: Lane, seed: number) {
   lane.setFaulty(true)
   await schedule.run(Array.from({ length: count }, (_, i) => () => request(pick(), `k${i}`)))
   lane.setFaulty(false)
+  // Whoever moved without knowing whether its old id is dead makes sure with the next request.
+  await schedule.run([() => request('read', 'settle')])
   return { jar, seen, done }
 }
 
@@ -183,8 +188,8 @@ function lost(last: Session, certain: readonly Done[], unknown: readonly Done[])
 interface Outcome {
   readonly problems: string[]
   readonly failed: number
-  /** What perhaps ended the browser's session, and was answered with an error: its kind. */
-  readonly endedBy: string[]
+  /** It moved to a new id, and could not find out whether the old one is dead. */
+  readonly blind: boolean
 }
 
 async function outcomeOf(lane: Lane, seed: number): Promise<Outcome> {
@@ -206,23 +211,27 @@ async function outcomeOf(lane: Lane, seed: number): Promise<Outcome> {
     }
   }
   const last = await sessions.open(jar.header('/'))
-  const failed = unknown.length
-  // Only a request that ends or moves a session, and whose outcome nobody knows, may do this.
-  const mayEnd = unknown.filter(({ kind }) => kind === 'destroy' || MOVES.includes(kind))
-  const endedBy = last.status === 'superseded' ? mayEnd.map(({ kind }) => kind) : []
-  if (!['active', 'new'].includes(last.status) && !endedBy.length) {
+  // Two attempts and a look failed: what others wrote to the old id meanwhile stays there.
+  const blind = done.some(({ kind, deferred }) => deferred && MOVES.includes(kind))
+  if (blind) return { problems, failed: 0, blind }
+  // Only the end of a session, whose outcome nobody knows, may end it.
+  const mayEnd = unknown.some(({ kind }) => kind === 'destroy')
+  const expected = mayEnd ? ['active', 'new', 'superseded'] : ['active', 'new']
+  if (!expected.includes(last.status)) {
     problems.push(`the jar holds a cookie that is ${last.status}`)
   }
   if (last.status === 'active') {
     const ids = new Set(lineage(last.id, moves))
-    const mine = kept.filter(({ to }) => ids.has(to))
+    // What waits for a session that has moved on is dropped, as a late write would be.
+    const late = (one: Done): boolean => one.deferred && one.to !== last.id
+    const mine = kept.filter((one) => ids.has(one.to) && !late(one))
     // Signing in as somebody else starts with empty data.
     if (mine.filter(({ kind }) => kind === 'login').length <= 1) {
-      const perhaps = unknown.filter(({ from }) => ids.has(from))
+      const perhaps = [...unknown, ...kept.filter(late)].filter(({ from }) => ids.has(from))
       problems.push(...lost(last, mine, perhaps))
     }
   }
-  return { problems, failed, endedBy }
+  return { problems, failed: unknown.length, blind }
 }
 
 describe('overlapping requests of one session in Redis, with faults', () => {
@@ -231,7 +240,7 @@ describe('overlapping requests of one session in Redis, with faults', () => {
     const faults: Faults = { before: 0, after: 0 }
     let next = 1
     let failed = 0
-    let moved = 0
+    let blind = 0
     const work = async (): Promise<void> => {
       const lane = createLane()
       while (next <= RUNS && failures.length < 5) {
@@ -239,17 +248,16 @@ describe('overlapping requests of one session in Redis, with faults', () => {
         const outcome = await outcomeOf(lane, seed)
         for (const problem of outcome.problems) failures.push(`seed ${seed}: ${problem}`)
         failed += outcome.failed
-        if (outcome.endedBy.length && !outcome.endedBy.includes('destroy')) moved++
+        if (outcome.blind) blind++
       }
       faults.before += lane.faults.before
       faults.after += lane.faults.after
     }
     await Promise.all(Array.from({ length: LANES }, work))
-    expect(failures).toEqual([])
+    if (failures.length) throw new Error(failures.join('; '))
     // It was not quiet.
     expect(faults.before > RUNS / 2 && faults.after > RUNS / 2).toBe(true)
     expect(failed > RUNS / 20).toBe(true)
-    // A lost answer to a move may leave the browser with its old, dead id; see `endedBy`.
-    expect(moved < RUNS / 20).toBe(true)
+    expect(blind < RUNS / 20).toBe(true)
   }, 240_000)
 })

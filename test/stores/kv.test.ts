@@ -425,16 +425,16 @@ describe('createKVStore() when KV fails', () => {
   })
 
   it.each([
-    ['', 'ERR_SESSION_CORRUPT'],
-    ['not json', 'ERR_SESSION_CORRUPT'],
-    ['null', 'ERR_SESSION_CORRUPT'],
-    ['{}', 'ERR_SESSION_CORRUPT'],
-    ['[1,2,3]', 'ERR_SESSION_CORRUPT'],
-    ['[1,"9999999999999","v","x",0]', 'ERR_SESSION_CORRUPT'],
-    ['[1,9999999999999,7,"x",0]', 'ERR_SESSION_CORRUPT'],
-    ['[1,9999999999999,"v",null,0]', 'ERR_SESSION_CORRUPT'],
-    ['[1,9999999999999,"v","x",0,5]', 'ERR_SESSION_CORRUPT'],
-    ['[0,9999999999999,"v","x",0]', 'ERR_SESSION_CORRUPT'],
+    ['', 'ERR_STORE'],
+    ['not json', 'ERR_STORE'],
+    ['null', 'ERR_STORE'],
+    ['{}', 'ERR_STORE'],
+    ['[1,2,3]', 'ERR_STORE'],
+    ['[1,"9999999999999","v","x",0]', 'ERR_STORE'],
+    ['[1,9999999999999,7,"x",0]', 'ERR_STORE'],
+    ['[1,9999999999999,"v",null,0]', 'ERR_STORE'],
+    ['[1,9999999999999,"v","x",0,5]', 'ERR_STORE'],
+    ['[0,9999999999999,"v","x",0]', 'ERR_STORE'],
     ['[2,"something newer"]', 'ERR_STORE'],
   ])('never takes %s for "no session"', async (text, code) => {
     const { kv, store, record } = setUp()

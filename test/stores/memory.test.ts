@@ -108,8 +108,14 @@ describe('createMemoryStore()', () => {
     expect(await store.write('a', record(), null)).toEqual({ ok: true })
     await store.write('a', record({ version: '2-b' }), '1-a')
     expect(await store.write('a', record({ version: '2-b' }), '1-a')).toEqual({ ok: true })
+    expect(await store.write('a', record({ version: '1-a' }), null)).toEqual({ ok: true })
+    expect(await store.read('a')).toEqual(record({ version: '2-b' }))
+    for (let i = 0; i < 8; i++) {
+      const [before, after] = [i ? `${i}-c` : '2-b', `${i + 1}-c`]
+      await store.write('a', record({ version: after }), before)
+    }
     const late = await store.write('a', record({ version: '1-a' }), null)
-    expect(late).toEqual({ ok: false, current: record({ version: '2-b' }) })
+    expect(late).toEqual({ ok: false, current: record({ version: '8-c' }) })
   })
 })
 

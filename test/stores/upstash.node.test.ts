@@ -10,7 +10,7 @@ import {
 import { resilient } from '../../src/stores/resilient.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
 import { createRequester, createUpstashStore } from '../../src/stores/upstash.ts'
-import { LIST, LIST_SHA, WRITE, WRITE_SHA } from '../../src/stores/upstash-scripts.ts'
+import * as scripts from '../../src/stores/upstash-scripts.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -229,7 +229,9 @@ describe('createUpstashStore()', () => {
 
   it('knows its scripts by their SHA-1', () => {
     const sha = (text: string): string => createHash('sha1').update(text).digest('hex')
-    expect([WRITE_SHA, LIST_SHA]).toEqual([sha(WRITE), sha(LIST)])
+    const { WRITE, LIST, BURY, PAGE, WRITE_SHA, LIST_SHA, BURY_SHA, PAGE_SHA } = scripts
+    const known = [WRITE_SHA, LIST_SHA, BURY_SHA, PAGE_SHA]
+    expect(known).toEqual([WRITE, LIST, BURY, PAGE].map(sha))
   })
 
   it('makes one request per call, once Redis knows the scripts', async () => {

@@ -49,9 +49,17 @@ export function createSchedule(random: () => number) {
       if (active) await turn()
       return result
     }
+    const { index } = store
     return {
       name: store.name,
       atomic: store.atomic,
+      ...(store.patches && { patches: store.patches }),
+      ...(index && {
+        index: {
+          list: (...args) => stop(() => index.list(...args)),
+          bury: (...args) => stop(() => index.bury(...args)),
+        },
+      }),
       read: (...args) => stop(() => store.read(...args)),
       write: (...args) => stop(() => store.write(...args)),
       delete: (...args) => stop(() => store.delete(...args)),

@@ -14,15 +14,7 @@ async function failuresOf(breakIt: (good: SessionStore) => Partial<SessionStore>
   const factory = () => {
     const clock = createClock()
     const good = createMemoryStore({ now: clock })
-    const store: SessionStore = {
-      name: 'broken',
-      atomic: true,
-      index: good.index,
-      read: (id, options) => good.read(id, options),
-      write: (id, record, expected, options) => good.write(id, record, expected, options),
-      delete: (id, options) => good.delete(id, options),
-      ...breakIt(good),
-    }
+    const store: SessionStore = { ...good, name: 'broken', ...breakIt(good) }
     return { store, now: clock, advance: (ms: number) => void clock.advanceMs(ms) }
   }
   testStore('broken', factory, api)
@@ -156,12 +148,44 @@ describe('testStore()', () => {
       'tombstones and others left out',
       (good) => ({
         index: {
+          ...good.index!,
           list: async (subject) => {
             const found = (await good.index?.list(subject)) ?? []
             return [...found, ...found]
           },
         },
       }),
+    ],
+    [
+      'buries whoever was spared',
+      'buries all live records of one subject',
+      (good) => ({
+        index: { ...good.index!, bury: (subject, grave) => good.index!.bury(subject, grave) },
+      }),
+    ],
+    [
+      'forgets what is beside a record',
+      'keeps a patch beside a record',
+      (good) => ({
+        read: async (id, options) => {
+          const record = await good.read(id, options)
+          if (record) delete record.patches
+          return record
+        },
+      }),
+    ],
+    [
+      'drops every patch with the next write',
+      'takes the patches it has folded with it, and no others',
+      (good) => ({
+        write: (id, record, expected, options) =>
+          good.write(id, record, expected, { ...options, folded: options?.folded && 32 }),
+      }),
+    ],
+    [
+      'forgets a page',
+      'has every live record on one of its pages',
+      () => ({ page: async () => ({ records: [], cursor: null }) }),
     ],
   ])('fails a store that %s', async (_, title, breakIt) => {
     expect(await failuresOf(breakIt)).toContain(title)

@@ -2,3 +2,11 @@
 declare module 'cloudflare:workers' {
   export const env: Readonly<Record<string, unknown>>
 }
+
+declare module 'cloudflare:test' {
+  export function runDurableObjectAlarm(stub: never): Promise<boolean>
+  export function runInDurableObject<T>(
+    stub: never,
+    run: (instance: unknown, ctx: never) => T | Promise<T>,
+  ): Promise<T>
+}

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
 import { createKVStore } from '../../src/stores/kv.ts'
-import type { StoredRecord } from '../../src/stores/store.ts'
+import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type KVLike, kvBehaviours } from '../support/kv-double.ts'
 
@@ -28,18 +28,17 @@ testStore(
   () => {
     const clock = createClock(Date.now())
     const options = { namespace, prefix: nextPrefix(), now: clock }
-    const index = { list: (subject: string) => createKVStore(options).index?.list(subject) ?? [] }
-    const store = {
-      ...createKVStore(options),
-      name: 'kv',
-      atomic: false,
-      index: { list: async (subject: string) => await index.list(subject) },
-      read: (...call: Parameters<ReturnType<typeof createKVStore>['read']>) =>
-        createKVStore(options).read(...call),
-      write: (...call: Parameters<ReturnType<typeof createKVStore>['write']>) =>
-        createKVStore(options).write(...call),
-      delete: (...call: Parameters<ReturnType<typeof createKVStore>['delete']>) =>
-        createKVStore(options).delete(...call),
+    const fresh = () => createKVStore(options)
+    const store: SessionStore = {
+      ...fresh(),
+      index: {
+        list: (...call) => fresh().index!.list(...call),
+        bury: (...call) => fresh().index!.bury(...call),
+      },
+      page: (...call) => fresh().page!(...call),
+      read: (...call) => fresh().read(...call),
+      write: (...call) => fresh().write(...call),
+      delete: (...call) => fresh().delete(...call),
     }
     return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
   },

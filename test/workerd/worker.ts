@@ -4,3 +4,5 @@ export default {
     return new Response('sojourn tests')
   },
 }
+
+export { SessionObject } from '../../src/stores/durable-object.ts'

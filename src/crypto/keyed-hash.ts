@@ -1,0 +1,44 @@
+/** Hashes that only the owner of the secrets can make: handles of users, marks of clients. */
+import { BoundedMap } from '../bounded-map.ts'
+import { encodeBase64url } from './base64url.ts'
+
+/** One hash of a text per secret, the first secret's first: 16 bytes in base64url. */
+export type KeyedHash = (text: string) => Promise<readonly [string, ...string[]]>
+
+const HASH_BYTES = 16
+const MAX_KNOWN = 1000
+const encoder = new TextEncoder()
+
+/** HMAC-SHA-256 under keys derived (HKDF) for `purpose`; hashes made lately are remembered. */
+export function createKeyedHash(secrets: readonly string[], purpose: string): KeyedHash {
+  // Values only: a promise of another request may hang on Workers.
+  const known = new BoundedMap<string, readonly [string, ...string[]]>(MAX_KNOWN)
+  let keys: readonly CryptoKey[] | undefined
+  return async (text) => {
+    const found = known.get(text)
+    if (found) return found
+    keys ??= await Promise.all(secrets.map((secret) => deriveKey(secret, purpose)))
+    const hashes = await Promise.all(
+      keys.map(async (key) => {
+        const mac = await crypto.subtle.sign('HMAC', key, encoder.encode(text))
+        return encodeBase64url(new Uint8Array(mac).subarray(0, HASH_BYTES))
+      }),
+    )
+    known.set(text, hashes as [string, ...string[]])
+    return hashes as [string, ...string[]]
+  }
+}
+
+async function deriveKey(secret: string, purpose: string): Promise<CryptoKey> {
+  const info = encoder.encode(`sojourn v1 ${purpose}`)
+  const input = await crypto.subtle.importKey('raw', encoder.encode(secret), 'HKDF', false, [
+    'deriveKey',
+  ])
+  return await crypto.subtle.deriveKey(
+    { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(32), info },
+    input,
+    { name: 'HMAC', hash: 'SHA-256', length: 256 },
+    false,
+    ['sign'],
+  )
+}

@@ -1,0 +1,103 @@
+/**
+ * Sealed values: what a user carries away and brings back, in a link or a form, without being able
+ * to read or change it. Magic links, invitations, the state of an OAuth flow.
+ *
+ * @module
+ * @example
+ * import { createSealer } from 'sojourn/seal'
+ *
+ * const sealer = createSealer({ secret: env.SESSION_SECRET })
+ * const token = await sealer.seal({ email }, { purpose: 'magic-link', ttl: 900 })
+ * const link = await sealer.open<{ email: string }>(token, { purpose: 'magic-link' })
+ */
+import {
+  applyRules,
+  functionRule,
+  MAX_TIMEOUT,
+  numberRule,
+  type Rule,
+  refuseUnless,
+} from './check.ts'
+import { createKeyRing } from './crypto/keyring.ts'
+import { openToken, sealToken } from './crypto/token.ts'
+import { resolveSecrets } from './secret.ts'
+import { copyJson, deepFreeze } from './values.ts'
+
+/** What {@link createSealer} can be told. */
+export interface SealerOptions {
+  /**
+   * As for sessions: at least 32 bytes each, the first seals and all open. The same one may be used
+   * for both; their keys differ.
+   */
+  secret: string | readonly [string, ...string[]]
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+}
+
+/** Seals and opens values. */
+export interface Sealer {
+  /**
+   * Seals a JSON value as a token of URL-safe characters (base64url).
+   *
+   * @param options.purpose What it is for; it opens for nothing else. 1 to 200 characters.
+   * @param options.ttl Seconds for which it opens.
+   * @throws {@link SessionSerializationError} naming what would not survive JSON; TypeError or
+   * RangeError for the options.
+   */
+  seal(value: unknown, options: { purpose: string; ttl: number }): Promise<string>
+  /**
+   * The value, deeply frozen; `null` for whatever was not sealed for this purpose by one of the
+   * secrets, or is too old. Never throws for the token. It opens as often as it is brought back: what
+   * may happen once only has to be noted where it happens.
+   */
+  open<T = unknown>(token: string, options: { purpose: string }): Promise<T | null>
+}
+
+const MAX_TOKEN = 65_536
+const PURPOSE: Rule = [
+  undefined,
+  'a string of 1 to 200 characters',
+  (value: unknown) => typeof value === 'string' && value !== '' && value.length <= 200,
+]
+const RULES: Record<string, Rule> = {
+  secret: [undefined, 'a string or a list of strings', () => true],
+  now: functionRule(() => Date.now()),
+}
+const SEAL_RULES: Record<string, Rule> = {
+  purpose: PURPOSE,
+  ttl: numberRule(undefined, 1, MAX_TIMEOUT),
+}
+const OPEN_RULES: Record<string, Rule> = { purpose: PURPOSE }
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/**
+ * Makes what seals values, under keys of its own derived from the secrets. Pure: no I/O before the
+ * first call.
+ *
+ * @throws TypeError or RangeError naming the option that is wrong.
+ */
+export function createSealer(options: SealerOptions): Sealer {
+  const { secret, now } = applyRules<Required<SealerOptions>>('', RULES, options)
+  const ring = createKeyRing(resolveSecrets(secret), 'seal')
+  return {
+    async seal(value, given) {
+      const { purpose, ttl } = applyRules<{ purpose: string; ttl?: number }>('', SEAL_RULES, given)
+      refuseUnless(purpose !== undefined, 'purpose', String(PURPOSE[1]), purpose)
+      refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
+      const copy = copyJson(value, 'value') ?? null
+      const bytes = encoder.encode(JSON.stringify([now() + 1000 * ttl!, copy]))
+      return await sealToken(ring, `seal:${purpose}`, bytes, now())
+    },
+    async open<T>(token: string, given: { purpose: string }): Promise<T | null> {
+      const { purpose } = applyRules<{ purpose: string }>('', OPEN_RULES, given)
+      refuseUnless(purpose !== undefined, 'purpose', String(PURPOSE[1]), purpose)
+      if (typeof token !== 'string' || token.length > MAX_TOKEN) return null
+      const bytes = await openToken(ring, `seal:${purpose}`, token, now())
+      if (!bytes) return null
+      const [until, value]: [number, T] = JSON.parse(decoder.decode(bytes))
+      return now() < until ? deepFreeze(value) : null
+    },
+  }
+}

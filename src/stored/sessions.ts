@@ -1,0 +1,515 @@
+/**
+ * Sessions that live in a store: reading, creating, updating, moving and burying their records.
+ * Loaded when a store is first needed.
+ */
+import { BoundedMap } from '../bounded-map.ts'
+import type { CookieFound } from '../cookie.ts'
+import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import {
+  SessionConflictError,
+  SessionCorruptionError,
+  SessionError,
+  StoreError,
+  StoreUnavailableError,
+} from '../errors.ts'
+import type { Instance } from '../instance.ts'
+import { emptyDraft, goneDraft, isOver, liveDraft, newerData } from '../open.ts'
+import { applyAll } from '../operations.ts'
+import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
+import { announce, renewAfterOf, say, writeCookie } from '../save.ts'
+import type { Draft, FoundSession } from '../session.ts'
+import {
+  type SessionStore,
+  type StoredRecord,
+  TOMBSTONE,
+  type WriteOptions,
+} from '../stores/store.ts'
+import { changesBetween } from './changes.ts'
+import {
+  applyDeferrals,
+  createDeferralCookies,
+  DEFERRAL_MS,
+  type Deferral,
+  newTag,
+  remembering,
+} from './deferrals.ts'
+import { createRecords, newVersion } from './records.ts'
+import { pause, type Turn, turnsOf } from './turns.ts'
+
+/** Keeps sessions in a store. */
+export interface StoredSessions {
+  /** Opens the session a cookie names. */
+  open(cookies: CookieFound, opened: OpenedRecord, signal: AbortSignal | undefined): Promise<Draft>
+  /** Writes the draft and returns the `Set-Cookie` values. `due`: it is time to renew. */
+  save(draft: Draft, due: boolean, changed: boolean): Promise<string[]>
+  /** Ends a session; `null` when it is dead already, and the browser is not to be told. */
+  bury(draft: Draft): Promise<string[] | null>
+  /** Ends the session with an id; `false` when there is none. */
+  revoke(id: string): Promise<boolean>
+}
+
+/** How a commit went. */
+interface Committed {
+  readonly state: SessionState
+  /** `null` when it was kept beside that of somebody else. */
+  readonly record: StoredRecord | null
+  /** The id it moved away from, when nobody knows whether that is dead. */
+  readonly grave?: string
+}
+
+/** Milliseconds for which a dead id tells requests under way that they are late. */
+export const TOMBSTONE_MS = 30_000
+const MAX_ATTEMPTS = 50
+/** Attempts after which it waits before the next, and for how long at most. */
+const CALM_ATTEMPTS = 3
+const MAX_PAUSE_MS = 200
+/** For how long an old answer, "there is no such key" too, may come from Cloudflare KV or a replica. */
+const LAG_MS = 120_000
+/** For how long after a renewal requests may still come with the cookie before it. */
+const REUSE_GRACE_MS = 60_000
+/** Sessions of which this isolate remembers how new they are. */
+const LATEST = 1000
+const MAX_COOKIE_BYTES = 4096
+
+/** Puts a store behind the session's own terms. */
+export function createStoredSessions(instance: Instance, store: SessionStore): StoredSessions {
+  const { context, cookie, emit, format, options } = instance
+  const { now, snapshot } = options
+  const records = createRecords(instance)
+  const deferrals = createDeferralCookies(instance)
+  /** The newest counter that this isolate wrote: a snapshot from before it is not used. */
+  const latest = new BoundedMap<string, number>(LATEST)
+
+  const turns = turnsOf(store)
+
+  const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
+
+  /** Writes, and returns how, or what is there instead when it is not ours. */
+  const write = async (
+    id: string,
+    record: StoredRecord,
+    expected: string | null,
+    more?: WriteOptions,
+  ): Promise<'written' | 'patched' | StoredRecord | null> => {
+    const result = await guard(() => store.write(id, record, expected, more))
+    if (result.ok) return result.patched ? 'patched' : 'written'
+    // Finding our own version means that an attempt was applied and only its answer was lost.
+    return result.current?.version === record.version ? 'written' : result.current
+  }
+
+  const create = async (state: SessionState): Promise<StoredRecord> => {
+    const record = await records.seal(state)
+    if ((await write(idOf(state), record, null)) === 'written') return record
+    throw new SessionConflictError('Cannot create session: its new id is taken')
+  }
+
+  /** Reads a record; one older than the cookie knows it to be is read once more. */
+  const find = async (
+    opened: OpenedRecord,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundSession | 'missing' | 'superseded' | 'behind'> => {
+    const id = idOf(opened)
+    for (let attempt = 1; ; attempt++) {
+      const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
+      if (record?.value === TOMBSTONE) return 'superseded'
+      const found = record ? await records.unseal(id, record, opened.key) : 'missing'
+      if (!isBehind(found, opened)) return found
+      if (attempt > 1) return 'behind'
+    }
+  }
+
+  /** Whether the store shows an earlier state than the one that the cookie was made from. */
+  const isBehind = (found: FoundSession | 'missing', opened: OpenedRecord): boolean => {
+    const lags = now() - madeAt(opened) < LAG_MS
+    if (found === 'missing') return !store.atomic && opened.counter > 0 && lags
+    if (found.state.counter >= opened.counter) return false
+    if (lags) return true
+    throw new SessionCorruptionError('Cannot read session: an older record was put in its place')
+  }
+
+  /** The copy of the data that the cookie carries, and how old that is, in milliseconds. */
+  const snapshotOf = async (
+    opened: OpenedRecord,
+  ): Promise<{ found: FoundSession; age: number } | null> => {
+    const { text, extra } = opened
+    if (!snapshot || text === null || !extra?.r) return null
+    if ((latest.get(idOf(opened)) ?? 0) > opened.counter) return null
+    try {
+      const state = { ...(await format.read(opened)), extra: extra.k && { k: extra.k } }
+      return { found: { state, text, version: extra.r }, age: now() - madeAt(opened) }
+    } catch {
+      return null
+    }
+  }
+
+  /** Takes up what could not be written before. */
+  const adopt = async (draft: Draft): Promise<Draft> => {
+    if (!draft.found || draft.readOnly) return draft
+    const { all, names } = await deferrals.find(draft.cookies, draft.found.state.key)
+    if (!names.length) return draft
+    const operation = applyDeferrals(instance, all)
+    draft.current = operation(draft.current)
+    if (draft.current !== draft.found.state) draft.operations.push(operation)
+    return Object.assign(draft, { deferred: { all, names, base: draft.current }, refresh: true })
+  }
+
+  /** A retired cookie that comes back late was kept by somebody, or its successor got lost. */
+  const isReused = (opened: OpenedRecord, { renewedAt }: SessionState): boolean =>
+    opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
+
+  const buryRecord = async (
+    id: string,
+    version: string,
+    folded = 0,
+  ): Promise<'buried' | 'dead'> => {
+    latest.set(id, Infinity)
+    for (let [expected, seen] = [version, folded]; ; ) {
+      const grave = tombstone(now(), expected)
+      const there = await write(id, grave, expected, { folded: seen })
+      if (there === 'written' || there === 'patched') return 'buried'
+      if (!there || there.value === TOMBSTONE) return 'dead'
+      expected = there.version
+      seen = there.patches?.length ?? 0
+    }
+  }
+
+  /** Buries whatever is under an id. */
+  const revoke = async (id: string): Promise<boolean> => {
+    const record = await guard(() => store.read(id, { fresh: true }))
+    if (!record || record.value === TOMBSTONE) return false
+    return (await buryRecord(id, record.version, record.patches?.length)) === 'buried'
+  }
+
+  /**
+   * Makes the operations of a draft on what the store has now; `null` when the session is dead, and
+   * nothing was written.
+   */
+  const commit = async (
+    draft: Draft,
+    finish: (state: SessionState) => SessionState,
+    patchable: boolean,
+  ): Promise<Committed | null> => {
+    const state = finish(draft.current)
+    if (!draft.found) return { state, record: await create(state) }
+    const id = idOf(draft.found.state)
+    // Only where a commit has to go on from what the last one wrote.
+    const turn = draft.operations.some(({ updates }) => updates) ? turns.of(id) : null
+    let written: Committed | null = null
+    try {
+      written = await replace(draft, draft.found, finish, patchable, turn)
+      return written
+    } finally {
+      turn?.pass(written?.record ?? null)
+    }
+  }
+
+  /** Goes on from `found`, and from whatever others made of it meanwhile. */
+  const replace = async (
+    draft: Draft,
+    base: FoundSession,
+    finish: (state: SessionState) => SessionState,
+    patchable: boolean,
+    turn: Turn | null,
+  ): Promise<Committed | null> => {
+    const id = idOf(base.state)
+    let found = base
+    let state = finish(draft.current)
+    const latest = await turn?.take(false)
+    if (latest && isLater(latest.version, base.version!)) {
+      found = await records.unseal(id, latest, base.state.key)
+      state = finish(applyAll(draft.operations, found.state))
+    }
+    // A new id is created before the old one is buried: nobody knows it yet, and nothing is lost
+    // when the store fails in between.
+    const moving = state.key !== found.state.key
+    let record = moving ? await create(state) : await records.seal(state)
+    let patch: string | undefined
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const { version = '', folded } = found
+      const next = moving ? tombstone(now(), version) : record
+      let there: Awaited<ReturnType<typeof write>>
+      try {
+        there = await write(id, next, version, { folded, patch })
+      } catch (error) {
+        if (!moving || !isFailure(error)) throw error
+        // Perhaps the old id is dead. It is asked for; if that fails too, at least the new one lives.
+        const now = await guard(() => store.read(id, { fresh: true })).catch(() => undefined)
+        if (now === undefined) return { state, record, grave: id }
+        there = now?.version === next.version ? 'written' : now
+        if (now?.version === version) {
+          // Nobody knows the new id, and lists are not to show it.
+          await guard(() => store.delete(idOf(state))).catch(() => {})
+          throw error
+        }
+      }
+      if (there === 'written') return { state, record }
+      if (there === 'patched') return { state, record: null }
+      if (there && there.value !== TOMBSTONE && attempt > CALM_ATTEMPTS) {
+        // Many others: a while later, and from what is there then, chances are better.
+        await pause(Math.random() * Math.min(MAX_PAUSE_MS, 2 ** attempt))
+        there = await guard(() => store.read(id, { fresh: true }))
+      }
+      if (!there || there.value === TOMBSTONE) {
+        if (moving) await guard(() => store.delete(idOf(state)))
+        return null
+      }
+      emit({ type: 'commit.conflict', attempt }, state)
+      const news = attempt > 1 ? await turn?.take(true) : null
+      if (news && isLater(news.version, there.version)) there = news
+      found = await records.unseal(id, there, found.state.key)
+      const newer = newerData(found.state, options.version)
+      if (newer) throw newer
+      if (patchable && !patch && base.state.version === found.state.version) {
+        const changes = changesBetween(format, base.state, draft.current)
+        patch = await records.sealPatch(id, changes)
+      }
+      state = finish(applyAll(draft.operations, found.state))
+      const { version: before } = record
+      record = await records.seal(state)
+      if (moving) await write(idOf(state), record, before)
+    }
+    throw new SessionConflictError(
+      `Cannot commit session: others changed it ${MAX_ATTEMPTS} times meanwhile`,
+    )
+  }
+
+  const supersede = (draft: Draft): void => {
+    draft.status = 'superseded'
+    say(instance, 'session.superseded', draft.found!.state)
+  }
+
+  const failure = (
+    error: unknown,
+    type: 'store.degraded' | 'store.unavailable',
+    about: Pick<SessionState, 'key'>,
+  ): void => {
+    if (!isFailure(error)) throw error
+    emit({ type, store: store.name, code: error.code }, about)
+    if (type === 'store.unavailable') throw error
+  }
+
+  /** Puts a write that failed into a cookie; `null` when it cannot ride there. */
+  const defer = async (draft: Draft, tag: string, error: unknown): Promise<string[] | null> => {
+    const { current, deferred, found, operations } = draft
+    const { all = [], names = [], base = found?.state } = deferred ?? {}
+    const rides =
+      isFailure(error) && options.onStoreFailure === 'degrade' && draft.cookies.header !== null
+    if (!rides || !base || !isPlain(draft)) return null
+    const updated = operations.map(({ updates }) => updates)
+    const changes = changesBetween(format, base, current, updated)
+    // What was deferred before is still in its cookies.
+    if (!changes.length) return []
+    const one: Deferral = { tags: [tag], at: now(), changes }
+    const setCookie = await deferrals.write(current.key, [...all, one], names)
+    if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
+    return setCookie
+  }
+
+  /** The cookie of a session as the store has it, with a copy of the data where that fits. */
+  const cookieFor = (draft: Draft, state: SessionState, version?: string): Promise<string[]> => {
+    const t = (context.now() - state.renewedAt) / 1000
+    const part = state.key.subarray(ID_BYTES)
+    const extra = {
+      ...(t && { t }),
+      ...(part.length && { q: encodeBase64url(part.slice()) }),
+    }
+    const bare = { ...state, ...ID_ONLY, extra: Object.keys(extra).length ? extra : undefined }
+    const whole = snapshot && version && carrying(state, { ...state.extra, ...extra, r: version })
+    return writeCookie(instance, draft, state, { opened: whole || bare })
+  }
+
+  const carrying = (state: SessionState, extra: OpenedRecord['extra']): OpenedRecord | null => {
+    const opened = { ...state, ...format.write(state), extra }
+    // 36 bytes around it, then base64url.
+    const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
+    return size <= MAX_COOKIE_BYTES ? opened : null
+  }
+
+  return {
+    async open(cookies, found, signal) {
+      const { q } = found.extra ?? {}
+      const opened = q ? { ...found, key: joined(found.key, decodeBase64url(q)) } : found
+      const copy = await snapshotOf(opened)
+      const fresh = copy && snapshot && copy.age < snapshot.maxAge * 1000 && copy.age >= 0
+      if (fresh && !isOver(instance, copy.found.state)) {
+        return adopt(liveDraft(instance, cookies, opened, copy.found))
+      }
+      try {
+        let found = await find(opened, signal)
+        if (found === 'superseded') return goneDraft(instance, cookies, opened, found)
+        // The store lags behind this browser's own writes.
+        if (found === 'behind') {
+          if (!copy) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
+          found = copy.found
+        }
+        if (isOver(instance, found === 'missing' ? opened : found.state)) {
+          return goneDraft(instance, cookies, opened, 'expired')
+        }
+        if (found === 'missing') return goneDraft(instance, cookies, opened, found)
+        if (isReused(opened, found.state)) {
+          say(instance, 'session.reused', found.state)
+          if (options.onReuse === 'revoke') {
+            await buryRecord(idOf(opened), found.version!, found.folded)
+            return goneDraft(instance, cookies, opened, 'superseded')
+          }
+        }
+        const draft = await adopt(liveDraft(instance, cookies, opened, found))
+        // Read from the store: the next copy starts now, if there is room for one.
+        if (snapshot && draft.status === 'active' && carrying(found.state, { r: found.version! })) {
+          draft.refresh = true
+        }
+        return draft
+      } catch (error) {
+        const reason = unavailable(store, error)
+        const usable =
+          copy && snapshot && copy.age < 1000 * (snapshot.maxAge + (snapshot.staleIfError ?? 0))
+        const type =
+          options.onStoreFailure === 'throw' && !usable ? 'store.unavailable' : 'store.degraded'
+        failure(reason, type, opened)
+        if (usable && !isOver(instance, copy.found.state)) {
+          return adopt(liveDraft(instance, cookies, opened, { ...copy.found, stale: true }))
+        }
+        return emptyDraft(instance, cookies, {
+          status: 'degraded',
+          reason: () => reason as StoreUnavailableError,
+          readOnly: reason as StoreUnavailableError,
+        })
+      }
+    },
+
+    async save(draft, due, changed) {
+      const { deferred, found, operations } = draft
+      const setCookie: string[] = []
+      const renewedAt = context.now()
+      // What an update adds must not be added again should only the answer get lost.
+      const tag = newTag()
+      const applied: [string, number][] = operations.some(({ updates }) => updates)
+        ? [[tag, Math.ceil((now() + DEFERRAL_MS) / 1000)]]
+        : []
+      // Whoever was faster has renewed it for this request too.
+      const finish = (state: SessionState): SessionState => {
+        const renews = !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
+        return {
+          ...state,
+          renewedAt: renews ? renewedAt : state.renewedAt,
+          ...(applied.length && { extra: remembering(state.extra, applied, now()) }),
+          binding: state.binding ?? draft.binding,
+          counter: state.counter + 1,
+          version: options.version,
+        }
+      }
+      if (changed || due) {
+        const patchable =
+          !!store.patches &&
+          !due &&
+          !deferred &&
+          !format.check &&
+          isPlain(draft) &&
+          !operations.some(({ updates }) => updates)
+        let committed: Committed | null = null
+        try {
+          committed = await commit(draft, finish, patchable)
+        } catch (error) {
+          const ride = changed ? await defer(draft, tag, error) : null
+          if (ride) return ride
+          // A renewal can wait for the next request.
+          failure(error, changed ? 'store.unavailable' : 'store.degraded', draft.current)
+          return []
+        }
+        if (!committed) {
+          supersede(draft)
+          return []
+        }
+        const { state, record, grave } = committed
+        latest.set(idOf(state), state.counter)
+        const moved = draft.current.key !== found?.state.key
+        if (moved && found) latest.set(idOf(found.state), Infinity)
+        announce(instance, draft, state, due)
+        if (!store.atomic || due || moved || snapshot) {
+          setCookie.push(...(await cookieFor(draft, state, record?.version)))
+        }
+        if (grave) {
+          const one = { tags: [newTag()], at: now(), changes: [], grave }
+          setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
+          emit({ type: 'commit.deferred', changes: 0 }, state)
+        }
+      } else if (snapshot && found && draft.status === 'active') {
+        setCookie.push(...(await cookieFor(draft, draft.current, found.version)))
+      }
+      for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
+      return [...setCookie, ...deferrals.remove(deferred?.names ?? [])]
+    },
+
+    async bury(draft) {
+      const { state, version, folded } = draft.found!
+      try {
+        if ((await buryRecord(idOf(state), version!, folded)) === 'buried') {
+          return deferrals.remove(draft.deferred?.names ?? [])
+        }
+      } catch (error) {
+        failure(error, 'store.unavailable', state)
+      }
+      supersede(draft)
+      return null
+    },
+
+    revoke,
+  }
+}
+
+/** What a cookie does not say of a session whose data are in a store. */
+const ID_ONLY = {
+  subject: null,
+  label: undefined,
+  binding: undefined,
+  authenticatedAt: null,
+  version: 1,
+  text: null,
+  hasFlash: false,
+} as const
+
+/** What a dead id keeps. `after`: the version that it ends. */
+export function tombstone(now: number, after: string): StoredRecord {
+  const version = newVersion((Number.parseInt(after, 10) || 0) + 1)
+  return { value: TOMBSTONE, version, expiresAt: now + TOMBSTONE_MS }
+}
+
+/** Calls a store, and turns what is not ours into a {@link StoreUnavailableError}. */
+export async function guardStore<T>(store: SessionStore, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    if (cause instanceof SessionError) throw cause
+    // The error of somebody else's client may quote keys and data, so it is not passed on.
+    throw new StoreUnavailableError(`The store "${store.name}" failed`)
+  }
+}
+
+/** Whether only data change: the same id, nobody signed in. */
+function isPlain({ current, found }: Draft): boolean {
+  return current.key === found?.state.key && current.authenticatedAt === found.state.authenticatedAt
+}
+
+/** Whether one version of a session was written after another. */
+function isLater(one: string, other: string): boolean {
+  return Number.parseInt(one, 10) > Number.parseInt(other, 10)
+}
+
+/** When a cookie was made, epoch milliseconds. */
+function madeAt({ renewedAt, extra }: OpenedRecord): number {
+  return renewedAt + 1000 * (extra?.t ?? 0)
+}
+
+function joined(id: SessionState['key'], part: Uint8Array | null): SessionState['key'] {
+  return Uint8Array.of(...id.subarray(0, ID_BYTES), ...(part ?? []))
+}
+
+function isFailure(error: unknown): error is StoreError | StoreUnavailableError {
+  return error instanceof StoreUnavailableError || error instanceof StoreError
+}
+
+/** Reading failed for good or for now: either way nothing is known about the session. */
+function unavailable(store: SessionStore, error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error
+  return new StoreUnavailableError(`The store "${store.name}" refused to be read`, { cause: error })
+}

@@ -1,0 +1,239 @@
+/**
+ * Keeps sessions in Cloudflare D1.
+ *
+ * Atomic: every call is one round trip to the primary, and compare-and-set is an `UPDATE … WHERE
+ * version`. The table comes from `migrations/0001_sojourn.sql`. D1 has no expiry: rows that have
+ * expired are never returned, and `cleanupExpired` in a `scheduled` handler removes them.
+ *
+ * @module
+ * @example
+ * import { createD1Store } from 'sojourn/d1'
+ */
+import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { orAbort } from './abort.ts'
+import {
+  type SessionStore,
+  type StoreCallOptions,
+  type StoredEntry,
+  type StoredPage,
+  type StoredRecord,
+  type SubjectIndex,
+  TOMBSTONE,
+} from './store.ts'
+
+/** The part of a D1 binding that the store uses; `env.DB` of a Worker fits. */
+export interface D1Binding {
+  prepare(sql: string): D1Statement
+  batch(statements: never[]): Promise<unknown[]>
+}
+
+/** The part of a prepared statement that the store uses. */
+export interface D1Statement {
+  bind(...values: unknown[]): D1Statement
+  all(): Promise<unknown>
+}
+
+/** What {@link createD1Store} can be told. */
+export interface D1StoreOptions {
+  /** The binding, for example `env.DB`. */
+  database: D1Binding
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+}
+
+/** A {@link SessionStore} in D1. */
+export interface D1Store extends SessionStore {
+  readonly index: SubjectIndex
+  page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
+  /**
+   * Removes rows that have expired, in batches of a thousand, for a `scheduled` handler.
+   *
+   * @param limit Rows removed at most. (default: 100000)
+   * @returns How many it removed.
+   */
+  cleanupExpired(limit?: number): Promise<number>
+}
+
+const PATCHES = 32
+const PAGE = 500
+const CLEANUP_STEP = 1000
+
+const RULES: Record<string, Rule> = {
+  database: [
+    undefined,
+    'a D1 binding',
+    (value: D1Binding) => [value.prepare, value.batch].every((one) => typeof one === 'function'),
+  ],
+  now: functionRule(() => Date.now()),
+}
+
+interface Row {
+  id: string
+  value: string
+  version: string
+  recent: string
+  expires_at: number
+  subject: string | null
+  patches: string
+}
+
+interface Result {
+  readonly results: readonly Row[]
+  readonly meta: { readonly changes: number }
+}
+
+const TABLE = 'sojourn_sessions'
+const COLUMNS = 'id, value, version, recent, expires_at, subject, patches'
+const LIVE = 'expires_at > ?1'
+/** This write was not applied before. ?3: its version. */
+const IS_NEW = `instr(' ' || recent || ' ', ' ' || ?3 || ' ') = 0`
+/** About eight versions. */
+const RECENT = `substr(?3 || ' ' || recent, 1, 240)`
+
+// ?1 is the time and ?2 the id in all of them.
+const READ = `SELECT ${COLUMNS} FROM ${TABLE} WHERE id = ?2 AND ${LIVE}`
+const CREATE = `INSERT INTO ${TABLE} (id, version, recent, value, expires_at, subject)
+VALUES (?2, ?3, ?3, ?4, ?5, ?6)
+ON CONFLICT (id) DO UPDATE SET version = ?3, recent = ?3, value = ?4, expires_at = ?5, subject = ?6, patches = '[]'
+WHERE expires_at <= ?1`
+const REPLACE = `UPDATE ${TABLE} SET version = ?3, recent = ${RECENT}, value = ?4, expires_at = ?5, subject = ?6,
+patches = (SELECT json_group_array(value) FROM json_each(patches) WHERE key >= ?8)
+WHERE id = ?2 AND ${LIVE} AND version = ?7 AND ${IS_NEW}
+AND (?4 <> '${TOMBSTONE}' OR json_array_length(patches) <= ?8)`
+const PATCH = `UPDATE ${TABLE} SET patches = json_insert(patches, '$[#]', ?4), recent = ${RECENT}
+WHERE id = ?2 AND ${LIVE} AND version <> ?5 AND ${IS_NEW} AND value <> '${TOMBSTONE}'
+AND json_array_length(patches) < ${PATCHES}`
+const BURY = `UPDATE ${TABLE} SET version = ?3, recent = ${RECENT}, value = '${TOMBSTONE}', expires_at = ?4,
+subject = NULL, patches = '[]'
+WHERE subject = ?2 AND ${LIVE} AND value <> '${TOMBSTONE}' AND id <> ?5`
+const LIST = `SELECT ${COLUMNS} FROM ${TABLE} WHERE subject = ?2 AND ${LIVE} AND value <> '${TOMBSTONE}'`
+const PAGES = `SELECT ${COLUMNS} FROM ${TABLE} WHERE id > ?2 AND ${LIVE} AND value <> '${TOMBSTONE}' ORDER BY id LIMIT ${PAGE}`
+const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE expires_at <= ?1 LIMIT ?2)`
+
+/**
+ * Makes a store in a D1 database.
+ *
+ * Failures that may pass are {@link StoreUnavailableError}; a missing table, and whatever else SQLite
+ * refuses, is a {@link StoreError}. It makes one attempt: wrap it in `resilient`.
+ *
+ * @throws TypeError when an option is missing, unknown or of the wrong type.
+ *
+ * @example
+ * const store = resilient(createD1Store({ database: env.DB }))
+ * // wrangler.toml: [triggers] crons = ["0 * * * *"]
+ * export default { scheduled: () => store.cleanupExpired() }
+ */
+export function createD1Store(options: D1StoreOptions): D1Store {
+  refuseUnless(!!options.database, 'database', 'a D1 binding', options.database)
+  const { database, now } = applyRules<Required<D1StoreOptions>>('', RULES, options)
+
+  const statement = (sql: string, ...values: unknown[]): D1Statement =>
+    database.prepare(sql).bind(Math.floor(now()), ...values)
+
+  /** Runs statements in one transaction and one round trip. */
+  const run = async (
+    statements: readonly D1Statement[],
+    signal: AbortSignal | undefined,
+  ): Promise<Result> => {
+    signal?.throwIfAborted()
+    try {
+      const results = await orAbort(database.batch(statements as never[]), signal)
+      return results.at(-1) as Result
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw toStoreError(error)
+    }
+  }
+
+  const rows = async (one: D1Statement, signal: AbortSignal | undefined): Promise<readonly Row[]> =>
+    (await run([one], signal)).results
+
+  return {
+    name: 'd1',
+    atomic: true,
+    patches: PATCHES,
+
+    async read(id, { signal } = {}) {
+      const [row] = await rows(statement(READ, id), signal)
+      return row ? recordOf(row) : null
+    },
+
+    async write(id, record, expected, { signal, patch, folded = 0 } = {}) {
+      const { version, value, expiresAt, subject = null } = record
+      const values = [id, version, value, Math.floor(expiresAt), subject]
+      const write =
+        expected === null
+          ? [statement(CREATE, ...values)]
+          : [statement(REPLACE, ...values, expected, folded)]
+      if (patch !== undefined && expected !== null) {
+        write.push(statement(PATCH, id, version, patch, expected))
+      }
+      const { results } = await run([...write, statement(READ, id)], signal)
+      const row = results[0]
+      if (!row?.recent.split(' ').includes(version)) {
+        return { ok: false, current: row ? recordOf(row) : null }
+      }
+      const patched = row.version !== version && recordOf(row).patches?.includes(patch ?? '')
+      return patched ? { ok: true, patched } : { ok: true }
+    },
+
+    async delete(id, { signal } = {}) {
+      await run([database.prepare(`DELETE FROM ${TABLE} WHERE id = ?1`).bind(id)], signal)
+    },
+
+    index: {
+      list: async (subject, { signal } = {}) =>
+        (await rows(statement(LIST, subject), signal)).map(entryOf),
+      async bury(subject, { version, expiresAt }, { signal, except = '' } = {}) {
+        const bury = statement(BURY, subject, version, Math.floor(expiresAt), except)
+        return (await run([bury], signal)).meta.changes
+      },
+    },
+
+    async page(cursor, { signal } = {}) {
+      const records = (await rows(statement(PAGES, cursor ?? ''), signal)).map(entryOf)
+      return { records, cursor: records.length < PAGE ? null : (records.at(-1)?.id ?? null) }
+    },
+
+    async health({ signal } = {}) {
+      await run([statement(READ, '')], signal)
+    },
+
+    async cleanupExpired(limit = 100_000) {
+      let removed = 0
+      for (let left = limit; left > 0; left -= CLEANUP_STEP) {
+        const step = Math.min(left, CLEANUP_STEP)
+        const { meta } = await run([statement(CLEAN, step)], undefined)
+        removed += meta.changes
+        if (meta.changes < step) break
+      }
+      return removed
+    },
+  }
+}
+
+function recordOf({ value, version, expires_at: expiresAt, subject, patches }: Row): StoredRecord {
+  const beside: unknown = JSON.parse(patches)
+  const record: StoredRecord = { value, version, expiresAt }
+  if (subject !== null) record.subject = subject
+  if (Array.isArray(beside) && beside.length) record.patches = beside
+  return record
+}
+
+const entryOf = (row: Row): StoredEntry => ({ id: row.id, record: recordOf(row) })
+
+/** D1's own messages quote SQL, so they are not passed on. */
+function toStoreError(error: unknown): StoreError | StoreUnavailableError {
+  const message = String(Object(error).message)
+  if (message.includes('no such table')) {
+    return new StoreError(`D1 has no table ${TABLE}: apply migrations/0001_sojourn.sql of sojourn`)
+  }
+  if (
+    error instanceof TypeError ||
+    /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH)|D1_TYPE/.test(message)
+  ) {
+    return new StoreError('D1 refused a statement')
+  }
+  return new StoreUnavailableError('D1 gave no usable answer')
+}

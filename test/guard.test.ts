@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { type Requirements, requireSession, returnPath } from '../src/guard.ts'
+import type { Session } from '../src/index.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import { createFaultyStore } from '../src/testing/index.ts'
+import { createWorld, errorOf } from './support/sessions.ts'
+
+const PAGE = { accept: 'text/html,application/xhtml+xml' }
+
+function createGuarded(requirements: Requirements, more = {}) {
+  const world = createWorld(more)
+  const guard = requireSession(world.sessions, requirements, world.clock)
+  const ask = async (path = '/account?tab=1', init: RequestInit = { headers: PAGE }) =>
+    guard(world.jar.request(path, init))
+  const signIn = () => world.visit((session: Session) => session.login('ann'))
+  return { ...world, ask, signIn }
+}
+
+describe('requireSession()', () => {
+  it('lets through who is signed in', async () => {
+    const { ask, signIn } = createGuarded({})
+    expect((await ask())?.status).toBe(401)
+    await signIn()
+    expect(await ask()).toBe(null)
+  })
+
+  it('sends browsers to the page to sign in on, and back', async () => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    const response = await ask()
+    expect([response?.status, response?.headers.get('location')]).toEqual([
+      303,
+      '/login?returnTo=%2Faccount%3Ftab%3D1',
+    ])
+    const back = new Request(`https://example.org${response?.headers.get('location')}`)
+    expect(returnPath(back)).toBe('/account?tab=1')
+  })
+
+  it('answers 401 to scripts and forms', async () => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    expect((await ask('/api', { headers: { accept: 'application/json' } }))?.status).toBe(401)
+    expect((await ask('/api', { method: 'POST', headers: PAGE }))?.status).toBe(401)
+  })
+
+  it('asks for a fresh sign-in where that matters', async () => {
+    const { ask, signIn, clock } = createGuarded({ freshWithin: 300, onMissing: '/login?step=up' })
+    await signIn()
+    clock.advance(299)
+    expect(await ask()).toBe(null)
+    clock.advance(1)
+    expect((await ask())?.headers.get('location')).toBe(
+      '/login?step=up&returnTo=%2Faccount%3Ftab%3D1',
+    )
+    await signIn()
+    expect(await ask()).toBe(null)
+  })
+
+  it('asks the application who may go on', async () => {
+    const allow = (session: Session) => session.subject === 'bob'
+    const { ask, signIn, visit } = createGuarded({ allow })
+    expect((await ask())?.status).toBe(401)
+    await signIn()
+    expect((await ask())?.status).toBe(403)
+    await visit((session) => session.login('bob'))
+    expect(await ask()).toBe(null)
+  })
+
+  it('takes any live session if told to', async () => {
+    const { ask, visit } = createGuarded({ subject: false })
+    expect((await ask())?.status).toBe(401)
+    await visit((session) => session.set('cart', [1]))
+    expect(await ask()).toBe(null)
+  })
+
+  it('sends nobody to sign in because of an outage', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { ask, signIn } = createGuarded({ onMissing: '/login' }, { store, now: () => Date.now() })
+    await signIn()
+    store.down()
+    const response = await ask()
+    expect([response?.status, response?.headers.get('retry-after')]).toEqual([503, '1'])
+  })
+
+  it('may answer in its own way', async () => {
+    const { ask } = createGuarded({ onMissing: (request) => new Response(request.method) })
+    expect(await (await ask())?.text()).toBe('GET')
+  })
+
+  it('says what is wrong with its options', async () => {
+    for (const wrong of [
+      { onMissing: 'login' },
+      { onMissing: '//evil' },
+      { freshWithin: -1 },
+      { x: 1 },
+    ]) {
+      const error = await errorOf(() => createGuarded(wrong as never))
+      expect(error.message).toContain(`requireSession.${Object.keys(wrong)[0]}`)
+    }
+  })
+})
+
+describe('returnPath()', () => {
+  it.each([
+    'https://evil.example',
+    '//evil.example',
+    '/\\evil.example',
+    '\\\\evil.example',
+    'javascript:alert(1)',
+    'evil',
+    '',
+    '/a\nb',
+    '/\t/evil.example',
+    ' /a',
+    '/ä',
+  ])('is never %j', (to) => {
+    const request = new Request(`https://example.org/login?returnTo=${encodeURIComponent(to)}`)
+    expect(returnPath(request, '/home')).toBe('/home')
+  })
+
+  it('is a path of this site', () => {
+    for (const to of ['/', '/a/b?c=d&e#f', '/a//b', '/@evil.example', '/%2F%2Fevil']) {
+      const request = new Request(`https://example.org/login?returnTo=${encodeURIComponent(to)}`)
+      const path = returnPath(request)
+      expect(path).toBe(to)
+      expect(new URL(path, 'https://example.org').host).toBe('example.org')
+    }
+    expect(returnPath(new Request('https://example.org/login'))).toBe('/')
+  })
+})

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, type Session } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
+import { createFaultyStore } from '../../src/testing/index.ts'
+import { SECRET } from '../support/sessions.ts'
+
+const WRITERS = 20
+const TIMES = 25
+
+const tick = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+
+/** Many writers at once, each with its own sessions; `apart`: in isolates that share nothing. */
+async function storm(
+  change: (session: Session, writer: number, i: number) => void,
+  apart: boolean,
+): Promise<{ last: Session; calls: number }> {
+  const memory = createMemoryStore()
+  const far = async <T>(call: () => Promise<T>): Promise<T> => {
+    await tick()
+    const result = await call()
+    await tick()
+    return result
+  }
+  const store = createFaultyStore({
+    ...memory,
+    read: (...args) => far(() => memory.read(...args)),
+    write: (...args) => far(() => memory.write(...args)),
+  })
+  const isolate = (): SessionStore => ({
+    name: 'far',
+    atomic: true,
+    ...(memory.patches && { patches: memory.patches }),
+    read: (...args) => store.read(...args),
+    write: (...args) => store.write(...args),
+    delete: (...args) => store.delete(...args),
+  })
+  const shared = isolate()
+  const create = () => createSessions({ secret: SECRET, store: apart ? isolate() : shared })
+  const first = create()
+  const session = await first.open(null)
+  session.set('n', 0)
+  const [setCookie = ''] = await first.save(session)
+  const header = setCookie.split(';')[0] as string
+  const before = store.calls.length
+  await Promise.all(
+    Array.from({ length: WRITERS }, async (_, writer) => {
+      const sessions = create()
+      for (let i = 0; i < TIMES; i++) {
+        const mine = await sessions.open(header)
+        change(mine, writer, i)
+        await sessions.save(mine)
+      }
+    }),
+  )
+  const calls = (store.calls.length - before) / (WRITERS * TIMES)
+  return { last: await first.open(header), calls }
+}
+
+describe('many writers on one session', () => {
+  for (const apart of [false, true]) {
+    const where = apart ? 'many isolates' : 'one isolate'
+    it(`lose no value they set, in at most three round trips each, in ${where}`, async () => {
+      const { last, calls } = await storm((session, writer, i) => {
+        session.set(`key ${writer} ${i}`, i)
+      }, apart)
+      expect(Object.keys(last.data).length).toBe(WRITERS * TIMES + 1)
+      expect(calls <= 3).toBe(true)
+    }, 60_000)
+
+    it(`lose no update in ${where}`, async () => {
+      const { last, calls } = await storm((session) => {
+        session.update('n', (n: number) => n + 1)
+      }, apart)
+      expect(last.get('n')).toBe(WRITERS * TIMES)
+      // A plain loop needs 16; between isolates that share nothing it takes about 5.5.
+      expect(calls <= (apart ? 8 : 3)).toBe(true)
+    }, 60_000)
+  }
+})

@@ -1,0 +1,257 @@
+import { describe, expect, it } from 'vitest'
+import type { SessionsOptions } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { createWorld } from '../support/sessions.ts'
+
+function createDeferring(options: Partial<SessionsOptions> = {}) {
+  const clock = createClock()
+  const memory = createMemoryStore({ now: clock })
+  const store = createFaultyStore(memory)
+  const world = createWorld(
+    { store, snapshot: { maxAge: 60, staleIfError: 3600 }, ...options },
+    clock,
+  )
+  return { memory, store, ...world }
+}
+
+const answer = (setCookie: readonly string[]): Response =>
+  new Response('', { headers: setCookie.map((one) => ['set-cookie', one] as [string, string]) })
+
+describe('a write that could not reach the store', () => {
+  it('rides in a cookie, is seen at once and is applied when the store answers', async () => {
+    const { visit, store, types, jar } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const session = jar.header() as string
+    store.down()
+    const { response, setCookie } = await visit((s) => s.set('b', 2))
+    expect([response.status, setCookie.length]).toEqual([200, 1])
+    expect(
+      /^__Host-session\.d[\w-]{7}=[\w-]+; Max-Age=900; Path=\/; /.test(setCookie[0] ?? ''),
+    ).toBe(true)
+    expect(jar.header()?.includes(session)).toBe(true)
+    expect(types()).toContain('commit.deferred')
+    expect((await visit()).session.data).toEqual({ a: 1, b: 2 })
+    store.up()
+    expect((await visit()).session.data).toEqual({ a: 1, b: 2 })
+    expect(jar.cookies().length).toBe(1)
+    expect((await visit()).session.data).toEqual({ a: 1, b: 2 })
+  })
+
+  it('is applied without a snapshot too', async () => {
+    const { visit, store, jar } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('a', 1))
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((s) => s.set('b', 2))
+    store.up()
+    expect((await visit()).session.data).toEqual({ a: 1, b: 2 })
+    expect(jar.cookies().length).toBe(1)
+    expect((await visit()).session.get('b')).toBe(2)
+  })
+
+  it('adds up over many requests of an outage, in one cookie', async () => {
+    const { visit, store, jar } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    store.down()
+    for (let i = 0; i < 20; i++) await visit((s) => s.update('n', (n) => n + 1))
+    expect(jar.cookies().length).toBe(2)
+    expect((await visit()).session.get('n')).toBe(20)
+    store.up()
+    for (let i = 0; i < 3; i++) expect((await visit()).session.get('n')).toBe(20)
+    expect(jar.cookies().length).toBe(1)
+  })
+
+  it('takes little room over a long outage, and none is applied twice', async () => {
+    const { visit, store, jar, clock } = createDeferring({
+      snapshot: { maxAge: 1, staleIfError: 3600 },
+    })
+    await visit((s) => s.set('n', 0))
+    store.down()
+    const cookies: string[] = []
+    for (let i = 0; i < 100; i++) {
+      clock.advance(2)
+      const { response } = await visit((s) => {
+        s.update('n', (n) => n + 1)
+        s.update('list', (list = []) => [...list, i % 10].slice(0, 10))
+        s.set(`key ${i % 7}`, i)
+      })
+      expect(response.status).toBe(200)
+      cookies.push(jar.header() as string)
+    }
+    // One that was kept back is sent first.
+    const [session] = jar.header()?.split('; ') ?? []
+    store.up()
+    const last = (await visit()).session
+    expect([last.get('n'), last.get('key 1'), last.get('list').length]).toEqual([100, 99, 10])
+    expect(jar.cookies().length).toBe(1)
+    for (const header of cookies.slice(-3)) {
+      const replayed = `${jar.header()}; ${header.split('; ').find((one) => one !== session)}`
+      const { sessions } = createWorld({ store }, clock)
+      expect((await sessions.open(replayed)).get('n')).toBe(100)
+    }
+  })
+
+  it('does not overwrite that of an overlapping request', async () => {
+    const { sessions, store, jar, visit } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    store.down()
+    const header = jar.header()
+    const open = [await sessions.open(header), await sessions.open(header)]
+    for (const [i, session] of open.entries()) {
+      session.set(`key${i}`, i)
+      session.update('n', (n) => n + 1)
+      jar.store(answer(await sessions.save(session)))
+    }
+    expect(jar.cookies().length).toBe(3)
+    store.up()
+    expect((await visit()).session.data).toEqual({ n: 2, key0: 0, key1: 1 })
+    expect(jar.cookies().length).toBe(1)
+  })
+
+  it('is applied once, however often its cookie comes back', async () => {
+    const { sessions, store, jar, visit, clock } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    store.down()
+    await visit((s) => s.update('n', (n) => n + 1))
+    const replay = jar.cookies().find(({ name }) => name.includes('.d'))
+    store.up()
+    await visit()
+    await visit((s) => s.set('n', 0))
+    clock.advance(61)
+    const header = `${jar.header()}; ${replay?.name}=${replay?.value}`
+    const session = await sessions.open(header)
+    expect(session.get('n')).toBe(0)
+    const setCookie = await sessions.save(session)
+    expect(setCookie.some((one) => one.startsWith(`${replay?.name}=; Max-Age=0`))).toBe(true)
+  })
+
+  it('is over after 15 minutes', async () => {
+    const { store, jar, visit, sessions, clock } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    store.down()
+    await visit((s) => s.set('n', 1))
+    const header = jar.header()
+    store.up()
+    clock.advance(900)
+    expect((await sessions.open(header)).get('n')).toBe(0)
+  })
+
+  it('cannot restore what was spent since', async () => {
+    const { store, jar, visit, sessions } = createDeferring()
+    await visit((s) => s.set('coupon', null))
+    store.down()
+    await visit((s) => s.set('coupon', 'unused'))
+    const [session, deferral] = jar.header()?.split('; ') ?? []
+    store.up()
+    // The browser keeps the cookie back, spends elsewhere, and only then sends it.
+    const spending = await sessions.open(session ?? '')
+    spending.set('coupon', 'spent')
+    await sessions.save(spending)
+    expect((await sessions.open(`${session}; ${deferral}`)).get('coupon')).toBe('spent')
+  })
+
+  it('loses against destroy, revoke and a newer login', async () => {
+    for (const end of ['destroy', 'revoke', 'login'] as const) {
+      const { store, jar, visit, sessions } = createDeferring()
+      const { session } = await visit((s) => s.set('n', 0))
+      store.down()
+      await visit((s) => s.set('n', 1))
+      const header = jar.header() as string
+      const [before] = header.split('; ')
+      store.up()
+      if (end === 'revoke') await sessions.revoke(session.id)
+      else {
+        const other = await sessions.open(before ?? '')
+        if (end === 'destroy') other.destroy()
+        else other.login('ann')
+        jar.store(answer(await sessions.save(other)))
+      }
+      const late = await sessions.open(header)
+      expect([late.status, late.get('n')]).toEqual(['superseded', undefined])
+      if (end === 'login') expect((await visit()).session.get('n')).toBe(0)
+    }
+  })
+
+  it('is not added twice when only the answer was lost', async () => {
+    const { visit, store } = createDeferring({ snapshot: false })
+    await visit((s) => s.update('n', (n = 0) => n + 1))
+    store.inject({ type: 'throw-after' }, 'write')
+    const { response } = await visit((s) => s.update('n', (n) => n + 1))
+    expect(response.status).toBe(200)
+    // Somebody else writes before the browser comes back.
+    expect((await visit((s) => s.set('a', 1))).session.get('n')).toBe(2)
+    expect((await visit()).session.get('n')).toBe(2)
+  })
+
+  it('keeps what was added to a list, whoever wrote to it meanwhile', async () => {
+    const { visit, store, jar, sessions } = createDeferring()
+    await visit((s) => s.set('cart', ['tea']))
+    const [session] = jar.header()?.split('; ') ?? []
+    store.down()
+    await visit((s) => s.update('cart', (cart) => [...cart, 'milk']))
+    store.up()
+    const other = await sessions.open(session ?? '')
+    other.update('cart', (cart) => [...cart, 'sugar'])
+    await sessions.save(other)
+    expect((await visit()).session.get('cart')).toEqual(['tea', 'sugar', 'milk'])
+  })
+
+  it('is an error where it cannot wait: too large, a sign-in, a new session, a destroy', async () => {
+    const { visit, store, jar } = createDeferring()
+    store.down()
+    expect((await visit((s) => s.set('a', 1))).response.status).toBe(503)
+    store.up()
+    await visit((s) => s.set('a', 1))
+    store.down()
+    const header = jar.header()
+    expect((await visit((s) => s.set('a', 'x'.repeat(4000)))).response.status).toBe(503)
+    expect((await visit((s) => s.login('ann'))).response.status).toBe(503)
+    expect((await visit((s) => s.regenerate())).response.status).toBe(503)
+    expect((await visit((s) => s.destroy())).response.status).toBe(503)
+    expect(jar.header()).toBe(header)
+  })
+
+  it("is an error with onStoreFailure 'throw'", async () => {
+    const { visit, store, jar } = createDeferring({ onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    store.down()
+    expect((await visit((s) => s.set('a', 2))).response.status).toBe(503)
+    expect(jar.cookies().length).toBe(1)
+  })
+})
+
+describe('a move whose last answer was lost', () => {
+  it('finds out that the old id is dead', async () => {
+    const { visit, store, jar } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('a', 1))
+    store.inject([{ type: 'pass' }, { type: 'throw-after' }], 'write')
+    const { response, session } = await visit((s) => s.login('ann'))
+    expect(response.status).toBe(200)
+    const next = (await visit()).session
+    expect([next.id, next.subject, jar.cookies().length]).toEqual([session.id, 'ann', 1])
+  })
+
+  it('is an error when the old id is alive, and leaves it as it was', async () => {
+    const { visit, store, memory, jar } = createDeferring({ snapshot: false })
+    const { session } = await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'write')
+    expect((await visit((s) => s.login('ann'))).response.status).toBe(503)
+    expect([jar.header(), memory.stats().live]).toEqual([header, 1])
+    expect((await visit()).session.id).toBe(session.id)
+  })
+
+  it('makes sure with the next request when it cannot find out', async () => {
+    const { visit, store, jar, sessions } = createDeferring({ snapshot: false })
+    const { session: first } = await visit((s) => s.set('a', 1))
+    const old = jar.header()
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'write')
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'read')
+    const { response, session } = await visit((s) => s.regenerate())
+    expect([response.status, jar.cookies().length]).toEqual([200, 2])
+    expect(session.id === first.id).toBe(false)
+    expect((await visit()).session.get('a')).toBe(1)
+    expect((await sessions.open(old)).status).toBe('superseded')
+    expect(jar.cookies().length).toBe(1)
+  })
+})

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, type SessionsOptions } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createFaultyStore } from '../../src/testing/index.ts'
+import { errorOf, SECRET } from '../support/sessions.ts'
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function createIsolates(count: number, options: Partial<SessionsOptions> = {}) {
+  const memory = createMemoryStore()
+  const store = createFaultyStore(memory)
+  const isolates = Array.from({ length: count }, () =>
+    createSessions({ secret: SECRET, store, ...options }),
+  )
+  const first = await isolates[0]!.open(null)
+  first.login('ann')
+  const [setCookie = ''] = await isolates[0]!.save(first)
+  const header = setCookie.split(';')[0] as string
+  const open = (i: number) => isolates[i % count]!.open(header)
+  return { memory, store, isolates, open, header }
+}
+
+describe('session.once()', () => {
+  it('of 150 overlapping requests in three isolates one does the work', async () => {
+    const { open, isolates } = await createIsolates(3)
+    let calls = 0
+    const tokens = await Promise.all(
+      Array.from({ length: 150 }, async (_, i) => {
+        const session = await open(i)
+        const token = await session.once('refresh', async () => {
+          calls++
+          await pause(50)
+          return { access: `token ${calls}` }
+        })
+        session.set('token', token)
+        await isolates[i % 3]!.save(session)
+        return token.access
+      }),
+    )
+    expect([calls, new Set(tokens).size]).toEqual([1, 1])
+    const last = await open(0)
+    expect([last.status, last.subject, last.get('token')]).toEqual([
+      'active',
+      'ann',
+      { access: 'token 1' },
+    ])
+  })
+
+  it('does the work again when the result is too old, and for another key at once', async () => {
+    let now = Date.now()
+    const memory = createMemoryStore({ now: () => now })
+    const sessions = createSessions({ secret: SECRET, store: memory, now: () => now })
+    const session = await sessions.open(null)
+    let calls = 0
+    const work = async () => ++calls
+    expect(await session.once('a', work, { ttl: 5 })).toBe(1)
+    expect(await session.once('a', work, { ttl: 5 })).toBe(1)
+    expect(await session.once('b', work)).toBe(2)
+    now += 5000
+    expect(await session.once('a', work, { ttl: 5 })).toBe(3)
+  })
+
+  it('keeps the sessions of others apart', async () => {
+    const { isolates } = await createIsolates(1)
+    const [one, two] = [await isolates[0]!.open(null), await isolates[0]!.open(null)]
+    expect(await one.once('a', async () => 1)).toBe(1)
+    expect(await two.once('a', async () => 2)).toBe(2)
+  })
+
+  it('a holder that dies delays the others by no more than its lease', async () => {
+    const { open } = await createIsolates(2)
+    const [dead, living] = [await open(0), await open(1)]
+    void dead.once('a', () => new Promise(() => {}), { lease: 1 })
+    await pause(20)
+    const started = Date.now()
+    expect(await living.once('a', async () => 'done', { lease: 1 })).toBe('done')
+    const took = Date.now() - started
+    expect([took > 500, took < 1900]).toEqual([true, true])
+  })
+
+  it('passes an error on to whoever ran it, and lets the next one try', async () => {
+    const { open } = await createIsolates(2)
+    const [one, two] = [await open(0), await open(1)]
+    const failure = new Error('refused')
+    expect(await errorOf(() => one.once('a', () => Promise.reject(failure)))).toBe(failure)
+    expect(await two.once('a', async () => 'done')).toBe('done')
+  })
+
+  it('returns what was made when the others cannot be told', async () => {
+    const { open, store } = await createIsolates(1)
+    const session = await open(0)
+    const value = await session.once('a', async () => {
+      store.down()
+      return 'done'
+    })
+    expect(value).toBe('done')
+  })
+
+  it('keeps sealed what it keeps', async () => {
+    const { open, memory } = await createIsolates(1)
+    await (await open(0)).once('a', async () => 'canary')
+    const { records } = await memory.page(null)
+    expect([records.length, JSON.stringify(records).includes('canary')]).toEqual([2, false])
+  })
+
+  it('says what is missing without a store, what is wrong, and when the store is down', async () => {
+    const session = await createSessions({ secret: SECRET }).open(null)
+    expect((await errorOf(() => session.once('a', async () => 1))).code).toBe('ERR_STORE_REQUIRED')
+    const { open, store } = await createIsolates(1)
+    const other = await open(0)
+    const wrong = await errorOf(() => other.once('a', async () => 1, { lease: 0 }))
+    expect(wrong.message).toContain('once.lease')
+    store.down()
+    const error = await errorOf(() => other.once('a', async () => 1))
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+})

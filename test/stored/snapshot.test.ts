@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest'
+import type { SessionsOptions } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+
+function createSnapshots(options: Partial<SessionsOptions> = {}) {
+  const clock = createClock()
+  const memory = createMemoryStore({ now: clock })
+  const store = createFaultyStore(memory)
+  const settings = { store, snapshot: { maxAge: 60, staleIfError: 600 }, ...options }
+  const world = createWorld(settings, clock)
+  /** The calls since the last time. */
+  const calls = (): string =>
+    (store.calls as unknown[])
+      .splice(0)
+      .map((call) => (call as { operation: string }).operation)
+      .join(' ')
+  const elsewhere = () => createWorld(settings, clock).sessions
+  return { memory, store, calls, elsewhere, settings, ...world }
+}
+
+describe('a snapshot in the cookie', () => {
+  it('answers reads without the store until it is too old', async () => {
+    const { visit, calls, clock } = createSnapshots()
+    await visit((s) => s.set('a', 1))
+    expect(calls()).toBe('write')
+    clock.advance(59)
+    const { session, setCookie } = await visit()
+    expect([session.get('a'), session.status, setCookie, calls()]).toEqual([1, 'active', [], ''])
+    clock.advance(1)
+    const later = await visit()
+    expect([later.session.get('a'), later.setCookie.length, calls()]).toEqual([1, 1, 'read'])
+    clock.advance(59)
+    await visit()
+    expect(calls()).toBe('')
+  })
+
+  it('makes a read-modify-write one round trip', async () => {
+    const { visit, calls } = createSnapshots()
+    await visit((s) => s.set('n', 1))
+    calls()
+    await visit((s) => s.update('n', (n) => n + 1))
+    expect(calls()).toBe('write')
+    expect((await visit()).session.get('n')).toBe(2)
+    expect(calls()).toBe('')
+  })
+
+  it('lets a revocation take effect within its age, and at once in this isolate', async () => {
+    const { visit, sessions, elsewhere, jar, clock } = createSnapshots()
+    const { session } = await visit((s) => s.login('ann'))
+    const other = elsewhere()
+    expect((await other.open(jar.header())).status).toBe('active')
+    expect(await sessions.revoke(session.id)).toBe(true)
+    expect((await sessions.open(jar.header())).status).toBe('superseded')
+    expect((await other.open(jar.header())).status).toBe('active')
+    clock.advance(60)
+    expect(['superseded', 'missing']).toContain((await other.open(jar.header())).status)
+  })
+
+  it('never outranks a newer record', async () => {
+    const { visit, elsewhere, jar, clock } = createSnapshots()
+    await visit((s) => s.set('a', 1))
+    const old = jar.header()
+    await visit((s) => s.set('a', 2))
+    // An older cookie of the same browser, in the isolate that knows and in one that does not.
+    clock.advance(60)
+    expect((await elsewhere().open(old)).get('a')).toBe(2)
+  })
+
+  it('is not used when this isolate has written something newer', async () => {
+    const { visit, sessions, jar } = createSnapshots()
+    await visit((s) => s.set('a', 1))
+    const old = jar.header()
+    await visit((s) => s.set('a', 2))
+    expect((await sessions.open(old)).get('a')).toBe(2)
+  })
+
+  it('commits on what the store has, not on what it says itself', async () => {
+    const { visit, elsewhere, jar } = createSnapshots()
+    await visit((s) => s.set('n', 1))
+    const old = jar.header()
+    await visit((s) => s.update('n', (n) => n + 1))
+    const other = elsewhere()
+    const late = await other.open(old)
+    expect(late.get('n')).toBe(1)
+    late.update('n', (n) => n + 1)
+    await other.save(late)
+    expect(late.get('n')).toBe(3)
+  })
+
+  it('bridges an outage, and no longer than it was told to', async () => {
+    const { visit, store, clock, types, jar } = createSnapshots()
+    await visit((s) => s.login('ann'))
+    await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    store.down()
+    clock.advance(659)
+    const { session, setCookie } = await visit()
+    expect([session.status, session.subject, session.get('a')]).toEqual(['degraded', 'ann', 1])
+    expect([setCookie, jar.header()]).toEqual([[], header])
+    expect(types()).toContain('store.degraded')
+    clock.advance(1)
+    const late = (await visit()).session
+    expect([late.status, late.subject]).toEqual(['degraded', null])
+    store.up()
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it("is used in an outage with onStoreFailure 'throw' too", async () => {
+    const { visit, store, clock, sessions, jar } = createSnapshots({ onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    store.down()
+    clock.advance(100)
+    expect((await visit()).session.get('a')).toBe(1)
+    clock.advance(1000)
+    expect((await errorOf(() => sessions.open(jar.header()))).code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+
+  it('is left out where it does not fit', async () => {
+    const { visit, calls, jar } = createSnapshots()
+    await visit((s) => s.set('a', 'x'.repeat(4000)))
+    expect((jar.header() as string).length < 200).toBe(true)
+    calls()
+    const { session, setCookie } = await visit()
+    expect([session.get('a').length, setCookie, calls()]).toEqual([4000, [], 'read'])
+  })
+
+  it('keeps the limits of the session itself', async () => {
+    const { visit, store, clock } = createSnapshots({ idleTimeout: 100, renewAfter: 100 })
+    await visit((s) => s.set('a', 1))
+    store.down()
+    clock.advance(100)
+    expect((await visit()).session.get('a')).toBe(undefined)
+  })
+
+  it('answers from itself when the store lags behind the browser', async () => {
+    const { visit, store, memory, clock } = createSnapshots()
+    const { session } = await visit((s) => s.set('a', 1))
+    const before = await memory.read(session.id)
+    await visit((s) => s.set('a', 2))
+    clock.advance(60)
+    const read = store.read
+    Object.assign(store, { read: async () => before })
+    const { session: lagging } = await visit()
+    expect([lagging.get('a'), lagging.status]).toEqual([2, 'active'])
+    Object.assign(store, { read })
+    expect((await visit()).session.get('a')).toBe(2)
+  })
+
+  it('keeps flash for one request', async () => {
+    const { visit } = createSnapshots()
+    const seen: unknown[] = []
+    await visit((s) => s.flash('notice', 'saved'))
+    for (let i = 0; i < 3; i++) await visit((s) => seen.push(s.flash('notice')))
+    expect(seen).toEqual(['saved', undefined, undefined])
+  })
+
+  it('refuses settings that make no sense', async () => {
+    const store = createMemoryStore()
+    for (const snapshot of [
+      { maxAge: 0 },
+      { maxAge: -1 },
+      {},
+      true,
+      { maxAge: 1, staleIfError: -1 },
+    ]) {
+      const error = await errorOf(() => createWorld({ secret: SECRET, store, snapshot } as never))
+      expect(error.message).toContain('"snapshot"')
+    }
+  })
+})

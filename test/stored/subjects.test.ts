@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, type SessionInfo, type SessionsOptions } from '../../src/index.ts'
+import { cached } from '../../src/stores/cached.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { resilient } from '../../src/stores/resilient.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
+
+function createUsers(options: Partial<SessionsOptions> = {}) {
+  const clock = createClock()
+  const memory = createMemoryStore({ now: clock })
+  const store = createFaultyStore(memory)
+  const settings = { store, ...options }
+  const world = createWorld(settings, clock)
+  /** Signs somebody in, in a browser of their own, and returns its cookie and id. */
+  const signIn = async (subject: string, label?: string) => {
+    const session = await world.sessions.open(null)
+    session.login(subject, label ? { label } : {})
+    const [setCookie = ''] = await world.sessions.save(session)
+    return { id: session.id, header: setCookie.split(';')[0] as string }
+  }
+  const statusOf = async (header: string) => (await world.sessions.open(header)).status
+  return { memory, store, settings, signIn, statusOf, ...world }
+}
+
+const labels = (infos: readonly SessionInfo[]): unknown[] => infos.map(({ label }) => label).sort()
+
+describe('sessions.list()', () => {
+  it('tells everything about the sessions of one user but their cookies', async () => {
+    const { sessions, signIn, clock } = createUsers()
+    const { id } = await signIn('ann', 'Firefox on Linux')
+    clock.advance(10)
+    await signIn('ann', 'a phone')
+    await signIn('bob')
+    const infos = await sessions.list('ann')
+    expect(labels(infos)).toEqual(['Firefox on Linux', 'a phone'])
+    const info = infos.find((one) => one.id === id)
+    const at = clock() - 10_000
+    expect(info).toEqual({
+      id,
+      subject: 'ann',
+      label: 'Firefox on Linux',
+      createdAt: at,
+      lastSeenAt: at,
+      expiresAt: at + 86_400_000,
+      authenticatedAt: at,
+    })
+    expect(await sessions.list('carol')).toEqual([])
+  })
+
+  it('leaves out what has expired, by the time of the session itself', async () => {
+    const { sessions, signIn, clock } = createUsers({ idleTimeout: 60, renewAfter: 60 })
+    await signIn('ann')
+    clock.advance(60)
+    expect(await sessions.list('ann')).toEqual([])
+  })
+
+  it('finds sessions from before a secret was replaced', async () => {
+    const { signIn, store, clock } = createUsers()
+    await signIn('ann', 'before')
+    const now = createSessions({ secret: [OTHER_SECRET, SECRET], store, now: clock })
+    const session = await now.open(null)
+    session.login('ann', { label: 'after' })
+    await now.save(session)
+    expect(labels(await now.list('ann'))).toEqual(['after', 'before'])
+    expect(await now.revokeAll('ann')).toBe(2)
+    expect(await now.list('ann')).toEqual([])
+  })
+
+  it('does not stop at a record that does not open', async () => {
+    const { sessions, signIn, memory } = createUsers()
+    const { id } = await signIn('ann', 'broken')
+    await signIn('ann', 'sound')
+    const record = await memory.read(id)
+    if (record) await memory.write(id, { ...record, value: 'AAAA', version: 'x' }, record.version)
+    expect(labels(await sessions.list('ann'))).toEqual(['sound'])
+    expect(await sessions.revokeAll('ann')).toBe(2)
+  })
+
+  it('shows the store no name of a user', async () => {
+    const { signIn, memory } = createUsers()
+    const { id } = await signIn('ann@example.org')
+    const record = await memory.read(id)
+    expect(/^[\w-]{22}$/.test(record?.subject ?? '')).toBe(true)
+    expect(JSON.stringify(record).includes('ann')).toBe(false)
+  })
+
+  it('is one round trip', async () => {
+    const { sessions, signIn, store } = createUsers()
+    for (let i = 0; i < 5; i++) await signIn('ann')
+    const calls = store.calls.length
+    await sessions.list('ann')
+    expect(store.calls.slice(calls).map(({ operation }) => operation)).toEqual(['list'])
+    await sessions.revokeAll('ann')
+    expect(store.calls.slice(calls).map(({ operation }) => operation)).toEqual(['list', 'bury'])
+  })
+
+  it('says what is missing where it cannot work', async () => {
+    const { memory } = createUsers()
+    const { index: _, page: __, ...bare } = memory
+    const inCookies = createSessions({ secret: SECRET })
+    const unindexed = createSessions({ secret: SECRET, store: bare })
+    const sealed = createSessions({ secret: SECRET, store: memory, seal: 'cookie' })
+    const all = async (sessions: typeof sealed) => {
+      for await (const _ of sessions.all()) break
+    }
+    const cases: [() => unknown, RegExp][] = [
+      [() => inCookies.list('ann'), /needs the option "store"/],
+      [() => inCookies.revokeAll('ann'), /needs the option "store"/],
+      [() => inCookies.revoke('x'), /needs the option "store"/],
+      [() => all(inCookies), /needs the option "store"/],
+      [() => unindexed.list('ann'), /"memory" has no index/],
+      [() => unindexed.revokeAll('ann'), /"memory" has no index/],
+      [() => all(unindexed), /"memory" cannot go through/],
+      [() => sealed.list('ann'), /only their cookies/],
+      [() => all(sealed), /only their cookies/],
+    ]
+    for (const [run, words] of cases) {
+      const error = await errorOf(run)
+      expect([error.code, words.test(error.message)]).toEqual(['ERR_STORE_REQUIRED', true])
+    }
+  })
+
+  it('says when the store is down', async () => {
+    const { sessions, store } = createUsers()
+    store.down()
+    expect((await errorOf(() => sessions.list('ann'))).code).toBe('ERR_STORE_UNAVAILABLE')
+    expect((await errorOf(() => sessions.revokeAll('ann'))).code).toBe('ERR_STORE_UNAVAILABLE')
+    expect((await errorOf(() => sessions.revoke('x'))).code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+})
+
+describe('sessions.revoke()', () => {
+  it('ends one session', async () => {
+    const { sessions, signIn, statusOf } = createUsers()
+    const [one, two] = [await signIn('ann'), await signIn('ann')]
+    expect(await sessions.revoke(one.id)).toBe(true)
+    expect([await statusOf(one.header), await statusOf(two.header)]).toEqual([
+      'superseded',
+      'active',
+    ])
+    expect([await sessions.revoke(one.id), await sessions.revoke('nobody')]).toEqual([false, false])
+  })
+
+  it('wins over a request under way', async () => {
+    const { sessions, signIn } = createUsers()
+    const { id, header } = await signIn('ann')
+    const late = await sessions.open(header)
+    await sessions.revoke(id)
+    late.set('a', 1)
+    expect([await sessions.save(late), late.status]).toEqual([[], 'superseded'])
+  })
+})
+
+describe('sessions.revokeAll()', () => {
+  it('signs a user out everywhere, but here if asked to', async () => {
+    const { sessions, signIn, statusOf } = createUsers()
+    const mine = [await signIn('ann'), await signIn('ann'), await signIn('ann')]
+    const bob = await signIn('bob')
+    expect(await sessions.revokeAll('ann', { except: mine[0]?.id as string })).toBe(2)
+    const statuses = await Promise.all([...mine, bob].map(({ header }) => statusOf(header)))
+    expect(statuses).toEqual(['active', 'superseded', 'superseded', 'active'])
+    expect(await sessions.revokeAll('ann')).toBe(1)
+    expect(await sessions.revokeAll('ann')).toBe(0)
+  })
+
+  it('works through every wrapper, and a cache does not show the dead', async () => {
+    const { memory, clock } = createUsers()
+    const store = cached(resilient(memory), { ttl: 60, now: clock })
+    const { sessions, visit } = createWorld({ store }, clock)
+    await visit((s) => s.login('ann'))
+    expect((await visit()).session.subject).toBe('ann')
+    expect(await sessions.revokeAll('ann')).toBe(1)
+    expect((await visit()).session.status).toBe('superseded')
+  })
+})
+
+describe('sessions.all()', () => {
+  it('goes through all live sessions', async () => {
+    const { sessions, signIn, visit } = createUsers()
+    for (let i = 0; i < 30; i++) await signIn(`user ${i % 3}`)
+    await visit((s) => s.set('a', 1))
+    const { id } = await signIn('gone')
+    await sessions.revoke(id)
+    const subjects: Record<string, number> = {}
+    for await (const { subject } of sessions.all()) {
+      subjects[String(subject)] = (subjects[String(subject)] ?? 0) + 1
+    }
+    expect(subjects).toEqual({ 'user 0': 10, 'user 1': 10, 'user 2': 10, null: 1 })
+  })
+})

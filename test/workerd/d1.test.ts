@@ -1,0 +1,137 @@
+import { env } from 'cloudflare:workers'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { createSessions } from '../../src/index.ts'
+import { createD1Store, type D1Binding } from '../../src/stores/d1.ts'
+import type { StoredRecord } from '../../src/stores/store.ts'
+import { createClock, testStore } from '../../src/testing/index.ts'
+import { errorOf, SECRET } from '../support/sessions.ts'
+
+const database = env.DB as D1Binding & { exec(sql: string): Promise<unknown> }
+const api = { describe, it, expect }
+
+// @ts-expect-error Vite's, whose types are not among those of the tests.
+const files: object = import.meta.glob('../../migrations/*.sql', { query: '?raw', eager: true })
+const migration = Object.values(files).map((file) => (file as { default: string }).default)
+
+const run = (sql: string) => database.batch([database.prepare(sql)] as never[])
+
+async function migrate(): Promise<void> {
+  await run('DROP TABLE IF EXISTS sojourn_sessions')
+  for (const statement of migration
+    .join('')
+    .replace(/^ *--.*$/gm, '')
+    .split(';')) {
+    if (statement.trim()) await run(statement)
+  }
+}
+
+beforeEach(migrate)
+
+testStore(
+  'createD1Store() on real D1',
+  () => {
+    const clock = createClock(Date.now())
+    const store = createD1Store({ database, now: clock })
+    return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
+  },
+  api,
+)
+
+describe('createD1Store()', () => {
+  const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
+    value: 'v',
+    version: '1-a',
+    expiresAt: Date.now() + 60_000,
+    ...more,
+  })
+
+  it('makes one round trip per call', async () => {
+    let trips = 0
+    const counting: D1Binding = {
+      prepare: (sql) => database.prepare(sql),
+      batch: (statements) => {
+        trips++
+        return database.batch(statements)
+      },
+    }
+    const store = createD1Store({ database: counting })
+    const count = async (call: () => Promise<unknown>): Promise<number> => {
+      trips = 0
+      await call()
+      return trips
+    }
+    const subject = 'ann'
+    expect(await count(() => store.write('a', record({ subject }), null))).toBe(1)
+    expect(await count(() => store.write('a', record({ subject, version: '2-b' }), '1-a'))).toBe(1)
+    expect(
+      await count(() =>
+        store.write('a', record({ subject, version: '3-c' }), '1-a', { patch: 'p' }),
+      ),
+    ).toBe(1)
+    expect(await count(() => store.read('a'))).toBe(1)
+    expect(await count(() => store.index.list(subject))).toBe(1)
+    expect(await count(() => store.index.bury(subject, record({ value: '!', version: '4' })))).toBe(
+      1,
+    )
+    expect(await count(() => store.delete('a'))).toBe(1)
+  })
+
+  it('removes what has expired, in bounded steps', async () => {
+    const clock = createClock()
+    const store = createD1Store({ database, now: clock })
+    for (let i = 0; i < 12; i++) {
+      const expiresAt = clock() + (i < 10 ? 1000 : 10_000)
+      await store.write(`id ${i}`, record({ expiresAt }), null)
+    }
+    expect(await store.cleanupExpired()).toBe(0)
+    clock.advance(1)
+    expect(await store.cleanupExpired(4)).toBe(4)
+    expect(await store.cleanupExpired()).toBe(6)
+    expect((await store.page(null)).records.length).toBe(2)
+  })
+
+  it('says which migration is missing', async () => {
+    await run('DROP TABLE sojourn_sessions')
+    const error = await errorOf(() => createD1Store({ database }).read('a'))
+    expect([error.code, error.message.includes('migrations/0001_sojourn.sql')]).toEqual([
+      'ERR_STORE',
+      true,
+    ])
+  })
+
+  it('quotes nothing when it fails', async () => {
+    for (const [message, code] of [
+      ['D1_ERROR: near "canary": syntax error: SQLITE_ERROR', 'ERR_STORE'],
+      ['Network connection lost: canary', 'ERR_STORE_UNAVAILABLE'],
+      ['D1 DB is overloaded: canary', 'ERR_STORE_UNAVAILABLE'],
+    ] as const) {
+      const broken: D1Binding = {
+        prepare: (sql) => database.prepare(sql),
+        batch: () => Promise.reject(new Error(message)),
+      }
+      const error = await errorOf(() => createD1Store({ database: broken }).read('a'))
+      expect([error.code, `${error.message}${error.stack}`.includes('canary')]).toEqual([
+        code,
+        false,
+      ])
+    }
+  })
+
+  it('refuses what is no binding', async () => {
+    for (const options of [{}, { database: {} }, { database, prefix: 'x' }]) {
+      expect(await errorOf(() => createD1Store(options as never))).toBeInstanceOf(TypeError)
+    }
+  })
+
+  it('keeps whole sessions, lists and revokes them', async () => {
+    const sessions = createSessions({ secret: SECRET, store: createD1Store({ database }) })
+    const session = await sessions.open(null)
+    session.login('ann', { label: 'here' })
+    const [setCookie = ''] = await sessions.save(session)
+    const header = setCookie.split(';')[0] as string
+    expect((await sessions.open(header)).subject).toBe('ann')
+    expect((await sessions.list('ann')).map(({ label }) => label)).toEqual(['here'])
+    expect(await sessions.revokeAll('ann')).toBe(1)
+    expect((await sessions.open(header)).status).toBe('superseded')
+  })
+})
