@@ -16,6 +16,7 @@ import { generateSecret } from './secret.ts'
 export type SessionPreset = Pick<
   SessionsOptions,
   | 'absoluteTimeout'
+  | 'binding'
   | 'cache'
   | 'cookie'
   | 'idleTimeout'
@@ -62,8 +63,8 @@ export function production(): SessionPreset {
  * For what is worth stealing: the timeouts that
  * {@link https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html OWASP}
  * gives for high-value applications (5 minutes of idleness, 4 hours in all), a cookie that no other
- * site can have sent along and no script can have set, and no request served when the store or what
- * it holds is in doubt. No opened cookie stays in memory.
+ * site can have sent along and no script can have set, sessions tied to the browser, and no request
+ * served when the store or what it holds is in doubt. No opened cookie stays in memory.
  *
  * Following a link from another site then arrives without the session. Take a store too: only with
  * one does signing out end every copy of the cookie.
@@ -80,6 +81,7 @@ export function highSecurity(): SessionPreset {
     idleTimeout: 5 * MINUTE,
     absoluteTimeout: 4 * HOUR,
     renewAfter: 30,
+    binding: { userAgent: true },
     onStoreFailure: 'throw',
     onCorruption: 'throw',
     cache: false,

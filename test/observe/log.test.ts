@@ -89,7 +89,7 @@ describe('logEvents()', () => {
           .map(([, level]) => level),
       ),
     ]
-    expect(levelsOf('session.').sort()).toEqual(['debug', 'error', 'info'])
+    expect(levelsOf('session.').sort()).toEqual(['debug', 'error', 'info', 'warn'])
     expect(defaultLevels['session.corrupt']).toBe('error')
     expect(defaultLevels['store.retry']).toBe('warn')
     expect(defaultLevels['store.degraded']).toBe('warn')
