@@ -1,0 +1,163 @@
+/**
+ * Writes events to a logger, a level for each type, and few enough that an outage is not a bill.
+ *
+ * @module
+ * @example
+ * import { logEvents } from 'sojourn/log'
+ */
+import {
+  applyRules,
+  functionRule,
+  numberRule,
+  type Rule,
+  refuseUnless,
+  wordRule,
+} from '../check.ts'
+import type { SessionEvent } from '../events.ts'
+
+/** The method of the logger that a line goes to. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** What is needed of a logger: `console`, pino, winston and others fit. */
+export type Logger = { readonly [level in LogLevel]: (...line: never[]) => unknown }
+
+/** What {@link logEvents} can be told. */
+export interface LogOptions {
+  /** Levels other than {@link defaultLevels}; `false` leaves a type out. */
+  levels?: { readonly [type in SessionEvent['type']]?: LogLevel | false }
+  /** Lines of one type per minute; `Infinity` for all of them. (default: 10) */
+  limit?: number
+  /** Other limits for some types. */
+  limits?: { readonly [type in SessionEvent['type']]?: number }
+  /**
+   * Which argument comes first. (default: `'fields'` for a logger that has `child` and `fatal`, as
+   * pino and bunyan have, `'message'` for others, as for `console` and winston)
+   */
+  first?: 'message' | 'fields'
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+}
+
+/** The level of each type of event: `error` is what a user noticed, `warn` what one soon may. */
+export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel } = {
+  'session.created': 'debug',
+  'session.renewed': 'debug',
+  'session.regenerated': 'debug',
+  'session.superseded': 'debug',
+  'session.expired': 'debug',
+  'session.destroyed': 'debug',
+  'session.login': 'info',
+  'session.missing': 'info',
+  'session.invalid': 'info',
+  'session.binding-mismatch': 'warn',
+  'session.reused': 'warn',
+  'session.corrupt': 'error',
+  'commit.conflict': 'debug',
+  'commit.deferred': 'warn',
+  'cookie.too-large': 'error',
+  'store.retry': 'warn',
+  'store.stale': 'warn',
+  'store.degraded': 'warn',
+  'store.unavailable': 'error',
+  'store.failed': 'error',
+  'store.recovered': 'info',
+  'breaker.open': 'error',
+  'breaker.half-open': 'info',
+  'breaker.closed': 'info',
+}
+
+/** The lines of one type within the current minute. */
+interface Count {
+  readonly until: number
+  readonly level: LogLevel
+  lines: number
+}
+
+const WINDOW_MS = 60_000
+const METHODS = ['debug', 'info', 'warn', 'error'] as const
+
+const isObject = (value: unknown): boolean => Object(value) === value
+
+const RULES: Record<keyof LogOptions, Rule> = {
+  levels: [{}, 'an object', isObject],
+  limit: numberRule(10, 0, Infinity),
+  limits: [{}, 'an object', isObject],
+  first: wordRule(undefined, 'message', 'fields'),
+  now: functionRule(() => Date.now()),
+}
+
+/** One rule for each type of event. */
+const forEach = (rule: (type: SessionEvent['type']) => Rule): Record<string, Rule> =>
+  Object.fromEntries(
+    Object.keys(defaultLevels).map((type) => [type, rule(type as SessionEvent['type'])]),
+  )
+
+const levelRule = (type: SessionEvent['type']): Rule => [
+  defaultLevels[type],
+  `one of ${METHODS.join(', ')} or false`,
+  (value: LogLevel | false) => value === false || METHODS.includes(value),
+]
+
+/**
+ * Makes an `onEvent` that writes each event as one line: a message (`sojourn: store.retry`) and the
+ * event itself.
+ *
+ * When a type has had its `limit` of lines within a minute, the rest of that minute is counted. The
+ * first event after it, of any type, brings a line that says how many were left out (`leftOut`).
+ * There is no timer. What the logger throws does not matter.
+ *
+ * @throws TypeError or RangeError when the logger lacks a method, or an option is wrong.
+ *
+ * @example
+ * createSessions({ secret, onEvent: logEvents(console, { levels: { 'session.login': false } }) })
+ */
+export function logEvents(logger: Logger, options: LogOptions = {}): (event: SessionEvent) => void {
+  const isLogger = METHODS.every((level) => typeof logger?.[level] === 'function')
+  refuseUnless(isLogger, 'logger', `an object with ${METHODS.join(', ')}`, logger)
+  const { first, levels, limit, limits, now } = applyRules<Required<LogOptions>>('', RULES, options)
+  const levelOf = applyRules<Record<string, LogLevel | false>>(
+    'levels.',
+    forEach(levelRule),
+    levels,
+  )
+  const limitRule = numberRule(limit, 0, Infinity)
+  const limitOf = applyRules<Record<string, number>>(
+    'limits.',
+    forEach(() => limitRule),
+    limits,
+  )
+  const fieldsFirst = first ? first === 'fields' : 'child' in logger && 'fatal' in logger
+  const counts = new Map<string, Count>()
+
+  const write = (level: LogLevel, message: string, fields: object): void => {
+    try {
+      const line = fieldsFirst ? [fields, message] : [message, fields]
+      const result = logger[level](...(line as never[]))
+      if (result instanceof Promise) result.catch(() => {})
+    } catch {
+      // A broken logger is its owner's business, not that of the request.
+    }
+  }
+
+  const endWindows = (time: number): void => {
+    for (const [type, { until, level, lines }] of counts) {
+      if (time < until && time >= until - WINDOW_MS) continue
+      counts.delete(type)
+      const leftOut = lines - (limitOf[type] ?? limit)
+      if (leftOut > 0) {
+        write(level, `sojourn: ${type}, ${leftOut} more left out`, { type, leftOut })
+      }
+    }
+  }
+
+  return (event) => {
+    const { type } = event
+    const time = now()
+    endWindows(time)
+    const level = levelOf[type] ?? 'info'
+    if (!level) return
+    const count = counts.get(type) ?? { until: time + WINDOW_MS, level, lines: 0 }
+    counts.set(type, count)
+    if (++count.lines <= (limitOf[type] ?? limit)) write(level, `sojourn: ${type}`, { ...event })
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Options for `createSessions` by purpose, and from environment variables.
+ *
+ * @module
+ * @example
+ * import { fromEnv, production } from 'sojourn/presets'
+ *
+ * const sessions = createSessions({ ...production(), ...fromEnv(env) })
+ */
+import { integerRule, MAX_TIMEOUT, numberRule, type Rule, wordRule } from './check.ts'
+import type { CookieOptions } from './cookie.ts'
+import type { SessionsOptions } from './options.ts'
+import { generateSecret } from './secret.ts'
+
+/** The options of `createSessions` that a preset or the environment may set. */
+export type SessionPreset = Pick<
+  SessionsOptions,
+  | 'absoluteTimeout'
+  | 'binding'
+  | 'cache'
+  | 'cookie'
+  | 'idleTimeout'
+  | 'onCorruption'
+  | 'onStoreFailure'
+  | 'renewAfter'
+>
+
+/** A preset with a secret: all that `createSessions` needs. */
+export type SessionPresetWithSecret = SessionPreset & { secret: [string, ...string[]] }
+
+const MINUTE = 60
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/**
+ * For one's own machine: a cookie that every browser takes over plain http, sessions that outlast a
+ * weekend, and a store that fails is seen at once.
+ */
+export function development(): SessionPreset {
+  return {
+    cookie: { name: 'session', secure: false },
+    idleTimeout: 7 * DAY,
+    absoluteTimeout: 30 * DAY,
+    onStoreFailure: 'throw',
+  }
+}
+
+/**
+ * The defaults of `createSessions`, spelled out: a day of idleness, a week in all, and a store that
+ * fails signs nobody out.
+ */
+export function production(): SessionPreset {
+  return {
+    cookie: { name: '__Host-session', httpOnly: true, secure: true, sameSite: 'lax', path: '/' },
+    idleTimeout: DAY,
+    absoluteTimeout: 7 * DAY,
+    onStoreFailure: 'degrade',
+    onCorruption: 'reset',
+  }
+}
+
+/**
+ * For what is worth stealing: the timeouts that
+ * {@link https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html OWASP}
+ * gives for high-value applications (5 minutes of idleness, 4 hours in all), a cookie that no other
+ * site can have sent along and no script can have set, sessions tied to the browser, and no request
+ * served when the store or what it holds is in doubt. No opened cookie stays in memory.
+ *
+ * Following a link from another site then arrives without the session. Take a store too: only with
+ * one does signing out end every copy of the cookie.
+ */
+export function highSecurity(): SessionPreset {
+  return {
+    cookie: {
+      name: '__Host-Http-session',
+      httpOnly: true,
+      secure: true,
+      sameSite: 'strict',
+      path: '/',
+    },
+    idleTimeout: 5 * MINUTE,
+    absoluteTimeout: 4 * HOUR,
+    renewAfter: 30,
+    binding: { userAgent: true },
+    onStoreFailure: 'throw',
+    onCorruption: 'throw',
+    cache: false,
+  }
+}
+
+/** For tests: a random secret, a cookie for plain http, and failures that throw. */
+export function testing(): SessionPresetWithSecret {
+  return {
+    secret: [generateSecret()],
+    cookie: { name: 'session', secure: false },
+    onStoreFailure: 'throw',
+    onCorruption: 'throw',
+  }
+}
+
+const MIN_SECRET_BYTES = 32
+/** A secret of that length in base64 or base64url, which know no comma. */
+const BASE64_SECRET = /^[\w+/-]{32,}=*$/
+/** RFC 6265bis, 5.6.2: 400 days. */
+const MAX_COOKIE_AGE = 34_560_000
+
+/** What a variable sets: an option, one of the cookie's, and what it may say. */
+type Variable = readonly [
+  place: 'options' | 'cookie',
+  option: keyof SessionPreset | keyof CookieOptions,
+  rule: Rule,
+]
+
+const textRule = (expected: string, pattern: RegExp): Rule => [
+  undefined,
+  expected,
+  (value: string) => pattern.test(value),
+]
+const seconds = numberRule(undefined, 1, MAX_TIMEOUT)
+const flag = wordRule(undefined, 'true', 'false')
+
+const VARIABLES: Readonly<Record<string, Variable>> = {
+  SESSION_IDLE_TIMEOUT: ['options', 'idleTimeout', seconds],
+  SESSION_ABSOLUTE_TIMEOUT: ['options', 'absoluteTimeout', seconds],
+  SESSION_RENEW_AFTER: ['options', 'renewAfter', numberRule(undefined, 0, MAX_TIMEOUT)],
+  SESSION_ON_STORE_FAILURE: ['options', 'onStoreFailure', wordRule(undefined, 'degrade', 'throw')],
+  SESSION_ON_CORRUPTION: ['options', 'onCorruption', wordRule(undefined, 'reset', 'throw')],
+  SESSION_COOKIE_NAME: [
+    'cookie',
+    'name',
+    textRule('a token (RFC 9110, 5.6.2)', /^[\w!#$%&'*+.^`|~-]+$/),
+  ],
+  SESSION_COOKIE_DOMAIN: [
+    'cookie',
+    'domain',
+    textRule('a domain name', /^\.?[a-z\d-]+(\.[a-z\d-]+)*$/i),
+  ],
+  SESSION_COOKIE_PATH: ['cookie', 'path', textRule('a path that starts with "/"', /^\/[ -:<-~]*$/)],
+  SESSION_COOKIE_SECURE: ['cookie', 'secure', flag],
+  SESSION_COOKIE_MAX_AGE: ['cookie', 'maxAge', integerRule(undefined, 1, MAX_COOKIE_AGE)],
+  SESSION_COOKIE_MAX_CHUNKS: ['cookie', 'maxChunks', integerRule(undefined, 1, 4)],
+  SESSION_SAME_SITE: ['cookie', 'sameSite', wordRule(undefined, 'strict', 'lax', 'none')],
+}
+
+/**
+ * Reads options from environment variables: `process.env`, `Deno.env.toObject()`, `Bun.env`, or the
+ * `env` of a Worker. What is no string or empty counts as not set; blanks around a value are dropped.
+ *
+ * | variable | sets | |
+ * | --- | --- | --- |
+ * | `SESSION_SECRET` | `secret` | required; several are separated by commas, newest first |
+ * | `SESSION_IDLE_TIMEOUT` | `idleTimeout` | seconds |
+ * | `SESSION_ABSOLUTE_TIMEOUT` | `absoluteTimeout` | seconds |
+ * | `SESSION_RENEW_AFTER` | `renewAfter` | seconds |
+ * | `SESSION_ON_STORE_FAILURE` | `onStoreFailure` | `degrade` or `throw` |
+ * | `SESSION_ON_CORRUPTION` | `onCorruption` | `reset` or `throw` |
+ * | `SESSION_COOKIE_NAME` | `cookie.name` | |
+ * | `SESSION_COOKIE_DOMAIN` | `cookie.domain` | |
+ * | `SESSION_COOKIE_PATH` | `cookie.path` | |
+ * | `SESSION_COOKIE_SECURE` | `cookie.secure` | `true` or `false` |
+ * | `SESSION_COOKIE_MAX_AGE` | `cookie.maxAge` | seconds |
+ * | `SESSION_COOKIE_MAX_CHUNKS` | `cookie.maxChunks` | 1 to 4 |
+ * | `SESSION_SAME_SITE` | `cookie.sameSite` | `strict`, `lax` or `none` |
+ *
+ * Several secrets have to be base64 or base64url each, as `openssl rand -base64 32` and
+ * `generateSecret()` make them: neither has a comma. Other text is one secret, commas and all.
+ *
+ * @param preset What the variables are put over, its cookie options one by one. Spreading instead,
+ * `{ ...highSecurity(), ...fromEnv(env) }`, replaces the whole `cookie` when one of its variables
+ * is set.
+ * @throws TypeError or RangeError that names the variable and shows nothing of its value. What does
+ * not go together (a `__Host-` name and a domain) is refused by `createSessions`.
+ *
+ * @example
+ * createSessions(fromEnv(process.env, highSecurity()))
+ */
+export function fromEnv(env: object, preset: SessionPreset = {}): SessionPresetWithSecret {
+  const found = { options: {}, cookie: {} } as Record<Variable[0], Record<string, unknown>>
+  for (const [name, [place, option, rule]] of Object.entries(VARIABLES)) {
+    const text = read(env, name)
+    if (text) found[place][option] = parse(name, text, rule)
+  }
+  const { options, cookie } = found
+  const result: SessionPresetWithSecret = { ...preset, ...options, secret: readSecrets(env) }
+  if (Object.keys(cookie).length) result.cookie = { ...preset.cookie, ...cookie }
+  return result
+}
+
+function read(env: object, name: string): string {
+  const value = (env as Record<string, unknown>)[name]
+  return typeof value === 'string' ? value.trim() : ''
+}
+
+function parse(name: string, text: string, rule: Rule): unknown {
+  const [, expected, holds, type] = rule
+  const isNumber = type === 'number' && /^\d+(\.\d+)?$/.test(text)
+  const value = isNumber ? Number(text) : text
+  if (holds(value as never)) return rule === flag ? text === 'true' : value
+  throw new (isNumber ? RangeError : TypeError)(`Variable ${name} must be ${expected}`)
+}
+
+function readSecrets(env: object): [string, ...string[]] {
+  const text = read(env, 'SESSION_SECRET')
+  if (!text) throw new TypeError('Variable SESSION_SECRET is missing or empty')
+  const parts = text.split(',').map((part) => part.trim())
+  const listed = parts.filter((part) => BASE64_SECRET.test(part))
+  if (listed.length === parts.length) return parts as [string, ...string[]]
+  // With only some of them in base64 it is a list with a mistake in it, not one secret.
+  if (!listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES) return [text]
+  throw new RangeError(
+    `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, newest first; make one with "openssl rand -base64 32"`,
+  )
+}

@@ -1,0 +1,263 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, generateSecret, type SessionsOptions } from '../src/index.ts'
+import {
+  development,
+  fromEnv,
+  highSecurity,
+  production,
+  type SessionPreset,
+  testing,
+} from '../src/presets.ts'
+import { createClock, createCookieJar } from '../src/testing/index.ts'
+import { createCountingStore, errorOf, SECRET } from './support/sessions.ts'
+
+const presets: [name: string, preset: () => SessionPreset][] = [
+  ['development', development],
+  ['production', production],
+  ['highSecurity', highSecurity],
+  ['testing', testing],
+]
+
+/** Visits once, and again: what the first `Set-Cookie` says and what the second visit finds. */
+async function visitTwice(options: Partial<SessionsOptions>, origin = 'https://example.com') {
+  const clock = createClock()
+  const sessions = createSessions({ secret: SECRET, now: clock, ...options })
+  const jar = createCookieJar({ now: clock, origin })
+  const visit = sessions.handler(async (request) => {
+    const session = await sessions.get(request)
+    session.set('seen', true)
+    return new Response(session.status)
+  })
+  const first = await jar.fetch(visit, '/')
+  const statusAfter = async (seconds: number): Promise<string> => {
+    clock.advance(seconds)
+    return (await jar.fetch(visit, '/')).text()
+  }
+  return { setCookie: first.headers.getSetCookie().join(), statusAfter }
+}
+
+describe('presets', () => {
+  it.each(presets)('%s() is a new plain object that createSessions takes', async (_, preset) => {
+    expect(preset()).not.toBe(preset())
+    expect(preset().cookie).not.toBe(preset().cookie)
+    expect(Object.getPrototypeOf(preset())).toBe(Object.prototype)
+    const { statusAfter } = await visitTwice(preset())
+    expect(await statusAfter(1)).toBe('active')
+  })
+
+  it('fit sessions of any data, whatever else is said', () => {
+    interface Shop {
+      cart: string[]
+    }
+    const env: { SESSION_SECRET?: string } = { SESSION_SECRET: SECRET }
+    const { store } = createCountingStore()
+    const made = [
+      createSessions<Shop>({ ...production(), ...fromEnv(env) }),
+      createSessions<Shop>({ ...highSecurity(), ...fromEnv(env), store, idleTimeout: 60 }),
+      createSessions<Shop>({ ...development(), secret: SECRET }),
+      createSessions<Shop>(fromEnv(env, highSecurity())),
+      createSessions<Shop>(testing()),
+    ]
+    // @ts-expect-error no preset of a real application brings a secret
+    expect(() => createSessions<Shop>(production())).toThrow('secret')
+    expect(made.length).toBe(5)
+  })
+})
+
+describe('development()', () => {
+  it('works over plain http, in browsers that refuse Secure there too', async () => {
+    const { setCookie, statusAfter } = await visitTwice(development(), 'http://dev.example.com')
+    expect(setCookie).not.toContain('Secure')
+    expect(await statusAfter(3 * 86_400)).toBe('active')
+  })
+})
+
+describe('production()', () => {
+  it('is what createSessions does by itself', async () => {
+    const cookieOf = async (options: Partial<SessionsOptions>): Promise<string> =>
+      (await visitTwice(options)).setCookie.replace(/=[\w-]+/, '=')
+    expect(await cookieOf(production())).toBe(await cookieOf({}))
+    for (const [seconds, status] of [
+      [86_399, 'active'],
+      [86_400, 'expired'],
+    ] as const) {
+      expect(await (await visitTwice(production())).statusAfter(seconds)).toBe(status)
+      expect(await (await visitTwice({})).statusAfter(seconds)).toBe(status)
+    }
+  })
+})
+
+describe('highSecurity()', () => {
+  it('sends the strictest cookie', async () => {
+    const { setCookie } = await visitTwice(highSecurity())
+    expect(setCookie.startsWith('__Host-Http-session=')).toBe(true)
+    const attributes = setCookie.split('; ').slice(1)
+    expect(attributes.sort()).toEqual(['HttpOnly', 'Path=/', 'SameSite=Strict', 'Secure'])
+  })
+
+  it('ends after five idle minutes, and after four hours of use', async () => {
+    expect(await (await visitTwice(highSecurity())).statusAfter(299)).toBe('active')
+    expect(await (await visitTwice(highSecurity())).statusAfter(300)).toBe('expired')
+    const { statusAfter } = await visitTwice(highSecurity())
+    for (let minutes = 4; minutes < 240; minutes += 4) {
+      expect(await statusAfter(240)).toBe('active')
+    }
+    expect(await statusAfter(240)).toBe('expired')
+  })
+})
+
+describe('testing()', () => {
+  it('makes a secret of its own each time', () => {
+    expect(testing().secret).not.toEqual(testing().secret)
+  })
+})
+
+describe('fromEnv()', () => {
+  const SESSION_SECRET = SECRET
+  const BASE64 = 'q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k='
+
+  it('reads every variable', () => {
+    const env = {
+      SESSION_SECRET,
+      SESSION_IDLE_TIMEOUT: '1800',
+      SESSION_ABSOLUTE_TIMEOUT: '28800',
+      SESSION_RENEW_AFTER: '0.5',
+      SESSION_ON_STORE_FAILURE: 'throw',
+      SESSION_ON_CORRUPTION: 'throw',
+      SESSION_COOKIE_NAME: 'sid',
+      SESSION_COOKIE_DOMAIN: 'example.com',
+      SESSION_COOKIE_PATH: '/app',
+      SESSION_COOKIE_SECURE: 'false',
+      SESSION_COOKIE_MAX_AGE: '60',
+      SESSION_COOKIE_MAX_CHUNKS: '4',
+      SESSION_SAME_SITE: 'strict',
+    }
+    const options = fromEnv(env)
+    expect(options).toEqual({
+      secret: [SECRET],
+      idleTimeout: 1800,
+      absoluteTimeout: 28_800,
+      renewAfter: 0.5,
+      onStoreFailure: 'throw',
+      onCorruption: 'throw',
+      cookie: {
+        name: 'sid',
+        domain: 'example.com',
+        path: '/app',
+        secure: false,
+        maxAge: 60,
+        maxChunks: 4,
+        sameSite: 'strict',
+      },
+    })
+    expect(() => createSessions(options)).not.toThrow()
+  })
+
+  it('sets nothing that the environment does not', () => {
+    expect(fromEnv({ SESSION_SECRET })).toEqual({ secret: [SECRET] })
+  })
+
+  it('takes several secrets, the newest first', async () => {
+    const [last, next] = [generateSecret(), generateSecret()]
+    const old = createSessions({ secret: last })
+    const rotated = createSessions(fromEnv({ SESSION_SECRET: `${next}, ${last}\n` }))
+    const alone = createSessions({ secret: next })
+    const jar = createCookieJar()
+    const visitOf = (sessions: typeof old) =>
+      sessions.handler(async (request) => {
+        const session = await sessions.get(request)
+        session.update('visits', (n = 0) => n + 1)
+        return new Response(session.status)
+      })
+    for (const [sessions, status] of [
+      [old, 'new'],
+      [rotated, 'active'],
+      [alone, 'active'],
+    ] as const) {
+      expect(await (await jar.fetch(visitOf(sessions), '/')).text()).toBe(status)
+    }
+  })
+
+  it('takes text with commas for one secret, and standard base64 for a list', () => {
+    expect(fromEnv({ SESSION_SECRET: SECRET }).secret).toEqual([SECRET])
+    expect(SECRET).toContain(',')
+    const secret = [BASE64, BASE64.replace('q', '/')]
+    expect(fromEnv({ SESSION_SECRET: secret.join() }).secret).toEqual(secret)
+  })
+
+  it('takes no notice of bindings, functions and empty variables', () => {
+    const env = {
+      SESSION_SECRET,
+      SESSION_IDLE_TIMEOUT: '',
+      SESSION_COOKIE_NAME: '  ',
+      SESSION_SAME_SITE: undefined,
+      SESSION_COOKIE_MAX_AGE: 5,
+      SESSION_RENEW_AFTER: { get() {} },
+      SESSIONS: { get() {} },
+    }
+    expect(fromEnv(env)).toEqual({ secret: [SECRET] })
+  })
+
+  it('puts single cookie options over those of a preset, where spreading replaces them', () => {
+    const env = { SESSION_SECRET, SESSION_COOKIE_NAME: 'sid', SESSION_IDLE_TIMEOUT: '60' }
+    const preset = highSecurity()
+    const options = fromEnv(env, preset)
+    expect(options).toEqual({
+      ...highSecurity(),
+      idleTimeout: 60,
+      secret: [SECRET],
+      cookie: { ...highSecurity().cookie, name: 'sid' },
+    })
+    expect(preset).toEqual(highSecurity())
+    expect({ ...preset, ...fromEnv(env) }.cookie).toEqual({ name: 'sid' })
+  })
+
+  const refused: [variable: string, value: string, kind: string][] = [
+    ['SESSION_SECRET', '', 'TypeError'],
+    ['SESSION_SECRET', 'canary', 'RangeError'],
+    ['SESSION_SECRET', `${BASE64},`, 'RangeError'],
+    ['SESSION_SECRET', `${BASE64},canary`, 'RangeError'],
+    ['SESSION_SECRET', `${BASE64},${SECRET}`, 'RangeError'],
+    ['SESSION_IDLE_TIMEOUT', '0', 'RangeError'],
+    ['SESSION_IDLE_TIMEOUT', '315360001', 'RangeError'],
+    ['SESSION_IDLE_TIMEOUT', '30m', 'TypeError'],
+    ['SESSION_IDLE_TIMEOUT', '-1', 'TypeError'],
+    ['SESSION_IDLE_TIMEOUT', 'Infinity', 'TypeError'],
+    ['SESSION_ABSOLUTE_TIMEOUT', '1e9', 'TypeError'],
+    ['SESSION_RENEW_AFTER', 'canary', 'TypeError'],
+    ['SESSION_ON_STORE_FAILURE', 'canary', 'TypeError'],
+    ['SESSION_ON_CORRUPTION', 'degrade', 'TypeError'],
+    ['SESSION_COOKIE_NAME', 'canary;', 'TypeError'],
+    ['SESSION_COOKIE_DOMAIN', 'canary; Path=/', 'TypeError'],
+    ['SESSION_COOKIE_PATH', 'canary', 'TypeError'],
+    ['SESSION_COOKIE_SECURE', 'yes', 'TypeError'],
+    ['SESSION_COOKIE_MAX_AGE', '34560001', 'RangeError'],
+    ['SESSION_COOKIE_MAX_AGE', '1.5', 'RangeError'],
+    ['SESSION_COOKIE_MAX_CHUNKS', '5', 'RangeError'],
+    ['SESSION_SAME_SITE', 'Strict', 'TypeError'],
+  ]
+  it.each(refused)('refuses %s=%s', async (variable, value, kind) => {
+    const error = await errorOf(() => fromEnv({ SESSION_SECRET, [variable]: value }))
+    expect(error.name).toBe(kind)
+    expect(error.message.startsWith(`Variable ${variable} `)).toBe(true)
+    expect(error.message.includes('canary')).toBe(false)
+    if (value.length > 3) expect(`${error.message} ${error.stack}`.includes(value)).toBe(false)
+  })
+
+  it.each([
+    ['SESSION_IDLE_TIMEOUT', '1'],
+    ['SESSION_IDLE_TIMEOUT', '315360000'],
+    ['SESSION_RENEW_AFTER', '0'],
+    ['SESSION_COOKIE_MAX_AGE', '34560000'],
+    ['SESSION_COOKIE_NAME', "!#$%&'*+.^_`|~-"],
+    ['SESSION_COOKIE_NAME', 'true'],
+  ])('takes %s=%s, and so does createSessions', (variable, value) => {
+    expect(() => createSessions(fromEnv({ SESSION_SECRET, [variable]: value }))).not.toThrow()
+  })
+
+  it('says that the secret is missing, not that it is short', async () => {
+    expect((await errorOf(() => fromEnv({}))).message).toBe(
+      'Variable SESSION_SECRET is missing or empty',
+    )
+  })
+})
