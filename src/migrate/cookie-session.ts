@@ -1,0 +1,67 @@
+import { applyRules, refuseUnless, wordRule } from '../check.ts'
+import type { SessionData } from '../session.ts'
+import { decodeBase64, toText } from './bytes.ts'
+import {
+  type CookieImporter,
+  createImporter,
+  type ImporterOptions,
+  importerRules,
+  nameRule,
+  parseObject,
+  secretsRule,
+  valuesOf,
+} from './importer.ts'
+import { isSigned } from './signature.ts'
+
+/** What {@link fromCookieSession} can be told. */
+export interface CookieSessionOptions<D extends SessionData = SessionData>
+  extends ImporterOptions<D> {
+  /** As in cookie-session, each accepted; `secret` is a list of one. */
+  keys: readonly string[]
+  /** As in cookie-session. (default: `'session'`) */
+  name?: string
+  /** The hash function of its Keygrip, if it was given one. (default: `'SHA-1'`) */
+  hash?: 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512'
+}
+
+/**
+ * Reads the signed cookies of cookie-session.
+ *
+ * They say neither when they began nor when they end. Without signatures there is nothing to check,
+ * so that cookies of `signed: false` are not taken over.
+ *
+ * @throws TypeError naming the option that is wrong.
+ *
+ * @example
+ * fromCookieSession({
+ *   keys: [env.COOKIE_KEY],
+ *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ * })
+ */
+export function fromCookieSession<D extends SessionData = SessionData>(
+  options: CookieSessionOptions<D>,
+): CookieImporter<D> {
+  const rules = {
+    ...importerRules(),
+    name: nameRule('session'),
+    keys: secretsRule(1),
+    hash: wordRule('SHA-1', 'SHA-256', 'SHA-384', 'SHA-512'),
+  }
+  type Resolved = CookieSessionOptions<D> & { name: string; hash: string }
+  const resolved = applyRules<Resolved>('', rules, options)
+  const { name, keys, hash } = resolved
+  refuseUnless(!!keys, 'keys', rules.keys[1], keys)
+
+  return createImporter<D>(resolved, async (cookies) => {
+    const signatures = valuesOf(cookies, `${name}.sig`)
+    for (const value of valuesOf(cookies, name)) {
+      for (const signature of signatures) {
+        if (!(await isSigned(`${name}=${value}`, signature, keys, hash))) continue
+        const bytes = decodeBase64(value)
+        const data = bytes && parseObject(toText(bytes))
+        if (data) return { data, remove: [name, `${name}.sig`] }
+      }
+    }
+    return null
+  })
+}

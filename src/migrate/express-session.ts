@@ -1,0 +1,82 @@
+import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import type { SessionData } from '../session.ts'
+import {
+  type CookieImporter,
+  createImporter,
+  type ImporterOptions,
+  importerRules,
+  isObject,
+  nameRule,
+  secretsRule,
+  valuesOf,
+} from './importer.ts'
+import { loadSession } from './load.ts'
+import { isSigned } from './signature.ts'
+
+/** What {@link fromExpressSession} can be told. */
+export interface ExpressSessionOptions<D extends SessionData = SessionData>
+  extends ImporterOptions<D> {
+  /** As in express-session: one, or several of which each is accepted. */
+  secret: string | readonly string[]
+  /** As in express-session. (default: `'connect.sid'`) */
+  name?: string
+  /**
+   * Asks the store of express-session, by the id that it goes by. Returns the data, or `null` or
+   * `undefined` when there are none; what it throws becomes a {@link StoreUnavailableError}.
+   */
+  load: (sid: string) => unknown
+}
+
+/**
+ * Reads the signed cookies of express-session, and the data from where it kept them.
+ *
+ * `toSession` gets the data without express-session's own `cookie`.
+ *
+ * @throws TypeError naming the option that is wrong.
+ *
+ * @example
+ * fromExpressSession({
+ *   secret: env.SESSION_SECRET,
+ *   load: async (sid) => JSON.parse((await redis.get(`sess:${sid}`)) ?? 'null'),
+ *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ * })
+ */
+export function fromExpressSession<D extends SessionData = SessionData>(
+  options: ExpressSessionOptions<D>,
+): CookieImporter<D> {
+  const rules = {
+    ...importerRules(),
+    name: nameRule('connect.sid'),
+    secret: secretsRule(1),
+    load: functionRule(),
+  }
+  type Resolved = ExpressSessionOptions<D> & { name: string; secret: readonly string[] }
+  const given = options.secret
+  const resolved = applyRules<Resolved>('', rules, {
+    ...options,
+    secret: typeof given === 'string' ? [given] : given,
+  })
+  const { name, secret, load } = resolved
+  refuseUnless(!!secret, 'secret', rules.secret[1], secret)
+  refuseUnless(!!load, 'load', rules.load[1], load)
+
+  return createImporter<D>(resolved, async (cookies, now) => {
+    for (const value of valuesOf(cookies, name)) {
+      const dot = value.lastIndexOf('.')
+      if (!value.startsWith('s:') || dot < 0) continue
+      const id = value.slice(2, dot)
+      if (!(await isSigned(id, value.slice(dot + 1), secret, 'SHA-256'))) continue
+      const stored = await loadSession(load, id)
+      if (!stored) continue
+      const { cookie, ...data } = stored
+      if (!isOver(cookie, now)) return { data, remove: [name] }
+    }
+    return null
+  })
+}
+
+/** Its stores drop what has expired; not every `load` does. */
+function isOver(cookie: unknown, now: number): boolean {
+  const { expires = null } = isObject(cookie) ? cookie : {}
+  return expires !== null && !(new Date(expires as string).getTime() > now)
+}

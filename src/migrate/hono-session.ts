@@ -1,0 +1,105 @@
+import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import { decodeBase64url } from '../crypto/base64url.ts'
+import type { SessionData } from '../session.ts'
+import { toBytes, toText } from './bytes.ts'
+import {
+  type CookieImporter,
+  createImporter,
+  type ImporterOptions,
+  importerRules,
+  nameRule,
+  type OldData,
+  parseObject,
+  valuesOf,
+} from './importer.ts'
+import { loadSession } from './load.ts'
+
+/** What {@link fromHonoSession} can be told. */
+export interface HonoSessionOptions<D extends SessionData = SessionData>
+  extends ImporterOptions<D> {
+  /** As in @hono/session, or `AUTH_SECRET`: a text, 32 bytes, or a key for AES-GCM. */
+  secret: string | Uint8Array<ArrayBuffer> | CryptoKey
+  /** Only differs when its cookie functions were replaced. (default: `'sid'`) */
+  name?: string
+  /**
+   * With `useSessionStorage`: what its `get` is. Returns the data, or `null` or `undefined` when
+   * there are none. (default: the data are in the cookie)
+   */
+  load?: (sid: string) => unknown
+}
+
+/** The only algorithms @hono/session writes (RFC 7518, 4.5 and 5.3). */
+const isItsHeader = ({ alg, enc, crit, zip }: OldData): boolean =>
+  alg === 'dir' && enc === 'A256GCM' && crit === undefined && zip === undefined
+
+const isSecret = (value: unknown): boolean =>
+  (typeof value === 'string' && value !== '') ||
+  (value instanceof Uint8Array && value.length === 32) ||
+  (typeof CryptoKey === 'function' && value instanceof CryptoKey)
+
+/**
+ * Reads the cookies of @hono/session: JWE of `dir` and `A256GCM`.
+ *
+ * @throws TypeError naming the option that is wrong.
+ *
+ * @example
+ * fromHonoSession({
+ *   secret: env.AUTH_SECRET,
+ *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ * })
+ */
+export function fromHonoSession<D extends SessionData = SessionData>(
+  options: HonoSessionOptions<D>,
+): CookieImporter<D> {
+  const expected = 'a text, 32 bytes or a CryptoKey'
+  const rules = {
+    ...importerRules(),
+    name: nameRule('sid'),
+    secret: [undefined, expected, isSecret] as const,
+    load: functionRule(),
+  }
+  const resolved = applyRules<HonoSessionOptions<D> & { name: string }>('', rules, options)
+  const { name, secret, load } = resolved
+  refuseUnless(!!secret, 'secret', expected, secret)
+
+  return createImporter<D>(resolved, async (cookies, now) => {
+    const values = valuesOf(cookies, name)
+    if (values.length === 0) return null
+    const key = await importSecret(secret)
+    for (const value of values) {
+      const claims = await decrypt(value, key)
+      const { sid, exp, iat, ...rest } = claims ?? {}
+      if (typeof sid !== 'string') continue
+      if (exp !== undefined && !(Number(exp) * 1000 > now)) continue
+      const data = load ? await loadSession(load, sid) : rest
+      if (data) return { data, createdAt: Number(iat) * 1000, remove: [name] }
+    }
+    return null
+  })
+}
+
+async function importSecret(secret: HonoSessionOptions['secret']): Promise<CryptoKey> {
+  const { subtle } = crypto
+  if (secret instanceof Uint8Array) {
+    return await subtle.importKey('raw', secret, 'AES-GCM', false, ['decrypt'])
+  }
+  if (typeof secret !== 'string') return secret
+  const material = await subtle.importKey('raw', toBytes(secret), 'HKDF', false, ['deriveKey'])
+  const info = toBytes('session jwe cek')
+  const algorithm = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info }
+  const type = { name: 'AES-GCM', length: 256 }
+  return await subtle.deriveKey(algorithm, material, type, false, ['decrypt'])
+}
+
+/** Decrypts a JWE in compact form (RFC 7516, 7.1), without an encrypted key. */
+async function decrypt(jwe: string, key: CryptoKey): Promise<OldData | null> {
+  const [header = '', wrapped, ...parts] = jwe.split('.')
+  const [protectedHeader, iv, ciphertext, tag] = [header, ...parts].map(decodeBase64url)
+  if (parts.length !== 3 || wrapped !== '' || !protectedHeader) return null
+  if (!isItsHeader(parseObject(toText(protectedHeader)) ?? {})) return null
+  if (!ciphertext || iv?.length !== 12 || tag?.length !== 16) return null
+  const algorithm = { name: 'AES-GCM', iv, additionalData: toBytes(header) }
+  const sealed = new Uint8Array([...ciphertext, ...tag])
+  const plain = await crypto.subtle.decrypt(algorithm, key, sealed).catch(() => null)
+  return plain && parseObject(toText(plain))
+}

@@ -1,0 +1,68 @@
+/** From a `Cookie` header to a session that another library kept; loaded when there may be one. */
+import { stringifySetCookie } from 'cookie'
+import type { SessionData } from '../session.ts'
+import type { CookieImporter, ImportedSession, RawCookies } from './importer.ts'
+
+/** A session taken over, and how to be rid of what it came from. */
+export interface Import<D extends SessionData = SessionData>
+  extends Omit<ImportedSession<D>, 'remove'> {
+  /** `Set-Cookie` values that remove the old cookies, for the response that sets the new one. */
+  removals: readonly string[]
+}
+
+/**
+ * Asks the importers in order; the first session that checks out is it.
+ *
+ * Until the new session is kept the old cookie must stay. Worth calling only when the header holds
+ * the name of an importer.
+ *
+ * @param now Epoch milliseconds.
+ * @param ownName The name of the new cookie, which is never removed.
+ * @throws as {@link CookieImporter.read}.
+ */
+export async function importSession<D extends SessionData>(
+  importers: readonly CookieImporter<D>[],
+  cookieHeader: string | null,
+  now: number,
+  ownName?: string,
+): Promise<Import<D> | null> {
+  const cookies = parseCookies(cookieHeader ?? '')
+  for (const importer of importers) {
+    const found = await importer.read(cookies, now)
+    if (!found) continue
+    const { remove, ...session } = found
+    const names = remove.filter((name) => !isOwn(name, ownName))
+    return { ...session, removals: names.map((name) => removalOf(name, importer)) }
+  }
+  return null
+}
+
+/** The new cookie has up to three chunks beside it, which it looks after itself. */
+function isOwn(name: string, ownName = ''): boolean {
+  return ['', '.1', '.2', '.3'].some((suffix) => name === ownName + suffix)
+}
+
+function removalOf(name: string, { path = '/', domain }: CookieImporter): string {
+  return stringifySetCookie({
+    name,
+    value: '',
+    maxAge: 0,
+    expires: new Date(0),
+    path,
+    ...(domain && { domain }),
+    // Nothing else may touch a cookie whose name begins so (RFC 6265bis, 4.1.3).
+    secure: name.startsWith('__'),
+  })
+}
+
+/** Every value of every name, as sent. */
+function parseCookies(header: string): RawCookies {
+  const cookies = new Map<string, string[]>()
+  for (const pair of header.split(';')) {
+    const [name = '', ...value] = pair.split('=')
+    if (value.length === 0) continue
+    const key = name.trim()
+    cookies.set(key, [...(cookies.get(key) ?? []), value.join('=').trim()])
+  }
+  return cookies
+}
