@@ -87,32 +87,31 @@ interface Result {
 }
 
 const TABLE = 'sojourn_sessions'
-const COLUMNS = 'id, value, version, recent, expires_at, subject, patches'
 const LIVE = 'expires_at > ?1'
+const NOT_DEAD = `value <> '${TOMBSTONE}'`
 /** This write was not applied before. ?3: its version. */
 const IS_NEW = `instr(' ' || recent || ' ', ' ' || ?3 || ' ') = 0`
-/** About eight versions. */
-const RECENT = `substr(?3 || ' ' || recent, 1, 240)`
+/** At least eight versions. */
+const RECENT = `recent = substr(?3 || ' ' || recent, 1, 240)`
+const SELECT = `SELECT * FROM ${TABLE} WHERE ${LIVE} AND`
+const UPDATE = `UPDATE ${TABLE} SET ${RECENT},`
 
 // ?1 is the time and ?2 the id in all of them.
-const READ = `SELECT ${COLUMNS} FROM ${TABLE} WHERE id = ?2 AND ${LIVE}`
-const CREATE = `INSERT INTO ${TABLE} (id, version, recent, value, expires_at, subject)
-VALUES (?2, ?3, ?3, ?4, ?5, ?6)
-ON CONFLICT (id) DO UPDATE SET version = ?3, recent = ?3, value = ?4, expires_at = ?5, subject = ?6, patches = '[]'
-WHERE expires_at <= ?1`
-const REPLACE = `UPDATE ${TABLE} SET version = ?3, recent = ${RECENT}, value = ?4, expires_at = ?5, subject = ?6,
+const READ = `${SELECT} id = ?2`
+const CREATE = `INSERT OR REPLACE INTO ${TABLE} (id, version, recent, value, expires_at, subject)
+SELECT ?2, ?3, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (${READ})`
+const REPLACE = `${UPDATE} version = ?3, value = ?4, expires_at = ?5, subject = ?6,
 patches = (SELECT json_group_array(value) FROM json_each(patches) WHERE key >= ?8)
-WHERE id = ?2 AND ${LIVE} AND version = ?7 AND ${IS_NEW}
+WHERE ${LIVE} AND id = ?2 AND version = ?7 AND ${IS_NEW}
 AND (?4 <> '${TOMBSTONE}' OR json_array_length(patches) <= ?8)`
-const PATCH = `UPDATE ${TABLE} SET patches = json_insert(patches, '$[#]', ?4), recent = ${RECENT}
-WHERE id = ?2 AND ${LIVE} AND version <> ?5 AND ${IS_NEW} AND value <> '${TOMBSTONE}'
+const PATCH = `${UPDATE} patches = json_insert(patches, '$[#]', ?4)
+WHERE ${LIVE} AND id = ?2 AND version <> ?5 AND ${IS_NEW} AND ${NOT_DEAD}
 AND json_array_length(patches) < ${PATCHES} AND instr(patches, json_quote(?4)) = 0
 AND length(value) + length(patches) + length(?4) <= ${PATCHED_SIZE}`
-const BURY = `UPDATE ${TABLE} SET version = ?3, recent = ${RECENT}, value = '${TOMBSTONE}', expires_at = ?4,
-subject = NULL, patches = '[]'
-WHERE subject = ?2 AND ${LIVE} AND value <> '${TOMBSTONE}' AND id <> ?5`
-const LIST = `SELECT ${COLUMNS} FROM ${TABLE} WHERE subject = ?2 AND ${LIVE} AND value <> '${TOMBSTONE}'`
-const PAGES = `SELECT ${COLUMNS} FROM ${TABLE} WHERE id > ?2 AND ${LIVE} AND value <> '${TOMBSTONE}' ORDER BY id LIMIT ${PAGE}`
+const BURY = `${UPDATE} version = ?3, value = '${TOMBSTONE}', expires_at = ?4, subject = NULL,
+patches = '[]' WHERE ${LIVE} AND subject = ?2 AND ${NOT_DEAD} AND id <> ?5`
+const LIST = `${SELECT} subject = ?2 AND ${NOT_DEAD}`
+const PAGES = `${SELECT} id > ?2 AND ${NOT_DEAD} ORDER BY id LIMIT ${PAGE}`
 const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE expires_at <= ?1 LIMIT ?2)`
 
 /**
