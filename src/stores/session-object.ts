@@ -2,6 +2,7 @@
  * The Durable Object class: one object keeps one session (`s:` and its id), another one the list of
  * a user's sessions (`u:` and the subject). What an object is, is in its name only.
  */
+// @ts-types="./durable-object-base.d.ts"
 import { DurableObject } from 'cloudflare:workers'
 import { copyRecord } from './copy.ts'
 import { type StoredEntry, type StoredRecord, TOMBSTONE, type WriteResult } from './store.ts'
