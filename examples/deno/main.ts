@@ -1,16 +1,11 @@
 // SESSION_SECRET=$(openssl rand -base64 32) deno run --allow-net --allow-env examples/deno/main.ts
 import { createSessions } from 'sojourn'
+import { createMemoryStore } from 'sojourn/memory'
+import { createShop, type Shop } from '../story/shop.ts'
 
 const secret = Deno.env.get('SESSION_SECRET') ?? ''
 const port = Number(Deno.env.get('PORT') ?? 8000)
 
-const sessions = createSessions<{ visits: number }>({ secret })
+const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
 
-Deno.serve(
-  { hostname: '127.0.0.1', port },
-  sessions.handler(async (request) => {
-    const session = await sessions.get(request)
-    session.update('visits', (n = 0) => n + 1)
-    return new Response(`visit ${session.get('visits')}`)
-  }),
-)
+Deno.serve({ hostname: '127.0.0.1', port }, sessions.handler(createShop(sessions)))

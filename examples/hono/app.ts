@@ -2,29 +2,33 @@
 import { Hono } from 'hono'
 import { createSessions } from 'sojourn'
 import { session } from 'sojourn/hono'
+import { type Shop, summarize } from '../story/shop.ts'
 
 interface Env {
   Bindings: { SESSION_SECRET: string }
 }
 
+// Everything lives in the cookie: no store, and so no way to end a copy of it early.
 const app = new Hono<Env>()
-  .use(session((c) => createSessions<{ visits: number }>({ secret: c.env.SESSION_SECRET })))
-  .get('/', async (c) => {
+  .use(session((c) => createSessions<Shop>({ secret: c.env.SESSION_SECRET })))
+  .get('/', async (c) => c.text(summarize(await c.var.session())))
+  .post('/cart', async (c) => {
     const current = await c.var.session()
-    current.update('visits', (n = 0) => n + 1)
-    return c.text(`visit ${current.get('visits')}`)
+    const { item } = await c.req.parseBody()
+    current.update('cart', (cart = []) => [...cart, String(item)])
+    current.flash('notice', `${item} is in your cart`)
+    return c.redirect('/', 303)
   })
   .post('/sign-in', async (c) => {
     const { name } = await c.req.parseBody()
     const current = await c.var.session()
     current.login(String(name))
     current.flash('notice', `Welcome, ${name}`)
-    return c.redirect('/me', 303)
+    return c.redirect('/account', 303)
   })
-  .get('/me', async (c) => {
+  .get('/account', async (c) => {
     const current = await c.var.session()
-    if (current.subject === null) return c.text('Sign in first', 401)
-    return c.text(`${current.flash('notice') ?? `Hello again, ${current.subject}`}`)
+    return current.subject === null ? c.redirect('/', 303) : c.text(summarize(current))
   })
   .post('/sign-out', async (c) => {
     ;(await c.var.session()).destroy()

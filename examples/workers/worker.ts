@@ -1,15 +1,17 @@
-// npx wrangler dev examples/workers/worker.ts --compatibility-date 2026-10-20 --var SESSION_SECRET:$(openssl rand -hex 32)
+// npx wrangler dev --config examples/workers/wrangler.toml --var SESSION_SECRET:$(openssl rand -hex 32)
+import { createKVStore, type KVBinding } from 'sojourn/kv'
 import { withSessions } from 'sojourn/workers'
+import { createShop, type Shop } from '../story/shop.ts'
 
 interface Env {
   SESSION_SECRET: string
+  SESSIONS: KVBinding
 }
 
-export default withSessions(
-  (env: Env) => ({ secret: env.SESSION_SECRET }),
-  async (request, _env, _ctx, sessions) => {
-    const session = await sessions.get(request)
-    session.update('visits', (n = 0) => n + 1)
-    return new Response(`visit ${session.get('visits')}`)
-  },
+export default withSessions<Env, Shop>(
+  (env) => ({
+    secret: env.SESSION_SECRET,
+    store: createKVStore({ namespace: env.SESSIONS }),
+  }),
+  (request, _env, _ctx, sessions) => createShop(sessions)(request),
 )

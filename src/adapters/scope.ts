@@ -1,0 +1,51 @@
+/** The session of one request in frameworks that run on after their response has begun. */
+import { SessionCommittedError, StoreUnavailableError } from '../errors.ts'
+import type { Session, SessionData } from '../session.ts'
+import type { Sessions } from '../sessions.ts'
+
+/** What an adapter makes per request. */
+export interface SessionScope<D extends SessionData> {
+  /**
+   * The session; nothing is read before the first call.
+   *
+   * @throws {@link SessionCommittedError} when the first call comes after the response has begun:
+   * it would be committed no more, and the page could be cached.
+   */
+  open(): Promise<Session<D>>
+  /**
+   * Commits with the response. One of 500 or above saves nothing, as if its handler had thrown:
+   * frameworks catch first. A store that fails is answered with 503.
+   */
+  answer(respond: () => Response | Promise<Response>): Promise<Response>
+}
+
+/** @param place Where to open the session in time, for the error that says so. */
+export function createScope<D extends SessionData>(
+  sessions: Sessions<D>,
+  request: Request,
+  place: string,
+): SessionScope<D> {
+  let opened = false
+  let begun = false
+  return {
+    async open() {
+      if (begun && !opened) {
+        throw new SessionCommittedError(
+          `Cannot open session: the response has begun; open it ${place}`,
+        )
+      }
+      opened = true
+      return sessions.get(request)
+    },
+    async answer(respond) {
+      try {
+        const response = await respond()
+        begun = true
+        return response.status < 500 ? await sessions.commit(request, response) : response
+      } catch (error) {
+        if (error instanceof StoreUnavailableError) return error.getResponse()
+        throw error
+      }
+    },
+  }
+}

@@ -1,0 +1,4 @@
+import { startProgram } from './server.ts'
+import { tellStory } from './story.ts'
+
+tellStory('h3', () => startProgram('.', 'node', 'examples/h3/main.ts'))

@@ -1,0 +1,101 @@
+/** Starts an example for real: a process of its own runtime, or workerd. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { SECRET } from '../support/sessions.ts'
+
+/** A server that runs. */
+export interface Server {
+  /** Where it listens, such as `http://127.0.0.1:3000`. */
+  readonly origin: string
+  stop(): Promise<void>
+}
+
+export const root: string = fileURLToPath(new URL('../..', import.meta.url))
+const bin = join(root, 'node_modules', '.bin')
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
+function launch(command: string, args: string[], folder: string, more: Record<string, string>) {
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, ...more }
+  // Their own would tell frameworks that they are under test.
+  for (const name of ['NODE_ENV', 'VITEST', 'TEST']) delete (env as NodeJS.ProcessEnv)[name]
+  const child: ChildProcess = spawn(command, args, { cwd: join(root, folder), env, detached: true })
+  const running = { child, output: '', over: false }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (text) => (running.output += text))
+  }
+  const ended = new Promise<number | null>((resolve) => {
+    child.on('error', () => resolve(null))
+    child.on('exit', resolve)
+  }).then((code) => {
+    running.over = true
+    return code
+  })
+  return { running, ended }
+}
+
+/** Runs a tool in a folder of the project to its end. Throws what it printed when it fails. */
+export async function runTool(folder: string, command: string, ...args: string[]): Promise<void> {
+  const { running, ended } = launch(command, args, folder, {})
+  const code = await ended
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${running.output}`)
+}
+
+/** Starts a program, which finds its port in `PORT`, and waits until it answers. */
+export async function startProgram(
+  folder: string,
+  command: string,
+  ...args: string[]
+): Promise<Server> {
+  const port = String(await freePort())
+  const origin = `http://127.0.0.1:${port}`
+  const { running, ended } = launch(command, args, folder, {
+    SESSION_SECRET: SECRET,
+    HOST: '127.0.0.1',
+    PORT: port,
+    ORIGIN: origin,
+  })
+  const stop = async (): Promise<void> => {
+    if (!running.over) process.kill(-(running.child.pid as number), 'SIGKILL')
+    await ended
+  }
+  for (let tries = 0; tries < 300 && !running.over; tries++) {
+    if (await fetch(origin).catch(() => null)) return { origin, stop }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  await stop()
+  throw new Error(`${command} did not start:\n${running.output}`)
+}
+
+/** Bundles an example for Workers and runs it in workerd, with a KV namespace `SESSIONS`. */
+export async function startInWorkerd(file: string): Promise<Server> {
+  const { outputFiles } = await build({
+    entryPoints: [join(root, file)],
+    bundle: true,
+    format: 'esm',
+    conditions: ['workerd', 'worker'],
+    write: false,
+    logLevel: 'silent',
+  })
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      modules: [{ type: 'ESModule', path: 'worker.mjs', contents: outputFiles[0]?.text ?? '' }],
+      compatibilityDate: '2026-10-20',
+      bindings: { SESSION_SECRET: SECRET },
+      kvNamespaces: ['SESSIONS'],
+      host: '127.0.0.1',
+    }),
+  )
+  const { origin } = await miniflare.ready
+  return { origin, stop: () => miniflare.dispose() }
+}
