@@ -24,6 +24,7 @@ export type SessionEventType =
   | 'session.created'
   | 'session.destroyed'
   | 'session.expired'
+  | 'session.imported'
   | 'session.login'
   | 'session.missing'
   | 'session.regenerated'

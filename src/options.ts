@@ -12,6 +12,7 @@ import {
 import type { CookieOptions } from './cookie.ts'
 import type { SessionIssue } from './errors.ts'
 import type { SessionEvent } from './events.ts'
+import type { CookieImporter } from './migrate/importer.ts'
 import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session.ts'
 import type { SessionStore } from './stores/store.ts'
@@ -115,6 +116,11 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * (default: `'cookie'`)
    */
   transport?: 'cookie' | { header: string }
+  /**
+   * Sessions of other libraries, from `sojourn/migrate`: when there is no cookie of ours, theirs is
+   * read, goes on as a session and is removed. (default: none)
+   */
+  importFrom?: readonly CookieImporter<D>[]
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
   /** Hears everything that happens. Neither what it throws nor what it returns matters. */
@@ -144,6 +150,7 @@ export interface ResolvedOptions {
   readonly seal: 'secret' | 'cookie'
   readonly compress: false | { above: number }
   readonly transport: 'cookie' | { header: string }
+  readonly importFrom: readonly CookieImporter[] | undefined
   readonly cache: { maxEntries: number; ttl: number }
   readonly onEvent: ((event: SessionEvent) => void) | undefined
   readonly now: () => number
@@ -187,6 +194,7 @@ const RULES: Record<string, Rule> = {
     '"cookie" or { header } with its name',
     (value: { header: string }) => /^[\w-]+$/.test(value.header ?? ''),
   ],
+  importFrom: [undefined, 'a list of importers', Array.isArray],
   cache: [{}, 'false or an object', (value) => value === false || typeof value === 'object'],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),

@@ -11,7 +11,8 @@ export async function saveSession(instance: Instance, draft: Draft): Promise<str
   if (draft.committed) return []
   draft.committed = true
   try {
-    return await save(instance, draft)
+    const setCookie = await save(instance, draft)
+    return draft.removals ? [...setCookie, ...draft.removals] : setCookie
   } catch (error) {
     draft.committed = false
     throw error

@@ -158,6 +158,8 @@ export interface Draft {
   refresh?: boolean
   /** Writes of earlier requests that had to wait, and the state with them. */
   deferred?: Deferrals & { readonly base: SessionState }
+  /** `Set-Cookie` values that remove what it was imported from, once it is kept. */
+  removals?: readonly string[]
   /** Keyed hash of the client that sent the request. */
   binding?: string | undefined
   /** Why nothing may be written. */

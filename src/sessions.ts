@@ -95,13 +95,17 @@ export function createSessions<D extends SessionData = SessionData>(
   options: SessionsOptions<D>,
 ): Sessions<D> {
   const instance = createInstance(options)
-  const { binding, notBefore, store, now, transport } = instance.options
+  const { binding, importFrom, notBefore, store, now, transport } = instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const opened = new WeakMap<Request, Promise<Session<D>>>()
 
   const open = async (header: string | null, request?: Request): Promise<Session<D>> => {
     let draft = await openSession(instance, header, store && request?.signal)
+    if (header && !draft.found && importFrom?.some(({ name }) => header.includes(name))) {
+      const { adoptSession } = await import('./migrate/adopt.ts')
+      draft = await adoptSession(instance, draft, header, importFrom)
+    }
     if (notBefore || binding) {
       draft = await (await import('./guards.ts')).guardDraft(instance, draft, request)
     }

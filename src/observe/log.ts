@@ -45,6 +45,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'session.regenerated': 'debug',
   'session.superseded': 'debug',
   'session.expired': 'debug',
+  'session.imported': 'info',
   'session.destroyed': 'debug',
   'session.login': 'info',
   'session.missing': 'info',

@@ -16,6 +16,7 @@ export interface Server {
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 const bin = join(root, 'node_modules', '.bin')
+const QUIET = { ASTRO_TELEMETRY_DISABLED: '1', NO_COLOR: '1' }
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
@@ -26,7 +27,7 @@ const freePort = (): Promise<number> =>
   })
 
 function launch(command: string, args: string[], folder: string, more: Record<string, string>) {
-  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, ...more }
+  const env = { ...process.env, ...QUIET, PATH: `${bin}${delimiter}${process.env.PATH}`, ...more }
   // Their own would tell frameworks that they are under test.
   for (const name of ['NODE_ENV', 'VITEST', 'TEST']) delete (env as NodeJS.ProcessEnv)[name]
   const child: ChildProcess = spawn(command, args, { cwd: join(root, folder), env, detached: true })

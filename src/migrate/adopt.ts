@@ -1,0 +1,60 @@
+/** Goes on with the session of another library. Loaded when its cookie comes. */
+import { SessionError, StoreUnavailableError } from '../errors.ts'
+import type { Instance } from '../instance.ts'
+import { emptyDraft, isOver } from '../open.ts'
+import type { Operation } from '../operations.ts'
+import type { Draft } from '../session.ts'
+import { importSession } from './import.ts'
+import type { CookieImporter } from './importer.ts'
+
+/**
+ * Puts the session that an old cookie stands for in place of an empty one. It is kept, and the old
+ * cookie removed, with the response.
+ */
+export async function adoptSession(
+  instance: Instance,
+  draft: Draft,
+  header: string,
+  importers: readonly CookieImporter[],
+): Promise<Draft> {
+  const { cookie, emit, format, options } = instance
+  const { current } = draft
+  try {
+    const found = await importSession(importers, header, options.now(), cookie.name)
+    if (!found) return draft
+    const { createdAt = current.createdAt, subject = null, removals } = found
+    const times = { ...current, createdAt: createdAt - (createdAt % 1000) }
+    if (isOver(instance, times)) return draft
+    const version = options.version
+    const text = format.stringify(found.data)
+    const { data } = await format.read({ ...times, version, text, hasFlash: false })
+    const operation: Operation = (state) => ({
+      ...state,
+      createdAt: times.createdAt,
+      subject,
+      data,
+    })
+    emit({ type: 'session.imported' }, current)
+    return {
+      ...draft,
+      status: 'active',
+      reason: null,
+      current: operation(current),
+      operations: [operation],
+      removals,
+    }
+  } catch (error) {
+    if (!(error instanceof SessionError)) throw error
+    if (!(error instanceof StoreUnavailableError)) {
+      emit({ type: 'session.corrupt', code: error.code }, current)
+      if (options.onCorruption === 'throw') throw error
+      return draft
+    }
+    const isThrown = options.onStoreFailure === 'throw'
+    const type = isThrown ? 'store.unavailable' : 'store.degraded'
+    emit({ type, store: 'importFrom', code: error.code }, current)
+    if (isThrown) throw error
+    const status = 'degraded'
+    return emptyDraft(instance, draft.cookies, { status, reason: () => error, readOnly: error })
+  }
+}

@@ -1,0 +1,15 @@
+import { it } from 'vitest'
+import { runTool, startProgram } from './server.ts'
+import { tellStory } from './story.ts'
+
+const folder = 'examples/astro'
+
+tellStory('Astro', async () => {
+  await runTool(folder, 'astro', 'build')
+  return startProgram(folder, 'node', 'dist/server/entry.mjs')
+})
+
+it('the Astro example compiles', async () => {
+  // With the types that the build has written.
+  await runTool(folder, 'tsc', '-p', '.')
+})

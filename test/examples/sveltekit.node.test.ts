@@ -1,0 +1,15 @@
+import { it } from 'vitest'
+import { runTool, startProgram } from './server.ts'
+import { tellStory } from './story.ts'
+
+const folder = 'examples/sveltekit'
+
+tellStory('SvelteKit', async () => {
+  await runTool(folder, 'vite', 'build')
+  return startProgram(folder, 'vite', 'preview')
+})
+
+it('the SvelteKit example compiles', async () => {
+  // Against the types that the build has written.
+  await runTool(folder, 'tsc', '-p', 'tsconfig.check.json')
+})
