@@ -77,27 +77,23 @@ interface Count {
 const WINDOW_MS = 60_000
 const METHODS = ['debug', 'info', 'warn', 'error'] as const
 
-const isObject = (value: unknown): boolean => Object(value) === value
+const objectRule: Rule = [{}, 'an object', (value: unknown) => Object(value) === value]
 
 const RULES: Record<keyof LogOptions, Rule> = {
-  levels: [{}, 'an object', isObject],
+  levels: objectRule,
   limit: numberRule(10, 0, Infinity),
-  limits: [{}, 'an object', isObject],
+  limits: objectRule,
   first: wordRule(undefined, 'message', 'fields'),
   now: functionRule(() => Date.now()),
 }
 
-/** One rule for each type of event. */
-const forEach = (rule: (type: SessionEvent['type']) => Rule): Record<string, Rule> =>
-  Object.fromEntries(
-    Object.keys(defaultLevels).map((type) => [type, rule(type as SessionEvent['type'])]),
-  )
+/** Checks what was given for some types of events, and puts defaults under it. */
+function applyByType<T>(prefix: string, given: object, rule: (level: LogLevel) => Rule): ByType<T> {
+  const rules = Object.entries(defaultLevels).map(([type, level]) => [type, rule(level)] as const)
+  return applyRules(prefix, Object.fromEntries(rules), given)
+}
 
-const levelRule = (type: SessionEvent['type']): Rule => [
-  defaultLevels[type],
-  `one of ${METHODS.join(', ')} or false`,
-  (value: LogLevel | false) => value === false || METHODS.includes(value),
-]
+type ByType<T> = Record<string, T>
 
 /**
  * Makes an `onEvent` that writes each event as one line: a message (`sojourn: store.retry`) and the
@@ -116,22 +112,17 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
   const isLogger = METHODS.every((level) => typeof logger?.[level] === 'function')
   refuseUnless(isLogger, 'logger', `an object with ${METHODS.join(', ')}`, logger)
   const { first, levels, limit, limits, now } = applyRules<Required<LogOptions>>('', RULES, options)
-  const levelOf = applyRules<Record<string, LogLevel | false>>(
-    'levels.',
-    forEach(levelRule),
-    levels,
+  const levelOf = applyByType<LogLevel | false>('levels.', levels, (level) =>
+    wordRule(level, ...([...METHODS, false] as string[])),
   )
   const limitRule = numberRule(limit, 0, Infinity)
-  const limitOf = applyRules<Record<string, number>>(
-    'limits.',
-    forEach(() => limitRule),
-    limits,
-  )
+  const limitOf = applyByType<number>('limits.', limits, () => limitRule)
   const fieldsFirst = first ? first === 'fields' : 'child' in logger && 'fatal' in logger
   const counts = new Map<string, Count>()
 
-  const write = (level: LogLevel, message: string, fields: object): void => {
+  const write = (level: LogLevel, text: string, fields: object): void => {
     try {
+      const message = `sojourn: ${text}`
       const line = fieldsFirst ? [fields, message] : [message, fields]
       const result = logger[level](...(line as never[]))
       if (result instanceof Promise) result.catch(() => {})
@@ -146,7 +137,7 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
       counts.delete(type)
       const leftOut = lines - (limitOf[type] ?? limit)
       if (leftOut > 0) {
-        write(level, `sojourn: ${type}, ${leftOut} more left out`, { type, leftOut })
+        write(level, `${type}, ${leftOut} more left out`, { type, leftOut })
       }
     }
   }
@@ -159,6 +150,6 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
     if (!level) return
     const count = counts.get(type) ?? { until: time + WINDOW_MS, level, lines: 0 }
     counts.set(type, count)
-    if (++count.lines <= (limitOf[type] ?? limit)) write(level, `sojourn: ${type}`, { ...event })
+    if (++count.lines <= (limitOf[type] ?? limit)) write(level, type, { ...event })
   }
 }

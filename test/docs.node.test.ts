@@ -1,0 +1,152 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import * as errors from '../src/errors.ts'
+import { defaultLevels } from '../src/observe/log.ts'
+import { createD1Store } from '../src/stores/d1.ts'
+import { createKVStore } from '../src/stores/kv.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import type { SessionStore } from '../src/stores/store.ts'
+import { createUnstorageStore } from '../src/stores/unstorage.ts'
+import { createUpstashStore } from '../src/stores/upstash.ts'
+import { KVDouble } from './support/kv-double.ts'
+
+const read = (path: string): string =>
+  readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
+
+/** The cells of the rows of a document's tables. */
+const rowsOf = (text: string): string[][] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| ---'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    )
+
+const sorted = (words: Iterable<string>): string[] => [...words].sort((a, b) => (a < b ? -1 : 1))
+
+it('have examples that compile against the built package', () => {
+  const folder = fileURLToPath(new URL('../.test-results/docs', import.meta.url))
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['error-handling', 'choosing-a-store']) {
+    const blocks = [...read(`docs/${name}.md`).matchAll(/```ts\n([\s\S]*?)```/g)]
+    expect(blocks.length).toBeGreaterThan(0)
+    for (const [i, [, code = '']] of blocks.entries()) {
+      writeFileSync(`${folder}/${name}-${i}.ts`, code)
+    }
+  }
+  const compilerOptions = { noUnusedLocals: false, rootDir: '../..' }
+  const config = { extends: '../../tsconfig.json', include: ['.'], compilerOptions }
+  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
+  const tsc = fileURLToPath(new URL('../node_modules/.bin/tsc', import.meta.url))
+  const compile = (): string => {
+    try {
+      return execFileSync(tsc, ['-p', folder], { encoding: 'utf8' })
+    } catch (error) {
+      return String((error as { stdout: string }).stdout)
+    }
+  }
+  expect(compile()).toBe('')
+})
+
+describe('docs/error-handling.md', () => {
+  const rows = rowsOf(read('docs/error-handling.md'))
+  const quoted = (cell = ''): string => cell.replaceAll('`', '')
+
+  it('has a row for every code, and no other', () => {
+    const [, union = ''] = /type SessionErrorCode =([^/]*)/.exec(read('src/errors.ts')) ?? []
+    const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code = '']) => code)
+    const described = rows.map(([, code]) => quoted(code)).filter((code) => /^ERR_/.test(code))
+    expect(codes.length).toBeGreaterThan(15)
+    expect(sorted(described)).toEqual(sorted(codes))
+  })
+
+  it('says of every class what its errors say', () => {
+    const classes = Object.values(errors) as (new (...given: never[]) => errors.SessionError)[]
+    for (const Class of classes) {
+      const { name, code, retryable } = new Class(...(['', [], 0] as never[]))
+      const row = rows.find((cells) => quoted(cells[1]) === code) ?? []
+      expect([quoted(row[0]), row[2]]).toEqual([name, retryable ? 'yes' : 'no'])
+    }
+  })
+
+  it('has a row for every event, with its level', () => {
+    const events = rows.filter(([type]) => /^`[a-z]+\.[a-z-]+`$/.test(type ?? ''))
+    const described = Object.fromEntries(events.map(([type, level]) => [quoted(type), level]))
+    expect(described).toEqual(defaultLevels)
+  })
+
+  it('names the properties of every event', () => {
+    const types = read('src/events.ts') + read('src/stores/store.ts')
+    for (const [type = '', , properties = ''] of rows) {
+      for (const [, property] of properties.matchAll(/`(\w+)`/g)) {
+        if (defaultLevels[quoted(type) as keyof typeof defaultLevels]) {
+          expect(types).toMatch(new RegExp(`\\b${property}: `))
+        }
+      }
+    }
+  })
+})
+
+describe('docs/choosing-a-store.md', () => {
+  const [head = [], ...rows] = rowsOf(read('docs/choosing-a-store.md'))
+  const columnOf = (name: string): Record<string, string> =>
+    Object.fromEntries(rows.map((cells) => [cells[0], cells[head.indexOf(name)] ?? '']))
+
+  const namespace = new KVDouble({ now: Date.now }).at('here')
+  const nothing = async (): Promise<never> => {
+    throw new Error('Nothing is called')
+  }
+  const storage = { getItem: nothing, setItem: nothing, removeItem: nothing, getKeys: nothing }
+  const database = { prepare: nothing as never, batch: nothing }
+  const stores: Record<string, SessionStore> = {
+    memory: createMemoryStore(),
+    Upstash: createUpstashStore({ url: 'https://a.example', token: 'token' }),
+    D1: createD1Store({ database }),
+    KV: createKVStore({ namespace }),
+    unstorage: createUnstorageStore({ storage }),
+  }
+
+  it('has a column for every store, and every cell is filled', () => {
+    const columns = ['', 'cookie', ...Object.keys(stores), 'Durable Objects', '`cached()` in front']
+    expect(sorted(head)).toEqual(sorted(columns))
+    for (const name of head.slice(1)) {
+      const column = columnOf(name)
+      const path = column.import?.replace(
+        /^`sojourn\/?(.*)`$/,
+        (_, store) => store && `stores/${store}`,
+      )
+      expect(read(`src/${path || 'index'}.ts`)).toContain('@module')
+      expect(Object.values(column).filter((cell) => !cell)).toEqual([])
+    }
+    expect(rows.every((cells) => cells.length === head.length)).toBe(true)
+  })
+
+  it.each(Object.entries(stores))('says of %s what the store says', (name, store) => {
+    const column = columnOf(name)
+    const yes = (flag: unknown): string => (flag ? 'yes' : 'no')
+    const first = (cell = ''): string => cell.split(',')[0] ?? ''
+    expect({
+      atomic: column['atomic: compare-and-set'],
+      list: first(column['`list`, `revokeAll`']),
+      all: column['`all`'],
+    }).toEqual({ atomic: yes(store.atomic), list: yes(store.index), all: yes(store.page) })
+  })
+
+  it('says of Durable Objects what their source says', () => {
+    const source = read('src/stores/durable-object.ts')
+    const column = columnOf('Durable Objects')
+    expect(source).toContain('atomic: true')
+    expect(source).not.toMatch(/^ {4}(async )?page\(/m)
+    expect([
+      column['atomic: compare-and-set'],
+      column['`list`, `revokeAll`'],
+      column['`all`'],
+    ]).toEqual(['yes', 'yes', 'no'])
+  })
+})
