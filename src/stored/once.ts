@@ -1,4 +1,5 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
+import { BoundedMap } from '../bounded-map.ts'
 import { applyRules, numberRule } from '../check.ts'
 import { createKeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing } from '../crypto/keyring.ts'
@@ -7,7 +8,7 @@ import { StoreTimeoutError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { idOf, type SessionState } from '../record.ts'
 import type { OnceOptions } from '../session.ts'
-import type { StoredRecord } from '../stores/store.ts'
+import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import { newVersion } from './records.ts'
 import { requireStore } from './require-store.ts'
 import { guardStore } from './sessions.ts'
@@ -19,6 +20,19 @@ const FIRST_LOOK_MS = 25
 const LAST_LOOK_MS = 250
 /** Leases of others that a request sits out. */
 const PATIENCE = 3
+
+/** What the last look at a lease found; values only, shared in this isolate. */
+interface Look {
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** The result's text, or empty. */
+  readonly text: string
+  /** Epoch milliseconds until which it is good. */
+  readonly until: number
+}
+
+const MAX_LOOKS = 1000
+const known = new WeakMap<SessionStore, BoundedMap<string, Look>>()
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -41,16 +55,17 @@ export async function runOnce<T>(
   const ring = createKeyRing(options.secrets, 'store')
   const [id] = await createKeyedHash(options.secrets, 'once')(`${idOf(about)}:${key}`)
   const label = `once:${id}`
+  const looks = known.get(store) ?? new BoundedMap<string, Look>(MAX_LOOKS)
+  known.set(store, looks)
   const seal = async (text: string, seconds: number): Promise<StoredRecord> => ({
     value: await sealToken(ring, label, encoder.encode(text), now()),
     version: newVersion(0),
     expiresAt: now() + seconds * 1000,
   })
-  /** The result, if there is one; an empty text is a lease. */
-  const resultOf = async (record: StoredRecord): Promise<{ value: T } | null> => {
+  /** The result's text, if there is one; an empty text is a lease. */
+  const textOf = async (record: StoredRecord): Promise<string> => {
     const bytes = await openToken(ring, label, record.value, now())
-    const text = bytes && decoder.decode(bytes)
-    return text ? { value: format.parse(text) as T } : null
+    return bytes ? decoder.decode(bytes) : ''
   }
 
   const hold = async (held: StoredRecord): Promise<T> => {
@@ -64,21 +79,29 @@ export async function runOnce<T>(
     const text = format.stringify(value) ?? 'null'
     const done = await seal(text, ttl)
     // The work is done: that others cannot be told is no failure of this request.
+    looks.set(id, { at: Date.now(), text, until: done.expiresAt })
     await guardStore(store, () => store.write(id, done, held.version)).catch(() => {})
     return value
   }
 
   const deadline = now() + PATIENCE * lease * 1000
   for (let delay = FIRST_LOOK_MS; ; delay = Math.min(LAST_LOOK_MS, delay * 2)) {
-    const mine = await seal('', lease)
-    // A store that is not atomic creates without looking.
-    const there = store.atomic ? null : await guardStore(store, () => store.read(id))
-    const taken = there
-      ? { ok: false as const, current: there }
-      : await guardStore(store, () => store.write(id, mine, null))
-    if (taken.ok) return await hold(mine)
-    const result = taken.current && (await resultOf(taken.current))
-    if (result) return result.value
+    const look = looks.get(id)
+    if (look?.text && now() < look.until) return format.parse(look.text) as T
+    // One of this isolate looks for all.
+    if (!look || Date.now() - look.at >= delay) {
+      looks.set(id, { at: Date.now(), text: '', until: 0 })
+      const mine = await seal('', lease)
+      // A store that is not atomic creates without looking.
+      const there = store.atomic ? null : await guardStore(store, () => store.read(id))
+      const taken = there
+        ? { ok: false as const, current: there }
+        : await guardStore(store, () => store.write(id, mine, null))
+      if (taken.ok) return await hold(mine)
+      const text = taken.current ? await textOf(taken.current) : ''
+      looks.set(id, { at: Date.now(), text, until: taken.current?.expiresAt ?? 0 })
+      if (text) continue
+    }
     if (now() >= deadline) {
       throw new StoreTimeoutError(`Others held "${key}" for ${PATIENCE} leases of ${lease} seconds`)
     }

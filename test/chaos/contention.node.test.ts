@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createSessions, type Session } from '../../src/index.ts'
+import { resilient } from '../../src/stores/resilient.ts'
+import { createUpstashStore } from '../../src/stores/upstash.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+import { SECRET } from '../support/sessions.ts'
+import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
+
+/* Many writers on one session in real Redis, every call over HTTP. */
+
+const WRITERS = 20
+const TIMES = 25
+
+let redis: RedisServer
+let bridge: Bridge
+
+beforeAll(async () => {
+  redis = await startRedis()
+  bridge = await startBridge(redis.port)
+})
+
+afterAll(async () => {
+  await bridge.close()
+  await redis.stop()
+})
+
+const createStore = () => resilient(createUpstashStore({ url: bridge.url, token: TOKEN }))
+
+async function storm(isolates: number, change: (session: Session, name: string) => void) {
+  const all = Array.from({ length: isolates }, () =>
+    createSessions({ secret: SECRET, store: createStore() }),
+  )
+  const first = all[0]!
+  const session = await first.open(null)
+  session.login('ann')
+  const [setCookie = ''] = await first.save(session)
+  const header = setCookie.split(';')[0] as string
+  const before = bridge.requests.length
+  await Promise.all(
+    Array.from({ length: WRITERS }, async (_, writer) => {
+      const sessions = all[writer % isolates]!
+      for (let i = 0; i < TIMES; i++) {
+        const mine = await sessions.open(header)
+        change(mine, `${writer} ${i}`)
+        await sessions.save(mine)
+      }
+    }),
+  )
+  const trips = (bridge.requests.length - before) / (WRITERS * TIMES)
+  return { last: await first.open(header), trips, header }
+}
+
+describe(`${WRITERS} writers with ${TIMES} writes each, on one session in Redis`, () => {
+  it.each([1, 5, WRITERS])(
+    'keep every value, in at most three round trips, from %d isolates',
+    async (isolates) => {
+      const { last, trips } = await storm(isolates, (session, name) => session.set(name, true))
+      expect(Object.keys(last.data).length).toBe(WRITERS * TIMES)
+      expect(trips <= 3).toBe(true)
+    },
+  )
+
+  it('keep every update, in at most three round trips, from one isolate', async () => {
+    const { last, trips } = await storm(1, (session) => session.update('n', (n = 0) => n + 1))
+    expect(last.get('n')).toBe(WRITERS * TIMES)
+    expect(trips <= 3).toBe(true)
+  })
+
+  it('keep every update from many isolates, in more', async () => {
+    const { last, trips } = await storm(WRITERS, (session) => session.update('n', (n = 0) => n + 1))
+    expect(last.get('n')).toBe(WRITERS * TIMES)
+    // A plain loop of compare-and-set needs 16.
+    expect(trips <= 10).toBe(true)
+  })
+})
+
+describe('150 overlapping requests in three isolates', () => {
+  it('refresh a token once, and sign nobody out', async () => {
+    const isolates = Array.from({ length: 3 }, () =>
+      createSessions({ secret: SECRET, store: createStore() }),
+    )
+    const session = await isolates[0]!.open(null)
+    session.login('ann')
+    const [setCookie = ''] = await isolates[0]!.save(session)
+    const header = setCookie.split(';')[0] as string
+    let calls = 0
+    const tokens = await Promise.all(
+      Array.from({ length: 150 }, async (_, i) => {
+        const sessions = isolates[i % 3]!
+        const mine = await sessions.open(header)
+        const token = await mine.once('refresh', async () => {
+          calls++
+          await new Promise((resolve) => setTimeout(resolve, 100))
+          return `token ${calls}`
+        })
+        mine.set('token', token)
+        await sessions.save(mine)
+        return token
+      }),
+    )
+    expect([calls, new Set(tokens).size]).toEqual([1, 1])
+    const last = await isolates[1]!.open(header)
+    expect([last.status, last.subject, last.get('token')]).toEqual(['active', 'ann', 'token 1'])
+  })
+
+  it('wait for no longer than its lease for a holder that dies', async () => {
+    const sessions = createSessions({ secret: SECRET, store: createStore() })
+    const session = await sessions.open(null)
+    session.login('ann')
+    await sessions.save(session)
+    void session.once('refresh', () => new Promise(() => {}), { lease: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const started = performance.now()
+    expect(await session.once('refresh', async () => 'done', { lease: 1 })).toBe('done')
+    expect(performance.now() - started < 1600).toBe(true)
+  })
+})
