@@ -1,7 +1,7 @@
 /** `createSessions`: open, use, commit. */
 import { StoreUnavailableError } from './errors.ts'
 import type { HealthReport } from './health.ts'
-import { createInstance } from './instance.ts'
+import { createInstance, type Instance } from './instance.ts'
 import { openSession } from './open.ts'
 import type { SessionsOptions } from './options.ts'
 import { type Carrier, markResponse } from './response.ts'
@@ -156,5 +156,13 @@ export function createSessions<D extends SessionData = SessionData>(
       store ? (await import('./health.ts')).reportHealth(store, now) : { ok: true, store: null },
     close: async () => store?.close?.(),
   }
+  instances.set(sessions, instance)
   return sessions
+}
+
+const instances = new WeakMap<object, Instance>()
+
+/** What is behind sessions that {@link createSessions} made, for adapters. */
+export function instanceOf(sessions: object): Instance {
+  return instances.get(sessions)!
 }

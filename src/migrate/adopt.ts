@@ -18,7 +18,9 @@ export async function adoptSession(
   importers: readonly CookieImporter[],
 ): Promise<Draft> {
   const { cookie, emit, format, options } = instance
-  const { current } = draft
+  const { current, status } = draft
+  // A cookie of ours that opens says more, also about a session that is over or out of reach.
+  if (status !== 'new' && status !== 'invalid') return draft
   try {
     const found = await importSession(importers, header, options.now(), cookie.name)
     if (!found) return draft
@@ -54,7 +56,10 @@ export async function adoptSession(
     const type = isThrown ? 'store.unavailable' : 'store.degraded'
     emit({ type, store: 'importFrom', code: error.code }, current)
     if (isThrown) throw error
-    const status = 'degraded'
-    return emptyDraft(instance, draft.cookies, { status, reason: () => error, readOnly: error })
+    return emptyDraft(instance, draft.cookies, {
+      status: 'degraded',
+      reason: () => error,
+      readOnly: error,
+    })
   }
 }

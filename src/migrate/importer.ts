@@ -29,7 +29,8 @@ export interface CookieImporter<D extends SessionData = SessionData> {
    * empty. Never throws for what the client sent.
    *
    * @param now Epoch milliseconds.
-   * @throws {@link StoreUnavailableError} when a `load` failed, and whatever `toSession` throws.
+   * @throws {@link StoreUnavailableError} when a `load` failed, TypeError when it returned
+   * something else than data, and whatever `toSession` throws.
    */
   read(cookies: RawCookies, now: number): Promise<ImportedSession<D> | null>
 }

@@ -1,3 +1,4 @@
+import { kindOf } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { isObject, type OldData } from './importer.ts'
 
@@ -12,5 +13,9 @@ export async function loadSession(load: LoadSession, id: string): Promise<OldDat
   } catch {
     throw new StoreUnavailableError('Cannot import session: load failed')
   }
-  return isObject(data) ? data : null
+  if (data === null || data === undefined) return null
+  // Text that nobody parsed, for example: taken for "none" it would sign everybody out.
+  if (!isObject(data))
+    throw new TypeError(`load must return an object or null, got ${kindOf(data)}`)
+  return data
 }

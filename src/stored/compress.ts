@@ -5,12 +5,15 @@ const MAX_BYTES = 8 * 1024 * 1024
 
 /** Deflates bytes (RFC 1951). */
 export async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  // Not by its bare name: Next's edge runtime has none, and its bundler refuses to see one.
+  const { CompressionStream } = globalThis
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate-raw'))
   return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
 /** Inflates bytes; rejects when they are damaged, or grow over the limit. */
 export async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const { DecompressionStream } = globalThis
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate-raw'))
   const parts: Uint8Array<ArrayBuffer>[] = []
   let size = 0

@@ -1,23 +1,4 @@
-/** The little of it that is used; all of `@cloudflare/workers-types` would clash with the DOM's. */
+/** For tsc; all of `@cloudflare/workers-types` would clash with the DOM's. */
 declare module 'cloudflare:workers' {
-  export abstract class DurableObject<Env = unknown> {
-    protected readonly ctx: DurableObjectContext
-    protected readonly env: Env
-    constructor(ctx: DurableObjectContext, env: Env)
-  }
-
-  export interface DurableObjectContext {
-    readonly id: unknown
-    readonly storage: {
-      readonly kv: {
-        get<T>(key: string): T | undefined
-        put<T>(key: string, value: T): void
-        delete(key: string): boolean
-        list<T>(options?: { prefix?: string }): Iterable<[string, T]>
-      }
-      deleteAll(): Promise<void>
-      getAlarm(): Promise<number | null>
-      setAlarm(at: number): Promise<void>
-    }
-  }
+  export const DurableObject: typeof import('./durable-object-base.d.ts').DurableObject
 }

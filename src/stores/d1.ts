@@ -51,11 +51,14 @@ export interface D1Store extends SessionStore {
    *
    * @param limit Rows removed at most. (default: 100000)
    * @returns How many it removed.
+   * @throws TypeError when `limit` is no number above 0.
    */
   cleanupExpired(limit?: number): Promise<number>
 }
 
 const PATCHES = 32
+/** Characters of a record and the patches beside it: a row holds 2 MB. */
+const PATCHED_SIZE = 1_000_000
 const PAGE = 500
 const CLEANUP_STEP = 1000
 
@@ -84,31 +87,31 @@ interface Result {
 }
 
 const TABLE = 'sojourn_sessions'
-const COLUMNS = 'id, value, version, recent, expires_at, subject, patches'
 const LIVE = 'expires_at > ?1'
+const NOT_DEAD = `value <> '${TOMBSTONE}'`
 /** This write was not applied before. ?3: its version. */
 const IS_NEW = `instr(' ' || recent || ' ', ' ' || ?3 || ' ') = 0`
-/** About eight versions. */
-const RECENT = `substr(?3 || ' ' || recent, 1, 240)`
+/** At least eight versions. */
+const RECENT = `recent = substr(?3 || ' ' || recent, 1, 240)`
+const SELECT = `SELECT * FROM ${TABLE} WHERE ${LIVE} AND`
+const UPDATE = `UPDATE ${TABLE} SET ${RECENT},`
 
 // ?1 is the time and ?2 the id in all of them.
-const READ = `SELECT ${COLUMNS} FROM ${TABLE} WHERE id = ?2 AND ${LIVE}`
-const CREATE = `INSERT INTO ${TABLE} (id, version, recent, value, expires_at, subject)
-VALUES (?2, ?3, ?3, ?4, ?5, ?6)
-ON CONFLICT (id) DO UPDATE SET version = ?3, recent = ?3, value = ?4, expires_at = ?5, subject = ?6, patches = '[]'
-WHERE expires_at <= ?1`
-const REPLACE = `UPDATE ${TABLE} SET version = ?3, recent = ${RECENT}, value = ?4, expires_at = ?5, subject = ?6,
+const READ = `${SELECT} id = ?2`
+const CREATE = `INSERT OR REPLACE INTO ${TABLE} (id, version, recent, value, expires_at, subject)
+SELECT ?2, ?3, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (${READ})`
+const REPLACE = `${UPDATE} version = ?3, value = ?4, expires_at = ?5, subject = ?6,
 patches = (SELECT json_group_array(value) FROM json_each(patches) WHERE key >= ?8)
-WHERE id = ?2 AND ${LIVE} AND version = ?7 AND ${IS_NEW}
+WHERE ${LIVE} AND id = ?2 AND version = ?7 AND ${IS_NEW}
 AND (?4 <> '${TOMBSTONE}' OR json_array_length(patches) <= ?8)`
-const PATCH = `UPDATE ${TABLE} SET patches = json_insert(patches, '$[#]', ?4), recent = ${RECENT}
-WHERE id = ?2 AND ${LIVE} AND version <> ?5 AND ${IS_NEW} AND value <> '${TOMBSTONE}'
-AND json_array_length(patches) < ${PATCHES}`
-const BURY = `UPDATE ${TABLE} SET version = ?3, recent = ${RECENT}, value = '${TOMBSTONE}', expires_at = ?4,
-subject = NULL, patches = '[]'
-WHERE subject = ?2 AND ${LIVE} AND value <> '${TOMBSTONE}' AND id <> ?5`
-const LIST = `SELECT ${COLUMNS} FROM ${TABLE} WHERE subject = ?2 AND ${LIVE} AND value <> '${TOMBSTONE}'`
-const PAGES = `SELECT ${COLUMNS} FROM ${TABLE} WHERE id > ?2 AND ${LIVE} AND value <> '${TOMBSTONE}' ORDER BY id LIMIT ${PAGE}`
+const PATCH = `${UPDATE} patches = json_insert(patches, '$[#]', ?4)
+WHERE ${LIVE} AND id = ?2 AND version <> ?5 AND ${IS_NEW} AND ${NOT_DEAD}
+AND json_array_length(patches) < ${PATCHES} AND instr(patches, json_quote(?4)) = 0
+AND length(value) + length(patches) + length(?4) <= ${PATCHED_SIZE}`
+const BURY = `${UPDATE} version = ?3, value = '${TOMBSTONE}', expires_at = ?4, subject = NULL,
+patches = '[]' WHERE ${LIVE} AND subject = ?2 AND ${NOT_DEAD} AND id <> ?5`
+const LIST = `${SELECT} subject = ?2 AND ${NOT_DEAD}`
+const PAGES = `${SELECT} id > ?2 AND ${NOT_DEAD} ORDER BY id LIMIT ${PAGE}`
 const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE expires_at <= ?1 LIMIT ?2)`
 
 /**
@@ -132,22 +135,25 @@ export function createD1Store(options: D1StoreOptions): D1Store {
     database.prepare(sql).bind(Math.floor(now()), ...values)
 
   /** Runs statements in one transaction and one round trip. */
-  const run = async (
+  const run = async <T>(
     statements: readonly D1Statement[],
     signal: AbortSignal | undefined,
-  ): Promise<Result> => {
+    take: (results: readonly Result[]) => T,
+  ): Promise<T> => {
     signal?.throwIfAborted()
     try {
-      const results = await orAbort(database.batch(statements as never[]), signal)
-      return results.at(-1) as Result
+      return take((await orAbort(database.batch(statements as never[]), signal)) as Result[])
     } catch (error) {
       signal?.throwIfAborted()
       throw toStoreError(error)
     }
   }
 
-  const rows = async (one: D1Statement, signal: AbortSignal | undefined): Promise<readonly Row[]> =>
-    (await run([one], signal)).results
+  const entries = (one: D1Statement, signal: AbortSignal | undefined): Promise<StoredEntry[]> =>
+    run([one], signal, ([result]) => result!.results.map(entryOf))
+
+  const changes = (one: D1Statement, signal?: AbortSignal): Promise<number> =>
+    run([one], signal, ([result]) => result!.meta.changes)
 
   return {
     name: 'd1',
@@ -155,8 +161,8 @@ export function createD1Store(options: D1StoreOptions): D1Store {
     patches: PATCHES,
 
     async read(id, { signal } = {}) {
-      const [row] = await rows(statement(READ, id), signal)
-      return row ? recordOf(row) : null
+      const [entry] = await entries(statement(READ, id), signal)
+      return entry?.record ?? null
     },
 
     async write(id, record, expected, { signal, patch, folded = 0 } = {}) {
@@ -169,44 +175,45 @@ export function createD1Store(options: D1StoreOptions): D1Store {
       if (patch !== undefined && expected !== null) {
         write.push(statement(PATCH, id, version, patch, expected))
       }
-      const { results } = await run([...write, statement(READ, id)], signal)
-      const row = results[0]
-      if (!row?.recent.split(' ').includes(version)) {
-        return { ok: false, current: row ? recordOf(row) : null }
-      }
-      const patched = row.version !== version && recordOf(row).patches?.includes(patch ?? '')
-      return patched ? { ok: true, patched } : { ok: true }
+      return await run([...write, statement(READ, id)], signal, (results) => {
+        if (results[0]!.meta.changes) return { ok: true }
+        const [row] = results[write.length]!.results
+        if (!row) return { ok: false, current: null }
+        const current = recordOf(row)
+        // Kept by this write, or by an earlier attempt, the answer to which was lost on the way.
+        if (current.patches?.includes(patch!)) return { ok: true, patched: true }
+        if (row.recent.split(' ').includes(version)) return { ok: true }
+        return { ok: false, current }
+      })
     },
 
     async delete(id, { signal } = {}) {
-      await run([database.prepare(`DELETE FROM ${TABLE} WHERE id = ?1`).bind(id)], signal)
+      await changes(database.prepare(`DELETE FROM ${TABLE} WHERE id = ?1`).bind(id), signal)
     },
 
     index: {
-      list: async (subject, { signal } = {}) =>
-        (await rows(statement(LIST, subject), signal)).map(entryOf),
-      async bury(subject, { version, expiresAt }, { signal, except = '' } = {}) {
-        const bury = statement(BURY, subject, version, Math.floor(expiresAt), except)
-        return (await run([bury], signal)).meta.changes
-      },
+      list: (subject, { signal } = {}) => entries(statement(LIST, subject), signal),
+      bury: (subject, { version, expiresAt }, { signal, except = '' } = {}) =>
+        changes(statement(BURY, subject, version, Math.floor(expiresAt), except), signal),
     },
 
     async page(cursor, { signal } = {}) {
-      const records = (await rows(statement(PAGES, cursor ?? ''), signal)).map(entryOf)
+      const records = await entries(statement(PAGES, cursor ?? ''), signal)
       return { records, cursor: records.length < PAGE ? null : (records.at(-1)?.id ?? null) }
     },
 
     async health({ signal } = {}) {
-      await run([statement(READ, '')], signal)
+      await entries(statement(READ, ''), signal)
     },
 
     async cleanupExpired(limit = 100_000) {
+      refuseUnless(limit > 0, 'limit', 'a number of rows', limit)
       let removed = 0
       for (let left = limit; left > 0; left -= CLEANUP_STEP) {
         const step = Math.min(left, CLEANUP_STEP)
-        const { meta } = await run([statement(CLEAN, step)], undefined)
-        removed += meta.changes
-        if (meta.changes < step) break
+        const gone = await changes(statement(CLEAN, step))
+        removed += gone
+        if (gone < step) break
       }
       return removed
     },
@@ -223,17 +230,19 @@ function recordOf({ value, version, expires_at: expiresAt, subject, patches }: R
 
 const entryOf = (row: Row): StoredEntry => ({ id: row.id, record: recordOf(row) })
 
+/** What will fail again: a statement, a value, or a quota that is used up. */
+const REFUSED =
+  /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH|FULL)|D1_(TYPE|COLUMN)|xceeded (.* )?maximum/
+
 /** D1's own messages quote SQL, so they are not passed on. */
 function toStoreError(error: unknown): StoreError | StoreUnavailableError {
   const message = String(Object(error).message)
   if (message.includes('no such table')) {
     return new StoreError(`D1 has no table ${TABLE}: apply migrations/0001_sojourn.sql of sojourn`)
   }
-  if (
-    error instanceof TypeError ||
-    /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH)|D1_TYPE/.test(message)
-  ) {
-    return new StoreError('D1 refused a statement')
+  // TypeError and SyntaxError: it is not D1, or not a row of ours.
+  if (error instanceof TypeError || error instanceof SyntaxError || REFUSED.test(message)) {
+    return new StoreError('D1 refused a statement, or holds what is no record of ours')
   }
   return new StoreUnavailableError('D1 gave no usable answer')
 }

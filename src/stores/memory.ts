@@ -148,6 +148,8 @@ class Memory implements MemoryStore {
         await this.#put(id, { ...copyRecord(record), patches }, current)
         return { ok: true }
       }
+    } else if (current && patch !== undefined && current.patches?.includes(patch)) {
+      return { ok: true, patched: true }
     } else if (current && expected !== null && this.#takes(current, patch)) {
       const patches = [...(current.patches ?? []), patch]
       await this.#put(id, { ...current, patches }, current, record.version)

@@ -2,14 +2,18 @@ import { it } from 'vitest'
 import { runTool, startProgram } from './server.ts'
 import { tellStory } from './story.ts'
 
-const folder = 'examples/react-router'
+const applications: [name: string, folder: string][] = [
+  ['React Router with a middleware', 'examples/react-router'],
+  ['React Router with a SessionStorage', 'examples/react-router-storage'],
+]
+for (const [name, folder] of applications) {
+  tellStory(name, async () => {
+    await runTool(folder, 'react-router', 'build')
+    return startProgram(folder, 'react-router-serve', 'build/server/index.js')
+  })
 
-tellStory('React Router', async () => {
-  await runTool(folder, 'react-router', 'build')
-  return startProgram(folder, 'react-router-serve', 'build/server/index.js')
-})
-
-it('the React Router example compiles', async () => {
-  await runTool(folder, 'react-router', 'typegen')
-  await runTool(folder, 'tsc', '-p', '.')
-})
+  it(`${name} compiles`, async () => {
+    await runTool(folder, 'react-router', 'typegen')
+    await runTool(folder, 'tsc', '-p', '.')
+  })
+}

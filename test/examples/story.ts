@@ -85,7 +85,8 @@ class Browser {
     let text = ''
     for await (const part of message.setEncoding('utf8')) text += part
     const headers = new Headers()
-    const setCookie = message.headers['set-cookie'] ?? []
+    // An empty one says nothing to a browser: so a `SessionStorage` returns a string always.
+    const setCookie = (message.headers['set-cookie'] ?? []).filter(Boolean)
     for (const value of setCookie) headers.append('set-cookie', value)
     this.jar.store(new Response(null, { headers }), path)
     const { location } = message.headers

@@ -111,6 +111,24 @@ describe('fromExpressSession()', () => {
     expect(`${error} ${(error as Error).cause}`).not.toContain('canary')
   })
 
+  it('says when load returns what nobody parsed', async () => {
+    const { header, store } = await setUp(data)
+    const importer = fromExpressSession({ secret, load: (sid) => store.sessions[sid] })
+    await expect(read(importer, header)).rejects.toThrow(TypeError)
+    await expect(read(importer, header)).rejects.toThrow('load must return an object or null')
+    const none = fromExpressSession({ secret, load: () => undefined })
+    expect(await read(none, header)).toBe(null)
+  })
+
+  it('reads a quoted cookie, and tries few of one name', async () => {
+    const { header, load } = await setUp(data)
+    const [name, value] = header.split('=')
+    const importer = fromExpressSession({ secret, load })
+    expect((await read(importer, `${name}="${value}"`))?.data).toEqual(data)
+    expect((await read(importer, `${`${name}=x; `.repeat(3)}${header}`))?.data).toEqual(data)
+    expect(await read(importer, `${`${name}=x; `.repeat(4)}${header}`)).toBe(null)
+  })
+
   it('refuses options that are missing, unknown or wrong', () => {
     const load = (): null => null
     const make = (options: object) => () => fromExpressSession(options as never)

@@ -116,6 +116,13 @@ describe('fromH3()', () => {
     expect(await read(fromH3(config), await seal(Date.now() - 2 * HOUR))).toBe(null)
   })
 
+  it('believes no session that began in the future', async () => {
+    const session = { id: 'x', createdAt: Date.now() + HOUR, data: { n: 1 } }
+    const event = { context: { sessions: { h3: session } } }
+    const header = `h3=${await sealSession(event as never, { password })}`
+    expect(await read(fromH3({ password }), header)).toEqual({ data: { n: 1 }, removed: ['h3'] })
+  })
+
   it('tries only the rounds it is told', async () => {
     const header = await version2({ n: 1 })
     expect(await read(fromH3({ password, iterations: 1 }), header)).toBe(null)

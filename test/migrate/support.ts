@@ -13,8 +13,9 @@ export type Middleware = (
 export function headerOf(setCookies: readonly string[], before = ''): string {
   const jar = new Map(before ? before.split('; ').map((pair) => split(pair)) : [])
   for (const line of setCookies) {
-    const [name, value] = split(line.split(';')[0]!)
-    if (/max-age=0|1970/i.test(line)) jar.delete(name)
+    const [pair, ...attributes] = line.split('; ')
+    const [name, value] = split(pair!)
+    if (/^max-age=0|1970/im.test(attributes.join('\n'))) jar.delete(name)
     else jar.set(name, value)
   }
   return [...jar].map(([name, value]) => `${name}=${value}`).join('; ')

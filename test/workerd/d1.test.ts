@@ -5,27 +5,14 @@ import { createD1Store, type D1Binding } from '../../src/stores/d1.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
+import { migrate } from './migrate.ts'
 
-const database = env.DB as D1Binding & { exec(sql: string): Promise<unknown> }
+const database = env.DB as D1Binding
 const api = { describe, it, expect }
-
-// @ts-expect-error Vite's, whose types are not among those of the tests.
-const files: object = import.meta.glob('../../migrations/*.sql', { query: '?raw', eager: true })
-const migration = Object.values(files).map((file) => (file as { default: string }).default)
 
 const run = (sql: string) => database.batch([database.prepare(sql)] as never[])
 
-async function migrate(): Promise<void> {
-  await run('DROP TABLE IF EXISTS sojourn_sessions')
-  for (const statement of migration
-    .join('')
-    .replace(/^ *--.*$/gm, '')
-    .split(';')) {
-    if (statement.trim()) await run(statement)
-  }
-}
-
-beforeEach(migrate)
+beforeEach(() => migrate(database))
 
 testStore(
   'createD1Store() on real D1',

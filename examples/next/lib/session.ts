@@ -1,0 +1,34 @@
+import { NextResponse } from 'next/server'
+import { createSessions } from 'sojourn'
+import * as next from 'sojourn/next'
+import { createUpstashStore } from 'sojourn/upstash'
+
+export interface Shop {
+  cart: string[]
+}
+
+const {
+  SESSION_SECRET = '',
+  UPSTASH_REDIS_REST_URL: url,
+  UPSTASH_REDIS_REST_TOKEN: token = '',
+} = process.env
+
+const sessions = createSessions<Shop>({
+  secret: SESSION_SECRET,
+  // Without it sessions live in the cookie.
+  ...(url && { store: createUpstashStore({ url, token }) }),
+})
+
+export const getSession = () => next.getSession(sessions)
+export const withSession = next.withSession(sessions)
+
+/** Keeps strangers out of the account. */
+export const proxy = next.sessionProxy(sessions, async (request) => {
+  if (request.nextUrl.pathname !== '/account') return undefined
+  const { subject } = await sessions.get(request)
+  return subject === null ? NextResponse.redirect(new URL('/', request.url), 303) : undefined
+})
+
+/** A redirect for the route handlers, whose forms are sent by browsers without scripts. */
+export const seeOther = (location: string) =>
+  new Response(null, { status: 303, headers: { location } })

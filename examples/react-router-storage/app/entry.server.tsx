@@ -1,0 +1,1 @@
+export { default } from '../../react-router/app/entry.server.tsx'

@@ -1,0 +1,149 @@
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import chromium from '@sparticuz/chromium'
+import { type Browser, type Page, chromium as playwright } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type RedisServer, startRedis } from '../support/redis.ts'
+import { SECRET } from '../support/sessions.ts'
+import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
+import { root, runTool, type Server, startProgram } from './server.ts'
+import { tellStory } from './story.ts'
+
+process.env.NEXT_TELEMETRY_DISABLED = '1'
+process.env.SESSION_SECRET = SECRET
+
+const folder = 'examples/next'
+/** The same with the older convention, which runs on the edge runtime. */
+const edge = 'examples/next-middleware'
+let redis: RedisServer
+let bridge: Bridge
+
+const start = (where: string): Promise<Server> =>
+  startProgram(where, 'next', 'start', '-H', '127.0.0.1')
+/** With sessions in Redis; the bridge counts what reaches it. */
+const startWithRedis = async (): Promise<Server> => {
+  process.env.UPSTASH_REDIS_REST_URL = bridge.url
+  process.env.UPSTASH_REDIS_REST_TOKEN = TOKEN
+  try {
+    return await start(folder)
+  } finally {
+    delete process.env.UPSTASH_REDIS_REST_URL
+  }
+}
+
+beforeAll(async () => {
+  redis = await startRedis()
+  bridge = await startBridge(redis.port)
+  rmSync(join(root, edge), { recursive: true, force: true })
+  cpSync(join(root, folder), join(root, edge), {
+    recursive: true,
+    filter: (path) => !/\.next$|proxy\.ts$/.test(path),
+  })
+  const proxy = readFileSync(join(root, folder, 'proxy.ts'), 'utf8')
+  const middleware = proxy.replace('{ proxy }', '{ proxy as middleware }')
+  writeFileSync(join(root, edge, 'middleware.ts'), middleware)
+  await runTool(folder, 'next', 'build')
+  await runTool(edge, 'next', 'build')
+}, 240_000)
+
+afterAll(async () => {
+  rmSync(join(root, edge), { recursive: true, force: true })
+  await bridge?.close()
+  await redis?.stop()
+})
+
+tellStory('Next.js with proxy.ts', () => start(folder), { merges: false, revokes: false })
+tellStory('Next.js with middleware.ts', () => start(edge), { merges: false, revokes: false })
+tellStory('Next.js with sessions in Redis', startWithRedis)
+
+describe('Next.js', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = await startWithRedis()
+  })
+  afterAll(() => server?.stop())
+
+  it('leaves a static page static', async () => {
+    const pages = readdirSync(join(root, folder, '.next', 'server', 'app'))
+    expect(pages).toContain('about.html')
+    expect(pages).not.toContain('index.html')
+    const response = await fetch(`${server.origin}/about`)
+    expect(response.headers.getSetCookie()).toEqual([])
+    expect(response.headers.get('x-nextjs-cache')).toBe('HIT')
+    expect(response.headers.get('cache-control')).toContain('s-maxage')
+  })
+
+  it('is told where to write, and that it is not here', async () => {
+    const { user, error } = await (await fetch(`${server.origin}/api/session`)).json()
+    expect([user, error]).toEqual([null, expect.stringContaining('call withSession()')])
+  })
+
+  it('reads the session once in the proxy and once for all components of a page', async () => {
+    const form = new URLSearchParams({ item: 'tent' })
+    const post = { method: 'POST', body: form, redirect: 'manual' } as const
+    const response = await fetch(`${server.origin}/cart`, post)
+    const cookie = response.headers.getSetCookie()[0]?.split(';')[0] as string
+    // Takes the flash message with it.
+    await (await fetch(server.origin, { headers: { cookie } })).text()
+    const before = bridge.requests.length
+    const page = await (await fetch(server.origin, { headers: { cookie } })).text()
+    expect([page.includes('cart: tent'), page.includes('1 in your cart')]).toEqual([true, true])
+    expect(bridge.requests.length - before).toBe(2)
+  })
+
+  it('believes no flash message that a client made up', async () => {
+    const headers = { 'x-sojourn-flash': 'forged', 'x-session-id': 'forged' }
+    const response = await fetch(server.origin, { headers })
+    expect([response.status, (await response.text()).includes('forged')]).toEqual([200, false])
+  })
+})
+
+describe.each([
+  ['proxy.ts', () => start(folder)],
+  ['middleware.ts', () => start(edge)],
+])('Next.js with %s, in Chromium', (_, open) => {
+  let server: Server
+  let browser: Browser
+  let page: Page
+  const text = (selector: string): Promise<string> => page.locator(selector).innerText()
+
+  beforeAll(async () => {
+    server = await open()
+    browser = await playwright.launch({
+      executablePath: await chromium.executablePath(),
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+      headless: true,
+    })
+    page = await browser.newPage()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+
+  it('shows in the very next render what a server action wrote', async () => {
+    await page.goto(server.origin.replace('127.0.0.1', 'localhost'))
+    expect(await text('#count')).toBe('0 in your cart')
+    await page.getByLabel('Item').fill('tent')
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.waitForFunction('document.querySelector("#count")?.innerText === "1 in your cart"')
+    expect(await text('#summary')).toContain('cart: tent')
+  })
+
+  it('signs in by a server action, and greets once', async () => {
+    await page.getByLabel('Name').fill('Ada')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.waitForURL('**/account')
+    expect(await text('#summary')).toContain('user: Ada; cart: tent; notice: Welcome, Ada')
+    await page.reload()
+    expect(await text('#summary')).toContain('user: Ada; cart: tent; notice: ;')
+  })
+
+  it('signs out, and shows the account to nobody', async () => {
+    await page.goto(server.origin.replace('127.0.0.1', 'localhost'))
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForFunction('document.querySelector("#summary")?.innerText.includes("nobody")')
+    await page.goto(`${server.origin.replace('127.0.0.1', 'localhost')}/account`)
+    expect(new URL(page.url()).pathname).toBe('/')
+  })
+})

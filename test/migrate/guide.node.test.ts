@@ -1,0 +1,118 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { useSession } from '@hono/session'
+import { sealSession } from 'h3'
+import { Hono } from 'hono'
+import { sealData } from 'iron-session'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { createCookieJar } from '../../src/testing/index.ts'
+import { cookiesOf, headerOf, type Middleware } from './support.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = `${root}.test-results/migrating`
+const require = createRequire(import.meta.url)
+
+const password = 'the secret that the old library was told'
+const data = { userId: 7, theme: 'light' }
+const fill = ({ session }: { session: object }): void => void Object.assign(session, data)
+
+/** Old sessions of express-session, as connect-redis keeps them. */
+const redis = new Map<string, string>()
+
+/** The chapters of the guide, and the cookies that their old library makes. */
+const chapters: Record<string, () => Promise<string>> = {
+  'iron-session': async () => `my-app=${await sealData(data, { password })}`,
+  'h3, Nitro and Nuxt': async () => {
+    const session = { id: 'x', createdAt: Date.now(), data: { user: { id: 7 }, theme: 'light' } }
+    const event = { context: { sessions: { h3: session } } }
+    return `h3=${await sealSession(event as never, { password })}`
+  },
+  '@hono/session': async () => {
+    const app = new Hono()
+    app.use(useSession({ secret: password }) as never)
+    app.get('/', async (c) => {
+      const { session } = c.var as { session: { update(data: unknown): Promise<void> } }
+      await session.update(data)
+      return c.text('ok')
+    })
+    return headerOf((await app.request('/')).headers.getSetCookie())
+  },
+  'express-session': async () => {
+    const middleware = require('express-session') as (options: object) => Middleware
+    redis.set('sess:old', JSON.stringify({ cookie: { expires: null }, ...data }))
+    const options = { resave: false, saveUninitialized: false, genid: () => 'old' }
+    return cookiesOf(middleware({ secret: password, ...options }), fill)
+  },
+  'cookie-session': () => {
+    const middleware = require('cookie-session') as (options: object) => Middleware
+    return cookiesOf(middleware({ keys: [password] }), fill)
+  },
+  'Anything else': async () => 'token=the-old-token',
+}
+
+const guide = readFileSync(`${root}docs/migrating.md`, 'utf8')
+const fileOf = (title: string): string => `${folder}/${Object.keys(chapters).indexOf(title)}.ts`
+
+beforeAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const title of Object.keys(chapters)) {
+    const chapter = guide.split(/^## /m).find((text) => text.startsWith(`${title}\n`))
+    const [, code] = /```ts\n([\s\S]*?)```/.exec(chapter!)!
+    writeFileSync(fileOf(title), code!)
+  }
+  for (const name of ['SESSION_SECRET', 'IRON_PASSWORD', 'NUXT_SESSION_PASSWORD', 'AUTH_SECRET']) {
+    process.env[name] = password
+  }
+  Object.assign(process.env, { EXPRESS_SECRET: password, COOKIE_KEY: password })
+  Object.assign(globalThis, {
+    redis: { get: async (key: string) => redis.get(key) ?? null },
+    database: {
+      sessionOf: async (token: string) =>
+        token === 'the-old-token' ? { theme: 'light', userId: '7', since: new Date() } : null,
+    },
+  })
+})
+
+describe('docs/migrating.md', () => {
+  it('has examples that compile against the built package', () => {
+    const config = {
+      extends: '../../tsconfig.json',
+      include: ['.'],
+      compilerOptions: { rootDir: '../..' },
+    }
+    writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
+    let output = ''
+    try {
+      execFileSync(`${root}node_modules/.bin/tsc`, ['-p', folder], { encoding: 'utf8' })
+    } catch (error) {
+      output = String((error as { stdout: string }).stdout)
+    }
+    expect(output).toBe('')
+  })
+
+  it.each(Object.keys(chapters))('%s: nobody is signed out', async (title) => {
+    const { handler } = (await import(fileOf(title))) as {
+      handler: (request: Request) => Promise<Response>
+    }
+    const jar = createCookieJar()
+    const [url, old] = ['https://example.com/', await chapters[title]!()]
+    for (const pair of old.split('; ')) {
+      jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/` } }))
+    }
+    expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from light')
+    expect(jar.cookies().map(({ name }) => name)).toEqual(['__Host-session'])
+    expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from dark')
+  })
+
+  it.each(Object.keys(chapters))('%s: nobody else gets in', async (title) => {
+    const { handler } = (await import(fileOf(title))) as {
+      handler: (request: Request) => Promise<Response>
+    }
+    const cookie = (await chapters[title]!()).slice(0, -4)
+    const response = await handler(new Request('https://example.com/', { headers: { cookie } }))
+    expect(await response.text()).toBe('null changed from undefined')
+  })
+})

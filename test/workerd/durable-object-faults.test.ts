@@ -1,0 +1,439 @@
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  createDurableObjectStore,
+  SessionObject,
+  type SessionObjectNamespace,
+} from '../../src/stores/durable-object.ts'
+import { type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
+import { createClock } from '../../src/testing/index.ts'
+import { createRandom } from '../support/schedule.ts'
+import { errorOf } from '../support/sessions.ts'
+
+const namespace = env.SESSIONS as SessionObjectNamespace
+const store = createDurableObjectStore({ namespace })
+const stubOf = (name: string): never => namespace.getByName(name) as never
+
+let count = 0
+const fresh = (kind: string): string => `${kind} ${++count}`
+const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
+  value: 'v',
+  version: `1.${++count}`,
+  expiresAt: Date.now() + 60_000,
+  ...more,
+})
+const grave = () => record({ value: TOMBSTONE, expiresAt: Date.now() + 30_000 })
+
+type Method = (this: { ctx: Context; env: object }, ...args: unknown[]) => Promise<unknown>
+interface Context {
+  id: { name: string }
+  abort(reason: string): void
+  storage: {
+    kv: { list(): Iterable<[string, unknown]> }
+    getAlarm(): Promise<number | null>
+    deleteAll(): Promise<void>
+  }
+}
+const methods = SessionObject.prototype as unknown as Record<string, Method>
+const originals = { ...Object.getOwnPropertyDescriptors(SessionObject.prototype) }
+afterEach(() => void Object.defineProperties(SessionObject.prototype, originals))
+
+/** Puts something before a method of all objects of the class. */
+function before(name: string, run: (context: Context) => Promise<void> | void): void {
+  const original = methods[name] as Method
+  methods[name] = async function (...args) {
+    await run(this.ctx)
+    return await original.apply(this, args)
+  }
+}
+
+/** Puts something after a method of all objects of the class. */
+function after(name: string, run: (context: Context) => Promise<void> | void): void {
+  const original = methods[name] as Method
+  methods[name] = async function (...args) {
+    const result = await original.apply(this, args)
+    await run(this.ctx)
+    return result
+  }
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A door that objects wait at; they run in contexts of their own, so it is looked at, not awaited. */
+function createDoor() {
+  let [open, arrived] = [false, 0]
+  return {
+    pass: async (): Promise<void> => {
+      arrived++
+      while (!open) await wait(2)
+    },
+    reached: async (): Promise<void> => {
+      while (!arrived) await wait(2)
+    },
+    open: (): void => {
+      open = true
+    },
+  }
+}
+
+const inside = <T>(name: string, run: (context: Context) => T | Promise<T>): Promise<T> =>
+  runInDurableObject(stubOf(name), (_: unknown, context: never) => run(context))
+const keysIn = (name: string): Promise<string[]> =>
+  inside(name, ({ storage }) => [...storage.kv.list()].map(([key]) => key))
+
+describe('burying in Durable Objects', () => {
+  it('is not escaped by a session that moves to a new id meanwhile', async () => {
+    const [subject, old, next] = [fresh('user'), fresh('old'), fresh('next')]
+    const first = record({ subject })
+    await store.write(old, first, null)
+    const door = createDoor()
+    before('look', ({ id }) => (id.name === `s:${old}` ? door.pass() : undefined))
+    const burial = store.index.bury(subject, grave())
+    await door.reached()
+    // What `regenerate` does: the new id is created, then the old one is buried.
+    const moved = (async () => {
+      await store.write(next, record({ subject }), null)
+      return await store.write(old, grave(), first.version)
+    })()
+    await wait(60)
+    door.open()
+    expect([await burial, (await moved).ok]).toEqual([1, false])
+  })
+
+  it('is not escaped by a creation that has been listed and not yet written', async () => {
+    const [subject, old, next] = [fresh('user'), fresh('old'), fresh('next')]
+    const first = record({ subject })
+    await store.write(old, first, null)
+    const [listed, slow] = [createDoor(), createDoor()]
+    let joins = 0
+    after('join', () => (joins++ ? undefined : listed.pass()))
+    before('look', ({ id }) => (id.name === `s:${old}` ? slow.pass() : undefined))
+    const moved = (async () => {
+      await store.write(next, record({ subject }), null)
+      return await store.write(old, grave(), first.version)
+    })()
+    await listed.reached()
+    const burial = store.index.bury(subject, grave())
+    await slow.reached()
+    await wait(20)
+    listed.open()
+    await wait(60)
+    slow.open()
+    expect([await burial, (await moved).ok]).toEqual([1, false])
+  })
+
+  it('that fails for one session lets later creations go on', async () => {
+    const [subject, broken, next] = [fresh('user'), fresh('broken'), fresh('next')]
+    await store.write(broken, record({ subject }), null)
+    before('look', ({ id }) => {
+      if (id.name === `s:${broken}`) throw new Error('canary')
+    })
+    const error = await errorOf(() => store.index.bury(subject, grave()))
+    expect([error.code, String(error.stack).includes('canary')]).toEqual(['ERR_STORE', false])
+    expect(await store.write(next, record({ subject }), null)).toEqual({ ok: true })
+  })
+})
+
+describe('burying in Durable Objects, in a storm', () => {
+  const ROUNDS = 60
+
+  it(`ends all older sessions, loses none and lists none for ever, in ${ROUNDS} rounds`, async () => {
+    const random = createRandom(4)
+    const nap = (): Promise<void> => wait(Math.floor(random() * 4))
+    for (const method of ['look', 'join']) {
+      before(method, nap)
+      after(method, nap)
+    }
+    let [buried, moves] = [0, 0]
+    for (let round = 0; round < ROUNDS; round++) {
+      const subject = fresh('user')
+      /** The ids a session had, the last one of which its visitor knows. */
+      const lines = [0, 1, 2].map(() => [fresh('id')])
+      const create = async (id: string): Promise<StoredRecord> => {
+        const made = record({ subject })
+        await store.write(id, made, null)
+        return made
+      }
+      const made = await Promise.all(lines.map(([id]) => create(id as string)))
+      const live = async (ids: readonly string[], from: StoredRecord): Promise<void> => {
+        let [id, { version }] = [ids[0] as string, from]
+        for (let step = 0; step < 3; step++) {
+          await nap()
+          const moving = random() < 0.5
+          const next = record({ subject })
+          const to = fresh('id')
+          // As `regenerate` does it: first the new id, then the end of the old one.
+          if (moving) await store.write(to, next, null)
+          const result = await store.write(id, moving ? grave() : next, version)
+          if (!result.ok) {
+            if (moving) await store.delete(to)
+            return
+          }
+          if (moving) {
+            ;(ids as string[]).push(to)
+            id = to
+            moves++
+          }
+          version = next.version
+        }
+      }
+      const logins = [fresh('id'), fresh('id')]
+      const bury = async (): Promise<void> => {
+        await wait(Math.floor(random() * 60))
+        buried += await store.index.bury(subject, grave())
+      }
+      await Promise.all([
+        bury(),
+        ...lines.map((ids, i) => live(ids, made[i] as StoredRecord)),
+        ...logins.map(async (id) => {
+          await nap()
+          await create(id)
+        }),
+        (async () => {
+          await nap()
+          await store.index.list(subject)
+        })(),
+      ])
+      const listed = new Set((await store.index.list(subject)).map(({ id }) => id))
+      for (const id of lines.flat()) {
+        const there = await store.read(id)
+        if (there && there.value !== TOMBSTONE) throw new Error(`round ${round}: ${id} is alive`)
+        if (listed.has(id)) throw new Error(`round ${round}: ${id} is listed`)
+      }
+      for (const id of logins) {
+        const lives = (await store.read(id))?.value === 'v'
+        if (lives !== listed.has(id)) throw new Error(`round ${round}: ${id} alive is ${lives}`)
+      }
+      if ((await keysIn(`u:${subject}`)).length !== listed.size) {
+        throw new Error(`round ${round}: listed for ever`)
+      }
+    }
+    expect([buried > ROUNDS, moves > ROUNDS / 2]).toEqual([true, true])
+  })
+})
+
+describe('the list of a user in Durable Objects', () => {
+  it('forgets sessions that are over when it is asked for', async () => {
+    const subject = fresh('user')
+    const [kept, deleted, left] = [fresh('id'), fresh('id'), fresh('id')]
+    for (const id of [kept, deleted]) await store.write(id, record({ subject }), null)
+    const mine = record({ subject })
+    await store.write(left, mine, null)
+    await store.delete(deleted)
+    await store.write(left, record({ subject: fresh('user') }), mine.version)
+    expect((await store.index.list(subject)).map(({ id }) => id)).toEqual([kept])
+    expect((await keysIn(`u:${subject}`)).length).toBe(1)
+    expect(await store.index.bury(subject, grave())).toBe(1)
+    expect(await keysIn(`u:${subject}`)).toEqual([])
+  })
+
+  it('keeps one that is created while it is asked for', async () => {
+    for (const slow of ['before', 'after'] as const) {
+      const [subject, id] = [fresh('user'), fresh('id')]
+      await store.write(id, record({ subject }), null)
+      await store.delete(id)
+      const door = createDoor()
+      const delay = slow === 'before' ? before : after
+      delay('look', () => door.pass())
+      const list = store.index.list(subject)
+      await door.reached()
+      await store.write(id, record({ subject }), null)
+      door.open()
+      await list
+      Object.defineProperties(SessionObject.prototype, originals)
+      expect((await store.index.list(subject)).map((entry) => entry.id)).toEqual([id])
+    }
+  })
+
+  it('keeps one that was listed and not yet written while it is asked for', async () => {
+    const [subject, id] = [fresh('user'), fresh('id')]
+    const door = createDoor()
+    let joins = 0
+    after('join', () => (joins++ ? undefined : door.pass()))
+    const created = store.write(id, record({ subject }), null)
+    await door.reached()
+    expect(await store.index.list(subject)).toEqual([])
+    door.open()
+    expect(await created).toEqual({ ok: true })
+    expect((await store.index.list(subject)).map((entry) => entry.id)).toEqual([id])
+  })
+})
+
+describe('a session in a Durable Object', () => {
+  it('of five overlapping writes takes exactly one', async () => {
+    const id = fresh('id')
+    const first = record()
+    await store.write(id, first, null)
+    const rivals = Array.from({ length: 5 }, () => store.write(id, record(), first.version))
+    expect((await Promise.all(rivals)).filter(({ ok }) => ok).length).toBe(1)
+  })
+
+  it('keeps all of 500 patches of 20 writers', async () => {
+    const id = fresh('id')
+    await store.write(id, record(), null)
+    const folded: string[] = []
+    const put = async (text: string): Promise<void> => {
+      for (let version = 'older'; ; ) {
+        const result = await store.write(id, record(), version, { patch: text })
+        if (result.ok) return
+        // Full: whoever finds it so folds them in.
+        const { current } = result
+        const patches = current?.patches ?? []
+        const next = record()
+        const more = { folded: patches.length }
+        const done = await store.write(id, next, current?.version ?? '', more)
+        if (done.ok) folded.push(...patches)
+        version = 'older'
+      }
+    }
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, writer) => {
+        for (let i = 0; i < 25; i++) await put(`${writer}.${i}`)
+      }),
+    )
+    const all = [...folded, ...((await store.read(id))?.patches ?? [])]
+    expect([all.length, new Set(all).size]).toEqual([500, 500])
+  })
+
+  it('knows a patch again for as long as it is kept, whatever came after it', async () => {
+    const id = fresh('id')
+    await store.write(id, record(), null)
+    const late = record()
+    await store.write(id, late, 'older', { patch: 'mine' })
+    for (let i = 0; i < 20; i++) await store.write(id, record(), 'older', { patch: `other ${i}` })
+    expect(await store.write(id, late, 'older', { patch: 'mine' })).toEqual({
+      ok: true,
+      patched: true,
+    })
+    expect((await store.read(id))?.patches?.length).toBe(21)
+  })
+
+  it('refuses patches before they outgrow what an object can keep', async () => {
+    const id = fresh('id')
+    await store.write(id, record({ value: 'v'.repeat(300_000) }), null)
+    const results: boolean[] = []
+    for (let i = 0; i < 10; i++) {
+      const patch = `${i}`.repeat(200_000)
+      results.push((await store.write(id, record(), 'older', { patch })).ok)
+    }
+    expect(results.filter(Boolean).length).toBe(3)
+    expect(results[9]).toBe(false)
+  })
+
+  it('carries a record of a megabyte', async () => {
+    const [id, subject] = [fresh('id'), fresh('user')]
+    const value = 'ab'.repeat(500_000)
+    await store.write(id, record({ value, subject }), null)
+    expect((await store.read(id))?.value === value).toBe(true)
+    expect((await store.index.list(subject))[0]?.record.value === value).toBe(true)
+  })
+
+  it('is never left without an alarm, whatever fails', async () => {
+    const id = fresh('id')
+    await inside(`s:${id}`, ({ storage }) => {
+      Object.defineProperty(storage, 'getAlarm', {
+        value: () => Promise.reject(new Error('canary')),
+        configurable: true,
+      })
+    })
+    expect((await errorOf(() => store.write(id, record(), null))).code).toBe('ERR_STORE')
+    expect(await keysIn(`s:${id}`)).toEqual([])
+  })
+
+  it('gets an alarm though one goes off while it is written', async () => {
+    const id = fresh('id')
+    await store.write(id, record(), null)
+    await store.delete(id)
+    let calls = 0
+    await inside(`s:${id}`, ({ storage }) => {
+      const { getAlarm } = Object.getPrototypeOf(storage)
+      Object.defineProperty(storage, 'getAlarm', {
+        configurable: true,
+        value: async () => {
+          const at = await getAlarm.call(storage)
+          if (!calls++) await wait(60)
+          return at
+        },
+      })
+    })
+    const written = store.write(id, record({ expiresAt: Date.now() + 90_000 }), null)
+    while (!calls) await wait(2)
+    expect(await runDurableObjectAlarm(stubOf(`s:${id}`))).toBe(true)
+    expect(await written).toEqual({ ok: true })
+    expect((await inside(`s:${id}`, ({ storage }) => storage.getAlarm())) === null).toBe(false)
+  })
+
+  it('goes by its own clock when it removes what has expired', async () => {
+    const clock = createClock(Date.UTC(2020, 0))
+    const past = createDurableObjectStore({ namespace, now: clock })
+    const [id, subject] = [fresh('id'), fresh('user')]
+    const mine = record({ subject, expiresAt: clock() + 60_000 })
+    await past.write(id, mine, null)
+    await wait(20)
+    await runDurableObjectAlarm(stubOf(`s:${id}`))
+    await runDurableObjectAlarm(stubOf(`u:${subject}`))
+    expect((await past.read(id))?.version).toBe(mine.version)
+    expect((await past.index.list(subject)).length).toBe(1)
+    clock.advance(60)
+    expect(await past.read(id)).toBe(null)
+  })
+
+  it('starts again after everything was deleted while it lives', async () => {
+    const [id, subject] = [fresh('id'), fresh('user')]
+    await store.write(id, record({ subject }), null)
+    for (const name of [`s:${id}`, `u:${subject}`]) {
+      await inside(name, ({ storage }) => storage.deleteAll())
+    }
+    expect(await store.read(id)).toBe(null)
+    expect(await store.index.list(subject)).toEqual([])
+    expect(await store.write(id, record({ subject }), null)).toEqual({ ok: true })
+    expect((await store.index.list(subject)).length).toBe(1)
+    expect((await inside(`s:${id}`, ({ storage }) => storage.getAlarm())) === null).toBe(false)
+  })
+})
+
+describe('what fails in Durable Objects', () => {
+  it('may pass when an object was reset, also behind another one', async () => {
+    let broken = true
+    for (const method of ['join', 'read']) {
+      before(method, (context) => {
+        if (broken) context.abort('canary')
+        return broken ? wait(50) : undefined
+      })
+    }
+    const [id, subject] = [fresh('id'), fresh('user')]
+    for (const call of [() => store.read(id), () => store.write(id, record({ subject }), null)]) {
+      const error = await errorOf(call)
+      expect([error.code, String(error.stack).includes('canary')]).toEqual([
+        'ERR_STORE_UNAVAILABLE',
+        false,
+      ])
+    }
+    broken = false
+    expect(await store.read(id)).toBe(null)
+    expect(await store.write(id, record({ subject }), null)).toEqual({ ok: true })
+  })
+
+  it('says so when the class has no binding to itself', async () => {
+    const [id, subject] = [fresh('id'), fresh('user')]
+    await runInDurableObject(stubOf(`s:${id}`), (instance: unknown) => {
+      Object.defineProperty(instance, 'env', { value: {}, configurable: true })
+    })
+    const error = await errorOf(() => store.write(id, record({ subject }), null))
+    expect([error.code, error.message.includes('binding')]).toEqual(['ERR_STORE', true])
+    expect(error.message.includes(id)).toBe(false)
+  })
+
+  it('does not keep a caller who has gone', async () => {
+    const door = createDoor()
+    before('read', () => door.pass())
+    const reason = new Error('gone')
+    const controller = new AbortController()
+    const read = store.read(fresh('id'), { signal: controller.signal })
+    await door.reached()
+    controller.abort(reason)
+    expect(await read.catch((error: unknown) => error)).toBe(reason)
+    door.open()
+  })
+})
