@@ -142,6 +142,35 @@ describe('hono session()', () => {
   })
 })
 
+describe('a stream in hono', () => {
+  it('ends at the next check once its session was revoked', async () => {
+    const inStore = createSessions({ secret: SECRET, store: createMemoryStore() })
+    const live = new Hono()
+      .use(session(inStore))
+      .post('/login', async (c) => {
+        ;(await c.var.session()).login('ann')
+        return c.text('')
+      })
+      .get('/events', async (c) => {
+        const { subject } = await c.var.session()
+        const header = c.req.header('cookie') ?? null
+        return stream(c, async (out) => {
+          while (subject !== null && (await inStore.open(header)).subject === subject) {
+            await out.write('tick ')
+            await out.sleep(10)
+          }
+        })
+      })
+    const jar = createCookieJar()
+    jar.store(await live.fetch(jar.request('/login', { method: 'POST' })))
+    const response = await live.fetch(jar.request('/events'))
+    setTimeout(() => void inStore.revokeAll('ann'), 50)
+    const text = await response.text()
+    expect(/^(tick )+$/.test(text)).toBe(true)
+    expect(await (await live.fetch(jar.request('/events'))).text()).toBe('')
+  })
+})
+
 describe('hono requireSession()', () => {
   const guarded = new Hono()
     .use(session(sessions))
