@@ -39,3 +39,6 @@ const child = spawn('wrangler', [...args, '--show-interactive-dev-session=false'
 })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
 child.on('exit', (code) => process.exit(code ?? 0))
+// npm that is ended tells nobody: whoever it leaves behind is handed to another parent.
+const { ppid } = process
+setInterval(() => process.ppid !== ppid && child.kill('SIGTERM'), 1000).unref()

@@ -3,7 +3,9 @@
  *
  * KV is eventually consistent and has no compare-and-set. What that means here:
  *
- * - Changes, sign-outs included, reach other locations after up to 60 seconds.
+ * - Changes, sign-outs included, reach other locations after up to 60 seconds, and 60 more where
+ *   the old state was cached. A copied cookie that is used elsewhere within that time can undo a
+ *   sign-out: there the tombstone is not seen, and a renewal overwrites it.
  * - Overlapping writes from different isolates: the last one wins, the other one is lost
  *   (`atomic: false`). In one isolate they are told apart.
  * - One write per second and session; more are {@link StoreUnavailableError} with `retryAfter: 1`.

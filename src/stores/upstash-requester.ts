@@ -64,6 +64,8 @@ function itemOf(answer: unknown): { result?: unknown; error?: string } {
  * honoured, redirects are refused, and no error quotes a command or a body.
  *
  * Answers are taken as UTF-8, not as base64. Streams (`subscribe`, `monitor`) are not supported.
+ * `Redis` of `@upstash/redis/cloudflare` takes no requester: give this one to
+ * {@link createUpstashStore} itself, or take the main entry.
  *
  * @throws TypeError when `url` is not `https:` (loopback apart) or `token` is missing.
  *

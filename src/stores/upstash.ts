@@ -130,7 +130,7 @@ function transportOf(client: object): Transport {
 /** Patches kept beside one record. */
 const PATCHES = 32
 /** Versions (first its own), expiry, subject, value and patches, each on a line; see the scripts. */
-const RECORD = /^(\S+)[^\n]*\n(\d+)\n(\S*)\n([^\n]+)((?:\n[^\n]+)*)$/
+const RECORD = /^(\S+)(?: [^\n]*)?\n(\d+)\n(\S*)\n([^\n]+)((?:\n[^\n]+)*)$/
 
 function decode(text: unknown, now: number): StoredRecord | null {
   try {
