@@ -21,6 +21,9 @@ export interface SessionVariables<D extends SessionData = SessionData> {
   session: () => Promise<Session<D>>
 }
 
+/** Where a context notes whose middleware has run. */
+const RUNS = 'sojourn'
+
 /**
  * Gives every handler behind it `c.var.session()` and commits the session with the response, be it
  * a page, a stream or a redirect. When a handler throws nothing is committed.
@@ -36,6 +39,10 @@ export function session<D extends SessionData, E extends Env = any>(
   return async (c, next) => {
     const current = resolve(c as unknown as Context<E>)
     const request = c.req.raw
+    if (c.get(RUNS as never) === current) {
+      throw new TypeError('session() runs twice on this route: keep one app.use(session(sessions))')
+    }
+    c.set(RUNS as never, current as never)
     c.set('session', () => current.get(request))
     await next()
     if (c.error) return

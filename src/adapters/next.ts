@@ -71,7 +71,7 @@ export function sessionProxy<D extends SessionData>(
 ): (request: NextRequest) => Promise<Response> {
   return async (request) => {
     try {
-      const answer = await handler(request)
+      const answer = absolute(await handler(request), request)
       // What is only fetched ahead shows nobody anything yet.
       const isAhead = PREFETCH.some((name) => request.headers.has(name))
       const flash = isAhead ? null : await sealFlash(sessions, request)
@@ -90,6 +90,15 @@ export function sessionProxy<D extends SessionData>(
       throw error
     }
   }
+}
+
+/** Next takes no redirect to a path, which is what guards answer. */
+function absolute(answer: Response | undefined, { url }: NextRequest): Response | undefined {
+  const location = answer?.headers.get('location')
+  if (!answer || !location?.startsWith('/')) return answer
+  const copy = new Response(answer.body, answer)
+  copy.headers.set('location', String(new URL(location, url)))
+  return copy
 }
 
 /** Goes on with changed request headers, unless the handler has answered. */

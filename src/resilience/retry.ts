@@ -171,7 +171,11 @@ async function runAll<T>(
       settings.breaker?.open(secondsOf(error) ?? 0)
       throw error
     }
-    onRetry?.({ attempt, delayMs, error, operation })
+    try {
+      onRetry?.({ attempt, delayMs, error, operation })
+    } catch {
+      // A broken listener is its owner's business.
+    }
     await sleep(delayMs, whole)
   }
 }

@@ -26,7 +26,7 @@ const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavail
 
 /** What happened, without the words of somebody else's error: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
-  if (error instanceof SessionError || error instanceof TypeError) return error
+  if (error instanceof SessionError) return error
   if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
   return new StoreUnavailableError(what, { retryAfter: secondsOf(error) })
 }
@@ -41,7 +41,8 @@ function codeOf(error: unknown): string {
  * {@link createRetry} and {@link createCircuitBreaker}.
  *
  * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
- * `StoreUnavailableError` of our own words. Never: other session errors, `TypeError`, the caller's
+ * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
+ * connect). Never: other session errors, the caller's
  * own abort. A conflict or an unknown id is an answer and no failure. `health` is asked once, with
  * a limit of its own, and does not count.
  *

@@ -1,6 +1,8 @@
 import { Hono } from 'hono'
 import { hc } from 'hono/client'
 import { HTTPException } from 'hono/http-exception'
+import { jsx } from 'hono/jsx'
+import { renderToReadableStream, Suspense } from 'hono/jsx/streaming'
 import { stream } from 'hono/streaming'
 import { describe, expect, it } from 'vitest'
 import { requireSession, session } from '../../src/adapters/hono.ts'
@@ -139,6 +141,47 @@ describe('hono session()', () => {
     })
     const response = await shop.fetch(new Request('https://example.com/'))
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '3'])
+  })
+})
+
+describe('hono session(), with the rest of Hono', () => {
+  it('is told when it runs twice', async () => {
+    const twice = new Hono()
+      .use(session(sessions))
+      .route(
+        '/inner',
+        new Hono().use(session(sessions)).get('/', (c) => c.text('')),
+      )
+      .onError((error, c) => c.text(error.message, 500))
+    expect(await (await twice.request('/inner')).text()).toContain('session() runs twice')
+  })
+
+  it('commits around what app.mount answers', async () => {
+    const inner = (request: Request) => new Response(new URL(request.url).pathname)
+    const outer = new Hono()
+      .use(session(sessions))
+      .use(async (c, next) => {
+        ;(await c.var.session()).update('visits', (n = 0) => n + 1)
+        await next()
+      })
+      .mount('/other', inner)
+    const response = await outer.request('/other/page')
+    expect([await response.text(), response.headers.getSetCookie().length]).toEqual(['/page', 1])
+  })
+
+  it('commits before JSX streams', async () => {
+    const Late = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      return jsx('p', {}, 'late')
+    }
+    const streaming = new Hono().use(session(sessions)).get('/', async (c) => {
+      ;(await c.var.session()).update('visits', (n = 0) => n + 1)
+      const page = jsx(Suspense, { fallback: 'soon' }, jsx(Late, {}))
+      return c.body(renderToReadableStream(page))
+    })
+    const response = await streaming.request('/')
+    expect(response.headers.getSetCookie().length).toBe(1)
+    expect(await response.text()).toContain('<p>late</p>')
   })
 })
 

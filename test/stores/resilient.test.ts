@@ -93,16 +93,15 @@ describe('resilient()', () => {
     expect(error instanceof StoreUnavailableError).toBe(true)
   })
 
-  it.each([
-    new StoreError('refused'),
-    new SessionConflictError('conflict'),
-    new TypeError('mistake'),
-  ])('never repeats or counts what is no failure to reach it, case %#', async (error) => {
-    const { store, faulty, delays } = setUp()
-    faulty.down({ type: 'throw-before', error })
-    for (let i = 0; i < 20; i++) expect((await outcomeOf(store.read('id'))).error).toBe(error)
-    expect([delays.length, store.details?.().breaker]).toEqual([0, 'closed'])
-  })
+  it.each([new StoreError('refused'), new SessionConflictError('conflict')])(
+    'never repeats or counts what is no failure to reach it, case %#',
+    async (error) => {
+      const { store, faulty, delays } = setUp()
+      faulty.down({ type: 'throw-before', error })
+      for (let i = 0; i < 20; i++) expect((await outcomeOf(store.read('id'))).error).toBe(error)
+      expect([delays.length, store.details?.().breaker]).toEqual([0, 'closed'])
+    },
+  )
 
   it('waits as long as an error asks for', async () => {
     const { store, faulty, delays } = setUp()

@@ -1,5 +1,5 @@
-import { NextResponse } from 'next/server'
 import { createSessions } from 'sojourn'
+import { requireSession } from 'sojourn/guard'
 import * as next from 'sojourn/next'
 import { createUpstashStore } from 'sojourn/upstash'
 
@@ -22,12 +22,12 @@ const sessions = createSessions<Shop>({
 export const getSession = () => next.getSession(sessions)
 export const withSession = next.withSession(sessions)
 
+const guard = requireSession(sessions, { onMissing: '/' })
+
 /** Keeps strangers out of the account. */
-export const proxy = next.sessionProxy(sessions, async (request) => {
-  if (request.nextUrl.pathname !== '/account') return undefined
-  const { subject } = await sessions.get(request)
-  return subject === null ? NextResponse.redirect(new URL('/', request.url), 303) : undefined
-})
+export const proxy = next.sessionProxy(sessions, async (request) =>
+  request.nextUrl.pathname === '/account' ? ((await guard(request)) ?? undefined) : undefined,
+)
 
 /** A redirect for the route handlers, whose forms are sent by browsers without scripts. */
 export const seeOther = (location: string) =>
