@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SessionError, StoreUnavailableError } from '../../src/errors.ts'
 import { createSessions, type Session, type SessionEvent } from '../../src/index.ts'
+import { logEvents } from '../../src/observe/log.ts'
 import { createKVStore, type KVBinding } from '../../src/stores/kv.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
@@ -222,6 +223,8 @@ interface Row extends Cell {
   readonly cookie: string
   readonly events: string
   readonly attempts: number
+  /** Milliseconds of pauses and time limits until the answer; the network itself takes none here. */
+  readonly after: number
   readonly afterwards: string
 }
 
@@ -241,6 +244,7 @@ async function run(cell: Cell) {
   const place = places[cell.place].create(clock)
   const events: SessionEvent[] = []
   const errors: unknown[] = []
+  const lines: string[] = []
   const statuses = new Set<Session['status']>()
   let waitedMs = 0
 
@@ -273,13 +277,19 @@ async function run(cell: Cell) {
       await new Promise((resolve) => setImmediate(resolve))
     },
   }
+  const write = (...words: unknown[]): void => void lines.push(inspect(words, { depth: 20 }))
+  const levels = { debug: write, info: write, warn: write, error: write }
+  const log = logEvents(levels, { now: clock })
   const isolate = () =>
     createSessions({
       secret: SECRET,
       now: clock,
       store: watched(resilient(place.open(), policy)),
       onStoreFailure,
-      onEvent: (event) => events.push(event),
+      onEvent(event) {
+        events.push(event)
+        log(event)
+      },
     })
   const jar = createCookieJar({ now: clock })
   const visit = async (sessions = isolate(), use: (session: Session) => unknown = () => {}) => {
@@ -346,7 +356,9 @@ async function run(cell: Cell) {
   const old = await healthy.open(header)
   const body = response ? await response.text() : ''
   const headers = [...(response?.headers ?? [])].filter(([name]) => name !== 'set-cookie')
-  const words = [...said.map(wordsOf), JSON.stringify(seen), body, String(headers)].join('\n')
+  const words = [...said.map(wordsOf), JSON.stringify(seen), body, String(headers), ...lines].join(
+    '\n',
+  )
   return {
     id,
     tookMs,
@@ -365,9 +377,16 @@ async function run(cell: Cell) {
       cookie: cookieOf(header, now),
       events: summary(seen),
       attempts,
+      after: Math.round(waitedMs) + hungMs(cell, attempts),
       afterwards: afterwardsOf(later),
     },
   }
+}
+
+/** How long attempts that hang are waited for. */
+function hungMs({ always, fault }: Cell, attempts: number): number {
+  if (!HANGS.test(fault)) return 0
+  return always ? attempts * (HANG_MS / 2) : HANG_MS
 }
 
 function answerOf(response: Response | undefined, thrown: Error | undefined): string {
@@ -471,6 +490,8 @@ ${DEADLINE_MS / 1000} seconds, and no error, event or response quotes secrets, d
   user sees is the application's own error page.
 - **status**: \`session.status\` when the request is over.
 - **attempts**: what reached the store for this operation.
+- **after, ms**: the pauses between them, with half of the usual jitter, and the time limits of
+  attempts that hang (here 150 ms each, 300 ms when only one does; the default is 500 ms).
 - **afterwards**: what the browser's cookie opens when the store is well again. After an error it may
   be as written: the attempt was applied and only its answer was lost.
 `
@@ -486,13 +507,13 @@ function tableOf(all: readonly Row[]): string {
     for (const always of [true, false]) {
       parts.push(
         `## ${titles[place]}: ${always ? 'fails all the time' : 'fails once'}\n`,
-        '| fault | operation | answer | status | cookie | events | attempts | afterwards |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+        '| fault | operation | answer | status | cookie | events | attempts | after, ms | afterwards |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
         ...all
           .filter((row) => row.place === place && row.always === always)
           .map(
-            ({ fault, operation, answer, status, cookie, events, attempts, afterwards }) =>
-              `| ${[fault, operation, answer, status, cookie, events, attempts, afterwards].join(' | ')} |`,
+            ({ fault, operation, answer, status, cookie, events, attempts, after, afterwards }) =>
+              `| ${[fault, operation, answer, status, cookie, events, attempts, after, afterwards].join(' | ')} |`,
           ),
         '',
       )
