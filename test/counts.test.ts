@@ -82,6 +82,17 @@ describe('what a request costs', () => {
     expect(take()).toEqual(['read', 'write'])
   })
 
+  it('is one more store call to sign in than to write', async () => {
+    const { store, take } = createCountingStore()
+    const { visit } = createWorld({ store, now: () => Date.now() })
+    await visit((session) => session.set('a', 1))
+    expect(take()).toEqual(['write'])
+    await visit((session) => session.login('ann'))
+    expect(take()).toEqual(['read', 'write', 'write'])
+    await visit((session) => session.destroy())
+    expect(take()).toEqual(['read', 'write'])
+  })
+
   it('is one store call for one request, however often it asks', async () => {
     const { store, take } = createCountingStore()
     const { visit, sessions, jar } = createWorld({ store, now: Date.now })
