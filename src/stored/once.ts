@@ -9,9 +9,9 @@ import type { Instance } from '../instance.ts'
 import { idOf, type SessionState } from '../record.ts'
 import type { OnceOptions } from '../session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
+import { guardStore } from './commits.ts'
 import { newVersion } from './records.ts'
 import { requireStore } from './require-store.ts'
-import { guardStore } from './sessions.ts'
 import { pause } from './turns.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }

@@ -1,30 +1,19 @@
 /**
- * Sessions that live in a store: reading, creating, updating, moving and burying their records.
+ * Sessions that live in a store: what their cookies carry, and what becomes of each when it fails.
  * Loaded when a store is first needed.
  */
 import { BoundedMap } from '../bounded-map.ts'
 import type { CookieFound } from '../cookie.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import {
-  SessionConflictError,
-  SessionCorruptionError,
-  SessionError,
-  StoreError,
-  StoreUnavailableError,
-} from '../errors.ts'
+import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
-import { emptyDraft, goneDraft, isOver, liveDraft, newerData } from '../open.ts'
-import { applyAll } from '../operations.ts'
+import { emptyDraft, goneDraft, isOver, liveDraft } from '../open.ts'
 import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
 import { announce, renewAfterOf, say, writeCookie } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
-import {
-  type SessionStore,
-  type StoredRecord,
-  TOMBSTONE,
-  type WriteOptions,
-} from '../stores/store.ts'
+import { type SessionStore, TOMBSTONE } from '../stores/store.ts'
 import { changesBetween } from './changes.ts'
+import { type Committed, createCommits, guardStore, isFailure } from './commits.ts'
 import {
   applyDeferrals,
   createDeferralCookies,
@@ -33,8 +22,7 @@ import {
   newTag,
   remembering,
 } from './deferrals.ts'
-import { createRecords, newVersion } from './records.ts'
-import { pause, type Turn, turnsOf } from './turns.ts'
+import { createRecords } from './records.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -48,21 +36,6 @@ export interface StoredSessions {
   revoke(id: string): Promise<boolean>
 }
 
-/** How a commit went. */
-interface Committed {
-  readonly state: SessionState
-  /** `null` when it was kept beside that of somebody else. */
-  readonly record: StoredRecord | null
-  /** The id it moved away from, when nobody knows whether that is dead. */
-  readonly grave?: string
-}
-
-/** Milliseconds for which a dead id tells requests under way that they are late. */
-export const TOMBSTONE_MS = 30_000
-const MAX_ATTEMPTS = 50
-/** Attempts after which it waits before the next, and for how long at most. */
-const CALM_ATTEMPTS = 3
-const MAX_PAUSE_MS = 200
 /** For how long an old answer, "there is no such key" too, may come from Cloudflare KV or a replica. */
 const LAG_MS = 120_000
 /** For how long after a renewal requests may still come with the cookie before it. */
@@ -76,32 +49,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const { context, cookie, emit, format, options } = instance
   const { now, snapshot } = options
   const records = createRecords(instance)
+  const { commit, bury } = createCommits(instance, store, records)
   const deferrals = createDeferralCookies(instance)
   /** The newest counter that this isolate wrote: a snapshot from before it is not used. */
   const latest = new BoundedMap<string, number>(LATEST)
 
-  const turns = turnsOf(store)
-
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
-
-  /** Writes, and returns how, or what is there instead when it is not ours. */
-  const write = async (
-    id: string,
-    record: StoredRecord,
-    expected: string | null,
-    more?: WriteOptions,
-  ): Promise<'written' | 'patched' | StoredRecord | null> => {
-    const result = await guard(() => store.write(id, record, expected, more))
-    if (result.ok) return result.patched ? 'patched' : 'written'
-    // Finding our own version means that an attempt was applied and only its answer was lost.
-    return result.current?.version === record.version ? 'written' : result.current
-  }
-
-  const create = async (state: SessionState): Promise<StoredRecord> => {
-    const record = await records.seal(state)
-    if ((await write(idOf(state), record, null)) === 'written') return record
-    throw new SessionConflictError('Cannot create session: its new id is taken')
-  }
 
   /** Reads a record; one older than the cookie knows it to be is read once more. */
   const find = async (
@@ -157,20 +110,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const isReused = (opened: OpenedRecord, { renewedAt }: SessionState): boolean =>
     opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
 
-  const buryRecord = async (
-    id: string,
-    version: string,
-    folded = 0,
-  ): Promise<'buried' | 'dead'> => {
+  const buryRecord = (id: string, version: string, folded?: number) => {
     latest.set(id, Infinity)
-    for (let [expected, seen] = [version, folded]; ; ) {
-      const grave = tombstone(now(), expected)
-      const there = await write(id, grave, expected, { folded: seen })
-      if (there === 'written' || there === 'patched') return 'buried'
-      if (!there || there.value === TOMBSTONE) return 'dead'
-      expected = there.version
-      seen = there.patches?.length ?? 0
-    }
+    return bury(id, version, folded)
   }
 
   /** Buries whatever is under an id. */
@@ -178,99 +120,6 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     const record = await guard(() => store.read(id, { fresh: true }))
     if (!record || record.value === TOMBSTONE) return false
     return (await buryRecord(id, record.version, record.patches?.length)) === 'buried'
-  }
-
-  /**
-   * Makes the operations of a draft on what the store has now; `null` when the session is dead, and
-   * nothing was written.
-   */
-  const commit = async (
-    draft: Draft,
-    finish: (state: SessionState) => SessionState,
-    patchable: boolean,
-  ): Promise<Committed | null> => {
-    const state = finish(draft.current)
-    if (!draft.found) return { state, record: await create(state) }
-    const id = idOf(draft.found.state)
-    // Only where a commit has to go on from what the last one wrote.
-    const turn = draft.operations.some(({ updates }) => updates) ? turns.of(id) : null
-    let written: Committed | null = null
-    try {
-      written = await replace(draft, draft.found, finish, patchable, turn)
-      return written
-    } finally {
-      turn?.pass(written?.record ?? null)
-    }
-  }
-
-  /** Goes on from `found`, and from whatever others made of it meanwhile. */
-  const replace = async (
-    draft: Draft,
-    base: FoundSession,
-    finish: (state: SessionState) => SessionState,
-    patchable: boolean,
-    turn: Turn | null,
-  ): Promise<Committed | null> => {
-    const id = idOf(base.state)
-    let found = base
-    let state = finish(draft.current)
-    const latest = await turn?.take(false)
-    if (latest && isLater(latest.version, base.version!)) {
-      found = await records.unseal(id, latest, base.state.key)
-      state = finish(applyAll(draft.operations, found.state))
-    }
-    // A new id is created before the old one is buried: nobody knows it yet, and nothing is lost
-    // when the store fails in between.
-    const moving = state.key !== found.state.key
-    let record = moving ? await create(state) : await records.seal(state)
-    let patch: string | undefined
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const { version = '', folded } = found
-      const next = moving ? tombstone(now(), version) : record
-      let there: Awaited<ReturnType<typeof write>>
-      try {
-        there = await write(id, next, version, { folded, patch })
-      } catch (error) {
-        if (!moving || !isFailure(error)) throw error
-        // Perhaps the old id is dead. It is asked for; if that fails too, at least the new one lives.
-        const now = await guard(() => store.read(id, { fresh: true })).catch(() => undefined)
-        if (now === undefined) return { state, record, grave: id }
-        there = now?.version === next.version ? 'written' : now
-        if (now?.version === version) {
-          // Nobody knows the new id, and lists are not to show it.
-          await guard(() => store.delete(idOf(state))).catch(() => {})
-          throw error
-        }
-      }
-      if (there === 'written') return { state, record }
-      if (there === 'patched') return { state, record: null }
-      if (there && there.value !== TOMBSTONE && attempt > CALM_ATTEMPTS) {
-        // Many others: a while later, and from what is there then, chances are better.
-        await pause(Math.random() * Math.min(MAX_PAUSE_MS, 2 ** attempt))
-        there = await guard(() => store.read(id, { fresh: true }))
-      }
-      if (!there || there.value === TOMBSTONE) {
-        if (moving) await guard(() => store.delete(idOf(state)))
-        return null
-      }
-      emit({ type: 'commit.conflict', attempt }, state)
-      const news = attempt > 1 ? await turn?.take(true) : null
-      if (news && isLater(news.version, there.version)) there = news
-      found = await records.unseal(id, there, found.state.key)
-      const newer = newerData(found.state, options.version)
-      if (newer) throw newer
-      if (patchable && !patch && base.state.version === found.state.version) {
-        const changes = changesBetween(format, base.state, draft.current)
-        patch = await records.sealPatch(id, changes)
-      }
-      state = finish(applyAll(draft.operations, found.state))
-      const { version: before } = record
-      record = await records.seal(state)
-      if (moving) await write(idOf(state), record, before)
-    }
-    throw new SessionConflictError(
-      `Cannot commit session: others changed it ${MAX_ATTEMPTS} times meanwhile`,
-    )
   }
 
   const supersede = (draft: Draft): void => {
@@ -468,31 +317,9 @@ const ID_ONLY = {
   hasFlash: false,
 } as const
 
-/** What a dead id keeps. `after`: the version that it ends. */
-export function tombstone(now: number, after: string): StoredRecord {
-  const version = newVersion((Number.parseInt(after, 10) || 0) + 1)
-  return { value: TOMBSTONE, version, expiresAt: now + TOMBSTONE_MS }
-}
-
-/** Calls a store, and turns what is not ours into a {@link StoreUnavailableError}. */
-export async function guardStore<T>(store: SessionStore, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (cause) {
-    if (cause instanceof SessionError) throw cause
-    // The error of somebody else's client may quote keys and data, so it is not passed on.
-    throw new StoreUnavailableError(`The store "${store.name}" failed`)
-  }
-}
-
 /** Whether only data change: the same id, nobody signed in. */
 function isPlain({ current, found }: Draft): boolean {
   return current.key === found?.state.key && current.authenticatedAt === found.state.authenticatedAt
-}
-
-/** Whether one version of a session was written after another. */
-function isLater(one: string, other: string): boolean {
-  return Number.parseInt(one, 10) > Number.parseInt(other, 10)
 }
 
 /** When a cookie was made, epoch milliseconds. */
@@ -502,10 +329,6 @@ function madeAt({ renewedAt, extra }: OpenedRecord): number {
 
 function joined(id: SessionState['key'], part: Uint8Array | null): SessionState['key'] {
   return Uint8Array.of(...id.subarray(0, ID_BYTES), ...(part ?? []))
-}
-
-function isFailure(error: unknown): error is StoreError | StoreUnavailableError {
-  return error instanceof StoreUnavailableError || error instanceof StoreError
 }
 
 /** Reading failed for good or for now: either way nothing is known about the session. */

@@ -3,9 +3,9 @@ import { SessionError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { isOver } from '../open.ts'
 import type { SessionStore, StoredEntry } from '../stores/store.ts'
+import { guardStore, tombstone } from './commits.ts'
 import { createRecords } from './records.ts'
 import { requireStore } from './require-store.ts'
-import { guardStore, tombstone } from './sessions.ts'
 
 /** What can be told about a session without its cookie. Times are epoch milliseconds. */
 export interface SessionInfo {

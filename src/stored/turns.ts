@@ -1,6 +1,7 @@
 /**
  * While many commits of one session collide, those that call `update` take turns in this isolate,
- * and each goes on from what the last one wrote. Between isolates compare-and-set decides; this only spares it conflicts.
+ * and each goes on from what the last one wrote. Between isolates compare-and-set decides; this
+ * only spares it conflicts.
  *
  * Nobody waits for another request's promise, which on Workers may never settle: they look again
  * after a while, and a turn whose request died is over soon.
@@ -11,8 +12,8 @@ import type { SessionStore, StoredRecord } from '../stores/store.ts'
 /** One commit's place among those of its session. */
 export interface Turn {
   /**
-   * Waits for the turn if commits of this session collide, or have just done so (`collided`).
-   * Returns what was last written here, if that is known.
+   * Waits for the turn if commits of this session collide, or have just done so (`collided`), and
+   * returns what was last written here, if that is known. Whoever has the turn keeps it.
    */
   take(collided: boolean): Promise<StoredRecord | null>
   /** Passes it on, with what was written. */
@@ -26,7 +27,8 @@ export interface Turns {
 
 /** What is known of one session. */
 interface Known {
-  /** Epoch milliseconds until which somebody has the turn. */
+  /** Who has the turn, and until when, epoch milliseconds. */
+  readonly holder: Turn | null
   readonly until: number
   /** What was written last. */
   readonly latest: StoredRecord | null
@@ -34,13 +36,13 @@ interface Known {
   readonly busyUntil: number
 }
 
-/** Longer than most writes take; whoever is slower is only more likely to collide. */
-const TURN_MS = 100
+/** Longer than most attempts take; whoever is slower is only more likely to collide. */
+const TURN_MS = 500
 /** After a collision. */
 const BUSY_MS = 2000
-const PATIENCE_MS = 2000
+const PATIENCE_MS = 5000
 const MAX_SESSIONS = 1000
-const NOTHING: Known = { until: 0, latest: null, busyUntil: 0 }
+const NOTHING: Known = { holder: null, until: 0, latest: null, busyUntil: 0 }
 
 const known = new WeakMap<SessionStore, Turns>()
 
@@ -55,21 +57,17 @@ function createTurns(): Turns {
   const sessions = new BoundedMap<string, Known>(MAX_SESSIONS)
   return {
     of(id) {
-      let isMine = false
       const get = (): Known => sessions.get(id) ?? NOTHING
       const put = (change: Partial<Known>): void => sessions.set(id, { ...get(), ...change })
-      return {
+      const turn: Turn = {
         async take(collided) {
-          if (isMine) return null
-          if (collided) put({ busyUntil: Date.now() + BUSY_MS })
-          const patience = Date.now() + PATIENCE_MS
-          for (;;) {
-            const { busyUntil, latest, until } = get()
-            const now = Date.now()
+          const since = Date.now()
+          if (collided) put({ busyUntil: since + BUSY_MS })
+          for (let now = since; ; now = Date.now()) {
+            const { busyUntil, holder, latest, until } = get()
             if (now > busyUntil) return null
-            if (now >= until || now > patience) {
-              isMine = true
-              put({ until: now + TURN_MS })
+            if (holder === turn || now >= until || now > since + PATIENCE_MS) {
+              put({ holder: turn, until: now + TURN_MS })
               return latest
             }
             put({ busyUntil: now + BUSY_MS })
@@ -77,9 +75,11 @@ function createTurns(): Turns {
           }
         },
         pass(latest) {
-          if (latest || isMine) put({ latest, ...(isMine && { until: 0 }) })
+          const isMine = get().holder === turn
+          if (latest || isMine) put({ latest, ...(isMine && { holder: null, until: 0 }) })
         },
       }
+      return turn
     },
   }
 }

@@ -73,7 +73,7 @@ describe('many writers on one session', () => {
         session.update('n', (n: number) => n + 1)
       }, apart)
       expect(last.get('n')).toBe(WRITERS * TIMES)
-      // A plain loop needs 16; between isolates that share nothing it takes about 5.5.
+      // A plain loop needs 16; between isolates that share nothing it takes about 4.5.
       expect(calls <= (apart ? 8 : 3)).toBe(true)
     }, 60_000)
   }
