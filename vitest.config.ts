@@ -7,6 +7,8 @@ const nodeOnly = ['test/**/*.node.test.ts', 'test/e2e/**', 'test/workerd/**']
 
 export default defineConfig({
   test: {
+    // Most tests wait for a server more than for the processor.
+    maxWorkers: 3,
     projects: [
       {
         test: {

@@ -24,7 +24,12 @@ afterAll(async () => {
   await redis.stop()
 })
 
-const createStore = () => resilient(createUpstashStore({ url: bridge.url, token: TOKEN }))
+// A slow machine is no outage.
+const createStore = () =>
+  resilient(createUpstashStore({ url: bridge.url, token: TOKEN }), {
+    attemptTimeoutMs: 20_000,
+    deadlineMs: 60_000,
+  })
 
 async function storm(isolates: number, change: (session: Session, name: string) => void) {
   const all = Array.from({ length: isolates }, () =>
