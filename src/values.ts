@@ -14,7 +14,7 @@ const MAX_DEPTH = 1000
 export type CopyValue = (value: unknown, path: string) => unknown
 
 /** Copies what JSON keeps and refuses what JSON would lose, naming its path. */
-export const copyJson: CopyValue = (value, path) => copy(value, path, [])
+export const copyJson: CopyValue = (value, path) => copy(value, path, null)
 
 /** Copies by a round trip through the codec. */
 export function copyWith(codec: SessionCodec): CopyValue {
@@ -30,24 +30,34 @@ export function copyWith(codec: SessionCodec): CopyValue {
   }
 }
 
-function copy(value: unknown, path: string, above: readonly unknown[]): unknown {
+/** Where a value is: spelled as a path only when it has to be told. */
+interface Place {
+  readonly key: string | number
+  /** What holds it. */
+  readonly above: Place | null
+  readonly value: unknown
+  readonly depth: number
+}
+
+function copy(value: unknown, key: string | number, above: Place | null): unknown {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
   // JSON has no negative zero; adding 0 removes the sign.
   if (typeof value === 'number' && Number.isFinite(value)) return value + 0
-  if (typeof value !== 'object') throw refusal(value, path)
-  if (above.includes(value)) throw refusal(value, path, 'a cycle')
-  if (above.length === MAX_DEPTH) throw refusal(value, path, `nested over ${MAX_DEPTH} levels deep`)
-  const within = [...above, value]
+  const here: Place = { key, above, value, depth: above ? above.depth + 1 : 0 }
+  if (typeof value !== 'object') throw refusal(here)
+  for (let at = above; at; at = at.above) if (at.value === value) throw refusal(here, 'a cycle')
+  if (here.depth === MAX_DEPTH) throw refusal(here, `nested over ${MAX_DEPTH} levels deep`)
   if (Array.isArray(value)) {
-    return Object.freeze(Array.from(value, (item, i) => copy(item, `${path}[${i}]`, within)))
+    return Object.freeze(Array.from(value, (item, i) => copy(item, i, here)))
   }
-  if (!isPlainObject(value)) throw refusal(value, path)
-  if (Object.getOwnPropertySymbols(value).length)
-    throw refusal(value, path, 'a key that is a symbol')
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined)
-  return Object.freeze(
-    Object.fromEntries(entries.map(([key, item]) => [key, copy(item, `${path}.${key}`, within)])),
-  )
+  if (!isPlainObject(value)) throw refusal(here)
+  if (Object.getOwnPropertySymbols(value).length) throw refusal(here, 'a key that is a symbol')
+  const all: Record<string, unknown> = { ...value }
+  for (const name of Object.keys(all)) {
+    if (all[name] === undefined) delete all[name]
+    else all[name] = copy(all[name], name, here)
+  }
+  return Object.freeze(all)
 }
 
 /** Object literals and null-prototype objects, also of another realm. */
@@ -56,16 +66,23 @@ function isPlainObject(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-function refusal(value: unknown, path: string, kind?: string): SessionSerializationError {
+function refusal(place: Place, kind?: string): SessionSerializationError {
+  const { value } = place
   const what =
     kind ??
     (typeof value === 'object'
       ? `a ${value?.constructor?.name ?? 'class instance'}`
       : kindOf(value))
+  const path = pathOf(place)
   return new SessionSerializationError(
     `Cannot keep "${path}": ${what} would not survive JSON; keep a string or number, or use a codec`,
     path,
   )
+}
+
+function pathOf({ key, above }: Place): string {
+  if (!above) return String(key)
+  return pathOf(above) + (typeof key === 'number' ? `[${key}]` : `.${key}`)
 }
 
 /** Freezes a value and all it holds; what cannot be frozen (bytes, the inside of a Map) is not. */
