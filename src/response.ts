@@ -23,10 +23,12 @@ export function markResponse(
 }
 
 function mark(headers: Headers, values: readonly string[], [vary, name]: Carrier): void {
-  const varies = headers.get('vary')?.toLowerCase() ?? ''
-  if (!varies.split(/[\s,]+/).some((name) => name === '*' || name === vary.toLowerCase())) {
-    headers.append('vary', vary)
-  }
+  const known =
+    headers
+      .get('vary')
+      ?.toLowerCase()
+      .split(/[\s,]+/) ?? []
+  if (!known.includes('*') && !known.includes(vary.toLowerCase())) headers.append('vary', vary)
   if (!values.length) return
   for (const value of values) headers.append(name, value)
   // OWASP: a response that sets a session cookie is not stored, by anybody.
