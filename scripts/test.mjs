@@ -14,6 +14,7 @@ const suites = {
   build: () => gate('node', ['scripts/build.mjs']),
   lint: () => gate('biome', ['check', '--error-on-warnings']),
   types: () => gate('tsc', ['-p', 'tsconfig.json']),
+  'types on Workers': () => gate('tsc', ['-p', 'test/cloudflare']),
   package: () => gate('publint', ['--strict']),
   'package types': () => gate('attw', ['--pack', '.', '--profile', 'esm-only']),
   size: () => gate('size-limit', []),
