@@ -70,7 +70,7 @@ export function isOver({ context, options }: Instance, times: SessionTimes): boo
 export function liveDraft(
   { options }: Instance,
   cookies: CookieFound,
-  opened: OpenedRecord,
+  { renewedAt }: Pick<OpenedRecord, 'renewedAt'>,
   found: FoundSession,
 ): Draft {
   const newer = newerData(found.state, options.version)
@@ -79,7 +79,7 @@ export function liveDraft(
     found,
     current: found.state,
     operations: [],
-    renewedAt: opened.renewedAt,
+    renewedAt,
     cookies,
     committed: false,
     readOnly: newer,
@@ -133,10 +133,10 @@ export async function emptyDraft(
 export function goneDraft(
   instance: Instance,
   cookies: CookieFound,
-  opened: OpenedRecord,
+  about: Pick<OpenedRecord, 'key'>,
   status: Gone,
 ): Promise<Draft> {
-  instance.emit({ type: `session.${status}` }, opened)
+  instance.emit({ type: `session.${status}` }, about)
   const Reason = status === 'expired' ? SessionExpiredError : SessionNotFoundError
   return emptyDraft(instance, cookies, {
     status,

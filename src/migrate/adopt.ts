@@ -1,4 +1,7 @@
 /** Goes on with the session of another library. Loaded when its cookie comes. */
+
+import { decodeBase64url } from '../crypto/base64url.ts'
+import { createKeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionError, StoreUnavailableError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { emptyDraft, isOver } from '../open.ts'
@@ -21,6 +24,7 @@ export async function adoptSession(
   const { current, status } = draft
   // A cookie of ours that opens says more, also about a session that is over or out of reach.
   if (status !== 'new' && status !== 'invalid') return draft
+  let asked = 'importFrom'
   try {
     const found = await importSession(importers, header, options.now(), cookie.name)
     if (!found) return draft
@@ -36,6 +40,17 @@ export async function adoptSession(
       subject,
       data,
     })
+    if (instance.stored && options.store?.atomic && options.seal !== 'cookie') {
+      // Overlapping requests with the old cookie go on with one session.
+      asked = options.store.name
+      const [hash] = await createKeyedHash(options.secrets, 'import')(found.origin)
+      const first = { ...operation(current), key: decodeBase64url(hash)!, counter: 1 }
+      const started = await (await instance.stored()).start(draft.cookies, first, () => {
+        emit({ type: 'session.imported' }, first)
+        emit({ type: 'session.created' }, first)
+      })
+      return started.found ? { ...started, removals } : started
+    }
     emit({ type: 'session.imported' }, current)
     return {
       ...draft,
@@ -54,7 +69,7 @@ export async function adoptSession(
     }
     const isThrown = options.onStoreFailure === 'throw'
     const type = isThrown ? 'store.unavailable' : 'store.degraded'
-    emit({ type, store: 'importFrom', code: error.code }, current)
+    emit({ type, store: asked, code: error.code }, current)
     if (isThrown) throw error
     return emptyDraft(instance, draft.cookies, {
       status: 'degraded',

@@ -8,6 +8,8 @@ export interface Import<D extends SessionData = SessionData>
   extends Omit<ImportedSession<D>, 'remove'> {
   /** `Set-Cookie` values that remove the old cookies, for the response that sets the new one. */
   removals: readonly string[]
+  /** The old cookies as they were sent. */
+  origin: string
 }
 
 /**
@@ -32,7 +34,11 @@ export async function importSession<D extends SessionData>(
     if (!found) continue
     const { remove, ...session } = found
     const names = remove.filter((name) => !isOwn(name, ownName))
-    return { ...session, removals: names.map((name) => removalOf(name, importer)) }
+    return {
+      ...session,
+      removals: names.map((name) => removalOf(name, importer)),
+      origin: JSON.stringify(remove.map((name) => [name, cookies.get(name)])),
+    }
   }
   return null
 }

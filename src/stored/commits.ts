@@ -29,6 +29,12 @@ export interface Commits {
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
   ): Promise<Committed | null>
+  /** Writes a record where that version is; else returns what is there. `null`: nothing. */
+  write(
+    id: string,
+    record: StoredRecord,
+    expected: string | null,
+  ): Promise<'written' | 'patched' | StoredRecord | null>
   /** Puts a tombstone over a record, of which that `version` and so many patches are known. */
   bury(id: string, version: string, folded?: number): Promise<'buried' | 'dead'>
 }
@@ -158,6 +164,8 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   }
 
   return {
+    write,
+
     async commit(draft, finish, patchable) {
       const { found } = draft
       if (!found) {

@@ -11,7 +11,7 @@ import { emptyDraft, goneDraft, isOver, liveDraft } from '../open.ts'
 import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
 import { announce, renewAfterOf, say, writeCookie } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
-import { type SessionStore, TOMBSTONE } from '../stores/store.ts'
+import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store.ts'
 import { changesBetween } from './changes.ts'
 import { type Committed, createCommits, guardStore, isFailure } from './commits.ts'
 import {
@@ -28,6 +28,11 @@ import { createRecords } from './records.ts'
 export interface StoredSessions {
   /** Opens the session a cookie names. */
   open(cookies: CookieFound, opened: OpenedRecord, signal: AbortSignal | undefined): Promise<Draft>
+  /**
+   * Creates a session with that key, or goes on with the one that another request created. `isNew`
+   * is told when it did not exist.
+   */
+  start(cookies: CookieFound, state: SessionState, isNew: () => void): Promise<Draft>
   /** Writes the draft and returns the `Set-Cookie` values. `due`: it is time to renew. */
   save(draft: Draft, due: boolean, changed: boolean): Promise<string[]>
   /** Ends a session; `null` when it is dead already, and the browser is not to be told. */
@@ -49,7 +54,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const { context, cookie, emit, format, options } = instance
   const { now, snapshot } = options
   const records = createRecords(instance)
-  const { commit, bury } = createCommits(instance, store, records)
+  const { commit, bury, write } = createCommits(instance, store, records)
   const deferrals = createDeferralCookies(instance)
   /** The newest counter that this isolate wrote: a snapshot from before it is not used. */
   const latest = new BoundedMap<string, number>(LATEST)
@@ -143,7 +148,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     const { all = [], names = [], base = found?.state } = deferred ?? {}
     const rides =
       isFailure(error) && options.onStoreFailure === 'degrade' && draft.cookies.header !== null
-    if (!rides || !base || !isPlain(draft)) return null
+    if (!rides || !base || !isPlain(draft) || draft.removals) return null
     const updated = operations.map(({ updates }) => updates)
     const changes = changesBetween(format, base, current, updated)
     // What was deferred before is still in its cookies.
@@ -226,6 +231,21 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       }
     },
 
+    async start(cookies, first, isNew) {
+      const id = idOf(first)
+      let record: StoredRecord | null = await records.seal(first)
+      const there = await write(id, record, null).catch((error) => {
+        throw unavailable(store, error)
+      })
+      if (there === 'written') isNew()
+      else record = there as StoredRecord | null
+      if (!record || record.value === TOMBSTONE) {
+        return goneDraft(instance, cookies, first, 'superseded')
+      }
+      const found = await records.unseal(id, record, first.key)
+      return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
+    },
+
     async save(draft, due, changed) {
       const { deferred, found, operations } = draft
       const setCookie: string[] = []
@@ -262,7 +282,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           const ride = changed ? await defer(draft, tag, error) : null
           if (ride) return ride
           // A renewal can wait for the next request.
-          failure(error, changed ? 'store.unavailable' : 'store.degraded', draft.current)
+          const waits = !changed && !draft.removals
+          failure(error, waits ? 'store.degraded' : 'store.unavailable', draft.current)
           return []
         }
         if (!committed) {
@@ -274,7 +295,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         const moved = draft.current.key !== found?.state.key
         if (moved && found) latest.set(idOf(found.state), Infinity)
         announce(instance, draft, state, due)
-        if (!store.atomic || due || moved || snapshot) {
+        if (!store.atomic || due || moved || snapshot || draft.removals) {
           setCookie.push(...(await cookieFor(draft, state, record?.version)))
         }
         if (grave) {
@@ -282,7 +303,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
           emit({ type: 'commit.deferred', changes: 0 }, state)
         }
-      } else if (snapshot && found && draft.status === 'active') {
+      } else if ((snapshot || draft.removals) && found && draft.status === 'active') {
         setCookie.push(...(await cookieFor(draft, draft.current, found.version)))
       }
       for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)

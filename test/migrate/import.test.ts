@@ -29,6 +29,7 @@ describe('importSession()', () => {
       subject: 'ada',
       createdAt: 1,
       removals: [`b=; ${EXPIRED}`],
+      origin: '[["b",["2"]]]',
     })
   })
 

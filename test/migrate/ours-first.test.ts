@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { StoreUnavailableError } from '../../src/errors.ts'
+import type { Session, SessionsOptions } from '../../src/index.ts'
 import { fromIronSession } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
@@ -64,5 +66,82 @@ describe('importFrom, beside a cookie of ours', () => {
     const { sessions } = await setUp()
     const session = await sessions.open(`__Host-session=forged; ${old}`)
     expect([session.status, session.subject]).toEqual(['active', 'from before'])
+  })
+})
+
+describe('importFrom, on overlapping first visits', () => {
+  async function arriveTwice(options: Partial<SessionsOptions> = {}) {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const world = createWorld({ store, importFrom: [importer], ...options }, clock)
+    const [one, two] = await Promise.all([world.sessions.open(old), world.sessions.open(old)])
+    return { ...world, one, two }
+  }
+
+  it('goes on with one session, and loses no write', async () => {
+    const { sessions, one, two, types } = await arriveTwice()
+    one.set('one', 1)
+    two.set('two', 2)
+    const [[first], [second]] = await Promise.all([sessions.save(one), sessions.save(two)])
+    for (const setCookie of [first, second]) {
+      const session = await sessions.open(setCookie!.split(';')[0]!)
+      expect(session.subject).toBe('from before')
+      expect(session.data).toEqual({ ...one.data, one: 1, two: 2 })
+    }
+    expect(types().filter((type) => type === 'session.imported')).toHaveLength(1)
+  })
+
+  it('removes the old cookie with each response that brings the new one, changed or not', async () => {
+    const { sessions, one, two } = await arriveTwice()
+    for (const session of [one, two]) {
+      const [ours, removal] = await sessions.save(session)
+      expect(ours).toMatch(/^__Host-session=[\w-]/)
+      expect(removal).toMatch(/^app=; Max-Age=0/)
+    }
+  })
+
+  for (const [what, act] of [
+    ['signed out', (session: Session) => session.destroy()],
+    ['signed in', (session: Session) => session.login('somebody')],
+  ] as const) {
+    it(`stays quiet when another one ${what} meanwhile`, async () => {
+      const { sessions, one, two } = await arriveTwice()
+      act(one)
+      await sessions.save(one)
+      two.set('late', true)
+      expect((await sessions.save(two)).join()).not.toContain('__Host-session')
+      expect(two.status).toBe('superseded')
+      expect((await sessions.open(old)).status).toBe('superseded')
+    })
+  }
+
+  it('leaves the old cookie alone while the store is down', async () => {
+    const store: SessionStore = {
+      ...createMemoryStore(),
+      write: () => Promise.reject(new Error('down')),
+    }
+    const { sessions, one, events } = await arriveTwice({ store })
+    expect(one.status).toBe('degraded')
+    expect(() => one.set('one', 1)).toThrow(StoreUnavailableError)
+    expect(await sessions.save(one)).toEqual([])
+    expect(events[0]).toMatchObject({ type: 'store.degraded', store: 'memory' })
+  })
+
+  it('leaves it alone when the store goes down before the response', async () => {
+    const memory = createMemoryStore({ now: createClock() })
+    const outage = { on: false }
+    const write: SessionStore['write'] = (...call) =>
+      outage.on ? Promise.reject(new Error('down')) : memory.write(...call)
+    const { sessions, one } = await arriveTwice({ store: { ...memory, write } })
+    outage.on = true
+    one.set('one', 1)
+    await expect(sessions.save(one)).rejects.toThrow(StoreUnavailableError)
+  })
+
+  it('takes over one each where the key is only in the cookie', async () => {
+    const { sessions, one, two } = await arriveTwice({ seal: 'cookie' })
+    expect(one.id).not.toBe(two.id)
+    const [ours] = await sessions.save(one)
+    expect((await sessions.open(ours!.split(';')[0]!)).subject).toBe('from before')
   })
 })

@@ -83,7 +83,8 @@ describe('importFrom', () => {
     const store = createMemoryStore()
     const write = () => Promise.reject(new Error('down'))
     const { visit, names } = await createMoving({ store: { ...store, write } })
-    expect((await visit()).response.status).toBe(503)
+    expect((await visit()).session.status).toBe('degraded')
+    expect((await visit((session) => session.set('cart', []))).response.status).toBe(503)
     expect(names()).toEqual([cookieName])
   })
 

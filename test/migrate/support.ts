@@ -58,7 +58,7 @@ export async function read<D extends Record<string, unknown>>(
 ): Promise<(Partial<ImportedSession<D>> & { removed?: string[] }) | null> {
   const found = await importSession([importer], header, now)
   if (!found) return null
-  const { removals, ...session } = found
+  const { removals, origin: _, ...session } = found
   return { ...session, removed: removals.map((line) => line.split('=')[0]!) }
 }
 
