@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 /** Runs on every runtime: nothing in these needs Node. */
 const neutral = ['test/**/*.test.ts']
+const installRedis = 'test/support/install-redis.ts'
 const nodeOnly = ['test/**/*.node.test.ts', 'test/e2e/**', 'test/workerd/**']
 
 export default defineConfig({
@@ -23,6 +24,7 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.node.test.ts'],
           exclude: ['test/e2e/**'],
+          globalSetup: installRedis,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -40,6 +42,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: installRedis,
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false,

@@ -1,27 +1,14 @@
-/** A real redis-server on a free loopback port, for tests. Installs it when it is missing. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+/** A real redis-server on a free loopback port, for tests. */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-
-const run = promisify(execFile)
 
 export interface RedisServer {
   readonly port: number
   /** Starts it again on the same port after `stop`; what was in it is gone. */
   start(): Promise<void>
   stop(): Promise<void>
-}
-
-async function ensureInstalled(): Promise<void> {
-  try {
-    await run('redis-server', ['--version'])
-  } catch {
-    const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
-    await run('apt-get', ['update'], options)
-    await run('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], options)
-  }
 }
 
 export async function freePort(): Promise<number> {
@@ -48,7 +35,6 @@ async function answers(port: number): Promise<boolean> {
 }
 
 export async function startRedis(): Promise<RedisServer> {
-  await ensureInstalled()
   const port = await freePort()
   let child: ChildProcess | undefined
 
