@@ -54,10 +54,14 @@ export function functionRule(fallback?: unknown): Rule {
  *
  * @throws RangeError for a number out of range, TypeError for everything else that breaks a rule.
  */
-export function applyRules<T>(prefix: string, rules: Record<string, Rule>, given: object): T {
-  const values = given as Record<string, unknown>
+export function applyRules<T>(
+  prefix: string,
+  rules: Record<string, Rule>,
+  given: object | undefined,
+): T {
+  const values = Object(given) as Record<string, unknown>
   const result: Record<string, unknown> = {}
-  for (const key of Object.keys({ ...rules, ...given })) {
+  for (const key of Object.keys({ ...rules, ...values })) {
     if (!Object.hasOwn(rules, key)) {
       const names = Object.keys(rules).join(', ')
       throw new TypeError(`Unknown option "${prefix}${key}", expected one of ${names}`)

@@ -161,6 +161,8 @@ const hasMethods =
   (value: Record<string, unknown> | null): boolean =>
     names.every((name) => typeof value?.[name] === 'function')
 
+const isObject = (value: unknown): boolean => Object(value) === value
+
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   store: [
@@ -168,11 +170,11 @@ const RULES: Record<string, Rule> = {
     'a SessionStore such as createMemoryStore()',
     hasMethods('read', 'write', 'delete'),
   ],
-  schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value['~standard'])],
+  schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value?.['~standard'])],
   version: integerRule(1, 1, 1e9),
   migrate: functionRule(),
   codec: [undefined, 'an object with stringify and parse', hasMethods('stringify', 'parse')],
-  cookie: [{}, 'an object', (value) => typeof value === 'object'],
+  cookie: [{}, 'an object', isObject],
   idleTimeout: numberRule(86_400, 1, MAX_TIMEOUT),
   absoluteTimeout: numberRule(604_800, 1, MAX_TIMEOUT),
   renewAfter: numberRule(undefined, 0, MAX_TIMEOUT),
@@ -181,21 +183,23 @@ const RULES: Record<string, Rule> = {
   snapshot: [
     false,
     'false or { maxAge, staleIfError }',
-    (value: { maxAge: number; staleIfError: number }) =>
-      value.maxAge > 0 && !(value.staleIfError < 0),
+    (value: unknown) => {
+      const { maxAge, staleIfError = 0 } = Object(value)
+      return maxAge > 0 && staleIfError >= 0 && Number.isFinite(maxAge + staleIfError)
+    },
   ],
-  binding: [undefined, 'an object', (value) => typeof value === 'object'],
+  binding: [undefined, 'an object', isObject],
   notBefore: functionRule(),
   onReuse: wordRule('report', 'revoke'),
   seal: wordRule('secret', 'cookie'),
-  compress: [false, 'false or { above }', (value: { above: number }) => value.above >= 0],
+  compress: [false, 'false or { above }', (value: unknown) => Object(value).above >= 0],
   transport: [
     'cookie',
     '"cookie" or { header } with its name',
-    (value: { header: string }) => /^[\w-]+$/.test(value.header ?? ''),
+    (value: unknown) => /^[\w-]+$/.test(Object(value).header ?? ''),
   ],
   importFrom: [undefined, 'a list of importers', Array.isArray],
-  cache: [{}, 'false or an object', (value) => value === false || typeof value === 'object'],
+  cache: [{}, 'false or an object', (value) => value === false || isObject(value)],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),
 }

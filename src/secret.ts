@@ -14,11 +14,14 @@ export function resolveSecrets(secret: string | readonly string[]): readonly str
   const rule = `at least one string of ${MIN_SECRET_BYTES} bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {
-    refuseUnless(typeof one === 'string', 'secret', rule, one)
-    const { length } = new TextEncoder().encode(one)
-    if (length < MIN_SECRET_BYTES) {
-      throw new RangeError(`Option "secret" must be ${rule}, got ${length} bytes`)
-    }
+    const isText = typeof one === 'string'
+    const length = isText ? new TextEncoder().encode(one).length : 0
+    if (length >= MIN_SECRET_BYTES) continue
+    const Kind = isText ? RangeError : TypeError
+    // Its type, and nothing more: a number may be one that was meant to be secret.
+    throw new Kind(
+      `Option "secret" must be ${rule}, got ${isText ? `${length} bytes` : typeof one}`,
+    )
   }
   return secrets
 }

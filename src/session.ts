@@ -1,5 +1,5 @@
 /** One request's session: what was found, what it is now, and the changes made to it. */
-import { applyRules, flagRule, kindOf, MAX_TIMEOUT, numberRule, type Rule } from './check.ts'
+import { applyRules, flagRule, MAX_TIMEOUT, numberRule, type Rule } from './check.ts'
 import type { CookieFound } from './cookie.ts'
 import { SessionCommittedError, SessionError } from './errors.ts'
 import {
@@ -273,9 +273,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
 
   login(subject: string, options: LoginOptions = {}): void {
     if (typeof subject !== 'string' || !subject || subject.length > MAX_SUBJECT) {
-      throw new TypeError(
-        `A subject must be 1 to ${MAX_SUBJECT} characters, got ${kindOf(subject)}`,
-      )
+      throw new TypeError(`A subject must be 1 to ${MAX_SUBJECT} characters, got ${typeof subject}`)
     }
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
     this.#change(signIn({ subject, ...chosen }, this.#context.clock()))

@@ -1,4 +1,3 @@
-import { kindOf } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { isObject, type OldData } from './importer.ts'
 
@@ -15,7 +14,6 @@ export async function loadSession(load: LoadSession, id: string): Promise<OldDat
   }
   if (data === null || data === undefined) return null
   // Text that nobody parsed, for example: taken for "none" it would sign everybody out.
-  if (!isObject(data))
-    throw new TypeError(`load must return an object or null, got ${kindOf(data)}`)
+  if (!isObject(data)) throw new TypeError(`load must return an object or null, got ${typeof data}`)
   return data
 }

@@ -1,5 +1,6 @@
 /** Stops asking a service that is down. Holds no timer and makes nobody wait. */
 import { CircuitOpenError } from '../errors.ts'
+import { refuseUnknown } from './settings.ts'
 
 /** `closed`: calls go through. `open`: none does. `half-open`: a few try whether it is back. */
 export type CircuitStatus = 'closed' | 'open' | 'half-open'
@@ -101,7 +102,8 @@ function rejection(ms: number): CircuitOpenError {
  * What it knows belongs to this isolate; share it by `state` if you must. A probe whose request
  * was killed without a word makes way after `probeTimeoutMs`.
  *
- * @throws RangeError when a number is not greater than 0.
+ * @throws RangeError when a number is not greater than 0, TypeError for an option that it does not
+ * know.
  *
  * @example
  * const breaker = createCircuitBreaker()
@@ -119,7 +121,10 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
   const { probes = 1, probeTimeoutMs = 5000, onChange } = options
   const { now = () => Date.now(), random = () => Math.random() } = options
   const numbers = { failureRate, minimumCalls, windowMs, consecutiveFailures, openMs, maxOpenMs }
-  for (const [name, value] of Object.entries({ ...numbers, probes, probeTimeoutMs })) {
+  const positive = { ...numbers, probes, probeTimeoutMs }
+  const known = [...Object.keys(positive), 'state', 'onChange', 'now', 'random']
+  refuseUnknown('createCircuitBreaker', options, known)
+  for (const [name, value] of Object.entries(positive)) {
     if (!(value > 0)) throw new RangeError(`createCircuitBreaker: ${name} must be greater than 0`)
   }
   let state = structuredClone(options.state ?? INITIAL)

@@ -83,8 +83,9 @@ async function buffer(
  * const response = await request('https://api.example.com/users', { signal })
  */
 export function resilientFetch(options: ResilientFetchOptions = {}): FetchLike {
-  const { methods = IDEMPOTENT, maxBytes = 10_485_760, redirects = 'follow', ...policy } = options
-  const { fetch: send = (input, init) => fetch(input, init), now = () => Date.now() } = options
+  const { methods = IDEMPOTENT, maxBytes = 10_485_760, redirects = 'follow', ...more } = options
+  const { fetch: send = (input, init) => fetch(input, init), ...policy } = more
+  const { now = () => Date.now() } = policy
   const retry = createRetry(policy)
   const redirect = redirects === 'refuse' ? ('manual' as const) : undefined
 

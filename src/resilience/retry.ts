@@ -4,7 +4,7 @@ import { type BackoffOptions, backoff } from './backoff.ts'
 import { createRetryBudget, type RetryBudget } from './budget.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { startTimer, type Timer, within } from './deadline.ts'
-import { withDefaults } from './settings.ts'
+import { refuseUnknown, withDefaults } from './settings.ts'
 
 /** One retry that is about to happen. */
 export interface RetryEvent {
@@ -88,6 +88,8 @@ const DEFAULTS = {
   random: (): number => Math.random(),
   timer: startTimer,
 }
+
+const KNOWN = [...Object.keys(DEFAULTS), 'budget', 'breaker', 'onRetry', 'operations', 'sleep']
 
 type Settings = RetryCall & Required<Pick<RetryCall, keyof typeof DEFAULTS>>
 
@@ -193,7 +195,8 @@ function pause(timer: Timer): (ms: number, signal: AbortSignal) => Promise<void>
  * twice. Calls share nothing but the budget and the breaker: no promise, no timer.
  *
  * @param policy Or a function that returns it, asked for every call.
- * @throws RangeError when a number is out of range; from the call when the policy is a function.
+ * @throws RangeError when a number is out of range, TypeError for an option that it does not know;
+ * the first from the call when the policy is a function.
  *
  * @example
  * const retry = createRetry({ attempts: 5 })
@@ -204,6 +207,8 @@ export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Ret
   const ask = typeof policy === 'function' ? policy : () => policy
   if (ask !== policy) {
     const { operations = {} } = ask()
+    for (const one of [ask(), ...Object.values(operations)])
+      refuseUnknown('Retry policy', one, KNOWN)
     for (const operation of ['', ...Object.keys(operations)]) settle(ask(), { operation })
   }
   return async (fn, call = {}) => {

@@ -11,3 +11,10 @@ export function withDefaults<T extends object>(
   }
   return settings as T
 }
+
+/** Refuses an option that nobody knows: most likely it is misspelt. */
+export function refuseUnknown(where: string, given: object, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new TypeError(`${where}: unknown option "${unknown}", expected one of ${known.join(', ')}`)
+}

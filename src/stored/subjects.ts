@@ -55,6 +55,11 @@ export function createSubjects(instance: Instance): Subjects {
     if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
   }
 
+  const assertText = (name: string, value: unknown): void => {
+    if (typeof value === 'string' && value !== '') return
+    throw new TypeError(`The ${name} must be a text of at least 1 character, got ${typeof value}`)
+  }
+
   const indexOf = (): NonNullable<SessionStore['index']> => {
     if (store.index) return store.index
     throw required(`the store "${store.name}" has no index of users`)
@@ -62,6 +67,7 @@ export function createSubjects(instance: Instance): Subjects {
 
   return {
     async list(subject) {
+      assertText('subject', subject)
       assertReadable()
       const index = indexOf()
       const handles = await records.handlesOf(subject)
@@ -84,9 +90,13 @@ export function createSubjects(instance: Instance): Subjects {
       }
     },
 
-    revoke: async (id) => (await instance.stored!()).revoke(id),
+    async revoke(id) {
+      assertText('id', id)
+      return (await instance.stored!()).revoke(id)
+    },
 
     async revokeAll(subject, { except } = {}) {
+      assertText('subject', subject)
       const index = indexOf()
       const handles = await records.handlesOf(subject)
       const counts = await Promise.all(

@@ -222,8 +222,8 @@ class CachedStore {
  * const store = cached(createUpstashStore({ url, token }), { ttl: 5, staleIfError: 300 })
  */
 export function cached(store: SessionStore, options: CacheOptions): SessionStore {
-  refuseUnless(typeof store.read === 'function', 'store', 'a session store', store)
-  const { ttl }: Partial<CacheOptions> = options
+  refuseUnless(typeof store?.read === 'function', 'store', 'a session store', store)
+  const { ttl }: Partial<CacheOptions> = Object(options)
   refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
   const cache = new CachedStore(store, applyRules('', RULES, options))
   // A plain object, so that it can be spread and its methods passed around.

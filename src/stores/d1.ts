@@ -128,7 +128,7 @@ const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE e
  * export default { scheduled: () => store.cleanupExpired() }
  */
 export function createD1Store(options: D1StoreOptions): D1Store {
-  refuseUnless(!!options.database, 'database', 'a D1 binding', options.database)
+  refuseUnless(!!options?.database, 'database', 'a D1 binding', options?.database)
   const { database, now } = applyRules<Required<D1StoreOptions>>('', RULES, options)
 
   const statement = (sql: string, ...values: unknown[]): D1Statement =>

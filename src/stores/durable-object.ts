@@ -65,7 +65,7 @@ const RULES: Record<string, Rule> = {
  * const sessions = createSessions({ secret: env.SECRET, store: createDurableObjectStore({ namespace: env.SESSIONS }) })
  */
 export function createDurableObjectStore(options: DurableObjectStoreOptions): DurableObjectStore {
-  refuseUnless(!!options.namespace, 'namespace', 'a Durable Object binding', options.namespace)
+  refuseUnless(!!options?.namespace, 'namespace', 'a Durable Object binding', options?.namespace)
   const { namespace, now } = applyRules<Required<DurableObjectStoreOptions>>('', RULES, options)
 
   /** A stub is not used again: after an error it stays broken. */

@@ -47,7 +47,8 @@ function codeOf(error: unknown): string {
  * a limit of its own, and does not count.
  *
  * @param policy Or a function that returns it, asked for every call (its `breaker` only once).
- * @throws RangeError when a number in the policy is out of range.
+ * @throws RangeError when a number in the policy is out of range, TypeError for an option that it
+ * does not know and for what is no store.
  *
  * @example
  * const store = resilient(createUpstashStore({ url, token }), { attempts: 2 })
@@ -56,6 +57,7 @@ export function resilient(
   store: SessionStore,
   policy: ResilientPolicy | (() => ResilientPolicy) = {},
 ): SessionStore {
+  if (typeof store?.read !== 'function') throw new TypeError('resilient: expected a session store')
   const ask = typeof policy === 'function' ? policy : () => policy
   const { name, atomic, index, patches } = store
   const budget = createRetryBudget()
@@ -75,7 +77,8 @@ export function resilient(
 
   function settings(): RetryPolicy {
     const defaults = { budget, retryIf: isUnavailable, isFailure: isUnavailable }
-    return { ...withDefaults(defaults, ask()), breaker } as RetryPolicy
+    const { healthTimeoutMs: _, ...policy } = withDefaults<ResilientPolicy>(defaults, ask())
+    return { ...policy, breaker } as RetryPolicy
   }
   const retry = createRetry(ask === policy ? settings : settings())
 

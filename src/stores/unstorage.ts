@@ -134,7 +134,7 @@ function unavailable(operation: string): StoreUnavailableError {
  * const sessions = createSessions({ secret: env.SECRET, store: createUnstorageStore({ storage }) })
  */
 export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageStore {
-  refuseUnless(!!options.storage, 'storage', 'a Storage of unstorage', options.storage)
+  refuseUnless(!!options?.storage, 'storage', 'a Storage of unstorage', options?.storage)
   const { storage, prefix, now } = applyRules<Required<UnstorageStoreOptions>>('', RULES, options)
   const base = `${prefix}:`
   const keyOf = (id: string): string => base + encodeURIComponent(id)

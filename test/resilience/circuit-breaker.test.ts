@@ -196,6 +196,11 @@ describe('createCircuitBreaker()', () => {
     expect(() => createCircuitBreaker({ [name]: 0 })).toThrow(RangeError)
   })
 
+  it('refuses an option that it does not know', () => {
+    const misspelt = { openMS: 5 } as CircuitBreakerOptions
+    expect(() => createCircuitBreaker(misspelt)).toThrow(/unknown option "openMS"/)
+  })
+
   it('does what a plain model does, for 20,000 random steps', () => {
     const { breaker, advance, now } = setUp({ consecutiveFailures: 1e9, windowMs: 1e12 })
     let [calls, failures, openUntil, openings] = [0, 0, 0, 0]

@@ -229,6 +229,15 @@ describe('createRetry()', () => {
   ])('refuses numbers out of range when it is made, case %#', (policy) => {
     expect(() => createRetry(policy)).toThrow(RangeError)
   })
+
+  it.each([{ attempt: 5 }, { operations: { read: { deadline: 5 } } }])(
+    'refuses an option that it does not know, case %#',
+    (policy) => {
+      expect(() => createRetry(policy as RetryPolicy)).toThrow(
+        /unknown option "(attempt|deadline)"/,
+      )
+    },
+  )
 })
 
 describe('createRetry() with a breaker', () => {

@@ -25,6 +25,21 @@ function createUsers(options: Partial<SessionsOptions> = {}) {
 
 const labels = (infos: readonly SessionInfo[]): unknown[] => infos.map(({ label }) => label).sort()
 
+describe('what finds sessions', () => {
+  it.each([null, undefined, '', 5])('refuses %s as a user or an id', async (value) => {
+    const { sessions } = createUsers()
+    const refusals = [
+      errorOf(() => sessions.list(value as never)),
+      errorOf(() => sessions.revoke(value as never)),
+      errorOf(() => sessions.revokeAll(value as never)),
+    ]
+    for (const error of await Promise.all(refusals)) {
+      expect(error).toBeInstanceOf(TypeError)
+      expect(String(error)).not.toContain('5')
+    }
+  })
+})
+
 describe('sessions.list()', () => {
   it('tells everything about the sessions of one user but their cookies', async () => {
     const { sessions, signIn, clock } = createUsers()

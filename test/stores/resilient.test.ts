@@ -227,6 +227,13 @@ describe('resilient()', () => {
     expect(() => resilient(createMemoryStore(), { attempts: -1 })).toThrow(RangeError)
     expect(() => resilient(createMemoryStore(), { breaker: { probes: 0 } })).toThrow(RangeError)
   })
+
+  it('refuses what it does not know, and what is no store', () => {
+    const misspelt = { attempt: 5 } as ResilientPolicy
+    expect(() => resilient(createMemoryStore(), misspelt)).toThrow(/unknown option "attempt"/)
+    expect(() => resilient({} as SessionStore)).toThrow(TypeError)
+    expect(() => resilient(createMemoryStore(), { healthTimeoutMs: 5 })).not.toThrow()
+  })
 })
 
 function createWithoutIndex(): SessionStore {
