@@ -1,0 +1,7 @@
+import { createSessions } from 'sojourn'
+import { createMemoryStore } from 'sojourn/memory'
+import type { Shop } from '../../../story/shop.ts'
+
+const secret = process.env.SESSION_SECRET ?? ''
+
+export const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })

@@ -1,0 +1,8 @@
+export default defineEventHandler(async (event) => {
+  await withSession(event, async (session) => {
+    const { name } = await readBody<{ name: string }>(event)
+    session.login(name)
+    session.flash('notice', `Welcome, ${name}`)
+  })
+  await sendRedirect(event, '/account', 303)
+})

@@ -1,0 +1,4 @@
+export default defineEventHandler(async (event) => {
+  await withSession(event, (session) => session.destroy())
+  await sendRedirect(event, '/', 303)
+})
