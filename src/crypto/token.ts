@@ -37,8 +37,9 @@ export async function sealToken(
 ): Promise<string> {
   const key = (ring.keys ?? (await ring.derive()))[0]!
   const hour = Math.floor(now / HOUR_MS)
-  const subkey = key.subkeys.get(hour) ?? (await key.deriveSubkey(hour))
-  key.subkeys.set(hour, subkey)
+  const known = key.subkeys.get(hour)
+  const subkey = known ?? (await key.deriveSubkey(hour))
+  if (!known) key.subkeys.set(hour, subkey)
   const token = new Uint8Array(NONCE_END + plaintext.length + TAG_BYTES)
   const view = new DataView(token.buffer)
   // The hour's empty top byte is overwritten by the key id.
@@ -71,7 +72,8 @@ export async function openToken(
   const id = view.getUint32(1)
   const key = (ring.keys ?? (await ring.derive())).find((one) => one.id === id)
   if (!key) return null
-  const subkey = key.subkeys.get(hour) ?? (await key.deriveSubkey(hour))
+  const known = key.subkeys.get(hour)
+  const subkey = known ?? (await key.deriveSubkey(hour))
   const iv = token.subarray(HEADER_BYTES, NONCE_END)
   try {
     const plaintext = await crypto.subtle.decrypt(
@@ -79,7 +81,7 @@ export async function openToken(
       subkey,
       token.subarray(NONCE_END),
     )
-    key.subkeys.set(hour, subkey)
+    if (!known) key.subkeys.set(hour, subkey)
     return new Uint8Array(plaintext)
   } catch {
     // The runtimes disagree on the error of a forged token; they all mean the same.
