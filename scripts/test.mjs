@@ -17,6 +17,7 @@ const suites = {
   'types on Workers': () => gate('tsc', ['-p', 'test/cloudflare']),
   package: () => gate('publint', ['--strict']),
   'package types': () => gate('attw', ['--pack', '.', '--profile', 'esm-only']),
+  jsr: () => gate('deno', ['publish', '--dry-run', '--allow-dirty']),
   size: () => gate('size-limit', []),
   node: () => vitest('node', ['--project', 'neutral', '--project', 'node']),
   workerd: () => vitest('workerd', ['--project', 'workerd']),
