@@ -157,6 +157,8 @@ export class StoreUnavailableError extends SessionError {
   override readonly name: string = 'StoreUnavailableError'
   override readonly code: SessionErrorCode = 'ERR_STORE_UNAVAILABLE'
   override readonly retryable: boolean = true
+  /** What Express, h3 and Elysia answer with when it reaches them. */
+  readonly status: number = 503
   /** Seconds after which a retry makes sense, where known. */
   readonly retryAfter: number | undefined
 
