@@ -1,0 +1,33 @@
+import { useSession, useSessionStorage } from '@hono/session'
+import { Hono } from 'hono'
+
+const start =
+  (storage) =>
+  ({ secrets: [secret], store, answer }) => {
+    const app = new Hono()
+    if (storage)
+      app.use(useSessionStorage({ get: store.get, set: store.set, delete: store.delete }))
+    app.use(useSession({ secret, duration: { absolute: 86_400 } }))
+    app.all('*', async (c) => {
+      const { session } = c.var
+      const response = await answer(c.req.path, {
+        get: async (key) => (await session.get())?.[key],
+        set: (key, value) => session.update((data) => ({ ...data, [key]: value })),
+        add: (key) => session.update((data) => ({ ...data, [key]: (data?.[key] ?? 0) + 1 })),
+        logout: async () => {
+          await session.get()
+          session.delete()
+        },
+      })
+      return c.body(response.body, response)
+    })
+    return (request) => app.fetch(request)
+  }
+
+const of = (kind) => ({
+  name: '@hono/session',
+  package: '@hono/session',
+  kind,
+  start: start(kind === 'store'),
+})
+export const peers = [of('cookie'), of('store')]
