@@ -76,7 +76,7 @@ function table(kind) {
 }
 
 function optionsTable() {
-  const head = ['with an option', '', 'without', 'with it']
+  const head = ['used otherwise', '', 'above', 'so']
   const rows = results
     .filter(({ option }) => option)
     .flatMap(({ name, kind, option, cells }) => {

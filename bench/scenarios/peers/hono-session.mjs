@@ -2,7 +2,7 @@ import { useSession, useSessionStorage } from '@hono/session'
 import { Hono } from 'hono'
 
 const start =
-  (storage) =>
+  (storage, getFirst = true) =>
   ({ secrets: [secret], store, answer }) => {
     const app = new Hono()
     if (storage)
@@ -15,7 +15,7 @@ const start =
         set: (key, value) => session.update((data) => ({ ...data, [key]: value })),
         add: (key) => session.update((data) => ({ ...data, [key]: (data?.[key] ?? 0) + 1 })),
         logout: async () => {
-          await session.get()
+          if (getFirst) await session.get()
           session.delete()
         },
       })
@@ -24,10 +24,15 @@ const start =
     return (request) => app.fetch(request)
   }
 
-const of = (kind) => ({
-  name: '@hono/session',
-  package: '@hono/session',
-  kind,
-  start: start(kind === 'store'),
-})
-export const peers = [of('cookie'), of('store')]
+const common = { name: '@hono/session', package: '@hono/session' }
+export const peers = [
+  { ...common, kind: 'cookie', start: start(false) },
+  { ...common, kind: 'store', start: start(true) },
+  {
+    ...common,
+    kind: 'store',
+    option: '`session.delete()` without `session.get()` before it',
+    scenarios: ['replayAfterLogout'],
+    start: start(true, false),
+  },
+]
