@@ -60,12 +60,8 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
   if (!found || current.binding === undefined || marks.includes(current.binding)) return draft
   emit({ type: 'session.binding-mismatch' }, current)
   if (onMismatch === 'step-down') {
-    const state = { ...current, authenticatedAt: null }
-    return {
-      ...draft,
-      found: { ...found, state: { ...found.state, authenticatedAt: null } },
-      current: state,
-    }
+    draft.doubted = current.authenticatedAt
+    return draft
   }
   const text = 'There is no session for this client: it belongs to another one'
   const empty = await emptyDraft(instance, draft.cookies, {

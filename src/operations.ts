@@ -11,6 +11,8 @@ export interface Operation {
   (state: SessionState): SessionState
   /** The key whose value depends on what is there, so that it cannot be sent as it is. */
   updates?: string
+  /** The key whose value does not. */
+  sets?: string
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -22,7 +24,12 @@ export function applyAll(operations: readonly Operation[], state: SessionState):
 
 /** Keeps `value`, already copied, under `key`. */
 export function setValue(key: string, value: unknown): Operation {
-  return (state) => ({ ...state, data: withValue(state.data, key, value) })
+  const operation: Operation = (state) => ({
+    ...state,
+    data: withValue(state.data, key, value),
+  })
+  operation.sets = key
+  return operation
 }
 
 /** Keeps what `fn` makes of the value that is there at that moment. */

@@ -46,10 +46,12 @@ export interface SessionState {
   readonly extra?: StoredExtra | undefined
 }
 
-/** What is sealed with a session in a store. `k` is in records and snapshots, the rest in cookies. */
+/** What is sealed with a session in a store. `k`, `d`: in records and snapshots, the rest in cookies. */
 export interface StoredExtra {
-  /** Tags of deferred writes that were applied, with the second until which they are remembered. */
-  readonly k?: readonly (readonly [tag: string, until: number])[]
+  /** The tags of the last writes, one after the other. */
+  readonly k?: string | undefined
+  /** The tags of deferred writes that were applied, and of patches, with the counter they led to. */
+  readonly d?: readonly (readonly [counter: number, tags: string])[] | undefined
   /** Seconds from the last renewal until the cookie was made. */
   readonly t?: number
   /** The version of the record that the cookie has a snapshot of. */

@@ -117,12 +117,12 @@ export interface Session<D extends SessionData = SessionData> {
   destroy(): void
   /**
    * Of all overlapping requests of the session, in all isolates, one runs `fn`; the others wait and
-   * get its result: the refresh of an OAuth token. The result must survive the codec. When `fn`
+   * get its result: the refresh of an OAuth token. All get a frozen copy. When `fn`
    * throws, whoever ran it gets the error and the next one tries. With a store that is not `atomic`
    * (KV) more than one may run it.
    *
    * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store;
-   * {@link StoreUnavailableError}; {@link StoreTimeoutError} when others held the lease too long.
+   * {@link SessionSerializationError} when the result would not survive; {@link StoreUnavailableError}; {@link StoreTimeoutError} when others held the lease too long.
    */
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T>
 }
@@ -134,6 +134,8 @@ export interface FoundSession {
   readonly text: string | null
   /** The store's version of it. */
   readonly version?: string
+  /** When the store said so, epoch milliseconds, whole seconds; `undefined`: right now. */
+  readonly at?: number
   /** It is a copy from before the store failed. */
   readonly stale?: boolean
   /** How many patches beside the record are in it. */
@@ -162,6 +164,8 @@ export interface Draft {
   removals?: readonly string[]
   /** Keyed hash of the client that sent the request. */
   binding?: string | undefined
+  /** A sign-in that this client is not trusted with. */
+  doubted?: number | null
   /** Why nothing may be written. */
   readonly readOnly: SessionError | null
   /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
@@ -237,7 +241,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     return this.#draft.current.subject
   }
   get authenticatedAt(): number | null {
-    return this.#draft.current.authenticatedAt
+    const { current, doubted } = this.#draft
+    return current.authenticatedAt === doubted ? null : current.authenticatedAt
   }
 
   get<K extends keyof D>(key: K): D[K] | undefined {

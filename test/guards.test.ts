@@ -74,6 +74,16 @@ for (const [where, createOptions] of Object.entries(stores)) {
       expect([mine.subject, typeof mine.authenticatedAt]).toEqual(['ann', 'number'])
     })
 
+    it('steps down if told to, and takes nothing from the client it belongs to', async () => {
+      const options = { userAgent: true, onMismatch: 'step-down' } as const
+      const { from, signIn, jar } = createBound(options, createOptions)
+      await signIn({ 'user-agent': FIREFOX })
+      jar.store((await from({ 'user-agent': CURL }, (s) => s.set('a', 1))).response)
+      expect((await from({ 'user-agent': CURL })).session.authenticatedAt).toBe(null)
+      const mine = (await from({ 'user-agent': FIREFOX })).session
+      expect([mine.get('a'), typeof mine.authenticatedAt]).toEqual([1, 'number'])
+    })
+
     it('may go by the address', async () => {
       const ip = (request: Request) => request.headers.get('cf-connecting-ip')
       const { from, signIn } = createBound({ ip }, createOptions)

@@ -3,7 +3,7 @@
  * while the store is down.
  */
 import type { DataFormat } from '../format.ts'
-import { ownValue, withValue } from '../operations.ts'
+import { type Operation, ownValue, withValue } from '../operations.ts'
 import type { SessionState } from '../record.ts'
 
 /** Where, under which key, the new value as text (`null`: removed), and a hash of what was there. */
@@ -19,14 +19,18 @@ export type Change = readonly [
 
 const PARTS = ['data', 'flash'] as const
 
-/** What turns the data of `from` into those of `to`. `updated`: keys whose value came from `update`. */
+/** What turns the data of `from` into those of `to`, by those operations. */
 export function changesBetween(
   format: DataFormat,
   from: SessionState,
   to: SessionState,
-  updated: readonly unknown[] = [],
+  operations: readonly Operation[],
 ): Change[] {
   const changes: Change[] = []
+  /** Whether its value came from `update` alone. */
+  const adds = (key: string): boolean =>
+    operations.some(({ updates }) => updates === key) &&
+    !operations.some(({ sets }) => sets === key)
   const textOf = (value: unknown): string | null =>
     value === undefined ? null : format.stringify(value)
   for (const [place, part] of PARTS.entries()) {
@@ -34,7 +38,7 @@ export function changesBetween(
       const [old, value] = [ownValue(from[part], key), ownValue(to[part], key)]
       const [before, after] = [textOf(old), textOf(value)]
       if (before === after) continue
-      const added = updated.includes(key) ? addition(format, old, value) : undefined
+      const added = place === 0 && adds(key) ? addition(format, old, value) : undefined
       changes.push(
         added === undefined
           ? [place, key, after, hash(before)]
@@ -54,13 +58,20 @@ function addition({ stringify }: DataFormat, old: unknown, value: unknown): Chan
   return isLonger ? stringify(value.slice(length)) : undefined
 }
 
+/** What an addition makes of a value; `undefined` when they do not fit. */
+function plus({ parse }: DataFormat, value: unknown, added: Change[4]): unknown {
+  if (typeof added === 'number' && typeof value === 'number') return value + added
+  if (typeof added !== 'string' || !Array.isArray(value)) return undefined
+  return Object.freeze([...value, ...(parse(added) as unknown[])])
+}
+
 /**
  * Makes the changes on `state`. With `guarded` only where the value is still the one that the
  * change was made from, since what was written meanwhile is newer; only what was added to that is
  * added to any. Flash is only ever removed that way.
  */
 export function applyChanges(
-  { stringify, parse }: DataFormat,
+  format: DataFormat,
   state: SessionState,
   changes: readonly Change[],
   guarded: boolean,
@@ -69,41 +80,50 @@ export function applyChanges(
   for (const [place, key, text, base, added] of changes) {
     const part = PARTS[place]!
     const there = ownValue(current[part], key)
-    const isSame = base === hash(there === undefined ? null : stringify(there))
-    let value = text === null ? undefined : parse(text)
+    const isSame = base === hash(there === undefined ? null : format.stringify(there))
+    let value = text === null ? undefined : format.parse(text)
     if (!isSame && (guarded || (part === 'flash' && text === null))) {
-      if (typeof added === 'number' && typeof there === 'number') value = there + added
-      else if (typeof added === 'string' && Array.isArray(there)) {
-        value = Object.freeze([...there, ...(parse(added) as unknown[])])
-      } else continue
+      value = plus(format, there, added)
+      if (value === undefined) continue
     }
     current = { ...current, [part]: withValue(current[part], key, value) }
   }
   return current
 }
 
-/** One after the other as one: of each key the last value, and all that was added. */
+/** One after the other, and as one where that makes the same of any state. */
 export function joinChanges(
-  { parse, stringify }: DataFormat,
+  format: DataFormat,
   first: readonly Change[],
   then: readonly Change[],
 ): Change[] {
-  const plus = (one: Change[4], other: Change[4]): Change[4] => {
-    if (typeof one === 'number' && typeof other === 'number') return one + other
-    if (typeof one !== 'string' || typeof other !== 'string') return undefined
-    return stringify([...(parse(one) as unknown[]), ...(parse(other) as unknown[])])
-  }
-  const joined = new Map(first.map((change) => [`${change[0]} ${change[1]}`, change]))
+  const joined = [...first]
   for (const change of then) {
-    const [part, key, text, , added] = change
-    const name = `${part} ${key}`
-    const before = joined.get(name)
-    const sum = before && plus(before[4], added)
-    const base = before ? before[3] : change[3]
-    const whole: Change = sum === undefined ? [part, key, text, base] : [part, key, text, base, sum]
-    joined.set(name, before ? whole : change)
+    const place = joined.map(nameOf).lastIndexOf(nameOf(change))
+    const whole = place < 0 ? null : joinTwo(format, joined[place]!, change)
+    if (whole) joined[place] = whole
+    else joined.push(change)
   }
-  return [...joined.values()]
+  return joined
+}
+
+function nameOf([part, key]: Change): string {
+  return `${part} ${key}`
+}
+
+/** Two changes of one value as one; `null` where they have to stay apart. */
+function joinTwo(format: DataFormat, before: Change, then: Change): Change | null {
+  const { parse, stringify } = format
+  const [part, key, text, base, added] = before
+  const follows = then[3] === hash(text)
+  if (added === undefined && then[4] === undefined) {
+    return follows ? [part, key, then[2], base] : null
+  }
+  const all =
+    typeof added === 'string' ? plus(format, parse(added), then[4]) : plus(format, added, then[4])
+  if (all === undefined) return null
+  const last = follows ? then[2] : stringify(plus(format, parse(text!), then[4]))
+  return [part, key, last, base, typeof all === 'number' ? all : stringify(all)]
 }
 
 /** Whether what was unsealed has the shape of changes. */

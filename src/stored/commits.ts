@@ -22,13 +22,9 @@ import { pause, type Turn, turnsOf } from './turns.ts'
 export interface Commits {
   /**
    * Makes the operations of a draft on what the store has now; `null` when the session is dead, and
-   * nothing was written. `patchable`: its changes can be kept beside what others write.
+   * nothing was written.
    */
-  commit(
-    draft: Draft,
-    finish: (state: SessionState) => SessionState,
-    patchable: boolean,
-  ): Promise<Committed | null>
+  commit(draft: Draft, last: LastSteps): Promise<Committed | null>
   /** Writes a record where that version is; else returns what is there. `null`: nothing. */
   write(
     id: string,
@@ -37,6 +33,16 @@ export interface Commits {
   ): Promise<'written' | 'patched' | StoredRecord | null>
   /** Puts a tombstone over a record, of which that `version` and so many patches are known. */
   bury(id: string, version: string, folded?: number): Promise<'buried' | 'dead'>
+}
+
+/** What a commit does after the operations of a draft. */
+export interface LastSteps {
+  /** Makes of a state the one to write. */
+  finish(state: SessionState): SessionState
+  /** Its changes can be kept beside what others write. */
+  readonly patchable: boolean
+  /** That of this write, if anybody is to know it again. */
+  readonly tag: string
 }
 
 /** How a commit went. */
@@ -106,8 +112,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   const replace = async (
     draft: Draft,
     base: FoundSession,
-    finish: (state: SessionState) => SessionState,
-    patchable: boolean,
+    { finish, patchable, tag }: LastSteps,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -150,8 +155,8 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const newer = newerData(found.state, options.version)
       if (newer) throw newer
       if (patchable && !patch && base.state.version === found.state.version) {
-        const changes = changesBetween(format, base.state, draft.current)
-        patch = await records.sealPatch(id, changes)
+        const changes = changesBetween(format, base.state, draft.current, [])
+        patch = await records.sealPatch(id, tag, changes)
       }
       state = finish(applyAll(draft.operations, found.state))
       const { version: before } = record
@@ -166,10 +171,10 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   return {
     write,
 
-    async commit(draft, finish, patchable) {
+    async commit(draft, last) {
       const { found } = draft
       if (!found) {
-        const state = finish(draft.current)
+        const state = last.finish(draft.current)
         return { state, record: await create(state) }
       }
       // Only where a commit has to go on from what the last one wrote.
@@ -177,7 +182,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const turn = updates ? turns.of(idOf(found.state)) : null
       let written: Committed | null = null
       try {
-        written = await replace(draft, found, finish, patchable, turn)
+        written = await replace(draft, found, last, turn)
         return written
       } finally {
         turn?.pass(written?.record ?? null)

@@ -1,7 +1,7 @@
 /** Makes stored values smaller, and never larger on the way back than they may be. */
 
-/** Bytes after which inflating stops: no session of anybody's is as large. */
-const MAX_BYTES = 8 * 1024 * 1024
+/** Bytes after which inflating stops, and that are not deflated: hardly a session is as large. */
+export const MAX_BYTES: number = 8 * 1024 * 1024
 
 /** Deflates bytes (RFC 1951). */
 export async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {

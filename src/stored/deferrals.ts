@@ -3,35 +3,41 @@
  * so that overlapping requests cannot overwrite each other's, until the store answers.
  *
  * Each is sealed, is bound to the id of its session, is good for 15 minutes and is applied once:
- * the record remembers their tags for as long.
+ * the record remembers their tags.
  */
 import { parseCookie } from 'cookie'
 import type { CookieFound } from '../cookie.ts'
-import { encodeBase64url } from '../crypto/base64url.ts'
 import { createKeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../instance.ts'
 import type { Operation } from '../operations.ts'
-import { idOf, type SessionState, type StoredExtra } from '../record.ts'
+import { idOf, type SessionState } from '../record.ts'
 import { applyChanges, type Change, isChanges, joinChanges } from './changes.ts'
+import { eachTag, newTag, REMEMBERED, tagsOf, withTags } from './tags.ts'
 
 /** What one request could not write, or several one after the other. */
 export interface Deferral {
-  /** One for each request. */
-  readonly tags: readonly string[]
+  /** One for each request, one after the other. */
+  readonly tags: string
   /** When the last of them was made, epoch milliseconds. */
   readonly at: number
   readonly changes: readonly Change[]
+  /** That of the record which they were to be written over. */
+  readonly counter: number
+  /** They were sent to the store: perhaps they are applied, and only the answer was lost. */
+  readonly sent: boolean
   /** An id that the session moved away from, and that may still be alive. */
   readonly grave?: string | undefined
 }
 
 /** As it is sealed. */
 type Sealed = readonly [
-  tags: readonly string[],
+  tags: string,
   at: number,
   changes: readonly Change[],
-  grave?: string,
+  counter: number,
+  sent: 0 | 1,
+  grave?: string | undefined,
 ]
 
 /** What the cookies of a request hold of them. */
@@ -54,14 +60,15 @@ export interface DeferralCookies {
   remove(names: readonly string[]): string[]
 }
 
-/** For how long a deferral is good, and its tag remembered. */
-export const DEFERRAL_MS = 900_000
+/** For how long a deferral is good. */
+const DEFERRAL_MS = 900_000
 const MAX_BYTES = 4096
-/** Cookies of this kind that are looked at. */
-const MAX_COOKIES = 16
-const TAG_BYTES = 5
-/** Tags that a record remembers, and more requests than can wait. */
-const MAX_TAGS = 128
+/** Cookies of this kind that one request takes up; the next one takes up the others. */
+const MAX_COOKIES = 64
+/** Requests that can wait in one cookie. */
+const MAX_WAITING = 128
+/** Tags that a record knows before it takes up no more: many more than an honest browser brings. */
+const MAX_TAGS = 300
 /**
  * No request that began before a response is under way so long after it. What is older travels
  * together from then on, and is joined to take less room.
@@ -84,89 +91,99 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
     const [owner, all]: [string, Sealed[]] = bytes ? JSON.parse(decoder.decode(bytes)) : ['', []]
     if (owner !== id) return []
     return all
-      .map(([tags, at, changes, grave]) => ({ tags, at, changes, grave }))
+      .map(([tags, at, changes, counter, sent, grave]) => {
+        return { tags, at, changes, counter, sent: sent === 1, grave }
+      })
       .filter(({ at, changes }) => now() - at < DEFERRAL_MS && isChanges(changes))
   }
 
-  /** Joins those that are old enough, in their order. */
-  const join = (all: readonly Deferral[]): Deferral[] => {
-    const isOld = ({ at, grave }: Deferral): boolean => !grave && now() - at > JOIN_AFTER_MS
-    const [first, ...rest] = all.filter(isOld)
-    if (!first) return [...all]
-    const joined = rest.reduce(
-      (one, { tags, at, changes }) => ({
-        tags: [...one.tags, ...tags],
-        at,
-        changes: joinChanges(format, one.changes, changes),
-      }),
-      first,
-    )
-    return [joined, ...all.filter((one) => !isOld(one))]
+  /** Joins those next to each other that are old enough. What was `sent` may be applied in part. */
+  const join = (all: readonly Deferral[], sentToo: boolean): Deferral[] => {
+    const joined: Deferral[] = []
+    let last: Deferral | undefined
+    for (const one of all) {
+      const { at, counter, grave, sent, tags } = one
+      const joins = !grave && now() - at > JOIN_AFTER_MS && (sentToo || !sent)
+      if (joins && last) {
+        joined[joined.length - 1] = {
+          tags: last.tags + tags,
+          at,
+          changes: joinChanges(format, last.changes, one.changes),
+          counter: Math.min(last.counter, counter),
+          sent: last.sent || sent,
+        }
+      } else joined.push(one)
+      last = joins ? joined.at(-1) : undefined
+    }
+    return joined
+  }
+
+  const seal = (id: string, all: readonly Deferral[]): Promise<string> => {
+    const sealed = all.map(({ tags, at, changes, counter, sent, grave }): Sealed => {
+      return [tags, at, changes, counter, sent ? 1 : 0, grave]
+    })
+    return sealToken(ring, label, encoder.encode(JSON.stringify([id, sealed])), now())
   }
 
   return {
     async find({ header }, key) {
       const found = header?.includes(prefix) ? parseCookie(header) : {}
-      const names = Object.keys(found).filter((name) => name.startsWith(prefix))
+      const names = Object.keys(found)
+        .filter((name) => name.startsWith(prefix))
+        .slice(0, MAX_COOKIES)
       const id = idOf({ key })
-      const all = new Map<string, Deferral>()
-      for (const name of names.slice(0, MAX_COOKIES)) {
-        for (const one of await open(found[name] ?? '', id)) all.set(one.tags.join(), one)
-      }
+      const opened = await Promise.all(names.map((name) => open(found[name] ?? '', id)))
       return {
-        all: [...all.values()].sort((a, b) => a.at - b.at),
+        all: withoutCopies(opened.flat()),
         names: names.map((name) => name.slice(cookie.name.length + 1)),
       }
     },
 
     async write(key, all, names) {
-      const sealed = join(all).map(
-        ({ tags, at, changes, grave }): Sealed =>
-          grave ? [tags, at, changes, grave] : [tags, at, changes],
-      )
-      const bytes = encoder.encode(JSON.stringify([idOf({ key }), sealed]))
-      const token = await sealToken(ring, label, bytes, now())
+      if (eachTag(all.map(({ tags }) => tags).join('')).length > MAX_WAITING) return null
       const name = `d${newTag()}`
-      if (sealed.flatMap(([tags]) => tags).length > MAX_TAGS) return null
-      if (prefix.length + name.length + token.length > MAX_BYTES) return null
-      return [cookie.beside(name, token, DEFERRAL_MS / 1000), ...remove(names)]
+      for (const sentToo of [false, true]) {
+        const token = await seal(idOf({ key }), join(all, sentToo))
+        if (prefix.length + name.length + token.length > MAX_BYTES) continue
+        return [cookie.beside(name, token, DEFERRAL_MS / 1000), ...remove(names)]
+      }
+      return null
     },
 
     remove,
   }
 }
 
-/** What tells one deferral from all others. */
-export function newTag(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(TAG_BYTES)))
+/** Overlapping requests carry what came before them each, some of it joined already; by age. */
+function withoutCopies(all: readonly Deferral[]): Deferral[] {
+  const seen = new Set<string>()
+  return [...all]
+    .sort((a, b) => b.tags.length - a.tags.length)
+    .filter(({ tags }) => {
+      const each = eachTag(tags)
+      if (each.some((tag) => seen.has(tag))) return false
+      for (const tag of each) seen.add(tag)
+      return true
+    })
+    .sort((a, b) => a.at - b.at)
 }
 
 /** Applies those that were not applied yet, and remembers that they were. */
-export function applyDeferrals({ format, options }: Instance, all: readonly Deferral[]): Operation {
+export function applyDeferrals({ format }: Instance, all: readonly Deferral[]): Operation {
   return (state) => {
-    const known = new Set(state.extra?.k?.map(([tag]) => tag))
-    const applied: [string, number][] = []
+    const known = tagsOf(state)
     let next = state
-    for (const { tags, at, changes } of all) {
+    let applied = ''
+    for (const { tags, changes, counter } of all) {
+      const each = eachTag(tags)
+      const isForgotten = state.counter - counter > REMEMBERED
       // Some of them without the others: an old cookie that was kept back.
-      if (!changes.length || tags.some((tag) => known.has(tag))) continue
+      const isKnown = each.some((tag) => known.has(tag))
+      if (!changes.length || isForgotten || isKnown || known.size + each.length > MAX_TAGS) continue
       next = applyChanges(format, next, changes, true)
-      for (const tag of tags) {
-        known.add(tag)
-        applied.push([tag, Math.ceil((at + DEFERRAL_MS) / 1000)])
-      }
+      for (const tag of each) known.add(tag)
+      applied += tags
     }
-    if (!applied.length) return state
-    return { ...next, extra: remembering(state.extra, applied, options.now()) }
+    return applied ? { ...next, extra: withTags(state, applied) } : state
   }
-}
-
-/** Adds tags of what was applied; they go when nothing with them is good any more. */
-export function remembering(
-  extra: StoredExtra | undefined,
-  tags: NonNullable<StoredExtra['k']>,
-  now: number,
-): StoredExtra {
-  const k = (extra?.k ?? []).filter(([, until]) => until * 1000 > now)
-  return { k: [...k, ...tags].slice(-MAX_TAGS) }
 }

@@ -10,6 +10,7 @@ import { idOf, type SessionState } from '../record.ts'
 import type { OnceOptions } from '../session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import { guardStore } from './commits.ts'
+import { openPart, partOf, sealPart } from './cookie-part.ts'
 import { newVersion } from './records.ts'
 import { requireStore } from './require-store.ts'
 import { pause } from './turns.ts'
@@ -57,37 +58,45 @@ export async function runOnce<T>(
   const label = `once:${id}`
   const looks = known.get(store) ?? new BoundedMap<string, Look>(MAX_LOOKS)
   known.set(store, looks)
-  const seal = async (text: string, seconds: number): Promise<StoredRecord> => ({
-    value: await sealToken(ring, label, encoder.encode(text), now()),
-    version: newVersion(0),
-    expiresAt: now() + seconds * 1000,
-  })
+  const part = partOf(about)
+  const seal = async (text: string, seconds: number): Promise<StoredRecord> => {
+    const bytes = encoder.encode(text)
+    const sealed = text && part.length ? await sealPart(part, bytes) : bytes
+    return {
+      value: await sealToken(ring, label, sealed, now()),
+      version: newVersion(0),
+      expiresAt: now() + seconds * 1000,
+    }
+  }
   /** The result's text, if there is one; an empty text is a lease. */
   const textOf = async (record: StoredRecord): Promise<string> => {
-    const bytes = await openToken(ring, label, record.value, now())
+    let bytes = await openToken(ring, label, record.value, now())
+    if (bytes?.length && part.length) bytes = await openPart(part, bytes)
     return bytes ? decoder.decode(bytes) : ''
   }
+  /** In a list, where nothing has a place too. */
+  const resultOf = (text: string): T => (format.parse(text) as T[])[0] as T
 
   const hold = async (held: StoredRecord): Promise<T> => {
-    let value: T
+    let text: string
     try {
-      value = await fn()
+      const value = await fn()
+      text = format.stringify(value === undefined ? [] : [format.copy(value, key)])
     } catch (error) {
       await guardStore(store, () => store.delete(id)).catch(() => {})
       throw error
     }
-    const text = format.stringify(value) ?? 'null'
     const done = await seal(text, ttl)
     // The work is done: that others cannot be told is no failure of this request.
     looks.set(id, { at: Date.now(), text, until: done.expiresAt })
     await guardStore(store, () => store.write(id, done, held.version)).catch(() => {})
-    return value
+    return resultOf(text)
   }
 
   const deadline = now() + PATIENCE * lease * 1000
   for (let delay = FIRST_LOOK_MS; ; delay = Math.min(LAST_LOOK_MS, delay * 2)) {
     const look = looks.get(id)
-    if (look?.text && now() < look.until) return format.parse(look.text) as T
+    if (look?.text && now() < look.until) return resultOf(look.text)
     // One of this isolate looks for all.
     if (!look || Date.now() - look.at >= delay) {
       looks.set(id, { at: Date.now(), text: '', until: 0 })

@@ -5,11 +5,13 @@ import { createKeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
-import { decodeRecord, encodeRecord, ID_BYTES, idOf, type SessionState } from '../record.ts'
+import { decodeRecord, encodeRecord, idOf, type SessionState } from '../record.ts'
 import type { FoundSession } from '../session.ts'
 import type { StoredRecord } from '../stores/store.ts'
 import { applyChanges, type Change, isChanges } from './changes.ts'
-import { deflate, inflate } from './compress.ts'
+import { deflate, inflate, MAX_BYTES } from './compress.ts'
+import { openPart, partOf, sealPart } from './cookie-part.ts'
+import { withTags } from './tags.ts'
 
 /** Seals and opens records. */
 export interface Records {
@@ -21,7 +23,8 @@ export interface Records {
    * @throws {@link SessionEncryptionError}, and what reading data throws.
    */
   unseal(id: string, record: StoredRecord, key?: SessionState['key']): Promise<FoundSession>
-  sealPatch(id: string, changes: readonly Change[]): Promise<string>
+  /** `tag`: that of the write, if anybody is to know it again. */
+  sealPatch(id: string, tag: string, changes: readonly Change[]): Promise<string>
   /** What a store knows of a user: opaque, the first secret's first. */
   handlesOf(subject: string): Promise<readonly [string, ...string[]]>
 }
@@ -31,7 +34,6 @@ type Bytes = Uint8Array<ArrayBuffer>
 /** First bytes that no plain record has. */
 const DEFLATED = 8
 const SEALED_BY_COOKIE = 16
-const NONCE_BYTES = 12
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -50,10 +52,11 @@ export function createRecords({ context, format, options }: Instance): Records {
     let { state } = found
     for (const patch of patches) {
       const bytes = await openToken(ring, `patch:${id}`, patch, now())
-      const changes: unknown = bytes && JSON.parse(decoder.decode(bytes))
+      const [tag, changes]: unknown[] = bytes ? JSON.parse(decoder.decode(bytes)) : []
       if (!isChanges(changes))
         throw new SessionCorruptionError('Cannot read session: a patch of it')
-      state = applyChanges(format, state, changes, false)
+      const extra = tag ? withTags(state, String(tag)) : state.extra
+      state = { ...applyChanges(format, state, changes, false), extra }
     }
     return { ...found, state, text: format.write(state).text, folded: patches.length }
   }
@@ -64,11 +67,11 @@ export function createRecords({ context, format, options }: Instance): Records {
     async seal(state) {
       if (format.check) await format.check(state)
       let bytes = encodeRecord({ ...state, ...format.write(state) })
-      if (compress && bytes.length > compress.above) {
+      if (compress && bytes.length > compress.above && bytes.length < MAX_BYTES) {
         const small = await deflate(bytes)
         if (small.length < bytes.length - 1) bytes = prefixed(DEFLATED, small)
       }
-      const part = state.key.slice(ID_BYTES)
+      const part = partOf(state)
       if (part.length) bytes = prefixed(SEALED_BY_COOKIE, await sealPart(part, bytes))
       const id = idOf(state)
       const value = await sealToken(ring, `store:${id}`, bytes, now())
@@ -81,7 +84,7 @@ export function createRecords({ context, format, options }: Instance): Records {
     async unseal(id, record, key) {
       let bytes = await openToken(ring, `store:${id}`, record.value, now())
       if (bytes?.[0] === SEALED_BY_COOKIE) {
-        bytes = await openPart((key ?? bytes).slice(ID_BYTES), bytes.subarray(1))
+        bytes = key ? await openPart(partOf({ key }), bytes.subarray(1)) : null
       }
       if (bytes?.[0] === DEFLATED) bytes = await inflate(bytes.subarray(1)).catch(() => null)
       const opened = bytes && decodeRecord(bytes)
@@ -93,8 +96,8 @@ export function createRecords({ context, format, options }: Instance): Records {
       return patches && state.version <= options.version ? await fold(id, found, patches) : found
     },
 
-    sealPatch: (id, changes) =>
-      sealToken(ring, `patch:${id}`, encoder.encode(JSON.stringify(changes)), now()),
+    sealPatch: (id, ...patch) =>
+      sealToken(ring, `patch:${id}`, encoder.encode(JSON.stringify(patch)), now()),
   }
 }
 
@@ -103,30 +106,4 @@ function prefixed(first: number, bytes: Bytes): Bytes {
   whole[0] = first
   whole.set(bytes, 1)
   return whole
-}
-
-/** AES-256-GCM under a key that only the cookie holds: nonce, then ciphertext and tag. */
-async function sealPart(part: Bytes, bytes: Bytes): Promise<Bytes> {
-  const key = await crypto.subtle.importKey('raw', part, 'AES-GCM', false, ['encrypt'])
-  const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, bytes)
-  const whole = new Uint8Array(NONCE_BYTES + sealed.byteLength)
-  whole.set(iv)
-  whole.set(new Uint8Array(sealed), NONCE_BYTES)
-  return whole
-}
-
-async function openPart(part: Bytes, bytes: Bytes): Promise<Bytes | null> {
-  try {
-    const key = await crypto.subtle.importKey('raw', part, 'AES-GCM', false, ['decrypt'])
-    const iv = bytes.subarray(0, NONCE_BYTES)
-    const opened = await crypto.subtle.decrypt(
-      { name: 'AES-GCM', iv },
-      key,
-      bytes.subarray(NONCE_BYTES),
-    )
-    return new Uint8Array(opened)
-  } catch {
-    return null
-  }
 }

@@ -1,28 +1,27 @@
 /**
- * Sessions that live in a store: what their cookies carry, and what becomes of each when it fails.
- * Loaded when a store is first needed.
+ * Sessions that live in a store: what becomes of each when it fails. Loaded when a store is first
+ * needed.
  */
-import { BoundedMap } from '../bounded-map.ts'
 import type { CookieFound } from '../cookie.ts'
-import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
+import {
+  CircuitOpenError,
+  SessionCorruptionError,
+  StoreError,
+  StoreUnavailableError,
+} from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft } from '../open.ts'
-import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
-import { announce, renewAfterOf, say, writeCookie } from '../save.ts'
+import { idOf, type OpenedRecord, type SessionState } from '../record.ts'
+import { announce, renewAfterOf, say } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store.ts'
 import { changesBetween } from './changes.ts'
-import { type Committed, createCommits, guardStore, isFailure } from './commits.ts'
-import {
-  applyDeferrals,
-  createDeferralCookies,
-  DEFERRAL_MS,
-  type Deferral,
-  newTag,
-  remembering,
-} from './deferrals.ts'
+import { type Committed, createCommits, guardStore, isFailure, type LastSteps } from './commits.ts'
+import { partOf } from './cookie-part.ts'
+import { createStoredCookies, madeAt } from './cookies.ts'
+import { applyDeferrals, createDeferralCookies, type Deferral } from './deferrals.ts'
 import { createRecords } from './records.ts'
+import { newTag, withTag } from './tags.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -45,19 +44,15 @@ export interface StoredSessions {
 const LAG_MS = 120_000
 /** For how long after a renewal requests may still come with the cookie before it. */
 const REUSE_GRACE_MS = 60_000
-/** Sessions of which this isolate remembers how new they are. */
-const LATEST = 1000
-const MAX_COOKIE_BYTES = 4096
 
 /** Puts a store behind the session's own terms. */
 export function createStoredSessions(instance: Instance, store: SessionStore): StoredSessions {
-  const { context, cookie, emit, format, options } = instance
+  const { context, emit, format, options } = instance
   const { now, snapshot } = options
   const records = createRecords(instance)
   const { commit, bury, write } = createCommits(instance, store, records)
+  const cookies = createStoredCookies(instance)
   const deferrals = createDeferralCookies(instance)
-  /** The newest counter that this isolate wrote: a snapshot from before it is not used. */
-  const latest = new BoundedMap<string, number>(LATEST)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
 
@@ -67,10 +62,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     signal: AbortSignal | undefined,
   ): Promise<FoundSession | 'missing' | 'superseded' | 'behind'> => {
     const id = idOf(opened)
+    const at = context.now()
     for (let attempt = 1; ; attempt++) {
       const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
       if (record?.value === TOMBSTONE) return 'superseded'
-      const found = record ? await records.unseal(id, record, opened.key) : 'missing'
+      const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
       if (!isBehind(found, opened)) return found
       if (attempt > 1) return 'behind'
     }
@@ -85,29 +81,24 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     throw new SessionCorruptionError('Cannot read session: an older record was put in its place')
   }
 
-  /** The copy of the data that the cookie carries, and how old that is, in milliseconds. */
-  const snapshotOf = async (
-    opened: OpenedRecord,
-  ): Promise<{ found: FoundSession; age: number } | null> => {
-    const { text, extra } = opened
-    if (!snapshot || text === null || !extra?.r) return null
-    if ((latest.get(idOf(opened)) ?? 0) > opened.counter) return null
-    try {
-      const state = { ...(await format.read(opened)), extra: extra.k && { k: extra.k } }
-      return { found: { state, text, version: extra.r }, age: now() - madeAt(opened) }
-    } catch {
-      return null
-    }
-  }
-
   /** Takes up what could not be written before. */
   const adopt = async (draft: Draft): Promise<Draft> => {
     if (!draft.found || draft.readOnly) return draft
     const { all, names } = await deferrals.find(draft.cookies, draft.found.state.key)
     if (!names.length) return draft
     const operation = applyDeferrals(instance, all)
-    draft.current = operation(draft.current)
-    if (draft.current !== draft.found.state) draft.operations.push(operation)
+    const next = operation(draft.current)
+    // What a newer deployment's schema refuses would be refused with every request.
+    const fits =
+      !format.check ||
+      (await format.check(next).then(
+        () => true,
+        () => false,
+      ))
+    if (fits && next !== draft.current) {
+      draft.current = next
+      draft.operations.push(operation)
+    }
     return Object.assign(draft, { deferred: { all, names, base: draft.current }, refresh: true })
   }
 
@@ -115,9 +106,10 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const isReused = (opened: OpenedRecord, { renewedAt }: SessionState): boolean =>
     opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
 
-  const buryRecord = (id: string, version: string, folded?: number) => {
-    latest.set(id, Infinity)
-    return bury(id, version, folded)
+  const buryRecord = async (id: string, version: string, folded?: number) => {
+    const outcome = await bury(id, version, folded)
+    cookies.ended(id)
+    return outcome
   }
 
   /** Buries whatever is under an id. */
@@ -143,87 +135,78 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   }
 
   /** Puts a write that failed into a cookie; `null` when it cannot ride there. */
-  const defer = async (draft: Draft, tag: string, error: unknown): Promise<string[] | null> => {
+  const defer = async (
+    draft: Draft,
+    about: Pick<Deferral, 'tags' | 'counter' | 'sent'>,
+  ): Promise<string[] | null> => {
     const { current, deferred, found, operations } = draft
-    const { all = [], names = [], base = found?.state } = deferred ?? {}
-    const rides =
-      isFailure(error) && options.onStoreFailure === 'degrade' && draft.cookies.header !== null
-    if (!rides || !base || !isPlain(draft) || draft.removals) return null
-    const updated = operations.map(({ updates }) => updates)
-    const changes = changesBetween(format, base, current, updated)
+    const { all = [], names = [], base = found!.state } = deferred ?? {}
+    const changes = changesBetween(format, base, current, operations)
     // What was deferred before is still in its cookies.
     if (!changes.length) return []
-    const one: Deferral = { tags: [tag], at: now(), changes }
+    const one: Deferral = { ...about, at: now(), changes }
     const setCookie = await deferrals.write(current.key, [...all, one], names)
     if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
     return setCookie
   }
 
-  /** The cookie of a session as the store has it, with a copy of the data where that fits. */
-  const cookieFor = (draft: Draft, state: SessionState, version?: string): Promise<string[]> => {
-    const t = (context.now() - state.renewedAt) / 1000
-    const part = state.key.subarray(ID_BYTES)
-    const extra = {
-      ...(t && { t }),
-      ...(part.length && { q: encodeBase64url(part.slice()) }),
+  /** Ends what earlier moves could not; `true` when nothing of it is left. */
+  const endGraves = async ({ current, deferred }: Draft): Promise<boolean> => {
+    try {
+      for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
+      return true
+    } catch (error) {
+      failure(error, 'store.degraded', current)
+      return false
     }
-    const bare = { ...state, ...ID_ONLY, extra: Object.keys(extra).length ? extra : undefined }
-    const whole = snapshot && version && carrying(state, { ...state.extra, ...extra, r: version })
-    return writeCookie(instance, draft, state, { opened: whole || bare })
-  }
-
-  const carrying = (state: SessionState, extra: OpenedRecord['extra']): OpenedRecord | null => {
-    const opened = { ...state, ...format.write(state), extra }
-    // 36 bytes around it, then base64url.
-    const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
-    return size <= MAX_COOKIE_BYTES ? opened : null
   }
 
   return {
-    async open(cookies, found, signal) {
-      const { q } = found.extra ?? {}
-      const opened = q ? { ...found, key: joined(found.key, decodeBase64url(q)) } : found
-      const copy = await snapshotOf(opened)
-      const fresh = copy && snapshot && copy.age < snapshot.maxAge * 1000 && copy.age >= 0
-      if (fresh && !isOver(instance, copy.found.state)) {
-        return adopt(liveDraft(instance, cookies, opened, copy.found))
+    async open(header, cookie, signal) {
+      const opened = cookies.withPart(cookie)
+      const copy = await cookies.copyOf(opened)
+      const live = (found: FoundSession) => adopt(liveDraft(instance, header, opened, found))
+      const serves = (seconds: number): boolean =>
+        !!copy && copy.age < 1000 * seconds && !isOver(instance, copy.found.state)
+      if (copy && snapshot && !copy.isOutdated && copy.age >= 0 && serves(snapshot.maxAge)) {
+        return live(copy.found)
       }
       try {
         let found = await find(opened, signal)
-        if (found === 'superseded') return goneDraft(instance, cookies, opened, found)
+        if (found === 'superseded') return goneDraft(instance, header, opened, found)
         // The store lags behind this browser's own writes.
         if (found === 'behind') {
           if (!copy) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
           found = copy.found
         }
         if (isOver(instance, found === 'missing' ? opened : found.state)) {
-          return goneDraft(instance, cookies, opened, 'expired')
+          return goneDraft(instance, header, opened, 'expired')
         }
-        if (found === 'missing') return goneDraft(instance, cookies, opened, found)
+        if (found === 'missing') return goneDraft(instance, header, opened, found)
         if (isReused(opened, found.state)) {
           say(instance, 'session.reused', found.state)
           if (options.onReuse === 'revoke') {
             await buryRecord(idOf(opened), found.version!, found.folded)
-            return goneDraft(instance, cookies, opened, 'superseded')
+            return goneDraft(instance, header, opened, 'superseded')
           }
         }
-        const draft = await adopt(liveDraft(instance, cookies, opened, found))
+        const draft = await live(found)
         // Read from the store: the next copy starts now, if there is room for one.
-        if (snapshot && draft.status === 'active' && carrying(found.state, { r: found.version! })) {
+        if (snapshot && found !== copy?.found && draft.status === 'active' && cookies.fits(found)) {
           draft.refresh = true
         }
         return draft
       } catch (error) {
         const reason = unavailable(store, error)
-        const usable =
-          copy && snapshot && copy.age < 1000 * (snapshot.maxAge + (snapshot.staleIfError ?? 0))
+        const bridged =
+          !!snapshot && copy && copy.age < 1000 * (snapshot.maxAge + (snapshot.staleIfError ?? 0))
         const type =
-          options.onStoreFailure === 'throw' && !usable ? 'store.unavailable' : 'store.degraded'
+          options.onStoreFailure === 'throw' && !bridged ? 'store.unavailable' : 'store.degraded'
         failure(reason, type, opened)
-        if (usable && !isOver(instance, copy.found.state)) {
-          return adopt(liveDraft(instance, cookies, opened, { ...copy.found, stale: true }))
+        if (bridged && !isOver(instance, copy.found.state)) {
+          return live({ ...copy.found, stale: true })
         }
-        return emptyDraft(instance, cookies, {
+        return emptyDraft(instance, header, {
           status: 'degraded',
           reason: () => reason as StoreUnavailableError,
           readOnly: reason as StoreUnavailableError,
@@ -231,7 +214,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       }
     },
 
-    async start(cookies, first, isNew) {
+    async start(header, first, isNew) {
       const id = idOf(first)
       let record: StoredRecord | null = await records.seal(first)
       const there = await write(id, record, null).catch((error) => {
@@ -240,50 +223,59 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       if (there === 'written') isNew()
       else record = there as StoredRecord | null
       if (!record || record.value === TOMBSTONE) {
-        return goneDraft(instance, cookies, first, 'superseded')
+        return goneDraft(instance, header, first, 'superseded')
       }
       const found = await records.unseal(id, record, first.key)
-      return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
+      return { ...liveDraft(instance, header, found.state, found), refresh: true }
     },
 
     async save(draft, due, changed) {
-      const { deferred, found, operations } = draft
+      const { deferred, found, operations, removals } = draft
+      const adopts = deferred && deferred.base !== found!.state
+      const at = context.now()
       const setCookie: string[] = []
-      const renewedAt = context.now()
-      // What an update adds must not be added again should only the answer get lost.
-      const tag = newTag()
-      const applied: [string, number][] = operations.some(({ updates }) => updates)
-        ? [[tag, Math.ceil((now() + DEFERRAL_MS) / 1000)]]
-        : []
-      // Whoever was faster has renewed it for this request too.
-      const finish = (state: SessionState): SessionState => {
-        const renews = !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
-        return {
-          ...state,
-          renewedAt: renews ? renewedAt : state.renewedAt,
-          ...(applied.length && { extra: remembering(state.extra, applied, now()) }),
-          binding: state.binding ?? draft.binding,
-          counter: state.counter + 1,
-          version: options.version,
+      if (due || changed || adopts) {
+        const waits = isPlain(draft) && options.onStoreFailure === 'degrade'
+        // Should only the answer get lost, what waits in a cookie was written already.
+        const tag = waits ? newTag() : ''
+        let before = 0
+        const last: LastSteps = {
+          finish(state) {
+            before = state.counter
+            // Whoever was faster has renewed it for this request too.
+            const renews =
+              !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
+            return {
+              ...state,
+              renewedAt: renews ? at : state.renewedAt,
+              ...(tag && changed && { extra: withTag(state, tag) }),
+              binding: state.binding ?? draft.binding,
+              counter: state.counter + 1,
+              version: options.version,
+            }
+          },
+          patchable:
+            !!store.patches &&
+            !due &&
+            !deferred &&
+            !format.check &&
+            isPlain(draft) &&
+            !partOf(draft.current).length &&
+            !operations.some(({ updates }) => updates),
+          tag,
         }
-      }
-      if (changed || due) {
-        const patchable =
-          !!store.patches &&
-          !due &&
-          !deferred &&
-          !format.check &&
-          isPlain(draft) &&
-          !operations.some(({ updates }) => updates)
         let committed: Committed | null = null
         try {
-          committed = await commit(draft, finish, patchable)
+          committed = await commit(draft, last)
         } catch (error) {
-          const ride = changed ? await defer(draft, tag, error) : null
+          const rides =
+            changed && tag && isFailure(error) && draft.cookies.header !== null && !removals
+          const sent = !(error instanceof CircuitOpenError)
+          const ride = rides ? await defer(draft, { tags: tag, counter: before, sent }) : null
           if (ride) return ride
           // A renewal can wait for the next request.
-          const waits = !changed && !draft.removals
-          failure(error, waits ? 'store.degraded' : 'store.unavailable', draft.current)
+          const canWait = !changed && !removals
+          failure(error, canWait ? 'store.degraded' : 'store.unavailable', draft.current)
           return []
         }
         if (!committed) {
@@ -291,23 +283,28 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           return []
         }
         const { state, record, grave } = committed
-        latest.set(idOf(state), state.counter)
+        cookies.wrote(state, record === null)
         const moved = draft.current.key !== found?.state.key
-        if (moved && found) latest.set(idOf(found.state), Infinity)
+        if (moved && found) cookies.ended(idOf(found.state))
         announce(instance, draft, state, due)
-        if (!store.atomic || due || moved || snapshot || draft.removals) {
-          setCookie.push(...(await cookieFor(draft, state, record?.version)))
+        if (!store.atomic || due || moved || snapshot || removals) {
+          setCookie.push(...(await cookies.write(draft, state, at, record?.version)))
         }
         if (grave) {
-          const one = { tags: [newTag()], at: now(), changes: [], grave }
+          const one = { tags: newTag(), at: now(), changes: [], counter: 0, sent: true, grave }
           setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
           emit({ type: 'commit.deferred', changes: 0 }, state)
         }
-      } else if ((snapshot || draft.removals) && found && draft.status === 'active') {
-        setCookie.push(...(await cookieFor(draft, draft.current, found.version)))
+      } else if (found && draft.status === 'active') {
+        // What was read may be outdated by now, and the cookie of a faster response newer.
+        if ((snapshot && !cookies.isOutdated(found.state)) || removals) {
+          setCookie.push(
+            ...(await cookies.write(draft, draft.current, found.at ?? at, found.version)),
+          )
+        }
       }
-      for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
-      return [...setCookie, ...deferrals.remove(deferred?.names ?? [])]
+      if (await endGraves(draft)) setCookie.push(...deferrals.remove(deferred?.names ?? []))
+      return setCookie
     },
 
     async bury(draft) {
@@ -327,29 +324,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   }
 }
 
-/** What a cookie does not say of a session whose data are in a store. */
-const ID_ONLY = {
-  subject: null,
-  label: undefined,
-  binding: undefined,
-  authenticatedAt: null,
-  version: 1,
-  text: null,
-  hasFlash: false,
-} as const
-
 /** Whether only data change: the same id, nobody signed in. */
 function isPlain({ current, found }: Draft): boolean {
   return current.key === found?.state.key && current.authenticatedAt === found.state.authenticatedAt
-}
-
-/** When a cookie was made, epoch milliseconds. */
-function madeAt({ renewedAt, extra }: OpenedRecord): number {
-  return renewedAt + 1000 * (extra?.t ?? 0)
-}
-
-function joined(id: SessionState['key'], part: Uint8Array | null): SessionState['key'] {
-  return Uint8Array.of(...id.subarray(0, ID_BYTES), ...(part ?? []))
 }
 
 /** Reading failed for good or for now: either way nothing is known about the session. */

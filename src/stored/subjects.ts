@@ -99,12 +99,14 @@ export function createSubjects(instance: Instance): Subjects {
       assertText('subject', subject)
       const index = indexOf()
       const handles = await records.handlesOf(subject)
-      const counts = await Promise.all(
-        handles.map((handle) =>
-          guardStore(store, () => index.bury(handle, tombstone(options.now(), ''), { except })),
-        ),
-      )
-      return counts.reduce((sum, count) => sum + count, 0)
+      let count = 0
+      // The oldest secret's first: a write under way takes a session from there to the newest's.
+      for (const handle of [...handles].reverse()) {
+        count += await guardStore(store, () =>
+          index.bury(handle, tombstone(options.now(), ''), { except }),
+        )
+      }
+      return count
     },
   }
 }

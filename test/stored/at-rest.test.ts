@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { createKeyRing } from '../../src/crypto/keyring.ts'
+import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { createSessions, type SessionsOptions } from '../../src/index.ts'
+import { deflate } from '../../src/stored/compress.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
@@ -72,6 +75,31 @@ describe("seal: 'cookie'", () => {
     expect(await (await visit()).session.once('a', async () => 1)).toBe(1)
   })
 
+  it('keeps nothing beside a record, and no result of once, that the secret alone opens', async () => {
+    const { visit, sessions, jar, memory, clock } = createStored(sealed)
+    const { session } = await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    const open = await Promise.all(Array.from({ length: 9 }, () => sessions.open(header)))
+    for (const [i, one] of open.entries()) one.set(`key ${i}`, 'canary')
+    await Promise.all(open.map((one) => sessions.save(one)))
+    expect(Object.keys((await visit()).session.data).length).toBe(10)
+    await (await visit()).session.once('token', async () => 'canary')
+    const ring = createKeyRing([SECRET], 'store')
+    const { records } = await memory.page(null)
+    expect(records.length).toBe(2)
+    for (const { id, record } of records) {
+      for (const [label, value] of [
+        [`store:${id}`, record.value],
+        [`once:${id}`, record.value],
+        ...(record.patches ?? []).map((patch) => [`patch:${id}`, patch]),
+      ]) {
+        const bytes = await openToken(ring, label!, value!, clock())
+        expect(new TextDecoder().decode(bytes ?? undefined)).not.toContain('canary')
+      }
+    }
+    expect(session.id.length).toBe(22)
+  })
+
   it('opens what was sealed before it was switched on', async () => {
     const { visit, memory, jar, clock } = createStored()
     await visit((s) => s.set('a', 1))
@@ -101,9 +129,23 @@ describe('compress', () => {
     expect((await without.sessions.open(jar.header())).get('text')).toBe(text)
   })
 
+  it('leaves alone what would be too large on the way back', async () => {
+    const { visit } = createStored({ compress: { above: 1 } })
+    const text = 'x'.repeat(9 * 1024 * 1024)
+    await visit((s) => s.set('text', text))
+    expect((await visit()).session.get('text') === text).toBe(true)
+  })
+
   it('is bounded on the way back', async () => {
     const { visit, memory, jar, clock } = createStored({ compress: { above: 1 } })
-    await visit((s) => s.set('text', 'x'.repeat(9 * 1024 * 1024)))
+    const { session } = await visit((s) => s.set('a', 1))
+    // As the secret's owner could have sealed it.
+    const bomb = await deflate(new Uint8Array(9 * 1024 * 1024))
+    const ring = createKeyRing([SECRET], 'store')
+    const bytes = Uint8Array.of(8, ...bomb)
+    const value = await sealToken(ring, `store:${session.id}`, bytes, clock())
+    const record = await memory.read(session.id)
+    if (record) await memory.write(session.id, { ...record, version: '9', value }, record.version)
     expect(memory.stats().bytes < 200_000).toBe(true)
     const strict = createWorld({ store: memory, onCorruption: 'throw' }, clock)
     const error = await errorOf(() => strict.sessions.open(jar.header()))

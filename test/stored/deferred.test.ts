@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { CircuitOpenError } from '../../src/errors.ts'
 import type { SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
@@ -196,6 +197,138 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.get('cart')).toEqual(['tea', 'sugar', 'milk'])
   })
 
+  it('is not lost among many of overlapping requests', async () => {
+    const { sessions, store, jar, visit } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    store.down()
+    const header = jar.header()
+    const open = await Promise.all(Array.from({ length: 70 }, () => sessions.open(header)))
+    for (const session of open) {
+      session.update('n', (n) => n + 1)
+      jar.store(answer(await sessions.save(session)))
+    }
+    store.up()
+    for (let i = 0; i < 2; i++) await visit()
+    expect([(await visit()).session.get('n'), jar.cookies().length]).toEqual([70, 1])
+  })
+
+  it('is not lost with what overlapped it, however long they wait', async () => {
+    const { sessions, store, jar, visit, clock } = createDeferring()
+    await visit((s) => s.set('list', []))
+    store.down({ type: 'throw-before', error: new CircuitOpenError('Not asked') })
+    const header = jar.header()
+    const open = [await sessions.open(header), await sessions.open(header)]
+    for (const [i, session] of open.entries()) {
+      session.update('list', (list) => [...list, i])
+      jar.store(answer(await sessions.save(session)))
+    }
+    clock.advance(40)
+    await visit((s) => s.set('a', 1))
+    store.up()
+    expect((await visit()).session.data).toEqual({ list: [0, 1], a: 1 })
+  })
+
+  it('is applied, though an earlier one of the outage was before its answer was lost', async () => {
+    const { store, jar, visit, clock } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    store.inject({ type: 'throw-after' }, 'write')
+    await visit((s) => s.update('n', (n) => n + 1))
+    store.down()
+    for (const key of ['a', 'b']) {
+      await visit((s) => s.set(key, 1))
+      clock.advance(40)
+    }
+    await visit((s) => s.update('n', (n) => n + 1))
+    store.up()
+    expect((await visit()).session.data).toEqual({ n: 2, a: 1, b: 1 })
+    expect(jar.cookies().length).toBe(1)
+  })
+
+  it('does not come back when it was applied, spent, and only its answer had been lost', async () => {
+    const { store, jar, visit, sessions } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    store.inject({ type: 'throw-after' }, 'write')
+    await visit((s) => s.set('coupon', 'unused'))
+    const spending = await sessions.open(header)
+    expect(spending.get('coupon')).toBe('unused')
+    spending.unset('coupon')
+    await sessions.save(spending)
+    expect((await visit()).session.get('coupon')).toBe(undefined)
+  })
+
+  it('does not come back when it was refused, once its time has come again', async () => {
+    const { store, jar, visit, sessions } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('coupon', null))
+    const header = jar.header()
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((s) => s.set('coupon', 'unused'))
+    const kept = jar.header()
+    store.up()
+    const change = async (value: unknown) => {
+      const session = await sessions.open(header)
+      session.set('coupon', value)
+      await sessions.save(session)
+    }
+    await change('spent')
+    expect((await visit()).session.get('coupon')).toBe('spent')
+    await change(null)
+    expect((await sessions.open(kept)).get('coupon')).toBe(null)
+  })
+
+  it('is applied once, whatever was written since', async () => {
+    const { store, jar, visit, sessions } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('n', 0))
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((s) => s.update('n', (n) => n + 5))
+    const kept = jar.header()
+    store.up()
+    for (let i = 0; i < 150; i++) {
+      await visit((s) => s.update('visits', (visits = 0) => visits + 1))
+      if (i % 10 === 0) expect((await sessions.open(kept)).get('n')).toBe(5)
+    }
+  })
+
+  it('adds nothing where it set a value before', async () => {
+    const { store, jar, visit, sessions } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('credit', 5))
+    const header = jar.header()
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((s) => {
+      s.set('credit', 100)
+      s.update('credit', (credit) => credit - 1)
+    })
+    store.up()
+    const other = await sessions.open(header)
+    other.set('credit', 50)
+    await sessions.save(other)
+    expect((await visit()).session.get('credit')).toBe(50)
+  })
+
+  it("gives way to a newer deployment's schema", async () => {
+    const { store, jar, visit, clock } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('n', 0))
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((s) => s.set('n', 'text'))
+    store.up()
+    const validate = (value: unknown) =>
+      typeof Object(value).n === 'number' ? { value } : { issues: [{ message: 'n' }] }
+    const schema = { '~standard': { version: 1 as const, vendor: 'tests', validate } }
+    const next = createWorld({ store, schema: schema as never }, clock)
+    const session = await next.sessions.open(jar.header())
+    expect([session.status, session.get('n')]).toEqual(['active', 0])
+    jar.store(answer(await next.sessions.save(session)))
+    expect(jar.cookies().length).toBe(1)
+  })
+
+  it('takes little room in the records of sessions that change all the time', async () => {
+    const { visit, memory, jar } = createDeferring()
+    const { session } = await visit((s) => s.set('n', 0))
+    for (let i = 0; i < 200; i++) await visit((s) => s.update('n', (n) => n + 1))
+    expect(((await memory.read(session.id))?.value ?? '').length < 500).toBe(true)
+    expect((jar.header() ?? '').length < 550).toBe(true)
+  })
+
   it('is an error where it cannot wait: too large, a sign-in, a new session, a destroy', async () => {
     const { visit, store, jar } = createDeferring()
     store.down()
@@ -253,5 +386,21 @@ describe('a move whose last answer was lost', () => {
     expect((await visit()).session.get('a')).toBe(1)
     expect((await sessions.open(old)).status).toBe('superseded')
     expect(jar.cookies().length).toBe(1)
+  })
+  it('disturbs no request while it cannot find out', async () => {
+    const { visit, store, jar, sessions } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const old = jar.header()
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'write')
+    store.inject({ type: 'throw-before' }, 'read')
+    await visit((s) => s.login('ann'))
+    store.down()
+    for (let i = 0; i < 2; i++) {
+      const { response, session } = await visit()
+      expect([response.status, session.subject, jar.cookies().length]).toEqual([200, 'ann', 2])
+    }
+    store.up()
+    await visit()
+    expect([(await sessions.open(old)).status, jar.cookies().length]).toEqual(['superseded', 1])
   })
 })

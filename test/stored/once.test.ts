@@ -86,6 +86,27 @@ describe('session.once()', () => {
     expect(await two.once('a', async () => 'done')).toBe('done')
   })
 
+  it('gives everybody the same, and nothing where there is nothing', async () => {
+    const { open } = await createIsolates(2)
+    const [one, two] = [await open(0), await open(1)]
+    for (const [i, value] of [undefined, null, 0, '', [1], { a: {} }].entries()) {
+      const made = await one.once(`key ${i}`, async () => value)
+      expect(made).toEqual(value)
+      expect(Object.isFrozen(made)).toBe(true)
+      expect(await two.once(`key ${i}`, async () => 'again')).toEqual(value)
+    }
+  })
+
+  it('refuses a result that would not survive, and lets the next one try', async () => {
+    const { open } = await createIsolates(2)
+    const [one, two] = [await open(0), await open(1)]
+    for (const value of [new Response(''), new Date(), 1n, () => 1]) {
+      const error = await errorOf(() => one.once('a', async () => value))
+      expect(error.code).toBe('ERR_SESSION_SERIALIZATION')
+    }
+    expect(await two.once('a', async () => 'done')).toBe('done')
+  })
+
   it('returns what was made when the others cannot be told', async () => {
     const { open, store } = await createIsolates(1)
     const session = await open(0)

@@ -4,6 +4,9 @@ import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
+const answer = (setCookie: readonly string[]): Response =>
+  new Response('', { headers: setCookie.map((one) => ['set-cookie', one] as [string, string]) })
+
 function createSnapshots(options: Partial<SessionsOptions> = {}) {
   const clock = createClock()
   const memory = createMemoryStore({ now: clock })
@@ -146,6 +149,83 @@ describe('a snapshot in the cookie', () => {
     expect([lagging.get('a'), lagging.status]).toEqual([2, 'active'])
     Object.assign(store, { read })
     expect((await visit()).session.get('a')).toBe(2)
+  })
+
+  it('says no more than the store did: a copy from there is not made newer', async () => {
+    const { visit, store, memory, clock } = createSnapshots({ snapshot: { maxAge: 5 } })
+    const { session } = await visit((s) => s.set('a', 1))
+    const before = await memory.read(session.id)
+    await visit((s) => s.set('a', 2))
+    Object.assign(store, { read: async () => before })
+    for (let i = 0; i < 11; i++) {
+      clock.advance(10)
+      const { session: lagging, setCookie } = await visit()
+      expect([lagging.get('a'), setCookie]).toEqual([2, []])
+    }
+    // No replica lags for so long.
+    clock.advance(10)
+    expect((await visit()).session.status).toBe('invalid')
+  })
+
+  it('is as old as the answer of the store, however slow the request is', async () => {
+    const { sessions, visit, elsewhere, jar, clock } = createSnapshots()
+    await visit((s) => s.login('ann'))
+    clock.advance(61)
+    const other = elsewhere()
+    const slow = await other.open(jar.header())
+    await sessions.revokeAll('ann')
+    clock.advance(50)
+    jar.store(answer(await other.save(slow)))
+    clock.advance(10)
+    expect((await elsewhere().open(jar.header())).subject).toBe(null)
+  })
+
+  it('does not replace that of a faster request in this isolate', async () => {
+    const { visit, sessions, elsewhere, jar, clock } = createSnapshots()
+    await visit((s) => s.set('a', 1))
+    clock.advance(61)
+    const slow = await sessions.open(jar.header())
+    await visit((s) => s.set('a', 2))
+    jar.store(answer(await sessions.save(slow)))
+    expect((await elsewhere().open(jar.header())).get('a')).toBe(2)
+  })
+
+  it('bridges an outage after a response was lost, in the isolate that sent it too', async () => {
+    const { visit, store, sessions, jar } = createSnapshots()
+    await visit((s) => s.login('ann'))
+    const lost = await sessions.open(jar.header())
+    lost.set('a', 1)
+    await sessions.save(lost)
+    store.down()
+    expect((await visit()).session.subject).toBe('ann')
+    store.up()
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('bridges an outage after a sign-out failed', async () => {
+    const { visit, store } = createSnapshots()
+    await visit((s) => s.login('ann'))
+    store.down()
+    expect((await visit((s) => s.destroy())).response.status).toBe(503)
+    expect((await visit()).session.subject).toBe('ann')
+  })
+
+  it('bridges an outage after many wrote at once, and gives way before', async () => {
+    const { visit, store, sessions, jar, memory } = createSnapshots()
+    const { session } = await visit((s) => s.login('ann'))
+    const header = jar.header()
+    const open = await Promise.all(Array.from({ length: 9 }, () => sessions.open(header)))
+    for (const [i, one] of open.entries()) one.set(`key ${i}`, i)
+    const cookies = await Promise.all(open.map((one) => sessions.save(one)))
+    expect((await memory.read(session.id))?.patches?.length).toBeGreaterThan(0)
+    for (const setCookie of cookies) {
+      jar.store(answer(setCookie))
+      store.up()
+      expect(Object.keys((await visit()).session.data).length).toBe(9)
+      jar.store(answer(setCookie))
+      store.down()
+      expect((await visit()).session.subject).toBe('ann')
+    }
   })
 
   it('keeps flash for one request', async () => {

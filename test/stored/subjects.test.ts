@@ -179,6 +179,31 @@ describe('sessions.revokeAll()', () => {
     expect(await sessions.revokeAll('ann')).toBe(0)
   })
 
+  it('catches a session that a request takes from an old secret to a new one meanwhile', async () => {
+    const { memory, settings, signIn, clock } = createUsers({ secret: OTHER_SECRET })
+    const { header } = await signIn('ann')
+    let meanwhile = async (): Promise<unknown> => undefined
+    const { index } = memory
+    const store = {
+      ...memory,
+      index: {
+        ...index,
+        bury: async (...args: Parameters<typeof index.bury>) => {
+          const count = await index.bury(...args)
+          await meanwhile()
+          return count
+        },
+      },
+    }
+    const rotated = { ...settings, store, secret: [SECRET, OTHER_SECRET] as [string, string] }
+    const { sessions } = createWorld(rotated, clock)
+    const slow = await sessions.open(header)
+    slow.set('a', 1)
+    meanwhile = () => sessions.save(slow)
+    await sessions.revokeAll('ann')
+    expect((await sessions.open(header)).status).toBe('superseded')
+  })
+
   it('works through every wrapper, and a cache does not show the dead', async () => {
     const { memory, clock } = createUsers()
     const store = cached(resilient(memory), { ttl: 60, now: clock })
