@@ -82,6 +82,10 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     throw new SessionConflictError('Cannot create session: its new id is taken')
   }
 
+  /** Removes what was created under a new id: nobody knows it, and lists are not to show it. */
+  const abandon = (state: SessionState): Promise<void> =>
+    guard(() => store.delete(idOf(state))).catch(() => {})
+
   /** Buries the id that a session moves away from; `'unknown'`: perhaps. */
   const leave = async (
     { state, version = '', folded }: FoundSession,
@@ -96,8 +100,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const there = await readAgain(id).catch(() => undefined)
       if (there === undefined) return 'unknown'
       if (there?.version !== version) return there?.version === grave.version ? 'written' : there
-      // Nobody knows the new id, and lists are not to show it.
-      await guard(() => store.delete(idOf(next))).catch(() => {})
+      await abandon(next)
       throw error
     }
   }
@@ -140,7 +143,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         there = await readAgain(id)
       } else started = Date.now()
       if (!there || there.value === TOMBSTONE) {
-        if (moving) await guard(() => store.delete(idOf(state)))
+        if (moving) await abandon(state)
         return null
       }
       emit({ type: 'commit.conflict', attempt }, state)
@@ -179,8 +182,13 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       try {
         written = await replace(draft, found, finish, patchable, turn)
         return written
+      } catch (error) {
+        const moving = draft.current.key !== found.state.key
+        if (moving && !isFailure(error)) await abandon(draft.current)
+        throw error
       } finally {
-        turn?.pass(written?.record ?? null)
+        // Those who wait go on from a record under this id, not from one that moved to another.
+        turn?.pass(written?.state.key === found.state.key ? written.record : null)
       }
     },
 

@@ -47,6 +47,8 @@ const LAG_MS = 120_000
 const REUSE_GRACE_MS = 60_000
 /** Sessions of which this isolate remembers how new they are. */
 const LATEST = 1000
+/** The counter of a session that the store was asked to end. */
+const PERHAPS_DEAD = 1e9
 const MAX_COOKIE_BYTES = 4096
 
 /** Puts a store behind the session's own terms. */
@@ -56,7 +58,10 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const records = createRecords(instance)
   const { commit, bury, write } = createCommits(instance, store, records)
   const deferrals = createDeferralCookies(instance)
-  /** The newest counter that this isolate wrote: a snapshot from before it is not used. */
+  /**
+   * The newest counter that this isolate wrote: a snapshot from before it is not used. Infinity for
+   * an id that is dead.
+   */
   const latest = new BoundedMap<string, number>(LATEST)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
@@ -115,9 +120,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const isReused = (opened: OpenedRecord, { renewedAt }: SessionState): boolean =>
     opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
 
-  const buryRecord = (id: string, version: string, folded?: number) => {
+  const buryRecord = async (id: string, version: string, folded?: number) => {
+    latest.set(id, PERHAPS_DEAD)
+    const result = await bury(id, version, folded)
     latest.set(id, Infinity)
-    return bury(id, version, folded)
+    return result
   }
 
   /** Buries whatever is under an id. */
@@ -291,7 +298,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           return []
         }
         const { state, record, grave } = committed
-        latest.set(idOf(state), state.counter)
+        const id = idOf(state)
+        if (!(latest.get(id)! > state.counter)) latest.set(id, state.counter)
         const moved = draft.current.key !== found?.state.key
         if (moved && found) latest.set(idOf(found.state), Infinity)
         announce(instance, draft, state, due)
@@ -307,7 +315,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         setCookie.push(...(await cookieFor(draft, draft.current, found.version)))
       }
       for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
-      return [...setCookie, ...deferrals.remove(deferred?.names ?? [])]
+      // Another request of this isolate has moved or ended it meanwhile: its cookie is the newer one.
+      const isDead = latest.get(idOf(draft.current)) === Infinity
+      return [...(isDead ? [] : setCookie), ...deferrals.remove(deferred?.names ?? [])]
     },
 
     async bury(draft) {
