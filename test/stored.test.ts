@@ -13,6 +13,24 @@ const createStored = (options = {}) => {
   return { memory, store, ...createWorld({ store, ...options }, clock) }
 }
 
+/** Sessions in `memory`; each `step` is what happens before and after the next write. */
+const createStepping = (memory: SessionStore, options = {}) => {
+  type Step = Partial<Record<'before' | 'after', () => Promise<unknown>>>
+  const steps: Step[] = []
+  const store: SessionStore = {
+    ...memory,
+    async write(...args) {
+      const { before, after } = steps.shift() ?? {}
+      await before?.()
+      const result = await memory.write(...args)
+      await after?.()
+      return result
+    },
+  }
+  const { sessions } = createWorld({ store, ...options })
+  return { sessions, step: (one: Step) => steps.push(one) }
+}
+
 describe('sessions in a store', () => {
   it('are created by the first write, under an id that the cookie only seals', async () => {
     const { visit, jar, memory } = createStored()
@@ -101,6 +119,49 @@ describe('sessions in a store', () => {
     expect(memory.stats().entries).toBe(2)
     expect(await memory.read(b.id)).toBe(null)
   })
+
+  it('leave nothing behind when one that moves them waits for another that does', async () => {
+    const { sessions, visit, jar, memory } = createStored()
+    await visit((s) => s.set('n', 0))
+    const { sessions: slow, step } = createStepping(memory)
+    const [winner, loser] = [await slow.open(jar.header()), await slow.open(jar.header())]
+    for (const session of [winner, loser]) session.update('n', (n: number) => n + 1)
+    winner.login('ada')
+    loser.login('bob')
+    // The loser creates its new id, collides twice, and then hears of what the winner wrote.
+    step({})
+    step({ before: () => visit((s) => s.set('a', 1)) })
+    step({})
+    step({ before: () => visit((s) => s.set('b', 1)), after: () => slow.save(winner) })
+    expect(await slow.save(loser)).toEqual([])
+    expect(loser.status).toBe('superseded')
+    expect(await memory.read(loser.id)).toBe(null)
+    expect(winner.data).toEqual({ n: 1, a: 1, b: 1 })
+    expect((await sessions.list('ada')).map(({ id }) => id)).toEqual([winner.id])
+  })
+
+  for (const end of ['login', 'destroy'] as const) {
+    it(`send no cookie when a ${end} came between the write and its answer`, async () => {
+      for (const options of [{}, { snapshot: { maxAge: 10 } }]) {
+        const { visit, jar, memory, clock } = createStored()
+        await visit((s) => s.set('a', 1))
+        const { sessions, step } = createStepping(memory, { now: clock, ...options })
+        // Time to renew, which sets a cookie.
+        clock.advance(10_000)
+        const [late, last] = [await sessions.open(jar.header()), await sessions.open(jar.header())]
+        late.set('b', 2)
+        last[end]('ada')
+        let setCookie: string[] = []
+        step({
+          after: async () => {
+            setCookie = await sessions.save(last)
+          },
+        })
+        expect(await sessions.save(late)).toEqual([])
+        expect(setCookie.length).toBe(1)
+      }
+    })
+  }
 
   it('start anew under a new id when the store no longer knows them', async () => {
     const { visit, memory } = createStored()

@@ -88,6 +88,10 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     throw new SessionConflictError('Cannot create session: its new id is taken')
   }
 
+  /** Removes what was created under a new id: nobody knows it, and lists are not to show it. */
+  const abandon = (state: SessionState): Promise<void> =>
+    guard(() => store.delete(idOf(state))).catch(() => {})
+
   /** Buries the id that a session moves away from; `'unknown'`: perhaps. */
   const leave = async (
     { state, version = '', folded }: FoundSession,
@@ -102,8 +106,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const there = await readAgain(id).catch(() => undefined)
       if (there === undefined) return 'unknown'
       if (there?.version !== version) return there?.version === grave.version ? 'written' : there
-      // Nobody knows the new id, and lists are not to show it.
-      await guard(() => store.delete(idOf(next))).catch(() => {})
+      await abandon(next)
       throw error
     }
   }
@@ -128,44 +131,49 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     const moving = state.key !== found.state.key
     let record = moving ? await create(state) : await records.seal(state)
     let patch: string | undefined
-    for (let [attempt, started] = [1, Date.now()]; attempt <= MAX_ATTEMPTS; attempt++) {
-      const { version = '', folded } = found
-      let there = moving
-        ? await leave(found, state)
-        : await write(id, record, version, { folded, patch })
-      if (there === 'unknown') return { state, record, grave: id }
-      if (there === 'written') return { state, record }
-      if (there === 'patched') return { state, record: null }
-      const took = Date.now() - started
-      if (there && there.value !== TOMBSTONE && attempt > CALM_ATTEMPTS) {
-        // Many others: a while later, and from what is there then, chances are better. How long is
-        // a while depends on how long an attempt takes.
-        await pause(Math.random() * Math.min(MAX_PAUSE, 2 ** attempt) * Math.max(1, took))
-        started = Date.now()
-        there = await readAgain(id)
-      } else started = Date.now()
-      if (!there || there.value === TOMBSTONE) {
-        if (moving) await guard(() => store.delete(idOf(state)))
-        return null
+    try {
+      for (let [attempt, started] = [1, Date.now()]; attempt <= MAX_ATTEMPTS; attempt++) {
+        const { version = '', folded } = found
+        let there = moving
+          ? await leave(found, state)
+          : await write(id, record, version, { folded, patch })
+        if (there === 'unknown') return { state, record, grave: id }
+        if (there === 'written') return { state, record }
+        if (there === 'patched') return { state, record: null }
+        const took = Date.now() - started
+        if (there && there.value !== TOMBSTONE && attempt > CALM_ATTEMPTS) {
+          // Many others: a while later, and from what is there then, chances are better. How long is
+          // a while depends on how long an attempt takes.
+          await pause(Math.random() * Math.min(MAX_PAUSE, 2 ** attempt) * Math.max(1, took))
+          started = Date.now()
+          there = await readAgain(id)
+        } else started = Date.now()
+        if (!there || there.value === TOMBSTONE) {
+          if (moving) await abandon(state)
+          return null
+        }
+        emit({ type: 'commit.conflict', attempt }, state)
+        const news = attempt > 1 ? await turn?.take(true) : null
+        if (news && isLater(news.version, there.version)) there = news
+        found = await records.unseal(id, there, found.state.key)
+        const newer = newerData(found.state, options.version)
+        if (newer) throw newer
+        if (patchable && !patch && base.state.version === found.state.version) {
+          const changes = changesBetween(format, base.state, draft.current, [])
+          patch = await records.sealPatch(id, tag, changes)
+        }
+        state = finish(applyAll(draft.operations, found.state))
+        const { version: before } = record
+        record = await records.seal(state)
+        if (moving) await write(idOf(state), record, before)
       }
-      emit({ type: 'commit.conflict', attempt }, state)
-      const news = attempt > 1 ? await turn?.take(true) : null
-      if (news && isLater(news.version, there.version)) there = news
-      found = await records.unseal(id, there, found.state.key)
-      const newer = newerData(found.state, options.version)
-      if (newer) throw newer
-      if (patchable && !patch && base.state.version === found.state.version) {
-        const changes = changesBetween(format, base.state, draft.current, [])
-        patch = await records.sealPatch(id, tag, changes)
-      }
-      state = finish(applyAll(draft.operations, found.state))
-      const { version: before } = record
-      record = await records.seal(state)
-      if (moving) await write(idOf(state), record, before)
+      throw new SessionConflictError(
+        `Cannot commit session: others changed it ${MAX_ATTEMPTS} times meanwhile`,
+      )
+    } catch (error) {
+      if (moving && !isFailure(error)) await abandon(state)
+      throw error
     }
-    throw new SessionConflictError(
-      `Cannot commit session: others changed it ${MAX_ATTEMPTS} times meanwhile`,
-    )
   }
 
   return {
@@ -185,7 +193,8 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         written = await replace(draft, found, last, turn)
         return written
       } finally {
-        turn?.pass(written?.record ?? null)
+        // Those who wait go on from a record under this id, not from one that moved to another.
+        turn?.pass(written?.state.key === found.state.key ? written.record : null)
       }
     },
 

@@ -34,6 +34,8 @@ export interface StoredCookies {
   write(draft: Draft, state: SessionState, at: number, version?: string): Promise<string[]>
   /** Whether this isolate has written something newer, or ended the session. */
   isOutdated(about: Pick<SessionState, 'key' | 'counter'>): boolean
+  /** Whether this isolate has ended the session, or moved it to another id. */
+  isEnded(about: Pick<SessionState, 'key'>): boolean
   /** This isolate has written that, or kept it beside a record of that counter. */
   wrote(state: SessionState, beside: boolean): void
   /** This isolate has ended a session. */
@@ -106,6 +108,7 @@ export function createStoredCookies(instance: Instance): StoredCookies {
     },
 
     isOutdated: (about) => latestOf(about) > about.counter,
+    isEnded: (about) => latestOf(about) === Infinity,
     // Of writes at once any may end last.
     wrote: (state, beside) =>
       latest.set(idOf(state), Math.max(latestOf(state), state.counter + (beside ? 1 : 0))),

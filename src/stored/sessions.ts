@@ -303,8 +303,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           )
         }
       }
-      if (await endGraves(draft)) setCookie.push(...deferrals.remove(deferred?.names ?? []))
-      return setCookie
+      // Another request of this isolate has moved or ended it meanwhile: its cookie is the newer one.
+      const mine = cookies.isEnded(draft.current) ? [] : setCookie
+      return (await endGraves(draft)) ? [...mine, ...deferrals.remove(deferred?.names ?? [])] : mine
     },
 
     async bury(draft) {
