@@ -9,7 +9,6 @@ import {
 } from '../resilience/circuit-breaker.ts'
 import { within } from '../resilience/deadline.ts'
 import { createRetry, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
-import { withDefaults } from '../resilience/settings.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
@@ -23,6 +22,9 @@ export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
 type Listener = (event: StoreEvent) => void
 
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
+/** A store that refuses one session for a moment is well: nobody else must suffer for it. */
+const isUnwell = (error: unknown): boolean =>
+  isUnavailable(error) && !(error as { keyOnly?: true }).keyOnly
 
 /** What happened, without the words of somebody else's error: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
@@ -60,7 +62,7 @@ export function resilient(
   if (typeof store?.read !== 'function') throw new TypeError('resilient: expected a session store')
   const ask = typeof policy === 'function' ? policy : () => policy
   const { name, atomic, index, patches } = store
-  const budget = createRetryBudget()
+  const own = createRetryBudget()
   const listeners: Listener[] = []
 
   function emit(event: StoreEvent): void {
@@ -76,9 +78,9 @@ export function resilient(
   const breaker = breakerOf(ask(), (status) => emit({ type: `breaker.${status}`, store: name }))
 
   function settings(): RetryPolicy {
-    const defaults = { budget, retryIf: isUnavailable, isFailure: isUnavailable }
-    const { healthTimeoutMs: _, ...policy } = withDefaults<ResilientPolicy>(defaults, ask())
-    return { ...policy, breaker } as RetryPolicy
+    const { healthTimeoutMs: _, breaker: __, ...given } = ask()
+    const { budget = own, retryIf = isUnavailable, isFailure = isUnwell } = given
+    return { ...given, budget, retryIf, isFailure, ...(breaker && { breaker }) }
   }
   const retry = createRetry(ask === policy ? settings : settings())
 
@@ -156,8 +158,8 @@ export function resilient(
       })
     },
     details() {
-      const { now = Date.now, budget: bucket = budget } = ask()
-      const retriesLeft = bucket ? Math.floor(bucket.left(now())) : null
+      const { now = Date.now, budget = own } = ask()
+      const retriesLeft = budget ? Math.floor(budget.left(now())) : null
       return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft }
     },
     subscribe(listener) {
@@ -177,5 +179,5 @@ function breakerOf(
     emit(status)
     breaker.onChange?.(status)
   }
-  return createCircuitBreaker({ ...withDefaults({ now, random }, breaker), onChange } as object)
+  return createCircuitBreaker({ now, random, ...breaker, onChange } as CircuitBreakerOptions)
 }

@@ -230,7 +230,7 @@ describe('resilient()', () => {
 
   it('refuses what it does not know, and what is no store', () => {
     const misspelt = { attempt: 5 } as ResilientPolicy
-    expect(() => resilient(createMemoryStore(), misspelt)).toThrow(/unknown option "attempt"/)
+    expect(() => resilient(createMemoryStore(), misspelt)).toThrow(/Unknown option "attempt"/)
     expect(() => resilient({} as SessionStore)).toThrow(TypeError)
     expect(() => resilient(createMemoryStore(), { healthTimeoutMs: 5 })).not.toThrow()
   })
