@@ -84,7 +84,7 @@ const RULES: Record<string, Rule> = {
 const NO_SCRIPT = Symbol('NOSCRIPT')
 
 /** What Redis says when trying again will not help: refused commands, credentials and quotas. */
-const REFUSED = /^[A-Z]{3,} |unauthorized|forbidden|max .*exceeded|quota/i
+const REFUSED = /^[A-Z]{3,} |[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
 /** And what it says while it is not itself. */
 const TRANSIENT = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS)\b/
 

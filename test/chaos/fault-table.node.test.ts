@@ -97,6 +97,20 @@ const httpFaults: Record<string, (quote: string) => HttpFault> = {
   'status 504': (body) => ({ type: 'status', status: 504, body }),
   'status 504, applied later': () => ({ type: 'reorder' }),
   'status 401': (body) => ({ type: 'status', status: 401, body }),
+  'status 400, no {error}': () => ({ type: 'status', status: 400, body: '{"result":""}' }),
+  'status 413': (body) => ({ type: 'status', status: 413, body }),
+  'status 302': (body) => ({
+    type: 'status',
+    status: 302,
+    body,
+    headers: { location: 'http://127.0.0.1:1/' },
+  }),
+  'status 200, not the gzip it says': (body) => ({
+    type: 'status',
+    status: 200,
+    body,
+    headers: { 'content-encoding': 'gzip' },
+  }),
   'status 200, HTML': (quote) => ({
     type: 'body',
     body: `<h1>${quote}</h1>`,

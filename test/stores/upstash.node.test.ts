@@ -120,6 +120,8 @@ const gone: readonly [string, HttpFault][] = [
   ['result true', { type: 'body', body: '{"result":true}' }],
   ['result an object', { type: 'body', body: '{"result":{"a":1}}' }],
   ['an array', { type: 'body', body: '[{"result":"x"}]' }],
+  ['400 with a result', { type: 'status', status: 400, body: '{"result":""}' }],
+  ['400 in words', { type: 'status', status: 400, body: '{"error":"the upstream is gone"}' }],
   ['error while loading', { type: 'body', body: '{"error":"LOADING Redis is loading"}' }],
 ]
 
@@ -127,6 +129,7 @@ const refused: readonly [string, HttpFault][] = [
   ['401', { type: 'status', status: 401, body: '{"error":"WRONGPASS invalid token"}' }],
   ['403', { type: 'status', status: 403, body: '{"error":"Forbidden"}' }],
   ['400', { type: 'status', status: 400, body: '{"error":"ERR syntax error, near VALUE"}' }],
+  ['413', { type: 'status', status: 413, body: '{"error":"ERR max request size exceeded"}' }],
   ['{error} with 200', { type: 'body', body: '{"error":"ERR wrong number of arguments"}' }],
   ['quota', { type: 'body', body: '{"error":"ERR max daily request limit exceeded"}' }],
   ['capacity', { type: 'status', status: 400, body: '{"error":"ERR DB capacity quota exceeded"}' }],
@@ -341,6 +344,15 @@ describe('createUpstashStore()', () => {
     const [first, second] = bridge.syncTokens.slice(before)
     expect([first, second]).toEqual([undefined, `sync-${before + 1}`])
   })
+
+  it.each([404, 405, 414, 418])(
+    'takes %d for a refusal, whatever comes with it',
+    async (status) => {
+      faults.inject({ type: 'status', status, body: '{"result":""}' })
+      expect((await failureOf(create().read('id'))).name).toBe('StoreError')
+      faults.up()
+    },
+  )
 
   it('follows no redirect', async () => {
     const before = faults.count
