@@ -1,5 +1,6 @@
 /** Whether the store of the sessions answers. */
-import { SessionError } from './errors.ts'
+import { SessionError, StoreTimeoutError } from './errors.ts'
+import { within } from './resilience/deadline.ts'
 import type { SessionStore, StoreDetails } from './stores/store.ts'
 
 /** How the sessions are doing. */
@@ -40,21 +41,11 @@ export async function reportHealth(store: SessionStore, now: () => number): Prom
 }
 
 async function probe(store: SessionStore): Promise<string | null> {
-  const controller = new AbortController()
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => {
-      resolve('ERR_STORE_TIMEOUT')
-      controller.abort()
-    }, DEADLINE_MS)
-  })
-  const answer = Promise.resolve(store.health?.({ signal: controller.signal })).then(
-    () => null,
-    (error) => (error instanceof SessionError ? error.code : 'ERR_STORE_UNAVAILABLE'),
-  )
+  const late = (): Error => new StoreTimeoutError('The store did not answer in time')
   try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
+    await within(DEADLINE_MS, undefined, late, async (signal) => store.health?.({ signal }))
+    return null
+  } catch (error) {
+    return error instanceof SessionError ? error.code : 'ERR_STORE_UNAVAILABLE'
   }
 }

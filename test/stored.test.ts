@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { StoreUnavailableError } from '../src/index.ts'
+import { createSessions, StoreUnavailableError } from '../src/index.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { type SessionStore, TOMBSTONE } from '../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../src/testing/index.ts'
@@ -327,5 +327,13 @@ describe('health()', () => {
     const { sessions, store } = createStored()
     store.down({ type: 'hang' }, 'health')
     expect((await sessions.health()).store?.error).toBe('ERR_STORE_TIMEOUT')
+  })
+
+  it('does not throw for a store that throws before it returns a promise', async () => {
+    const health = (): never => {
+      throw new Error('canary')
+    }
+    const sessions = createSessions({ secret: SECRET, store: { ...createMemoryStore(), health } })
+    expect((await sessions.health()).store?.error).toBe('ERR_STORE_UNAVAILABLE')
   })
 })

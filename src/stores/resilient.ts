@@ -1,4 +1,5 @@
 /** Puts retries, limits of time and a circuit breaker in front of any store. */
+import { applyRules, numberRule, type Rule } from '../check.ts'
 import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { createRetryBudget } from '../resilience/budget.ts'
 import {
@@ -8,7 +9,7 @@ import {
   createCircuitBreaker,
 } from '../resilience/circuit-breaker.ts'
 import { within } from '../resilience/deadline.ts'
-import { createRetry, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
+import { createRetry, MAX_MS, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
@@ -17,6 +18,17 @@ export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
   breaker?: CircuitBreaker | CircuitBreakerOptions | false
   /** Time limit of `health`, in milliseconds. (default: 1000) */
   healthTimeoutMs?: number
+}
+
+type OwnOptions = Required<Pick<ResilientPolicy, 'breaker' | 'healthTimeoutMs'>>
+
+const RULES: Record<keyof OwnOptions, Rule> = {
+  breaker: [
+    {},
+    'a circuit breaker, its options or false',
+    (value: unknown) => value === false || Object(value) === value,
+  ],
+  healthTimeoutMs: numberRule(1000, 0, MAX_MS),
 }
 
 type Listener = (event: StoreEvent) => void
@@ -62,7 +74,7 @@ export function resilient(
   if (typeof store?.read !== 'function') throw new TypeError('resilient: expected a session store')
   const ask = typeof policy === 'function' ? policy : () => policy
   const { name, atomic, index, patches } = store
-  const own = createRetryBudget()
+  const bucket = createRetryBudget()
   const listeners: Listener[] = []
 
   function emit(event: StoreEvent): void {
@@ -75,11 +87,19 @@ export function resilient(
     }
   }
 
-  const breaker = breakerOf(ask(), (status) => emit({ type: `breaker.${status}`, store: name }))
+  /** What `createRetry` does not know. */
+  function own(): OwnOptions {
+    const { breaker, healthTimeoutMs } = ask()
+    return applyRules('', RULES, { breaker, healthTimeoutMs })
+  }
+
+  const breaker = breakerOf(own().breaker, ask(), (status) =>
+    emit({ type: `breaker.${status}`, store: name }),
+  )
 
   function settings(): RetryPolicy {
     const { healthTimeoutMs: _, breaker: __, ...given } = ask()
-    const { budget = own, retryIf = isUnavailable, isFailure = isUnwell } = given
+    const { budget = bucket, retryIf = isUnavailable, isFailure = isUnwell } = given
     return { ...given, budget, retryIf, isFailure, ...(breaker && { breaker }) }
   }
   const retry = createRetry(ask === policy ? settings : settings())
@@ -150,15 +170,15 @@ export function resilient(
     }),
     async health({ signal }: StoreCallOptions = {}): Promise<void> {
       const what = `Cannot check health: store ${name} gave no usable answer`
-      const { healthTimeoutMs = 1000, timer } = ask()
+      const { timer } = ask()
       const late = (): Error => new StoreTimeoutError(what)
       const check = async (inner: AbortSignal): Promise<void> => store.health?.({ signal: inner })
-      await within(healthTimeoutMs, signal, late, check, timer).catch((error) => {
+      await within(own().healthTimeoutMs, signal, late, check, timer).catch((error) => {
         throw signal?.aborted ? error : classified(error, what)
       })
     },
     details() {
-      const { now = Date.now, budget = own } = ask()
+      const { now = Date.now, budget = bucket } = ask()
       const retriesLeft = budget ? Math.floor(budget.left(now())) : null
       return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft }
     },
@@ -171,7 +191,8 @@ export function resilient(
 }
 
 function breakerOf(
-  { breaker = {}, now, random }: ResilientPolicy,
+  breaker: OwnOptions['breaker'],
+  { now, random }: ResilientPolicy,
   emit: (status: CircuitStatus) => void,
 ): CircuitBreaker | undefined {
   if (!breaker || 'acquire' in breaker) return breaker || undefined

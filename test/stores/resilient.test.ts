@@ -233,6 +233,12 @@ describe('resilient()', () => {
     expect(() => resilient(createMemoryStore(), misspelt)).toThrow(/Unknown option "attempt"/)
     expect(() => resilient({} as SessionStore)).toThrow(TypeError)
     expect(() => resilient(createMemoryStore(), { healthTimeoutMs: 5 })).not.toThrow()
+    for (const wrong of [{ healthTimeoutMs: '5' }, { breaker: true }, { breaker: null }]) {
+      const policy = wrong as unknown as ResilientPolicy
+      expect(() => resilient(createMemoryStore(), policy)).toThrow(
+        /"(healthTimeoutMs|breaker)" must/,
+      )
+    }
   })
 })
 
