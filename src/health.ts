@@ -1,6 +1,5 @@
 /** Whether the store of the sessions answers. */
-import { SessionError, StoreTimeoutError } from './errors.ts'
-import { within } from './resilience/deadline.ts'
+import { SessionError } from './errors.ts'
 import type { SessionStore, StoreDetails } from './stores/store.ts'
 
 /** How the sessions are doing. */
@@ -41,11 +40,22 @@ export async function reportHealth(store: SessionStore, now: () => number): Prom
 }
 
 async function probe(store: SessionStore): Promise<string | null> {
-  const late = (): Error => new StoreTimeoutError('The store did not answer in time')
+  const controller = new AbortController()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => {
+      resolve('ERR_STORE_TIMEOUT')
+      controller.abort()
+    }, DEADLINE_MS)
+  })
+  const ask = async (): Promise<void> => store.health?.({ signal: controller.signal })
+  const answer = ask().then(
+    () => null,
+    (error) => (error instanceof SessionError ? error.code : 'ERR_STORE_UNAVAILABLE'),
+  )
   try {
-    await within(DEADLINE_MS, undefined, late, async (signal) => store.health?.({ signal }))
-    return null
-  } catch (error) {
-    return error instanceof SessionError ? error.code : 'ERR_STORE_UNAVAILABLE'
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, StoreUnavailableError } from '../src/index.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
+import { resilient } from '../src/stores/resilient.ts'
 import { type SessionStore, TOMBSTONE } from '../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from './support/sessions.ts'
@@ -238,6 +239,22 @@ describe('a store that fails', () => {
     expect([response.status, session.get('a'), setCookie]).toEqual([200, 1, []])
     store.up()
     expect((await visit()).setCookie.length).toBe(1)
+  })
+
+  it('lets nobody wait for a renewal that fails, but for a change', async () => {
+    const clock = createClock()
+    const faulty = createFaultyStore(createMemoryStore({ now: clock }))
+    const store = resilient(faulty, { now: clock, sleep: async (ms) => void clock.advanceMs(ms) })
+    const { visit } = createWorld({ store, idleTimeout: 600, renewAfter: 60 }, clock)
+    await visit((s) => s.set('a', 1))
+    clock.advance(60)
+    faulty.down({ type: 'throw-before' }, 'write')
+    const writes = () => faulty.calls.filter(({ operation }) => operation === 'write').length
+    const before = writes()
+    await visit()
+    expect(writes() - before).toBe(1)
+    await visit((s) => s.set('a', 2))
+    expect(writes() - before).toBe(4)
   })
 
   it('recognises its own write when only the answer was lost', async () => {

@@ -22,12 +22,14 @@ import { pause, type Turn, turnsOf } from './turns.ts'
 export interface Commits {
   /**
    * Makes the operations of a draft on what the store has now; `null` when the session is dead, and
-   * nothing was written. `patchable`: its changes can be kept beside what others write.
+   * nothing was written. `patchable`: its changes can be kept beside what others write. `once`: as
+   * for a store.
    */
   commit(
     draft: Draft,
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
+    once: boolean,
   ): Promise<Committed | null>
   /** Writes a record where that version is; else returns what is there. `null`: nothing. */
   write(
@@ -108,6 +110,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     base: FoundSession,
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
+    once: boolean,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -127,7 +130,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const { version = '', folded } = found
       let there = moving
         ? await leave(found, state)
-        : await write(id, record, version, { folded, patch })
+        : await write(id, record, version, { folded, patch, once })
       if (there === 'unknown') return { state, record, grave: id }
       if (there === 'written') return { state, record }
       if (there === 'patched') return { state, record: null }
@@ -166,7 +169,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   return {
     write,
 
-    async commit(draft, finish, patchable) {
+    async commit(draft, finish, patchable, once) {
       const { found } = draft
       if (!found) {
         const state = finish(draft.current)
@@ -177,7 +180,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const turn = updates ? turns.of(idOf(found.state)) : null
       let written: Committed | null = null
       try {
-        written = await replace(draft, found, finish, patchable, turn)
+        written = await replace(draft, found, finish, patchable, once, turn)
         return written
       } finally {
         turn?.pass(written?.record ?? null)

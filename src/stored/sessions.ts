@@ -79,7 +79,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   /** Whether the store shows an earlier state than the one that the cookie was made from. */
   const isBehind = (found: FoundSession | 'missing', opened: OpenedRecord): boolean => {
     const lags = now() - madeAt(opened) < LAG_MS
-    if (found === 'missing') return !store.atomic && opened.counter > 0 && lags
+    if (found === 'missing') {
+      return !store.atomic && opened.counter > 0 && lags && !isOver(instance, opened)
+    }
     if (found.state.counter >= opened.counter) return false
     if (lags) return true
     throw new SessionCorruptionError('Cannot read session: an older record was put in its place')
@@ -275,14 +277,14 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           !format.check &&
           isPlain(draft) &&
           !operations.some(({ updates }) => updates)
+        // A renewal can wait for the next request.
+        const waits = !changed && !draft.removals
         let committed: Committed | null = null
         try {
-          committed = await commit(draft, finish, patchable)
+          committed = await commit(draft, finish, patchable, waits)
         } catch (error) {
           const ride = changed ? await defer(draft, tag, error) : null
           if (ride) return ride
-          // A renewal can wait for the next request.
-          const waits = !changed && !draft.removals
           failure(error, waits ? 'store.degraded' : 'store.unavailable', draft.current)
           return []
         }

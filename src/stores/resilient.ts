@@ -9,7 +9,13 @@ import {
   createCircuitBreaker,
 } from '../resilience/circuit-breaker.ts'
 import { within } from '../resilience/deadline.ts'
-import { createRetry, MAX_MS, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
+import {
+  createRetry,
+  MAX_MS,
+  type RetryCall,
+  type RetryPolicy,
+  secondsOf,
+} from '../resilience/retry.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
@@ -108,6 +114,7 @@ export function resilient(
     operation: string,
     { signal }: StoreCallOptions = {},
     fn: (options: StoreCallOptions) => Promise<T>,
+    more?: RetryCall,
   ): Promise<T> {
     const about = { store: name, operation }
     const what = `Cannot ${operation}: store ${name} gave no usable answer`
@@ -125,6 +132,7 @@ export function resilient(
 
     try {
       const result = await retry(attempt, {
+        ...more,
         operation,
         signal,
         timeoutError: () => new StoreTimeoutError(what),
@@ -149,11 +157,16 @@ export function resilient(
     read: (id, options) =>
       call('read', options, (inner) => store.read(id, { ...options, ...inner })),
     write: (id, record, expected, options) =>
-      call('write', options, async (inner) => {
-        const result = await store.write(id, record, expected, { ...options, ...inner })
-        // Its own write: an earlier attempt was applied and only the answer was lost.
-        return !result.ok && result.current?.version === record.version ? { ok: true } : result
-      }),
+      call(
+        'write',
+        options,
+        async (inner) => {
+          const result = await store.write(id, record, expected, { ...options, ...inner })
+          // Its own write: an earlier attempt was applied and only the answer was lost.
+          return !result.ok && result.current?.version === record.version ? { ok: true } : result
+        },
+        options?.once ? { enabled: false } : {},
+      ),
     delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
     ...(index && {
       index: {

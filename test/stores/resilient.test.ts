@@ -71,6 +71,13 @@ describe('resilient()', () => {
     expect(types()).toEqual(['store.retry', 'store.retry', 'store.failed'])
   })
 
+  it('makes one attempt where a second is not worth waiting for', async () => {
+    const { store, faulty, record } = setUp()
+    faulty.down()
+    const { error } = await outcomeOf(store.write('id', record(), null, { once: true }))
+    expect([error instanceof StoreUnavailableError, faulty.calls.length]).toEqual([true, 1])
+  })
+
   it('turns unknown errors into its own words', async () => {
     const { store, faulty } = setUp()
     for (const error of [new Error(SECRET), SECRET, null, { message: SECRET }]) {
