@@ -137,7 +137,8 @@ export function resilient(
         signal,
         timeoutError: () => new StoreTimeoutError(what),
         onRetry(event) {
-          const { error, attempt: number, delayMs } = event
+          const { attempt: number, error } = event
+          const delayMs = Math.round(event.delayMs)
           const code = codeOf(error)
           emit({ type: 'store.retry', ...about, attempt: number, delayMs, code })
           onRetry?.(event)
