@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, StoreUnavailableError } from '../src/index.ts'
+import { createCircuitBreaker } from '../src/resilience/circuit-breaker.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { resilient } from '../src/stores/resilient.ts'
 import { type SessionStore, TOMBSTONE } from '../src/stores/store.ts'
@@ -228,6 +229,21 @@ describe('a store that fails', () => {
     expect([response.status, setCookie]).toEqual([503, []])
     store.up()
     expect((await visit()).session.status).toBe('active')
+  })
+
+  it('are neither corrupt nor over when the breaker is open', async () => {
+    const clock = createClock()
+    const breaker = createCircuitBreaker({ now: clock })
+    const store = resilient(createMemoryStore({ now: clock }), { breaker, now: clock })
+    const { visit, jar, types } = createWorld({ store, onStoreFailure: 'throw' }, clock)
+    await visit((s) => s.login('ada'))
+    const before = [jar.header(), types().length]
+    breaker.open(2)
+    const handled = await visit((s) => s.set('a', 1)).catch((error) => error)
+    expect([handled.response.status, jar.header()]).toEqual([503, before[0]])
+    expect(types().slice(Number(before[1]))).toEqual(['store.failed', 'store.unavailable'])
+    clock.advance(2)
+    expect((await visit()).session.subject).toBe('ada')
   })
 
   it('may miss a renewal, which the next request makes up for', async () => {
