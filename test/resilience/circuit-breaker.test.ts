@@ -196,7 +196,7 @@ describe('createCircuitBreaker()', () => {
     expect(() => createCircuitBreaker({ [name]: 0 })).toThrow(RangeError)
   })
 
-  it.each([{}, { status: 'ajar' }, { ...createCircuitBreaker().state(), openUntil: null }, 'open'])(
+  it.each([{}, { status: 'ajar' }, { ...createCircuitBreaker().state(), window: null }, 'open'])(
     'refuses a state that is none, case %#',
     (state) => {
       const options = { state } as CircuitBreakerOptions
