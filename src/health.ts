@@ -48,7 +48,8 @@ async function probe(store: SessionStore): Promise<string | null> {
       controller.abort()
     }, DEADLINE_MS)
   })
-  const answer = Promise.resolve(store.health?.({ signal: controller.signal })).then(
+  const ask = async (): Promise<void> => store.health?.({ signal: controller.signal })
+  const answer = ask().then(
     () => null,
     (error) => (error instanceof SessionError ? error.code : 'ERR_STORE_UNAVAILABLE'),
   )

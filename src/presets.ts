@@ -187,7 +187,7 @@ export function fromEnv(env: object, preset: SessionPreset = {}): SessionPresetW
 }
 
 function read(env: object, name: string): string {
-  const value = (env as Record<string, unknown>)[name]
+  const value: unknown = Object(env)[name]
   return typeof value === 'string' ? value.trim() : ''
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { StoreUnavailableError } from '../src/index.ts'
+import { createSessions, StoreUnavailableError } from '../src/index.ts'
+import { createCircuitBreaker } from '../src/resilience/circuit-breaker.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
+import { resilient } from '../src/stores/resilient.ts'
 import { type SessionStore, TOMBSTONE } from '../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from './support/sessions.ts'
@@ -290,6 +292,21 @@ describe('a store that fails', () => {
     expect((await visit()).session.status).toBe('active')
   })
 
+  it('are neither corrupt nor over when the breaker is open', async () => {
+    const clock = createClock()
+    const breaker = createCircuitBreaker({ now: clock })
+    const store = resilient(createMemoryStore({ now: clock }), { breaker, now: clock })
+    const { visit, jar, types } = createWorld({ store, onStoreFailure: 'throw' }, clock)
+    await visit((s) => s.login('ada'))
+    const before = [jar.header(), types().length]
+    breaker.open(2)
+    const handled = await visit((s) => s.set('a', 1)).catch((error) => error)
+    expect([handled.response.status, jar.header()]).toEqual([503, before[0]])
+    expect(types().slice(Number(before[1]))).toEqual(['store.failed', 'store.unavailable'])
+    clock.advance(2)
+    expect((await visit()).session.subject).toBe('ada')
+  })
+
   it('may miss a renewal, which the next request makes up for', async () => {
     const { visit, store, clock } = createStored({ idleTimeout: 600, renewAfter: 60 })
     await visit((s) => s.set('a', 1))
@@ -299,6 +316,22 @@ describe('a store that fails', () => {
     expect([response.status, session.get('a'), setCookie]).toEqual([200, 1, []])
     store.up()
     expect((await visit()).setCookie.length).toBe(1)
+  })
+
+  it('lets nobody wait for a renewal that fails, but for a change', async () => {
+    const clock = createClock()
+    const faulty = createFaultyStore(createMemoryStore({ now: clock }))
+    const store = resilient(faulty, { now: clock, sleep: async (ms) => void clock.advanceMs(ms) })
+    const { visit } = createWorld({ store, idleTimeout: 600, renewAfter: 60 }, clock)
+    await visit((s) => s.set('a', 1))
+    clock.advance(60)
+    faulty.down({ type: 'throw-before' }, 'write')
+    const writes = () => faulty.calls.filter(({ operation }) => operation === 'write').length
+    const before = writes()
+    await visit()
+    expect(writes() - before).toBe(1)
+    await visit((s) => s.set('a', 2))
+    expect(writes() - before).toBe(4)
   })
 
   it('recognises its own write when only the answer was lost', async () => {
@@ -388,5 +421,13 @@ describe('health()', () => {
     const { sessions, store } = createStored()
     store.down({ type: 'hang' }, 'health')
     expect((await sessions.health()).store?.error).toBe('ERR_STORE_TIMEOUT')
+  })
+
+  it('does not throw for a store that throws before it returns a promise', async () => {
+    const health = (): never => {
+      throw new Error('canary')
+    }
+    const sessions = createSessions({ secret: SECRET, store: { ...createMemoryStore(), health } })
+    expect((await sessions.health()).store?.error).toBe('ERR_STORE_UNAVAILABLE')
   })
 })

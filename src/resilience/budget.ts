@@ -1,5 +1,7 @@
 /** Keeps retries a small share of the traffic, so that an outage is not multiplied. No timers. */
 
+import { applyRules, numberRule } from '../check.ts'
+
 /** What {@link createRetryBudget} can be told. */
 export interface RetryBudgetOptions {
   /** Retries earned by each call. (default: 0.1) */
@@ -20,18 +22,21 @@ export interface RetryBudget {
   left(now: number): number
 }
 
+const RULES = {
+  ratio: numberRule(0.1, 0, Infinity),
+  perSecond: numberRule(0.1, 0, Infinity),
+  burst: numberRule(10, 0, Infinity),
+}
+
 /**
  * Makes a retry budget: 10 % of the calls plus one retry per 10 seconds, per isolate. It starts
  * full and holds 10, like gRPC's
  * ({@link https://github.com/grpc/proposal/blob/master/A6-client-retries.md#throttling-retry-attempts-and-hedged-rpcs A6}).
  *
- * @throws RangeError when an option is not a number of at least 0.
+ * @throws RangeError or TypeError when an option is unknown or not a number of at least 0.
  */
 export function createRetryBudget(options: RetryBudgetOptions = {}): RetryBudget {
-  const { ratio = 0.1, perSecond = 0.1, burst = 10 } = options
-  if (!(ratio >= 0 && perSecond >= 0 && burst >= 0)) {
-    throw new RangeError('createRetryBudget: a number must be at least 0')
-  }
+  const { ratio, perSecond, burst } = applyRules<Required<RetryBudgetOptions>>('', RULES, options)
   let tokens = burst
   let latest = 0
 

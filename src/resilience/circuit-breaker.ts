@@ -1,6 +1,6 @@
 /** Stops asking a service that is down. Holds no timer and makes nobody wait. */
+import { applyRules, functionRule, type Rule } from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
-import { refuseUnknown } from './settings.ts'
 
 /** `closed`: calls go through. `open`: none does. `half-open`: a few try whether it is back. */
 export type CircuitStatus = 'closed' | 'open' | 'half-open'
@@ -90,6 +90,31 @@ const INITIAL: CircuitState = {
   window: [],
 }
 
+const isState = (value: Partial<CircuitState> | null): boolean =>
+  /^(closed|open|half-open)$/.test(String(value?.status)) && Array.isArray(value?.window)
+
+const positive = (fallback: number): Rule => [
+  fallback,
+  'a number greater than 0',
+  (value: unknown) => typeof value === 'number' && value > 0,
+  'number',
+]
+
+const RULES: Record<keyof CircuitBreakerOptions, Rule> = {
+  failureRate: positive(0.5),
+  minimumCalls: positive(10),
+  windowMs: positive(10_000),
+  consecutiveFailures: positive(5),
+  openMs: positive(1000),
+  maxOpenMs: positive(30_000),
+  probes: positive(1),
+  probeTimeoutMs: positive(5000),
+  state: [INITIAL, 'what state() returned', isState],
+  onChange: functionRule(() => {}),
+  now: functionRule(() => Date.now()),
+  random: functionRule(() => Math.random()),
+}
+
 function rejection(ms: number): CircuitOpenError {
   return new CircuitOpenError('The circuit breaker is open', { retryAfter: ms / 1000 })
 }
@@ -102,8 +127,8 @@ function rejection(ms: number): CircuitOpenError {
  * What it knows belongs to this isolate; share it by `state` if you must. A probe whose request
  * was killed without a word makes way after `probeTimeoutMs`.
  *
- * @throws RangeError when a number is not greater than 0, TypeError for an option that it does not
- * know.
+ * @throws RangeError when a number is not greater than 0, TypeError for an option that is unknown or
+ * of the wrong type.
  *
  * @example
  * const breaker = createCircuitBreaker()
@@ -116,18 +141,11 @@ function rejection(ms: number): CircuitOpenError {
  * }
  */
 export function createCircuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
-  const { failureRate = 0.5, minimumCalls = 10, windowMs = 10_000 } = options
-  const { consecutiveFailures = 5, openMs = 1000, maxOpenMs = 30_000 } = options
-  const { probes = 1, probeTimeoutMs = 5000, onChange } = options
-  const { now = () => Date.now(), random = () => Math.random() } = options
-  const numbers = { failureRate, minimumCalls, windowMs, consecutiveFailures, openMs, maxOpenMs }
-  const positive = { ...numbers, probes, probeTimeoutMs }
-  const known = [...Object.keys(positive), 'state', 'onChange', 'now', 'random']
-  refuseUnknown('createCircuitBreaker', options, known)
-  for (const [name, value] of Object.entries(positive)) {
-    if (!(value > 0)) throw new RangeError(`createCircuitBreaker: ${name} must be greater than 0`)
-  }
-  let state = structuredClone(options.state ?? INITIAL)
+  const { failureRate, minimumCalls, windowMs, consecutiveFailures, ...more } = applyRules<
+    Required<CircuitBreakerOptions>
+  >('', RULES, options)
+  const { openMs, maxOpenMs, probes, probeTimeoutMs, onChange, now, random } = more
+  let state = structuredClone(more.state)
   /** Replaced with every change of status; what was let through before has no say after it. */
   let probing: Set<{ until: number }> = new Set()
 
@@ -136,7 +154,7 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
     state.status = status
     probing = new Set()
     try {
-      onChange?.(status)
+      onChange(status)
     } catch {
       // A broken listener is its owner's business.
     }

@@ -1,4 +1,5 @@
 /** `fetch` with retries, limits of time and size, and a circuit breaker. */
+import { applyRules, functionRule, numberRule, type Rule, wordRule } from '../check.ts'
 import { discard, readBody } from './body.ts'
 import { createRetry, type RetryPolicy } from './retry.ts'
 import { retryAfterOf } from './retry-after.ts'
@@ -27,6 +28,19 @@ const IDEMPOTENT = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']
 /** Answers that a later attempt may well change. */
 const RETRYABLE: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 
+type OwnOptions = Pick<ResilientFetchOptions, 'fetch' | 'methods' | 'maxBytes' | 'redirects'>
+
+const RULES: Record<keyof OwnOptions, Rule> = {
+  fetch: functionRule((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init)),
+  methods: [
+    IDEMPOTENT,
+    '"all" or a list of methods',
+    (value: unknown) => value === 'all' || Array.isArray(value),
+  ],
+  maxBytes: numberRule(10_485_760, 0, Infinity),
+  redirects: wordRule('follow', 'refuse'),
+}
+
 /** Carries an answer through the retry loop, which only looks at what is thrown. */
 class RetryableAnswer {
   readonly response: Response
@@ -45,6 +59,11 @@ function refusal(message: string): TypeError {
 
 function isRedirect({ type, status }: Response): boolean {
   return type === 'opaqueredirect' || [301, 302, 303, 307, 308].includes(status)
+}
+
+/** As in `fetch`, most methods may be written in lower case. */
+function isRepeatable(method: string, methods: readonly string[] | 'all'): boolean {
+  return methods === 'all' || methods.some((one) => one.toUpperCase() === method)
 }
 
 /** A stream can be sent once; only a `Request` can be cloned for each attempt. */
@@ -78,21 +97,27 @@ async function buffer(
  * Bodies are read before it resolves, within the same limits of time and at most `maxBytes`: do
  * not use it for streams. The caller's `signal` ends everything at once.
  *
+ * `retryIf` and `isFailure` are given what `fetch` rejected with, or `{ response, retryAfter }` for
+ * one of these answers.
+ *
+ * @throws TypeError or RangeError when an option is unknown, of the wrong type or out of range.
+ *
  * @example
  * const request = resilientFetch({ attempts: 4, redirects: 'refuse' })
  * const response = await request('https://api.example.com/users', { signal })
  */
 export function resilientFetch(options: ResilientFetchOptions = {}): FetchLike {
-  const { methods = IDEMPOTENT, maxBytes = 10_485_760, redirects = 'follow', ...more } = options
-  const { fetch: send = (input, init) => fetch(input, init), ...policy } = more
+  const { methods, maxBytes, redirects, fetch, ...policy } = options
+  const own = { methods, maxBytes, redirects, fetch }
+  const { fetch: send, ...settings } = applyRules<Required<OwnOptions>>('', RULES, own)
   const { now = () => Date.now() } = policy
   const retry = createRetry(policy)
-  const redirect = redirects === 'refuse' ? ('manual' as const) : undefined
+  const redirect = settings.redirects === 'refuse' ? ('manual' as const) : undefined
 
   return async (input, init) => {
     const request = replayable(input, init)
     const method = (init?.method ?? request?.method ?? 'GET').toUpperCase()
-    const enabled = policy.enabled !== false && (methods === 'all' || methods.includes(method))
+    const enabled = policy.enabled !== false && isRepeatable(method, settings.methods)
 
     async function attempt(signal: AbortSignal): Promise<Response> {
       const extra = { signal, ...(redirect && { redirect }) }
@@ -103,7 +128,7 @@ export function resilientFetch(options: ResilientFetchOptions = {}): FetchLike {
         discard(response)
         throw refusal('the answer is a redirect')
       }
-      const answer = await buffer(response, maxBytes, signal)
+      const answer = await buffer(response, settings.maxBytes, signal)
       if (RETRYABLE.has(answer.status)) throw new RetryableAnswer(answer, now())
       return answer
     }

@@ -1,13 +1,8 @@
 /** Reads `Retry-After`, {@link https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 RFC 9110, 10.2.3}. Pure. */
 
-const TIME = '(?<time>\\d\\d:\\d\\d:\\d\\d)'
-
-/** IMF-fixdate, rfc850-date and asctime-date of RFC 9110, 5.6.7. */
-const FORMS = [
-  `\\w{3}, (?<day>\\d\\d) (?<month>\\w{3}) (?<year>\\d{4}) ${TIME} GMT`,
-  `\\w{6,9}, (?<day>\\d\\d)-(?<month>\\w{3})-(?<year>\\d\\d) ${TIME} GMT`,
-  `\\w{3} (?<month>\\w{3}) (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})`,
-]
+/** asctime-date of RFC 9110, 5.6.7; the others are an IMF-fixdate and an rfc850-date. */
+const ASCTIME = /^\w{3} (\w{3}) ([ \d]\d) (\S+) (\d{4})$/
+const DATE = /^\w{3,9}, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) (\d\d:\d\d:\d\d) GMT$/
 
 /** No date and no sane number of seconds is longer; keeps hostile headers cheap. */
 const MAX_LENGTH = 64
@@ -27,16 +22,13 @@ function fullYear(year: string, now: number): string | number {
  */
 export function parseHttpDate(text: string, now: number): number | undefined {
   if (text.length > MAX_LENGTH) return undefined
-  for (const form of FORMS) {
-    const { year, month, day, time } = new RegExp(`^${form}$`).exec(text)?.groups ?? {}
-    if (!year || !day || !time) continue
-    const clock = time.replace(/:60$/, ':59')
-    const date = `${day.replace(' ', '0')} ${month} ${fullYear(year, now)} ${clock} GMT`
-    const at = Date.parse(date)
-    // `Date.parse` takes far more than there is, February 31 for one: only what comes back counts.
-    return new Date(at).toUTCString().endsWith(`, ${date}`) ? at : undefined
-  }
-  return undefined
+  const [, day, month, year, time] =
+    DATE.exec(text.replace(ASCTIME, 'Day, $2 $1 $4 $3 GMT').replace(':60 ', ':59 ')) ?? []
+  if (!day || !year) return undefined
+  const date = `${day.replace(' ', '0')} ${month} ${fullYear(year, now)} ${time} GMT`
+  const at = Date.parse(date)
+  // `Date.parse` takes far more than there is, February 31 for one: only what comes back counts.
+  return new Date(at).toUTCString().endsWith(`, ${date}`) ? at : undefined
 }
 
 /**

@@ -1,10 +1,10 @@
 /** Tries again what may work the second time, within limits of time, attempts and traffic. */
+import { applyRules, flagRule, functionRule, numberRule, type Rule } from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
 import { type BackoffOptions, backoff } from './backoff.ts'
 import { createRetryBudget, type RetryBudget } from './budget.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { startTimer, type Timer, within } from './deadline.ts'
-import { refuseUnknown, withDefaults } from './settings.ts'
 
 /** One retry that is about to happen. */
 export interface RetryEvent {
@@ -72,39 +72,52 @@ export type Retry = <T>(fn: Attempt<T>, call?: RetryCall) => Promise<T>
 const isRetryable = (error: unknown): boolean =>
   (error as { retryable?: unknown } | null)?.retryable !== false
 
-const DEFAULTS = {
-  enabled: true,
-  attempts: 3,
-  baseMs: 100,
-  factor: 2,
-  capMs: 5000,
-  jitter: true,
-  attemptTimeoutMs: 500,
-  deadlineMs: 2000,
-  retryIf: isRetryable,
-  isFailure: isRetryable,
-  timeoutError: (ms: number): unknown => new DOMException(`Took over ${ms} ms`, 'TimeoutError'),
-  now: (): number => Date.now(),
-  random: (): number => Math.random(),
-  timer: startTimer,
-}
-
-const KNOWN = [...Object.keys(DEFAULTS), 'budget', 'breaker', 'onRetry', 'operations', 'sleep']
-
-type Settings = RetryCall & Required<Pick<RetryCall, keyof typeof DEFAULTS>>
-
 /** Timers take no more: 2^31 - 1 milliseconds, 24 days. */
-const MAX_MS = 2_147_483_647
+export const MAX_MS = 2_147_483_647
 
-function settle(given: RetryPolicy, call: RetryCall): Settings {
-  const operation = given.operations?.[call.operation ?? '']
-  const settings = withDefaults<Settings>(DEFAULTS, given, operation, call)
-  for (const [name, fallback] of Object.entries(DEFAULTS)) {
-    const value = settings[name as keyof typeof DEFAULTS] as number
-    if (typeof fallback !== 'number' || (value >= 0 && value <= MAX_MS)) continue
-    throw new RangeError(`Retry policy: ${name} must be a number from 0 to ${MAX_MS}`)
+const number = (fallback: number): Rule => numberRule(fallback, 0, MAX_MS)
+
+const RULES = {
+  enabled: flagRule(true),
+  attempts: number(3),
+  baseMs: number(100),
+  factor: number(2),
+  capMs: number(5000),
+  jitter: flagRule(true),
+  attemptTimeoutMs: number(500),
+  deadlineMs: number(2000),
+  retryIf: functionRule(isRetryable),
+  isFailure: functionRule(isRetryable),
+  timeoutError: functionRule(
+    (ms: number): unknown => new DOMException(`Took over ${ms} ms`, 'TimeoutError'),
+  ),
+  now: functionRule(() => Date.now()),
+  random: functionRule(() => Math.random()),
+  timer: functionRule(startTimer),
+  sleep: functionRule(),
+  onRetry: functionRule(),
+  budget: [
+    undefined,
+    'a retry budget or false',
+    (value: RetryBudget | false | null) => value === false || !!value?.withdraw,
+  ],
+  breaker: [undefined, 'a circuit breaker', (value: CircuitBreaker | null) => !!value?.acquire],
+  operations: [{}, 'an object', (value: unknown) => Object(value) === value],
+} satisfies Record<string, Rule>
+
+type Optional = 'sleep' | 'onRetry' | 'budget' | 'breaker'
+type Settings = Required<Omit<RetryCall, Optional | 'signal' | 'operation'>> &
+  Pick<RetryCall, Optional | 'signal' | 'operation'>
+
+/** Of what is given twice the last counts; `undefined` is not given. */
+function settle(policy: RetryPolicy, { signal, operation = '', ...call }: RetryCall): Settings {
+  const given: Record<string, unknown> = {}
+  for (const layer of [policy, policy.operations?.[operation], call]) {
+    for (const [name, value] of Object.entries(layer ?? {})) {
+      if (value !== undefined) given[name] = value
+    }
   }
-  return settings
+  return { ...applyRules<Settings>('', RULES, given), signal, operation }
 }
 
 /** The seconds that an error asks to wait, where it does. */
@@ -170,7 +183,7 @@ async function runAll<T>(
     const { error } = failed
     const delayMs = whole.aborted ? undefined : nextDelay(error, attempt, deadline, settings)
     if (delayMs === undefined) {
-      settings.breaker?.open(secondsOf(error) ?? 0)
+      if (settings.isFailure(error)) settings.breaker?.open(secondsOf(error) ?? 0)
       throw error
     }
     try {
@@ -195,8 +208,8 @@ function pause(timer: Timer): (ms: number, signal: AbortSignal) => Promise<void>
  * twice. Calls share nothing but the budget and the breaker: no promise, no timer.
  *
  * @param policy Or a function that returns it, asked for every call.
- * @throws RangeError when a number is out of range, TypeError for an option that it does not know;
- * the first from the call when the policy is a function.
+ * @throws RangeError when a number is out of range, TypeError for an option that is unknown or of
+ * the wrong type; from the call when the policy is a function.
  *
  * @example
  * const retry = createRetry({ attempts: 5 })
@@ -206,10 +219,8 @@ export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Ret
   const own = createRetryBudget()
   const ask = typeof policy === 'function' ? policy : () => policy
   if (ask !== policy) {
-    const { operations = {} } = ask()
-    for (const one of [ask(), ...Object.values(operations)])
-      refuseUnknown('Retry policy', one, KNOWN)
-    for (const operation of ['', ...Object.keys(operations)]) settle(ask(), { operation })
+    const { operations } = settle(ask(), {})
+    for (const operation of Object.keys(operations)) settle(ask(), { operation })
   }
   return async (fn, call = {}) => {
     const settings = settle(ask(), call)

@@ -43,6 +43,8 @@ export interface LastSteps {
   readonly patchable: boolean
   /** That of this write, if anybody is to know it again. */
   readonly tag: string
+  /** It is not worth a second attempt of the store. */
+  readonly once: boolean
 }
 
 /** How a commit went. */
@@ -115,7 +117,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   const replace = async (
     draft: Draft,
     base: FoundSession,
-    { finish, patchable, tag }: LastSteps,
+    { finish, once, patchable, tag }: LastSteps,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -136,7 +138,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         const { version = '', folded } = found
         let there = moving
           ? await leave(found, state)
-          : await write(id, record, version, { folded, patch })
+          : await write(id, record, version, { folded, patch, once })
         if (there === 'unknown') return { state, record, grave: id }
         if (there === 'written') return { state, record }
         if (there === 'patched') return { state, record: null }

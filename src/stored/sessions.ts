@@ -75,7 +75,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   /** Whether the store shows an earlier state than the one that the cookie was made from. */
   const isBehind = (found: FoundSession | 'missing', opened: OpenedRecord): boolean => {
     const lags = now() - madeAt(opened) < LAG_MS
-    if (found === 'missing') return !store.atomic && opened.counter > 0 && lags
+    if (found === 'missing') {
+      return !store.atomic && opened.counter > 0 && lags && !isOver(instance, opened)
+    }
     if (found.state.counter >= opened.counter) return false
     if (lags) return true
     throw new SessionCorruptionError('Cannot read session: an older record was put in its place')
@@ -263,6 +265,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
             !partOf(draft.current).length &&
             !operations.some(({ updates }) => updates),
           tag,
+          // A renewal can wait for the next request.
+          once: !changed && !removals,
         }
         let committed: Committed | null = null
         try {
@@ -273,9 +277,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           const sent = !(error instanceof CircuitOpenError)
           const ride = rides ? await defer(draft, { tags: tag, counter: before, sent }) : null
           if (ride) return ride
-          // A renewal can wait for the next request.
-          const canWait = !changed && !removals
-          failure(error, canWait ? 'store.degraded' : 'store.unavailable', draft.current)
+          failure(error, last.once ? 'store.degraded' : 'store.unavailable', draft.current)
           return []
         }
         if (!committed) {

@@ -19,15 +19,24 @@ export async function callKV<T>(
   }
 }
 
+/** One write per second and key: KV is well, and other sessions are not concerned. */
+export function throttled(message: string): StoreUnavailableError {
+  const error = new StoreUnavailableError(message, { retryAfter: 1 })
+  return Object.assign(error, { keyOnly: true })
+}
+
+/** Passes by itself for a read: 401 and 403 come while Cloudflare rolls out a change. */
+const PASSING = [401, 403, 429]
+
 function toStoreError(operation: string, error: unknown): StoreError | StoreUnavailableError {
-  const { message = '' } = (error ?? {}) as { message?: unknown }
-  const status = Number(/^KV [A-Z_]+ failed: (\d{3})/.exec(String(message))?.[1] ?? 0)
+  const message = String(Object(error).message)
+  const status = Number(/^KV [A-Z_]+ failed: (\d{3})/.exec(message)?.[1] ?? 0)
   const text = `KV ${operation} failed${status ? ` with status ${status}` : ''}`
-  if (status === 429) return new StoreUnavailableError(text, { retryAfter: 1 })
-  // Reads are answered 401 and 403 for moments while Cloudflare rolls out a change.
-  const passing = operation === 'get' || operation === 'list' ? [401, 403] : []
-  const final = status >= 400 && status < 500 && !passing.includes(status)
-  return final || error instanceof TypeError
-    ? new StoreError(text)
-    : new StoreUnavailableError(text)
+  // "KV put() limit exceeded for the day.": until midnight, and reads may well go on.
+  if (/limit exceeded/.test(message)) return new StoreError(`${text}: a limit is exceeded`)
+  const isRead = operation === 'get' || operation === 'list'
+  if (status === 429 && !isRead) return throttled(text)
+  const final = status >= 400 && status < 500 && !(isRead && PASSING.includes(status))
+  if (final || error instanceof TypeError) return new StoreError(text)
+  return new StoreUnavailableError(text, { retryAfter: status === 429 ? 1 : undefined })
 }

@@ -20,9 +20,8 @@
 
 import { BoundedMap } from '../bounded-map.ts'
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
-import { StoreUnavailableError } from '../errors.ts'
 import { copyRecord } from './copy.ts'
-import { callKV } from './kv-call.ts'
+import { callKV, throttled } from './kv-call.ts'
 import { decodeRecord, encodeRecord, ForeignValueError, type KVRecord } from './kv-value.ts'
 import {
   type BuryOptions,
@@ -297,8 +296,7 @@ const copyOf = (record: KVRecord | null): StoredRecord | null => record && copyR
 
 /** Two writes of one key at once may land in either order; KV would refuse the second anyway. */
 function refuseOverlap({ pending }: Seen): void {
-  if (!pending) return
-  throw new StoreUnavailableError('KV takes one write per second and key', { retryAfter: 1 })
+  if (pending) throw throttled('KV takes one write per second and key')
 }
 
 /** A tombstone, or what this isolate deleted: neither comes back. */

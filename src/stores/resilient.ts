@@ -1,4 +1,5 @@
 /** Puts retries, limits of time and a circuit breaker in front of any store. */
+import { applyRules, numberRule, type Rule } from '../check.ts'
 import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { createRetryBudget } from '../resilience/budget.ts'
 import {
@@ -8,8 +9,13 @@ import {
   createCircuitBreaker,
 } from '../resilience/circuit-breaker.ts'
 import { within } from '../resilience/deadline.ts'
-import { createRetry, type RetryPolicy, secondsOf } from '../resilience/retry.ts'
-import { withDefaults } from '../resilience/settings.ts'
+import {
+  createRetry,
+  MAX_MS,
+  type RetryCall,
+  type RetryPolicy,
+  secondsOf,
+} from '../resilience/retry.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
@@ -20,9 +26,23 @@ export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
   healthTimeoutMs?: number
 }
 
+type OwnOptions = Required<Pick<ResilientPolicy, 'breaker' | 'healthTimeoutMs'>>
+
+const RULES: Record<keyof OwnOptions, Rule> = {
+  breaker: [
+    {},
+    'a circuit breaker, its options or false',
+    (value: unknown) => value === false || Object(value) === value,
+  ],
+  healthTimeoutMs: numberRule(1000, 0, MAX_MS),
+}
+
 type Listener = (event: StoreEvent) => void
 
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
+/** A store that refuses one session for a moment is well: nobody else must suffer for it. */
+const isUnwell = (error: unknown): boolean =>
+  isUnavailable(error) && !(error as { keyOnly?: true }).keyOnly
 
 /** What happened, without the words of somebody else's error: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
@@ -60,7 +80,7 @@ export function resilient(
   if (typeof store?.read !== 'function') throw new TypeError('resilient: expected a session store')
   const ask = typeof policy === 'function' ? policy : () => policy
   const { name, atomic, index, patches } = store
-  const budget = createRetryBudget()
+  const bucket = createRetryBudget()
   const listeners: Listener[] = []
 
   function emit(event: StoreEvent): void {
@@ -73,12 +93,20 @@ export function resilient(
     }
   }
 
-  const breaker = breakerOf(ask(), (status) => emit({ type: `breaker.${status}`, store: name }))
+  /** What `createRetry` does not know. */
+  function own(): OwnOptions {
+    const { breaker, healthTimeoutMs } = ask()
+    return applyRules('', RULES, { breaker, healthTimeoutMs })
+  }
+
+  const breaker = breakerOf(own().breaker, ask(), (status) =>
+    emit({ type: `breaker.${status}`, store: name }),
+  )
 
   function settings(): RetryPolicy {
-    const defaults = { budget, retryIf: isUnavailable, isFailure: isUnavailable }
-    const { healthTimeoutMs: _, ...policy } = withDefaults<ResilientPolicy>(defaults, ask())
-    return { ...policy, breaker } as RetryPolicy
+    const { healthTimeoutMs: _, breaker: __, ...given } = ask()
+    const { budget = bucket, retryIf = isUnavailable, isFailure = isUnwell } = given
+    return { ...given, budget, retryIf, isFailure, ...(breaker && { breaker }) }
   }
   const retry = createRetry(ask === policy ? settings : settings())
 
@@ -86,6 +114,7 @@ export function resilient(
     operation: string,
     { signal }: StoreCallOptions = {},
     fn: (options: StoreCallOptions) => Promise<T>,
+    more?: RetryCall,
   ): Promise<T> {
     const about = { store: name, operation }
     const what = `Cannot ${operation}: store ${name} gave no usable answer`
@@ -103,11 +132,13 @@ export function resilient(
 
     try {
       const result = await retry(attempt, {
+        ...more,
         operation,
         signal,
         timeoutError: () => new StoreTimeoutError(what),
         onRetry(event) {
-          const { error, attempt: number, delayMs } = event
+          const { attempt: number, error } = event
+          const delayMs = Math.round(event.delayMs)
           const code = codeOf(error)
           emit({ type: 'store.retry', ...about, attempt: number, delayMs, code })
           onRetry?.(event)
@@ -127,11 +158,16 @@ export function resilient(
     read: (id, options) =>
       call('read', options, (inner) => store.read(id, { ...options, ...inner })),
     write: (id, record, expected, options) =>
-      call('write', options, async (inner) => {
-        const result = await store.write(id, record, expected, { ...options, ...inner })
-        // Its own write: an earlier attempt was applied and only the answer was lost.
-        return !result.ok && result.current?.version === record.version ? { ok: true } : result
-      }),
+      call(
+        'write',
+        options,
+        async (inner) => {
+          const result = await store.write(id, record, expected, { ...options, ...inner })
+          // Its own write: an earlier attempt was applied and only the answer was lost.
+          return !result.ok && result.current?.version === record.version ? { ok: true } : result
+        },
+        options?.once ? { enabled: false } : {},
+      ),
     delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
     ...(index && {
       index: {
@@ -148,16 +184,16 @@ export function resilient(
     }),
     async health({ signal }: StoreCallOptions = {}): Promise<void> {
       const what = `Cannot check health: store ${name} gave no usable answer`
-      const { healthTimeoutMs = 1000, timer } = ask()
+      const { timer } = ask()
       const late = (): Error => new StoreTimeoutError(what)
       const check = async (inner: AbortSignal): Promise<void> => store.health?.({ signal: inner })
-      await within(healthTimeoutMs, signal, late, check, timer).catch((error) => {
+      await within(own().healthTimeoutMs, signal, late, check, timer).catch((error) => {
         throw signal?.aborted ? error : classified(error, what)
       })
     },
     details() {
-      const { now = Date.now, budget: bucket = budget } = ask()
-      const retriesLeft = bucket ? Math.floor(bucket.left(now())) : null
+      const { now = Date.now, budget = bucket } = ask()
+      const retriesLeft = budget ? Math.floor(budget.left(now())) : null
       return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft }
     },
     subscribe(listener) {
@@ -169,7 +205,8 @@ export function resilient(
 }
 
 function breakerOf(
-  { breaker = {}, now, random }: ResilientPolicy,
+  breaker: OwnOptions['breaker'],
+  { now, random }: ResilientPolicy,
   emit: (status: CircuitStatus) => void,
 ): CircuitBreaker | undefined {
   if (!breaker || 'acquire' in breaker) return breaker || undefined
@@ -177,5 +214,5 @@ function breakerOf(
     emit(status)
     breaker.onChange?.(status)
   }
-  return createCircuitBreaker({ ...withDefaults({ now, random }, breaker), onChange } as object)
+  return createCircuitBreaker({ now, random, ...breaker, onChange } as CircuitBreakerOptions)
 }

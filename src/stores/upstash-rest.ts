@@ -37,7 +37,7 @@ function assertConnection(factory: string, { url, token }: UpstashConnection): s
   return origin + pathname.replace(/\/+$/, '')
 }
 
-/** Throws for what an answer's status alone says. 4xx may carry an error of Redis. */
+/** Throws for what an answer's status alone says. Only 400 carries an error of Redis. */
 function assertStatus({ status, type, headers }: Response, now: number): void {
   if (status === 401 || status === 403) throw new StoreError('Upstash refused the token')
   if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
@@ -47,6 +47,7 @@ function assertStatus({ status, type, headers }: Response, now: number): void {
     // Throttled without a word about for how long: a second is what others ask for.
     throw unusable(retryAfterOf(headers, now) ?? (status === 429 ? 1 : undefined))
   }
+  if (status > 400) throw new StoreError('Upstash refused a command')
 }
 
 /** Makes what sends commands to one database, each exactly once. */
@@ -82,7 +83,9 @@ export function createTransport(
       const tooLarge = (): Error => new StoreError('Upstash answered with more than 10 MiB')
       const read = await readBody(response, MAX_BYTES, signal, tooLarge)
       syncToken = response.headers.get('upstash-sync-token') ?? syncToken
-      return JSON.parse((await read?.text()) ?? '')
+      const json = JSON.parse((await read?.text()) ?? '')
+      if (!response.ok && !json?.error) throw unusable()
+      return json
     } catch (error) {
       throw error instanceof StoreError || error instanceof StoreUnavailableError
         ? error

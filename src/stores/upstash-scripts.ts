@@ -1,8 +1,4 @@
-/**
- * The Lua of the Upstash store, and the SHA-1 of each that `EVALSHA` takes. A record is one string:
- * the versions of its last eight writes (first its own), its expiry, its subject, its value and the
- * patches beside it, a line each.
- */
+/** The Lua of the Upstash store: needed when Redis does not know it yet, and loaded then. */
 
 /**
  * Compare-and-set. A version among the last eight was written by an earlier attempt of the same
@@ -78,8 +74,3 @@ local c=redis.call('GET',k)
 if c then r[#r+1]=k r[#r+1]=c end
 end
 return r`
-
-export const WRITE_SHA: string = '9b58daaa8e57ba1fddf04f81d6fb449b018856e0'
-export const LIST_SHA: string = '8d3860171f352338819958a3bfe42d6e4bb0881c'
-export const BURY_SHA: string = '3af9278c7cf577aa477368a0d8a8407d57926733'
-export const PAGE_SHA: string = 'f0ef5a6ea2dc0d952b5b3f071d1f89200b3a25d0'

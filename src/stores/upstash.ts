@@ -11,10 +11,12 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-import { applyRules, functionRule, numberRule, type Rule } from '../check.ts'
+import { applyRules, functionRule, numberRule, type Rule, refuseUnless } from '../check.ts'
 import { SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
-import { type SessionStore, type StoredEntry, type StoredRecord, TOMBSTONE } from './store.ts'
+import type { SessionStore } from './store.ts'
+import type { RunScript, UpstashKeys } from './upstash-index.ts'
+import { decode, WRITE_SHA } from './upstash-record.ts'
 import type { UpstashRequester } from './upstash-requester.ts'
 import {
   createTransport,
@@ -22,16 +24,6 @@ import {
   type UpstashConnection,
   unusable,
 } from './upstash-rest.ts'
-import {
-  BURY,
-  BURY_SHA,
-  LIST,
-  LIST_SHA,
-  PAGE,
-  PAGE_SHA,
-  WRITE,
-  WRITE_SHA,
-} from './upstash-scripts.ts'
 
 export {
   createRequester,
@@ -64,8 +56,12 @@ export interface UpstashClientOptions {
 
 /** What is used of a client: the part that neither pipelines nor deserializes by itself. */
 interface Requester {
-  request(request: { body: unknown }): Promise<{ result?: unknown; error?: unknown }>
+  request(request: {
+    body: unknown
+    signal?: AbortSignal
+  }): Promise<{ result?: unknown; error?: unknown }>
   readonly options?: { readonly signal?: unknown }
+  readonly retry?: unknown
 }
 
 /** Timers take no more: 2^31 - 1 milliseconds. */
@@ -88,7 +84,7 @@ const RULES: Record<string, Rule> = {
 const NO_SCRIPT = Symbol('NOSCRIPT')
 
 /** What Redis says when trying again will not help: refused commands, credentials and quotas. */
-const REFUSED = /^[A-Z]{3,} |unauthorized|forbidden|max .*exceeded|quota/i
+const REFUSED = /^[A-Z]{3,} |[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
 /** And what it says while it is not itself. */
 const TRANSIENT = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS)\b/
 
@@ -99,9 +95,12 @@ function failure(text: string): SessionError {
 }
 
 /** A client's errors quote the command: only what kind of failure it was may leave. */
-async function requestThrough(requester: Requester, body: unknown): Promise<unknown> {
+async function requestThrough(
+  requester: Requester,
+  request: { body: unknown; signal?: AbortSignal },
+): Promise<unknown> {
   try {
-    return await requester.request({ body })
+    return await requester.request(request)
   } catch (error) {
     if (error instanceof SessionError) throw error
     const { name, message } = Object(error) as { name?: unknown; message?: unknown }
@@ -124,41 +123,20 @@ function transportOf(client: object): Transport {
         '() => AbortSignal.timeout(1000): a plain AbortSignal turns timeouts into null',
     )
   }
-  return (body) => requestThrough(requester, body)
+  // Its own five retries would multiply an outage, and go on when nobody waits any more.
+  const retry = { value: { attempts: 0 } }
+  const once: Requester = requester.retry ? Object.create(requester, { retry }) : requester
+  return (body, ours) => requestThrough(once, signal ? { body } : { body, signal: ours })
 }
 
 /** Patches kept beside one record. */
 const PATCHES = 32
-/** Versions (first its own), expiry, subject, value and patches, each on a line; see the scripts. */
-const RECORD = /^(\S+)(?: [^\n]*)?\n(\d+)\n(\S*)\n([^\n]+)((?:\n[^\n]+)*)$/
-
-function decode(text: unknown, now: number): StoredRecord | null {
-  try {
-    // No match is `null`, which cannot be taken apart.
-    const fields = RECORD.exec(text as string) as string[]
-    const [, tag = '', expiry, owner = '', value = '', beside = ''] = fields
-    const [version, subject] = [decodeURIComponent(tag), decodeURIComponent(owner)]
-    const expiresAt = Number(expiry)
-    if (expiresAt <= now) return null
-    const patches = beside.split('\n').slice(1)
-    return {
-      value,
-      version,
-      expiresAt,
-      ...(subject && { subject }),
-      ...(patches.length && { patches }),
-    }
-  } catch {
-    throw new StoreError('What is stored in Upstash is no record of ours')
-  }
-}
 
 /**
  * Makes a store in Upstash Redis, over its REST protocol or through a client of `@upstash/redis`.
  *
- * A client keeps its own retries and limits of time; all else that it does to commands and answers
- * is bypassed. Recommended for it: `retry: { retries: 0 }` and
- * `signal: () => AbortSignal.timeout(1000)`.
+ * Of a client's options its address, headers and `signal` count. What else it does to commands and
+ * answers is bypassed: its own retries, pipelines and deserialization.
  *
  * @throws TypeError when the URL is not `https:` (loopback apart), or when an option is missing or
  * would make failures look like missing sessions.
@@ -170,6 +148,7 @@ function decode(text: unknown, now: number): StoredRecord | null {
 export function createUpstashStore(
   options: UpstashStoreOptions & (UpstashConnection | UpstashClientOptions),
 ): SessionStore & Required<Pick<SessionStore, 'index' | 'page'>> {
+  refuseUnless(Object(options) === options, 'options', 'an object', options)
   const { prefix, timeoutMs, now } = applyRules<Required<UpstashStoreOptions>>('', RULES, options)
   const send =
     'redis' in options
@@ -189,24 +168,15 @@ export function createUpstashStore(
     return result
   }
 
-  async function run(
-    [script, sha]: readonly [string, string],
-    args: readonly string[],
-    signal?: AbortSignal,
-  ): Promise<unknown> {
+  const run: RunScript = async (name, sha, args, signal) => {
     const result = await ask(['EVALSHA', sha, ...args], signal)
-    return result === NO_SCRIPT ? await ask(['EVAL', script, ...args], signal) : result
+    if (result !== NO_SCRIPT) return result
+    const { [name]: script } = await import('./upstash-scripts.ts')
+    return await ask(['EVAL', script, ...args], signal)
   }
 
-  /** Of names and records, alternating, those that live. */
-  function entriesOf(pairs: readonly unknown[]): StoredEntry[] {
-    const found: StoredEntry[] = []
-    for (let i = 0; i < pairs.length; i += 2) {
-      const record = decode(pairs[i + 1], now())
-      if (record && record.value !== TOMBSTONE) found.push({ id: String(pairs[i]), record })
-    }
-    return found
-  }
+  const keys: UpstashKeys = { records: recordKey(''), users: `${prefix}u:`, now, run }
+  const load = () => import('./upstash-index.ts')
 
   return {
     name: 'upstash',
@@ -224,12 +194,13 @@ export function createUpstashStore(
       const { version, value, expiresAt, subject = '' } = record
       const time = Math.floor(now())
       const [tag, owner] = [encodeURIComponent(version), encodeURIComponent(subject)]
-      const keys = [recordKey(id), ...(owner && [`${prefix}u:${owner}`])]
+      const named = [recordKey(id), ...(owner && [keys.users + owner])]
       const result = await run(
-        [WRITE, WRITE_SHA],
+        'WRITE',
+        WRITE_SHA,
         [
-          String(keys.length),
-          ...keys,
+          String(named.length),
+          ...named,
           encodeURIComponent(expected ?? ''),
           tag,
           String(Math.max(1, Math.ceil(expiresAt - time))),
@@ -253,46 +224,10 @@ export function createUpstashStore(
     },
 
     index: {
-      async list(subject, { signal } = {}) {
-        const owner = encodeURIComponent(subject)
-        const args = ['1', `${prefix}u:${owner}`, recordKey('')]
-        const result = await run([LIST, LIST_SHA], args, signal)
-        if (!Array.isArray(result) || result.length % 2) throw unusable()
-        return entriesOf(result).filter(({ record }) => record.subject === subject)
-      },
-
-      async bury(subject, { version, expiresAt }, { signal, except = '' } = {}) {
-        const owner = encodeURIComponent(subject)
-        const time = Math.floor(now())
-        const count = await run(
-          [BURY, BURY_SHA],
-          [
-            '1',
-            `${prefix}u:${owner}`,
-            recordKey(''),
-            except,
-            encodeURIComponent(version),
-            String(Math.max(1, Math.ceil(expiresAt - time))),
-            `${Math.floor(expiresAt)}\n\n${TOMBSTONE}`,
-            owner,
-            String(time),
-          ],
-          signal,
-        )
-        if (typeof count !== 'number') throw unusable()
-        return count
-      },
+      list: async (subject, call) => (await load()).list(keys, subject, call?.signal),
+      bury: async (subject, tombstone, call) => (await load()).bury(keys, subject, tombstone, call),
     },
-
-    async page(cursor, { signal } = {}) {
-      const pattern = `${recordKey('').replace(/[\\*?[\]^]/g, '\\$&')}*`
-      const result = await run([PAGE, PAGE_SHA], ['0', cursor ?? '0', pattern], signal)
-      if (!Array.isArray(result) || !(result.length % 2)) throw unusable()
-      const [next, ...keys] = result
-      const start = recordKey('').length
-      const records = entriesOf(keys).map(({ id, record }) => ({ id: id.slice(start), record }))
-      return { records, cursor: String(next) === '0' ? null : String(next) }
-    },
+    page: async (cursor, call) => (await load()).page(keys, cursor, call?.signal),
 
     async health({ signal } = {}) {
       if ((await ask(['PING'], signal)) !== 'PONG') throw unusable()

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SessionError, StoreUnavailableError } from '../../src/errors.ts'
 import { createSessions, type Session, type SessionEvent } from '../../src/index.ts'
 import { logEvents } from '../../src/observe/log.ts'
+import { createCircuitBreaker } from '../../src/resilience/circuit-breaker.ts'
 import { createKVStore, type KVBinding } from '../../src/stores/kv.ts'
-import { resilient } from '../../src/stores/resilient.ts'
+import { type ResilientPolicy, resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createUpstashStore } from '../../src/stores/upstash.ts'
 import { type Clock, createClock, createCookieJar } from '../../src/testing/index.ts'
@@ -97,6 +98,20 @@ const httpFaults: Record<string, (quote: string) => HttpFault> = {
   'status 504': (body) => ({ type: 'status', status: 504, body }),
   'status 504, applied later': () => ({ type: 'reorder' }),
   'status 401': (body) => ({ type: 'status', status: 401, body }),
+  'status 400, no {error}': () => ({ type: 'status', status: 400, body: '{"result":""}' }),
+  'status 413': (body) => ({ type: 'status', status: 413, body }),
+  'status 302': (body) => ({
+    type: 'status',
+    status: 302,
+    body,
+    headers: { location: 'http://127.0.0.1:1/' },
+  }),
+  'status 200, not the gzip it says': (body) => ({
+    type: 'status',
+    status: 200,
+    body,
+    headers: { 'content-encoding': 'gzip' },
+  }),
   'status 200, HTML': (quote) => ({
     type: 'body',
     body: `<h1>${quote}</h1>`,
@@ -123,6 +138,7 @@ const httpFaults: Record<string, (quote: string) => HttpFault> = {
   'status 200, over 10 MiB': () => ({ type: 'oversize', bytes: 10_485_760 }),
   'answer lost, applied': () => ({ type: 'lost-answer' }),
   'applied twice': () => ({ type: 'duplicate' }),
+  'breaker open': () => ({ type: 'pass' }),
 }
 
 function upstash(clock: Clock): Place {
@@ -280,11 +296,12 @@ async function run(cell: Cell) {
   const write = (...words: unknown[]): void => void lines.push(inspect(words, { depth: 20 }))
   const levels = { debug: write, info: write, warn: write, error: write }
   const log = logEvents(levels, { now: clock })
-  const isolate = () =>
+  const breaker = cell.fault === 'breaker open' && createCircuitBreaker({ now: clock })
+  const isolate = (more: ResilientPolicy = {}) =>
     createSessions({
       secret: SECRET,
       now: clock,
-      store: watched(resilient(place.open(), policy)),
+      store: watched(resilient(place.open(), { ...policy, ...more })),
       onStoreFailure,
       onEvent(event) {
         events.push(event)
@@ -327,8 +344,11 @@ async function run(cell: Cell) {
   // On a busy machine even the healthy store may have been asked twice.
   waitedMs = 0
 
-  const sessions = isolate()
-  const fail = () => place.fail(cell.fault, cell.always, quote)
+  const sessions = isolate(breaker ? { breaker } : {})
+  const fail = () => {
+    place.fail(cell.fault, cell.always, quote)
+    if (breaker) breaker.open(5)
+  }
   if (failsFirst) fail()
   let before = place.count()
   const started = performance.now()

@@ -189,6 +189,8 @@ describe('the playground in Chromium', () => {
         await click(fault)
         expect(await text('#alert')).toContain('Nobody is signed out')
         expect(await text('#status')).toBe('degraded')
+        expect(await text('#requests')).toMatch(events)
+        expect(await page.getByRole('button', { name: 'Sign in' }).count()).toBe(0)
         await page.reload()
         expect(await text('#requests')).toMatch(events)
         await click('Count')

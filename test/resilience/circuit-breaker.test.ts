@@ -196,9 +196,17 @@ describe('createCircuitBreaker()', () => {
     expect(() => createCircuitBreaker({ [name]: 0 })).toThrow(RangeError)
   })
 
+  it.each([{}, { status: 'ajar' }, { ...createCircuitBreaker().state(), window: null }, 'open'])(
+    'refuses a state that is none, case %#',
+    (state) => {
+      const options = { state } as CircuitBreakerOptions
+      expect(() => createCircuitBreaker(options)).toThrow(/"state" must be what state\(\) returned/)
+    },
+  )
+
   it('refuses an option that it does not know', () => {
     const misspelt = { openMS: 5 } as CircuitBreakerOptions
-    expect(() => createCircuitBreaker(misspelt)).toThrow(/unknown option "openMS"/)
+    expect(() => createCircuitBreaker(misspelt)).toThrow(/Unknown option "openMS"/)
   })
 
   it('does what a plain model does, for 20,000 random steps', () => {

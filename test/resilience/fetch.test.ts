@@ -109,6 +109,22 @@ describe('resilientFetch()', () => {
     expect(twice.calls.map(({ body }) => body)).toEqual(['x', 'x'])
   })
 
+  it('takes methods in lower case', async () => {
+    const { fetch, calls } = setUp([status(503), status(200)], { methods: ['post'] })
+    expect((await fetch(URL_, { method: 'post' })).status).toBe(200)
+    expect(calls.length).toBe(2)
+  })
+
+  it.each([
+    { redirects: 'no' },
+    { maxBytes: '1' },
+    { methods: 'get' },
+    { fetch: 5 },
+    { retries: 3 },
+  ])('refuses %j', (options) => {
+    expect(() => resilientFetch(options as unknown as ResilientFetchOptions)).toThrow(TypeError)
+  })
+
   it('sends the same body again when it is a Request or a stream', async () => {
     const request = new Request(URL_, { method: 'PUT', body: 'again' })
     const first = setUp([status(503), status(200)])

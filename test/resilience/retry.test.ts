@@ -234,10 +234,26 @@ describe('createRetry()', () => {
     'refuses an option that it does not know, case %#',
     (policy) => {
       expect(() => createRetry(policy as RetryPolicy)).toThrow(
-        /unknown option "(attempt|deadline)"/,
+        /Unknown option "(attempt|deadline)"/,
       )
     },
   )
+
+  it.each([
+    { attempts: '3' },
+    { enabled: 'no' },
+    { budget: true },
+    { breaker: {} },
+    { retryIf: 5 },
+    { sleep: 5 },
+    { operations: 5 },
+    { operations: { read: { jitter: 1 } } },
+  ])('refuses an option of the wrong type, case %#', async (policy) => {
+    expect(() => createRetry(policy as unknown as RetryPolicy)).toThrow(TypeError)
+    const late = createRetry(() => policy as unknown as RetryPolicy)
+    const { error } = await outcomeOf(late(script(), { operation: 'read' }))
+    expect(error instanceof TypeError).toBe(true)
+  })
 })
 
 describe('createRetry() with a breaker', () => {

@@ -259,6 +259,15 @@ describe('KV that lags: 6. a session ends at its timeout', () => {
       expect((await isolate.open(kept)).status).toBe('expired')
     }
   })
+
+  forEachLag('also when that is shorter than the lag', async (world) => {
+    await world.here.visit((session) => session.login('ann', { idleTimeout: 5 }))
+    const kept = world.jar.header()
+    world.clock.advance(5)
+    for (const isolate of [world.here, world.there]) {
+      expect((await isolate.open(kept)).status).toBe('expired')
+    }
+  })
 })
 
 describe('KV that lags: what is not guaranteed', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createKVStore, type KVStoreOptions } from '../../src/stores/kv.ts'
+import { resilient } from '../../src/stores/resilient.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { KVDouble, type KVDoubleOptions, kvBehaviours } from '../support/kv-double.ts'
@@ -378,10 +379,19 @@ describe('createKVStore() when KV fails', () => {
     [new Error('Network connection lost.'), passing],
     [new Error('anything else'), passing],
     [new TypeError('Key name cannot be empty.'), final],
+    [new Error('KV get() limit exceeded for the day.'), final],
   ])('%s', async (error, expected) => {
     const { kv, store } = setUp()
     kv.faults.push({ error })
     expect(await failureOf(store.read('a'))).toEqual(expected)
+  })
+
+  it('does not let one session that is written too often stop the others', async () => {
+    const { kv, store, record } = setUp()
+    const behind = resilient(store, { attempts: 1, breaker: { consecutiveFailures: 1 } })
+    kv.faults.push({ operation: 'put', error: kvError('PUT', '429 Too Many Requests') })
+    expect(await failureOf(behind.write('a', record(), null))).toEqual(throttled)
+    expect(await behind.read('b')).toBe(null)
   })
 
   it('is throttled by the second write within a second', async () => {

@@ -71,6 +71,13 @@ describe('resilient()', () => {
     expect(types()).toEqual(['store.retry', 'store.retry', 'store.failed'])
   })
 
+  it('makes one attempt where a second is not worth waiting for', async () => {
+    const { store, faulty, record } = setUp()
+    faulty.down()
+    const { error } = await outcomeOf(store.write('id', record(), null, { once: true }))
+    expect([error instanceof StoreUnavailableError, faulty.calls.length]).toEqual([true, 1])
+  })
+
   it('turns unknown errors into its own words', async () => {
     const { store, faulty } = setUp()
     for (const error of [new Error(SECRET), SECRET, null, { message: SECRET }]) {
@@ -230,9 +237,15 @@ describe('resilient()', () => {
 
   it('refuses what it does not know, and what is no store', () => {
     const misspelt = { attempt: 5 } as ResilientPolicy
-    expect(() => resilient(createMemoryStore(), misspelt)).toThrow(/unknown option "attempt"/)
+    expect(() => resilient(createMemoryStore(), misspelt)).toThrow(/Unknown option "attempt"/)
     expect(() => resilient({} as SessionStore)).toThrow(TypeError)
     expect(() => resilient(createMemoryStore(), { healthTimeoutMs: 5 })).not.toThrow()
+    for (const wrong of [{ healthTimeoutMs: '5' }, { breaker: true }, { breaker: null }]) {
+      const policy = wrong as unknown as ResilientPolicy
+      expect(() => resilient(createMemoryStore(), policy)).toThrow(
+        /"(healthTimeoutMs|breaker)" must/,
+      )
+    }
   })
 })
 

@@ -10,7 +10,9 @@ import {
 import { resilient } from '../../src/stores/resilient.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
 import { createRequester, createUpstashStore } from '../../src/stores/upstash.ts'
-import * as scripts from '../../src/stores/upstash-scripts.ts'
+import * as index from '../../src/stores/upstash-index.ts'
+import { WRITE_SHA } from '../../src/stores/upstash-record.ts'
+import { BURY, LIST, PAGE, WRITE } from '../../src/stores/upstash-scripts.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -118,6 +120,8 @@ const gone: readonly [string, HttpFault][] = [
   ['result true', { type: 'body', body: '{"result":true}' }],
   ['result an object', { type: 'body', body: '{"result":{"a":1}}' }],
   ['an array', { type: 'body', body: '[{"result":"x"}]' }],
+  ['400 with a result', { type: 'status', status: 400, body: '{"result":""}' }],
+  ['400 in words', { type: 'status', status: 400, body: '{"error":"the upstream is gone"}' }],
   ['error while loading', { type: 'body', body: '{"error":"LOADING Redis is loading"}' }],
 ]
 
@@ -125,6 +129,7 @@ const refused: readonly [string, HttpFault][] = [
   ['401', { type: 'status', status: 401, body: '{"error":"WRONGPASS invalid token"}' }],
   ['403', { type: 'status', status: 403, body: '{"error":"Forbidden"}' }],
   ['400', { type: 'status', status: 400, body: '{"error":"ERR syntax error, near VALUE"}' }],
+  ['413', { type: 'status', status: 413, body: '{"error":"ERR max request size exceeded"}' }],
   ['{error} with 200', { type: 'body', body: '{"error":"ERR wrong number of arguments"}' }],
   ['quota', { type: 'body', body: '{"error":"ERR max daily request limit exceeded"}' }],
   ['capacity', { type: 'status', status: 400, body: '{"error":"ERR DB capacity quota exceeded"}' }],
@@ -132,9 +137,6 @@ const refused: readonly [string, HttpFault][] = [
 ]
 
 for (const [name, create] of Object.entries(ways)) {
-  // Its own retries take far longer than this suite; the other settings cover the rest.
-  const patient = name === '{ redis } of its own defaults'
-
   describe(`createUpstashStore(${name}) when things fail`, () => {
     const operations: Record<string, (store: SessionStore) => Promise<unknown>> = {
       read: (store) => store.read('ID-canary-3'),
@@ -149,7 +151,6 @@ for (const [name, create] of Object.entries(ways)) {
     }
 
     it.each(gone)('%s: unavailable, never an answer', async (what, fault) => {
-      if (patient && what === 'connection refused') return
       for (const [operation, run] of Object.entries(operations)) {
         if (operation === 'delete' && what === 'result of a wrong type') continue
         faults.down(fault)
@@ -177,7 +178,7 @@ for (const [name, create] of Object.entries(ways)) {
       await store.write(id, record('1-a'), null)
       await store.read(id)
       faults.inject({ type: 'lost-answer' })
-      if (!patient) await failureOf(store.write(id, record('2-b'), '1-a'))
+      await failureOf(store.write(id, record('2-b'), '1-a'))
       expect(await store.write(id, record('2-b'), '1-a')).toEqual({ ok: true })
       faults.up()
     })
@@ -229,7 +230,7 @@ describe('createUpstashStore()', () => {
 
   it('knows its scripts by their SHA-1', () => {
     const sha = (text: string): string => createHash('sha1').update(text).digest('hex')
-    const { WRITE, LIST, BURY, PAGE, WRITE_SHA, LIST_SHA, BURY_SHA, PAGE_SHA } = scripts
+    const { LIST_SHA, BURY_SHA, PAGE_SHA } = index
     const known = [WRITE_SHA, LIST_SHA, BURY_SHA, PAGE_SHA]
     expect(known).toEqual([WRITE, LIST, BURY, PAGE].map(sha))
   })
@@ -344,6 +345,15 @@ describe('createUpstashStore()', () => {
     expect([first, second]).toEqual([undefined, `sync-${before + 1}`])
   })
 
+  it.each([404, 405, 414, 418])(
+    'takes %d for a refusal, whatever comes with it',
+    async (status) => {
+      faults.inject({ type: 'status', status, body: '{"result":""}' })
+      expect((await failureOf(create().read('id'))).name).toBe('StoreError')
+      faults.up()
+    },
+  )
+
   it('follows no redirect', async () => {
     const before = faults.count
     faults.inject({ type: 'status', status: 307, headers: { location: faults.url } })
@@ -393,6 +403,7 @@ describe('createUpstashStore()', () => {
     { redis: {} },
     { redis: undefined },
     {},
+    undefined,
   ])('refuses settings that cannot work when it is made, case %#', (options) => {
     expect(() => createUpstashStore(options as never)).toThrow(TypeError)
   })
@@ -421,6 +432,21 @@ describe('createUpstashStore()', () => {
     const { signal } = new AbortController()
     const client = new Redis({ url: faults.url, token: TOKEN, signal })
     expect(() => createUpstashStore({ redis: client })).toThrow(/option signal must be a function/)
+  })
+
+  it('ends what a client does: no retry of its own, and nothing after the call', async () => {
+    const redis = new Redis({ url: faults.url, token: TOKEN })
+    const store = createUpstashStore({ redis, timeoutMs: 100 })
+    for (const fault of ['refuse', 'hang'] as const) {
+      const before = faults.count
+      faults.down({ type: fault })
+      expect((await failureOf(store.read('id'))) instanceof StoreUnavailableError).toBe(true)
+      // A client of its own would try again after 50 and 186 ms.
+      await new Promise((resolve) => setTimeout(resolve, 250))
+      expect(faults.count - before).toBe(1)
+    }
+    faults.up()
+    expect(await redis.ping()).toBe('PONG')
   })
 
   it('survives an outage behind resilient(): nobody is told null', async () => {

@@ -24,7 +24,12 @@ const button = (path: string, label: string, fields = '', kind = ''): string =>
 const hidden = (name: string, value: unknown): string =>
   `<input type="hidden" name="${name}" value="${html(value)}">`
 
+/** Whether the store could not say anything of this session. */
+const isUnknown = ({ status, subject, data }: Session<Data>): boolean =>
+  status === 'degraded' && subject === null && !Object.keys(data).length
+
 function account(session: Session<Data>): string {
+  if (isUnknown(session)) return '<p class="hint">Who you are cannot be read now.</p>'
   if (session.subject !== null) {
     return `<p class="who"><span class="dot"></span>Signed in as <strong id="user">${html(session.subject)}</strong></p>
       <div class="row">${button('/sign-out', 'Sign out')}${button('/regenerate', 'Regenerate id', '', 'plain')}</div>`
@@ -44,7 +49,7 @@ function cart(session: Session<Data>): string {
       `<li><span>${html(item)}</span>${button('/cart/remove', 'Remove', hidden('at', i), 'small plain')}</li>`,
   )
   return `<div class="row">${ITEMS.map((item) => button('/cart/add', `+ ${item}`, hidden('item', item), 'plain')).join('')}</div>
-    <ul id="cart">${list.join('') || '<li class="empty">Nothing yet</li>'}</ul>`
+    <ul id="cart">${list.join('') || `<li class="empty">${isUnknown(session) ? 'Cannot be read now' : 'Nothing yet'}</li>`}</ul>`
 }
 
 function facts(session: Session<Data>, cookie: string | null): string {
@@ -75,7 +80,7 @@ function detail(event: SessionEvent): string {
 function request({ request, events, cryptoCalls, setCookie, status }: Observed): string {
   const calls = `${cryptoCalls} crypto ${cryptoCalls === 1 ? 'call' : 'calls'}`
   const types = events.map((event) => `<li>${html(detail(event))}</li>`).join('')
-  return `<li><p><code>${html(request)}</code><span>${status}</span><span>${calls}</span><span>${setCookie ? 'Set-Cookie' : 'no cookie set'}</span></p>
+  return `<li><p><code>${html(request)}</code>${status ? `<span>${status}</span><span>${calls}</span><span>${setCookie ? 'Set-Cookie' : 'no cookie set'}</span>` : '<span>this page</span>'}</p>
     ${types ? `<ul>${types}</ul>` : ''}</li>`
 }
 
@@ -129,8 +134,10 @@ function device({ id, label, lastSeenAt }: SessionInfo, mine: string): string {
   return `<li><span>${html(label ?? 'Unknown')} <small>seen ${html(time(lastSeenAt))}</small></span>${id === mine ? '<strong>this one</strong>' : end}</li>`
 }
 
-function devices({ devices, session }: View): string {
-  if (!devices.length) return '<p class="hint">Sign in with a store to see your devices.</p>'
+function devices({ devices, health, session }: View): string {
+  if (!devices.length) {
+    return `<p class="hint">${health.ok ? 'Sign in with a store to see your devices.' : 'Your devices cannot be listed now.'}</p>`
+  }
   return `<ul id="devices">${devices.map((one) => device(one, session.id)).join('')}</ul>
     ${button('/devices/sign-out-everywhere', 'Sign out everywhere else', '', 'plain')}`
 }
@@ -141,11 +148,11 @@ const ALERTS: Partial<Record<Session['status'], string>> = {
   missing: 'The store does not know this session any more.',
 }
 
-function alert({ status, subject, data }: Session<Data>): string {
-  const known = subject !== null || Object.keys(data).length
-  const degraded = known
-    ? 'The store cannot be reached. What you see is an older copy; what you change waits in your browser.'
-    : 'The store cannot be reached. Nobody is signed out: your session is back as soon as the store is.'
+function alert(session: Session<Data>): string {
+  const { status } = session
+  const degraded = isUnknown(session)
+    ? 'The store cannot be reached. Nobody is signed out: your session is back as soon as the store is.'
+    : 'The store cannot be reached. What you see is an older copy; what you change waits in your browser.'
   const words = status === 'degraded' ? degraded : ALERTS[status]
   return words ? `<p class="notice bad" role="alert" id="alert">${html(words)}</p>` : ''
 }
@@ -185,10 +192,9 @@ ${body}
 /** Renders the page for one session. */
 export function renderPage(view: View): string {
   const { session, notice, cookie, requests } = view
-  const [, ...before] = requests
   const opened = { subject: session.subject, data: session.data }
-  const counter = `<div class="counter"><output id="count">${html(session.get('count') ?? 0)}</output>${button('/count', 'Count')}</div>`
-  const log = `<ol id="requests">${before.map(request).join('') || '<li class="empty">None yet</li>'}</ol>`
+  const counter = `<div class="counter"><output id="count">${isUnknown(session) ? '–' : html(session.get('count') ?? 0)}</output>${button('/count', 'Count')}</div>`
+  const log = `<ol id="requests">${requests.map(request).join('')}</ol>`
   return frame(`<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
 ${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
 ${alert(session)}
@@ -204,7 +210,7 @@ ${alert(session)}
     ${card('Break the store', trouble(view))}
     ${card('This session', `${facts(session, cookie)}${button('/tamper', 'Tamper with the cookie', '', 'plain danger')}`)}
     ${card('The session, opened', `<pre id="opened">${html(JSON.stringify(opened, null, 2))}</pre>`)}
-    ${card('Requests before this one', log)}
+    ${card('What happened, the latest request first', log)}
   </section>
 </main>`)
 }

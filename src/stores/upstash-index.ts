@@ -1,0 +1,96 @@
+/** Finds a user's sessions in Redis, and all of them. Rarely needed, so loaded when it is. */
+import {
+  type BuryOptions,
+  type StoredEntry,
+  type StoredPage,
+  type StoredRecord,
+  TOMBSTONE,
+} from './store.ts'
+import { decode } from './upstash-record.ts'
+import { unusable } from './upstash-rest.ts'
+
+/** Runs a script that Redis most likely knows by its SHA-1. */
+export type RunScript = (
+  name: keyof typeof import('./upstash-scripts.ts'),
+  sha: string,
+  args: readonly string[],
+  signal: AbortSignal | undefined,
+) => Promise<unknown>
+
+/** What is needed of the store. */
+export interface UpstashKeys {
+  /** What the keys of records, and those of users, begin with. */
+  readonly records: string
+  readonly users: string
+  now(): number
+  run: RunScript
+}
+
+export const LIST_SHA: string = '8d3860171f352338819958a3bfe42d6e4bb0881c'
+export const BURY_SHA: string = '3af9278c7cf577aa477368a0d8a8407d57926733'
+export const PAGE_SHA: string = 'f0ef5a6ea2dc0d952b5b3f071d1f89200b3a25d0'
+
+/** Of ids and records, alternating, those that live. */
+function entriesOf(pairs: readonly unknown[], now: number): StoredEntry[] {
+  const found: StoredEntry[] = []
+  for (let i = 0; i < pairs.length; i += 2) {
+    const record = decode(pairs[i + 1], now)
+    if (record && record.value !== TOMBSTONE) found.push({ id: String(pairs[i]), record })
+  }
+  return found
+}
+
+export async function list(
+  { run, records, users, now }: UpstashKeys,
+  subject: string,
+  signal?: AbortSignal,
+): Promise<StoredEntry[]> {
+  const args = ['1', users + encodeURIComponent(subject), records]
+  const result = await run('LIST', LIST_SHA, args, signal)
+  if (!Array.isArray(result) || result.length % 2) throw unusable()
+  return entriesOf(result, now()).filter(({ record }) => record.subject === subject)
+}
+
+export async function bury(
+  { run, records, users, now }: UpstashKeys,
+  subject: string,
+  { version, expiresAt }: StoredRecord,
+  { signal, except = '' }: BuryOptions = {},
+): Promise<number> {
+  const owner = encodeURIComponent(subject)
+  const time = Math.floor(now())
+  const count = await run(
+    'BURY',
+    BURY_SHA,
+    [
+      '1',
+      users + owner,
+      records,
+      except,
+      encodeURIComponent(version),
+      String(Math.max(1, Math.ceil(expiresAt - time))),
+      `${Math.floor(expiresAt)}\n\n${TOMBSTONE}`,
+      owner,
+      String(time),
+    ],
+    signal,
+  )
+  if (typeof count !== 'number') throw unusable()
+  return count
+}
+
+export async function page(
+  { run, records, now }: UpstashKeys,
+  cursor: string | null,
+  signal?: AbortSignal,
+): Promise<StoredPage> {
+  const pattern = `${records.replace(/[\\*?[\]^]/g, '\\$&')}*`
+  const result = await run('PAGE', PAGE_SHA, ['0', cursor ?? '0', pattern], signal)
+  if (!Array.isArray(result) || !(result.length % 2)) throw unusable()
+  const [next, ...pairs] = result
+  const found = entriesOf(pairs, now())
+  return {
+    records: found.map(({ id, record }) => ({ id: id.slice(records.length), record })),
+    cursor: String(next) === '0' ? null : String(next),
+  }
+}

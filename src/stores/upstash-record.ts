@@ -1,0 +1,34 @@
+/** How a record is kept in Redis. */
+import { StoreError } from '../errors.ts'
+import type { StoredRecord } from './store.ts'
+
+/**
+ * A record is one string: the versions of its last eight writes (first its own), its expiry, its
+ * subject, its value and the patches beside it, a line each. The scripts make it.
+ */
+const RECORD = /^(\S+)(?: [^\n]*)?\n(\d+)\n(\S*)\n([^\n]+)((?:\n[^\n]+)*)$/
+
+/** Whatever is no record throws; one that has expired is `null`. */
+export function decode(text: unknown, now: number): StoredRecord | null {
+  try {
+    // No match is `null`, which cannot be taken apart.
+    const fields = RECORD.exec(text as string) as string[]
+    const [, tag = '', expiry, owner = '', value = '', beside = ''] = fields
+    const [version, subject] = [decodeURIComponent(tag), decodeURIComponent(owner)]
+    const expiresAt = Number(expiry)
+    if (expiresAt <= now) return null
+    const patches = beside.split('\n').slice(1)
+    return {
+      value,
+      version,
+      expiresAt,
+      ...(subject && { subject }),
+      ...(patches.length && { patches }),
+    }
+  } catch {
+    throw new StoreError('What is stored in Upstash is no record of ours')
+  }
+}
+
+/** Of the script that writes one. */
+export const WRITE_SHA: string = '9b58daaa8e57ba1fddf04f81d6fb449b018856e0'
