@@ -107,10 +107,13 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
   return {
     async find({ header }, key) {
       const found = header?.includes(prefix) ? parseCookie(header) : {}
-      const names = Object.keys(found).filter((name) => name.startsWith(prefix))
+      // The others go with later responses: as many `Set-Cookie` as cookies would be too many.
+      const names = Object.keys(found)
+        .filter((name) => name.startsWith(prefix))
+        .slice(0, MAX_COOKIES)
       const id = idOf({ key })
       const all = new Map<string, Deferral>()
-      for (const name of names.slice(0, MAX_COOKIES)) {
+      for (const name of names) {
         for (const one of await open(found[name] ?? '', id)) all.set(one.tags.join(), one)
       }
       return {
@@ -144,16 +147,20 @@ export function newTag(): string {
 /** Applies those that were not applied yet, and remembers that they were. */
 export function applyDeferrals({ format, options }: Instance, all: readonly Deferral[]): Operation {
   return (state) => {
-    const known = new Set(state.extra?.k?.map(([tag]) => tag))
+    const k = state.extra?.k ?? []
+    const known = new Set(k.map(([tag]) => tag))
+    // Where there was no room for older tags, what is as old may have been applied.
+    const forgotten = k.length < MAX_TAGS ? 0 : k[0]![1]
     const applied: [string, number][] = []
     let next = state
     for (const { tags, at, changes } of all) {
+      const until = Math.ceil((at + DEFERRAL_MS) / 1000)
       // Some of them without the others: an old cookie that was kept back.
-      if (!changes.length || tags.some((tag) => known.has(tag))) continue
+      if (!changes.length || until <= forgotten || tags.some((tag) => known.has(tag))) continue
       next = applyChanges(format, next, changes, true)
       for (const tag of tags) {
         known.add(tag)
-        applied.push([tag, Math.ceil((at + DEFERRAL_MS) / 1000)])
+        applied.push([tag, until])
       }
     }
     if (!applied.length) return state
@@ -161,12 +168,12 @@ export function applyDeferrals({ format, options }: Instance, all: readonly Defe
   }
 }
 
-/** Adds tags of what was applied; they go when nothing with them is good any more. */
+/** Adds tags of what was applied, the oldest first; they go when nothing with them is good any more. */
 export function remembering(
   extra: StoredExtra | undefined,
   tags: NonNullable<StoredExtra['k']>,
   now: number,
 ): StoredExtra {
   const k = (extra?.k ?? []).filter(([, until]) => until * 1000 > now)
-  return { k: [...k, ...tags].slice(-MAX_TAGS) }
+  return { k: [...k, ...tags].sort(([, a], [, b]) => a - b).slice(-MAX_TAGS) }
 }

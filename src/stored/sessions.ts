@@ -146,8 +146,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const defer = async (draft: Draft, tag: string, error: unknown): Promise<string[] | null> => {
     const { current, deferred, found, operations } = draft
     const { all = [], names = [], base = found?.state } = deferred ?? {}
-    const rides =
-      isFailure(error) && options.onStoreFailure === 'degrade' && draft.cookies.header !== null
+    const rides = isFailure(error) && options.onStoreFailure === 'degrade' && draft.cookies.header
     if (!rides || !base || !isPlain(draft) || draft.removals) return null
     const updated = operations.map(({ updates }) => updates)
     const changes = changesBetween(format, base, current, updated)
@@ -269,12 +268,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       }
       if (changed || due) {
         const patchable =
-          !!store.patches &&
-          !due &&
-          !deferred &&
-          !format.check &&
-          isPlain(draft) &&
-          !operations.some(({ updates }) => updates)
+          !!store.patches && !due && !deferred && !format.check && isPlain(draft) && !applied.length
         let committed: Committed | null = null
         try {
           committed = await commit(draft, finish, patchable)
@@ -296,9 +290,13 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (moved && found) latest.set(idOf(found.state), Infinity)
         announce(instance, draft, state, due)
         if (!store.atomic || due || moved || snapshot || draft.removals) {
-          setCookie.push(...(await cookieFor(draft, state, record?.version)))
+          // Its answer came, so that it never waits in a cookie: no copy has to remember its tag.
+          const k = state.extra?.k?.filter(([one]) => one !== tag)
+          const copied = { ...state, extra: k && { k } }
+          setCookie.push(...(await cookieFor(draft, copied, record?.version)))
         }
-        if (grave) {
+        // Without cookies there is nothing that could carry it.
+        if (grave && draft.cookies.header) {
           const one = { tags: [newTag()], at: now(), changes: [], grave }
           setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
           emit({ type: 'commit.deferred', changes: 0 }, state)
@@ -306,8 +304,15 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       } else if ((snapshot || draft.removals) && found && draft.status === 'active') {
         setCookie.push(...(await cookieFor(draft, draft.current, found.version)))
       }
-      for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
-      return [...setCookie, ...deferrals.remove(deferred?.names ?? [])]
+      const { all = [], names = [] } = deferred ?? {}
+      try {
+        for (const { grave } of all) if (grave) await revoke(grave)
+        setCookie.push(...deferrals.remove(names))
+      } catch (error) {
+        // What was written is written; the cookies stay, for the next request to try again.
+        failure(error, 'store.degraded', draft.current)
+      }
+      return setCookie
     },
 
     async bury(draft) {
