@@ -48,7 +48,7 @@ async function probe(store: SessionStore): Promise<string | null> {
       controller.abort()
     }, DEADLINE_MS)
   })
-  const answer = Promise.resolve(store.health?.({ signal: controller.signal })).then(
+  const answer = (async () => store.health?.({ signal: controller.signal }))().then(
     () => null,
     (error) => (error instanceof SessionError ? error.code : 'ERR_STORE_UNAVAILABLE'),
   )
