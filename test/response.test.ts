@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CookieTooLargeError } from '../src/index.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import { createFaultyStore } from '../src/testing/index.ts'
 import { createWorld, errorOf } from './support/sessions.ts'
 
 const commit = async (response: Response, write = true): Promise<Response> => {
@@ -38,6 +40,33 @@ describe('commit()', () => {
     const response = await commit(new Response('ok', { headers }), false)
     expect(response.headers.get('cache-control')).toBe('public')
     expect(response.headers.get('vary')).toBe('Accept-Encoding, Cookie')
+  })
+
+  it('says so of what was answered because the session could not be opened', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { visit, sessions, jar } = createWorld({ store, onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    store.down()
+    const handler = sessions.handler(async (request) => {
+      const error = await errorOf(() => sessions.get(request))
+      return new Response(error.code)
+    })
+    const response = await handler(jar.request('/'))
+    expect([await response.text(), response.headers.get('vary')]).toEqual([
+      'ERR_STORE_UNAVAILABLE',
+      'Cookie',
+    ])
+  })
+
+  it('saves nothing with the page of an error, which may be about the session', async () => {
+    const { sessions } = createWorld()
+    const request = new Request('https://example.com')
+    const session = await sessions.get(request)
+    session.set('a', 1)
+    const response = await sessions.commit(request, new Response('sorry'), { save: false })
+    expect([response.headers.get('vary'), response.headers.getSetCookie()]).toEqual(['Cookie', []])
+    session.set('a', 2)
+    expect((await sessions.save(session)).length).toBe(1)
   })
 
   it('does not repeat itself in Vary', async () => {
