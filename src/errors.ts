@@ -86,12 +86,15 @@ export interface SessionIssue {
 export class SessionValidationError extends SessionError {
   override readonly name: string = 'SessionValidationError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_VALIDATION'
-  /** The schema's own issues, unchanged. */
-  readonly issues: readonly SessionIssue[]
+  /**
+   * The schema's own issues, unchanged. Some schemas quote values in them, so that they do not show
+   * where the error is printed or logged.
+   */
+  declare readonly issues: readonly SessionIssue[]
 
   constructor(message: string, issues: readonly SessionIssue[]) {
     super(message)
-    this.issues = issues
+    Object.defineProperty(this, 'issues', { value: issues })
   }
 }
 

@@ -13,7 +13,8 @@ export async function guardDraft(
   draft: Draft,
   request: Request | undefined,
 ): Promise<Draft> {
-  const outdated = draft.found && (await checkAge(instance, draft))
+  // Of what was just imported too, which nothing was found for.
+  const outdated = await checkAge(instance, draft)
   if (outdated) return outdated
   return instance.options.binding && request ? await checkClient(instance, draft, request) : draft
 }
@@ -37,9 +38,8 @@ async function checkAge(instance: Instance, draft: Draft): Promise<Draft | null>
     const type = isThrown ? 'store.unavailable' : 'store.degraded'
     emit({ type, store: 'notBefore', code: reason.code }, draft.current)
     if (isThrown) throw reason
-    const status = 'degraded'
     return await emptyDraft(instance, draft.cookies, {
-      status,
+      status: 'degraded',
       reason: () => reason,
       readOnly: reason,
     })
@@ -63,11 +63,10 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
     draft.doubted = current.authenticatedAt
     return draft
   }
-  const text = 'There is no session for this client: it belongs to another one'
-  const empty = await emptyDraft(instance, draft.cookies, {
+  return await emptyDraft(instance, draft.cookies, {
     status: 'invalid',
-    reason: () => new SessionBindingError(text),
+    reason: () =>
+      new SessionBindingError('There is no session for this client: it is of another one'),
+    binding: marks[0],
   })
-  empty.binding = marks[0]
-  return empty
 }

@@ -49,7 +49,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   schema?: StandardSchemaV1<unknown, D>
   /** Version of the data's shape, a whole number from 1. (default: 1) */
   version?: number
-  /** Turns data of an older `version` into today's, before the schema sees them. */
+  /** Turns data of an older `version` into today's, before the schema sees them. May be async. */
   migrate?: (data: unknown, from: number) => unknown
   /** How data become text. (default: JSON) */
   codec?: SessionCodec

@@ -29,9 +29,10 @@ export interface Sessions<D extends SessionData = SessionData> {
    * Saves the session of a request and returns the response with its `Set-Cookie`, `Vary` and
    * `Cache-Control`. The response itself, untouched, when the session was not used.
    *
+   * @param options.save `false`: only sets `Vary`, for the page of an error. (default: `true`)
    * @throws as {@link Sessions.save}.
    */
-  commit(request: Request, response: Response): Promise<Response>
+  commit(request: Request, response: Response, options?: { save?: boolean }): Promise<Response>
   /**
    * Wraps a fetch handler: commits what it returns, answers 503 when the store fails it. When it
    * throws nothing is committed.
@@ -129,9 +130,11 @@ export function createSessions<D extends SessionData = SessionData>(
       if (reason) throw reason()
       return session
     },
-    async commit(request, response) {
-      const session = await opened.get(request)?.catch(() => undefined)
-      return session ? markResponse(response, await sessions.save(session), carrier) : response
+    async commit(request, response, { save = true } = {}) {
+      const opening = opened.get(request)
+      if (!opening) return response
+      const session = save && (await opening.catch(() => null))
+      return markResponse(response, session ? await sessions.save(session) : [], carrier)
     },
     handler:
       (fn) =>

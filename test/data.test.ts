@@ -100,6 +100,15 @@ for (const mode of ['cookie', 'store'] as const) {
       expect((await later.visit()).session.get('items')).toEqual(['a'])
     })
 
+    it('waits for a migration, and takes nothing for data that is none', async () => {
+      const { world, store } = createV1()
+      await world.visit((s) => s.set('cart', 'a'))
+      const slow = deploy(world, { ...store, version: 2, migrate: async (data) => data })
+      expect((await slow.open()).data).toEqual({ cart: 'a' })
+      const wrong = deploy(world, { ...store, version: 2, migrate: () => null })
+      expect((await wrong.open()).status).toBe('invalid')
+    })
+
     it('treats a migration that fails as corruption', async () => {
       const { world, store } = createV1()
       await world.visit((s) => s.set('cart', 5))

@@ -14,6 +14,14 @@ describe('errors', () => {
     expect(made.every((error) => error instanceof errors.SessionError)).toBe(true)
   })
 
+  it('show no issues of a schema where they are printed: some quote values', () => {
+    const issues = [{ message: 'Expected a number', input: 'secret' }]
+    const error = new errors.SessionValidationError('a message', issues)
+    expect(error.issues).toBe(issues)
+    expect(JSON.stringify({ ...error })).not.toContain('secret')
+    expect(Object.keys(error)).not.toContain('issues')
+  })
+
   it('say which of them are worth a retry', () => {
     const retryable = made.filter((error) => error.retryable).map(({ name }) => name)
     expect(retryable.sort((a, b) => a.localeCompare(b))).toEqual([

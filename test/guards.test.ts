@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, type Session, type SessionsOptions } from '../src/index.ts'
+import type { CookieImporter } from '../src/migrate/index.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { type Clock, createClock, createCookieJar } from '../src/testing/index.ts'
 import { createWorld, errorOf } from './support/sessions.ts'
@@ -152,6 +153,30 @@ for (const [where, createOptions] of Object.entries(stores)) {
         'ERR_STORE_UNAVAILABLE',
         false,
       ])
+    })
+
+    it('holds for what is imported, on its first visit too', async () => {
+      const clock = createClock()
+      const old: CookieImporter = {
+        name: 'old',
+        read: async () => ({
+          data: {},
+          subject: 'ann',
+          createdAt: clock() - 9000,
+          remove: ['old'],
+        }),
+      }
+      for (const [limit, status] of [
+        [clock() - 5000, 'expired'],
+        [clock() - 10_000, 'active'],
+      ] as const) {
+        const options = { notBefore: () => limit, importFrom: [old], ...createOptions(clock) }
+        const { sessions } = createWorld(options, clock)
+        const session = await sessions.open('old=1')
+        const subject = status === 'active' ? 'ann' : null
+        expect([session.status, session.subject]).toEqual([status, subject])
+        expect((await sessions.save(session)).length).toBe(subject ? 2 : 0)
+      }
     })
 
     it('is not asked about visitors', async () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CookieTooLargeError } from '../src/index.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import { createFaultyStore } from '../src/testing/index.ts'
 import { createWorld, errorOf } from './support/sessions.ts'
 
 const commit = async (response: Response, write = true): Promise<Response> => {
@@ -38,6 +40,33 @@ describe('commit()', () => {
     const response = await commit(new Response('ok', { headers }), false)
     expect(response.headers.get('cache-control')).toBe('public')
     expect(response.headers.get('vary')).toBe('Accept-Encoding, Cookie')
+  })
+
+  it('says so of what was answered because the session could not be opened', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { visit, sessions, jar } = createWorld({ store, onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    store.down()
+    const handler = sessions.handler(async (request) => {
+      const error = await errorOf(() => sessions.get(request))
+      return new Response(error.code)
+    })
+    const response = await handler(jar.request('/'))
+    expect([await response.text(), response.headers.get('vary')]).toEqual([
+      'ERR_STORE_UNAVAILABLE',
+      'Cookie',
+    ])
+  })
+
+  it('saves nothing with the page of an error, which may be about the session', async () => {
+    const { sessions } = createWorld()
+    const request = new Request('https://example.com')
+    const session = await sessions.get(request)
+    session.set('a', 1)
+    const response = await sessions.commit(request, new Response('sorry'), { save: false })
+    expect([response.headers.get('vary'), response.headers.getSetCookie()]).toEqual(['Cookie', []])
+    session.set('a', 2)
+    expect((await sessions.save(session)).length).toBe(1)
   })
 
   it('does not repeat itself in Vary', async () => {
@@ -152,6 +181,18 @@ describe('large sessions', () => {
     expect(error.code).toBe('ERR_COOKIE_TOO_LARGE')
   })
 
+  it('says how much as many cookies as allowed can hold', async () => {
+    for (const [maxChunks, limit] of [
+      [1, 4096],
+      [2, 8188],
+      [4, 16_376],
+    ] as const) {
+      const { visit } = createWorld({ cookie: { maxChunks } })
+      const error = await errorOf(() => visit((s) => s.set('a', text(20_000))))
+      expect(error.limit).toBe(limit)
+    }
+  })
+
   it('opens nothing when a chunk is missing, swapped or of another time', async () => {
     const { visit, jar, sessions } = createWorld({ cookie: { maxChunks: 3 } })
     await visit((s) => s.set('a', text(7000)))
@@ -186,6 +227,18 @@ describe('cookies of the same name', () => {
     ]) {
       expect((await sessions.open(header)).get('n')).toBe(2)
     }
+  })
+
+  it('takes the first of those that are equally new', async () => {
+    const { sessions } = createWorld()
+    const pairs: string[] = []
+    for (const name of ['first', 'second']) {
+      const session = await sessions.open(null)
+      session.set('name', name)
+      pairs.push((await sessions.save(session))[0]!.split(';')[0]!)
+    }
+    expect((await sessions.open(pairs.join('; '))).get('name')).toBe('first')
+    expect((await sessions.open(pairs.reverse().join('; '))).get('name')).toBe('second')
   })
 
   it('is not fooled by a name that only looks the same', async () => {

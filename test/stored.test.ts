@@ -421,6 +421,14 @@ describe('health()', () => {
     const { sessions, store } = createStored()
     store.down({ type: 'hang' }, 'health')
     expect((await sessions.health()).store?.error).toBe('ERR_STORE_TIMEOUT')
+    const broken = {
+      ...createMemoryStore(),
+      health: () => {
+        throw new Error('secret')
+      },
+    }
+    const { ok, store: about } = await createWorld({ store: broken }).sessions.health()
+    expect([ok, about?.error]).toEqual([false, 'ERR_STORE_UNAVAILABLE'])
   })
 
   it('does not throw for a store that throws before it returns a promise', async () => {

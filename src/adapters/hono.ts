@@ -26,7 +26,8 @@ const RUNS = 'sojourn'
 
 /**
  * Gives every handler behind it `c.var.session()` and commits the session with the response, be it
- * a page, a stream or a redirect. When a handler throws nothing is committed.
+ * a page, a stream or a redirect. When a handler throws nothing is saved, but the page of the error
+ * varies by the cookie.
  *
  * @param sessions The sessions, or a function of the context for what only `c.env` knows: it is
  * called once for each `c.env`, that is once per isolate.
@@ -45,8 +46,7 @@ export function session<D extends SessionData, E extends Env = any>(
     c.set(RUNS as never, current as never)
     c.set('session', () => current.get(request))
     await next()
-    if (c.error) return
-    const response = await current.commit(request, c.res)
+    const response = await current.commit(request, c.res, { save: !c.error })
     if (response === c.res) return
     // Hono merges the headers of the response it replaces into the new one, unless there is none.
     c.res = undefined

@@ -77,14 +77,18 @@ export function sessionProxy<D extends SessionData>(
       const flash = isAhead ? null : await sealFlash(sessions, request)
       const marks = await sessions.commit(request, new Response(null))
       const setCookie = marks.headers.getSetCookie()
+      const mark = (response: Response): Response =>
+        marks.headers.has('vary')
+          ? markResponse(response, setCookie, ['Cookie', 'set-cookie'])
+          : response
       if (!flash && !setCookie.length && !request.headers.has(FLASH)) {
-        return answer ?? NextResponse.next()
+        return mark(answer ?? NextResponse.next())
       }
       const changed = new Headers(request.headers)
       changed.delete(FLASH)
       if (flash) changed.set(FLASH, flash)
       if (setCookie.length) changed.set('cookie', cookieAfter(request, setCookie))
-      return withHeaders(answer, changed, setCookie)
+      return mark(withHeaders(answer, changed))
     } catch (error) {
       if (error instanceof StoreUnavailableError) return error.getResponse()
       throw error
@@ -102,11 +106,7 @@ function absolute(answer: Response | undefined, { url }: NextRequest): Response 
 }
 
 /** Goes on with changed request headers, unless the handler has answered. */
-function withHeaders(
-  answer: Response | undefined,
-  changed: Headers,
-  setCookie: readonly string[],
-): Response {
+function withHeaders(answer: Response | undefined, changed: Headers): Response {
   const next = NextResponse.next({ request: { headers: changed } })
   const response = answer ?? next
   const goesOn = ['x-middleware-next', 'x-middleware-rewrite'].some((name) =>
@@ -117,7 +117,7 @@ function withHeaders(
       if (OVERRIDE.test(name)) answer.headers.set(name, value)
     }
   }
-  return setCookie.length ? markResponse(response, setCookie, ['Cookie', 'set-cookie']) : response
+  return response
 }
 
 /** What the browser will send next. */
@@ -130,8 +130,15 @@ function cookieAfter({ cookies }: NextRequest, setCookie: readonly string[]): st
   return [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
 }
 
-const open = <D extends SessionData>(sessions: Sessions<D>, header: string): Promise<Session<D>> =>
-  sessions.open(header || null)
+/** By the headers of the request, so that `binding` holds; `cookie`: as it is now. */
+async function open<D extends SessionData>(
+  sessions: Sessions<D>,
+  cookie: string,
+): Promise<Session<D>> {
+  const sent = new Headers(await headers())
+  sent.set('cookie', cookie)
+  return sessions.get(new Request('https://next.invalid', { headers: sent }))
+}
 // Once per request where React renders on the server; elsewhere there is no `cache`.
 const openOnce: typeof open = React.cache?.(open) ?? open
 
@@ -175,7 +182,7 @@ export function withSession<D extends SessionData>(
   sessions: Sessions<D>,
 ): <T>(fn: (session: Session<D>) => T | Promise<T>) => Promise<T> {
   return async (fn) => {
-    const session = await sessions.open((await cookieHeader()) || null)
+    const session = await open(sessions, await cookieHeader())
     try {
       const result = await fn(session)
       await save(sessions, session)

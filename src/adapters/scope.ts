@@ -41,7 +41,7 @@ export function createScope<D extends SessionData>(
       try {
         const response = await respond()
         begun = true
-        return response.status < 500 ? await sessions.commit(request, response) : response
+        return await sessions.commit(request, response, { save: response.status < 500 })
       } catch (error) {
         if (error instanceof StoreUnavailableError) return error.getResponse()
         throw error

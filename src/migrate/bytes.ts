@@ -8,5 +8,10 @@ export const toText = (bytes: BufferSource): string => decoder.decode(bytes)
 
 /** Decodes base64 of either alphabet, padded or not. */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | null {
-  return decodeBase64url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'))
+  return decodeBase64url(
+    text
+      .replace(/={1,2}$/, '')
+      .replaceAll('+', '-')
+      .replaceAll('/', '_'),
+  )
 }

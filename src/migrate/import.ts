@@ -1,5 +1,5 @@
 /** From a `Cookie` header to a session that another library kept; loaded when there may be one. */
-import { stringifySetCookie } from 'cookie'
+import { parseCookie, stringifySetCookie } from 'cookie'
 import type { SessionData } from '../session.ts'
 import type { CookieImporter, ImportedSession, RawCookies } from './importer.ts'
 
@@ -48,27 +48,29 @@ function isOwn(name: string, ownName = ''): boolean {
   return ['', '.1', '.2', '.3'].some((suffix) => name === ownName + suffix)
 }
 
-function removalOf(name: string, { path = '/', domain }: CookieImporter): string {
+function removalOf(name: string, { path = '/', domain = '' }: CookieImporter): string {
   return stringifySetCookie({
     name,
     value: '',
     maxAge: 0,
     expires: new Date(0),
     path,
-    ...(domain && { domain }),
+    domain,
     // Nothing else may touch a cookie whose name begins so (RFC 6265bis, 4.1.3).
     secure: name.startsWith('__'),
   })
 }
 
-/** Every value of every name, as sent. */
+/** Every value of every name, as sent; blanks around them are those of RFC 6265bis, 5.6, no others. */
 function parseCookies(header: string): RawCookies {
   const cookies = new Map<string, string[]>()
   for (const pair of header.split(';')) {
-    const [name = '', ...value] = pair.split('=')
-    if (value.length === 0) continue
-    const key = name.trim()
-    cookies.set(key, [...(cookies.get(key) ?? []), value.join('=').trim()])
+    const parsed = parseCookie(pair, { decode: (value) => value })
+    for (const name of Object.keys(parsed)) {
+      const values = cookies.get(name) ?? []
+      cookies.set(name, values)
+      values.push(parsed[name]!)
+    }
   }
   return cookies
 }

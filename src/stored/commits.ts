@@ -188,7 +188,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         return { state, record: await create(state) }
       }
       // Only where a commit has to go on from what the last one wrote.
-      const updates = draft.operations.some((operation) => operation.updates)
+      const updates = draft.operations.some(({ updates }) => updates)
       const turn = updates ? turns.of(idOf(found.state)) : null
       let written: Committed | null = null
       try {

@@ -56,7 +56,7 @@ export interface DeferralCookies {
     all: readonly Deferral[],
     names: readonly string[],
   ): Promise<string[] | null>
-  /** The `Set-Cookie` values that end those at `names`. */
+  /** The `Set-Cookie` values that end those at `names`, or as many as one response may end. */
   remove(names: readonly string[]): string[]
 }
 
@@ -65,6 +65,8 @@ const DEFERRAL_MS = 900_000
 const MAX_BYTES = 4096
 /** Cookies of this kind that one request takes up; the next one takes up the others. */
 const MAX_COOKIES = 64
+/** Cookies that one response removes: the headers of many more are too long for some proxies. */
+const MAX_REMOVALS = 16
 /** Requests that can wait in one cookie. */
 const MAX_WAITING = 128
 /** Tags that a record knows before it takes up no more: many more than an honest browser brings. */
@@ -84,7 +86,7 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
   const label = `deferred:${cookie.name}`
   const prefix = `${cookie.name}.d`
   const remove = (names: readonly string[]): string[] =>
-    names.map((name) => cookie.beside(name, '', 0))
+    names.slice(0, MAX_REMOVALS).map((name) => cookie.beside(name, '', 0))
 
   const open = async (token: string, id: string): Promise<readonly Deferral[]> => {
     const bytes = await openToken(ring, label, token, now())

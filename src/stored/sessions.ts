@@ -21,7 +21,7 @@ import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
 import { applyDeferrals, createDeferralCookies, type Deferral } from './deferrals.ts'
 import { createRecords } from './records.ts'
-import { newTag, withTag } from './tags.ts'
+import { newTag, withoutTag, withTag } from './tags.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -290,9 +290,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (moved && found) cookies.ended(idOf(found.state))
         announce(instance, draft, state, due)
         if (!store.atomic || due || moved || snapshot || removals) {
-          setCookie.push(...(await cookies.write(draft, state, at, record?.version)))
+          const copied = withoutTag(state, tag)
+          setCookie.push(...(await cookies.write(draft, copied, at, record?.version)))
         }
-        if (grave) {
+        // Without cookies there is nothing that could carry it.
+        if (grave && draft.cookies.header) {
           const one = { tags: newTag(), at: now(), changes: [], counter: 0, sent: true, grave }
           setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
           emit({ type: 'commit.deferred', changes: 0 }, state)

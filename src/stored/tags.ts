@@ -41,6 +41,13 @@ export function withTag({ counter, extra }: SessionState, tag: string): StoredEx
   }
 }
 
+/** Forgets the last tag: its write was answered, so that it waits in no cookie. */
+export function withoutTag(state: SessionState, tag: string): SessionState {
+  const { extra } = state
+  if (!tag || !extra?.k?.endsWith(tag)) return state
+  return { ...state, extra: { ...extra, k: extra.k.slice(0, -TAG_LENGTH) } }
+}
+
 /** Remembers the tags of what that write has taken up. */
 export function withTags({ counter, extra }: SessionState, tags: string): StoredExtra {
   return { ...extra, d: [...(extra?.d ?? []), [counter + 1, tags]] }

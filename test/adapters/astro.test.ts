@@ -61,6 +61,7 @@ describe('sessionMiddleware()', () => {
       new Response((await session()).status, { status: 500 })
     const response = await createApp(errorPage, locals)(first)
     expect([await response.text(), response.headers.getSetCookie()]).toEqual(['new', []])
+    expect(response.headers.get('vary')).toBe('Cookie')
   })
 
   it('refuses to open a session in a component after the response has begun', async () => {

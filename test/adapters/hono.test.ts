@@ -106,6 +106,20 @@ describe('hono session()', () => {
     expect(await (await jar.fetch(fetch, '/')).text()).toBe('visit 2')
   })
 
+  it('lets no cache give the page of an error to somebody else', async () => {
+    const pages = new Hono()
+      .use(session(sessions))
+      .get('/hidden', async (c) => {
+        await c.var.session()
+        throw new HTTPException(404)
+      })
+      .get('/other', () => {
+        throw new HTTPException(404)
+      })
+    expect((await pages.request('/hidden')).headers.get('vary')).toBe('Cookie')
+    expect((await pages.request('/other')).headers.get('vary')).toBe(null)
+  })
+
   it('makes sessions from the environment once', async () => {
     let made = 0
     const env = { SESSION_SECRET: SECRET }

@@ -40,6 +40,23 @@ describe('importSession()', () => {
     expect(await importSession([], 'a=1', NOW)).toBe(null)
   })
 
+  it('takes no other blanks away than browsers do, so that no name stands in for another', async () => {
+    for (const blank of ['\u00a0', '\ufeff', '\u2003', '\v']) {
+      expect(await importSession([importerOf('__Host-a')], `${blank}__Host-a=evil`, NOW)).toBe(null)
+    }
+    const found = await importSession([importerOf('__Host-a')], '\t __Host-a =\tgood\t;', NOW)
+    expect(found?.data).toEqual({ from: 'good' })
+  })
+
+  it('reads a large header in linear time', async () => {
+    const started = Date.now()
+    for (const pair of ['b=;', 'b;', '=;', '=', ' ', `b=${' '.repeat(1000)}x;`]) {
+      const header = `${pair.repeat(400_000 / pair.length)};a=1`
+      await importSession([importerOf('a')], header, NOW)
+    }
+    expect(Date.now() - started).toBeLessThan(5000)
+  })
+
   it('gives the importers every value as it was sent, and the time', async () => {
     let seen: [RawCookies, number] | undefined
     const spy = importerOf('a', {

@@ -126,6 +126,43 @@ describe('a write that could not reach the store', () => {
     expect(setCookie.some((one) => one.startsWith(`${replay?.name}=; Max-Age=0`))).toBe(true)
   })
 
+  it('is applied once, even when more was updated since than is remembered', async () => {
+    const { store, jar, visit, sessions, clock } = createDeferring({ snapshot: false })
+    const defer = async () => {
+      store.down({ type: 'throw-before' }, 'write')
+      await visit((s) => s.update('credit', (n = 0) => n + 10))
+      store.up()
+      return jar.cookies().find(({ name }) => name.includes('.d'))
+    }
+    await visit((s) => s.set('credit', 0))
+    const kept = await defer()
+    for (let i = 0; i < 150; i++) {
+      clock.advance(1)
+      await visit((s) => s.update('visits', (n = 0) => n + 1))
+    }
+    const replayed = await sessions.open(`${jar.header()}; ${kept?.name}=${kept?.value}`)
+    expect([replayed.get('credit'), replayed.get('visits')]).toEqual([10, 150])
+    // What is newer than all that was forgotten is still taken up.
+    await defer()
+    expect((await visit()).session.get('credit')).toBe(20)
+  })
+
+  it('leaves nothing in the cookies of those that could be written', async () => {
+    const { jar, visit } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    const before = jar.header()?.length ?? 0
+    for (let i = 0; i < 200; i++) await visit((s) => s.update('n', (n) => n + 1))
+    expect((jar.header()?.length ?? 0) - before).toBeLessThan(40)
+  })
+
+  it('is not looked for among more cookies than requests can have left', async () => {
+    const { jar, visit, sessions } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const junk = Array.from({ length: 200 }, (_, i) => `; __Host-session.d${i}=AA`)
+    const session = await sessions.open(jar.header() + junk.join(''))
+    expect((await sessions.save(session)).length).toBeLessThan(20)
+  })
+
   it('is over after 15 minutes', async () => {
     const { store, jar, visit, sessions, clock } = createDeferring()
     await visit((s) => s.set('n', 0))
@@ -208,7 +245,8 @@ describe('a write that could not reach the store', () => {
       jar.store(answer(await sessions.save(session)))
     }
     store.up()
-    for (let i = 0; i < 2; i++) await visit()
+    // Every response removes 16 of the cookies.
+    for (let i = 0; i < 4; i++) await visit()
     expect([(await visit()).session.get('n'), jar.cookies().length]).toEqual([70, 1])
   })
 
@@ -402,5 +440,38 @@ describe('a move whose last answer was lost', () => {
     store.up()
     await visit()
     expect([(await sessions.open(old)).status, jar.cookies().length]).toEqual(['superseded', 1])
+  })
+
+  it('answers all the same when the old id cannot be buried then, and tries once more', async () => {
+    const { visit, store, jar, sessions, types } = createDeferring({ snapshot: false })
+    await visit((s) => s.set('n', 0))
+    const old = jar.header()
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'write')
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'read')
+    await visit((s) => s.regenerate())
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'read')
+    const { response } = await visit((s) => s.update('n', (n) => n + 1))
+    expect([response.status, jar.cookies().length]).toEqual([200, 2])
+    expect(types()).toContain('store.degraded')
+    expect((await visit()).session.get('n')).toBe(1)
+    expect((await sessions.open(old)).status).toBe('superseded')
+    expect(jar.cookies().length).toBe(1)
+  })
+
+  it('leaves the token of a client without cookies as it is', async () => {
+    const { store, sessions } = createDeferring({
+      snapshot: false,
+      transport: { header: 'x-session' },
+    })
+    const session = await sessions.open(null)
+    session.set('a', 1)
+    const [token = ''] = await sessions.save(session)
+    const next = await sessions.open(token)
+    next.login('ann')
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'write')
+    store.inject([{ type: 'throw-before' }], 'read')
+    const values = await sessions.save(next)
+    expect(values.length).toBe(1)
+    expect((await sessions.open(values.join(', '))).subject).toBe('ann')
   })
 })

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import { importSession } from '../../src/migrate/import.ts'
+import {
+  type CookieImporter,
+  fromCookieSession,
+  fromExpressSession,
+  fromH3,
+  fromHonoSession,
+  fromIronSession,
+} from '../../src/migrate/index.ts'
+import { createWorld, errorOf } from '../support/sessions.ts'
+import frozen from '../vectors/migrate.json' with { type: 'json' }
+
+const { secret, data } = frozen
+const NOW = Date.UTC(2040, 0)
+const importers: Record<string, CookieImporter> = {
+  iron: fromIronSession({ password: secret, cookieName: 'app' }),
+  h3Version1: fromH3({ password: secret }),
+  hono: fromHonoSession({ secret }),
+  express: fromExpressSession({ secret, load: () => data }),
+  cookie: fromCookieSession({ keys: [secret] }),
+}
+
+describe('cookies that nobody honest sends', () => {
+  for (const [name, importer] of Object.entries(importers)) {
+    const header = frozen.cookies[name as keyof typeof frozen.cookies]
+
+    it(`are nothing to the importer of ${name}, whatever part of them is broken`, async () => {
+      const at = header.indexOf('=') + 1
+      const [before, value] = [header.slice(0, at), header.slice(at)]
+      for (const separator of ['*', '.', '=', ';', '%', '-']) {
+        const parts = value.split(separator)
+        for (const i of parts.keys()) {
+          for (const part of ['', '!', '%', 'A', 'AAAA', '__proto__', '\u00e4', '9'.repeat(400)]) {
+            const forged = before + parts.with(i, part).join(separator)
+            if (forged !== header) expect(await importSession([importer], forged, NOW)).toBe(null)
+          }
+          const cut = before + parts.toSpliced(i, 1).join(separator)
+          if (cut !== header) expect(await importSession([importer], cut, NOW)).toBe(null)
+        }
+      }
+    })
+
+    it(`cost the importer of ${name} linear time`, async () => {
+      const started = Date.now()
+      const parts = header.split(/(?<==)/, 2)
+      for (const text of ['=', '==a', '*', '.', '%', '%3D', 'A=', '~', '"']) {
+        const long = `${text.repeat(200_000 / text.length)}!`
+        await importSession([importer], `${parts[0]}${long}; ${importer.name}.sig=${long}`, NOW)
+        await importSession([importer], `${header.slice(0, -1)}${long}`, NOW)
+      }
+      expect(Date.now() - started).toBeLessThan(5000)
+    })
+  }
+
+  it('are corrupt where a schema refuses what they hold', async () => {
+    const schema = {
+      '~standard': {
+        version: 1 as const,
+        vendor: 'test',
+        validate: (value: unknown) =>
+          Object.keys(Object(value)).length ? { issues: [{ message: 'no' }] } : { value: {} },
+      },
+    }
+    const options = { importFrom: [importers.iron!], schema }
+    const { sessions, events } = createWorld(options)
+    expect((await sessions.open(frozen.cookies.iron)).status).toBe('new')
+    expect(events).toMatchObject([{ type: 'session.corrupt', code: 'ERR_SESSION_VALIDATION' }])
+    const strict = createWorld({ ...options, onCorruption: 'throw' })
+    const error = await errorOf(() => strict.sessions.open(frozen.cookies.iron))
+    expect(error.code).toBe('ERR_SESSION_VALIDATION')
+  })
+
+  it('need secrets as long as the old library wanted, and no longer', async () => {
+    const create = (password: string) => fromIronSession({ password, cookieName: 'app' })
+    expect(create('x'.repeat(32)).name).toBe('app')
+    expect((await errorOf(() => create('x'.repeat(31)))).message).toContain(
+      'at least 32 characters',
+    )
+  })
+})
