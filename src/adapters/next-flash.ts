@@ -56,18 +56,17 @@ export async function sealFlash<D extends SessionData>(
   const header = request.headers.get('cookie')
   const names = [cookie, ...(options.importFrom ?? [])].map(({ name }) => name)
   if (!names.some((name) => header?.includes(name))) return null
-  const session = await sessions.get(request)
-  const draft = getDraft(session)
+  const draft = getDraft(await sessions.get(request))
   if (!Object.keys(flashOf(draft)).length) return null
   const flash = handedOut().get(keyOf(draft)) ? {} : flashOf(draft)
   if (!isAhead) handedOut().set(keyOf(draft), true)
-  const bytes = encoder.encode(format.stringify([session.id, isAhead ? null : flash]))
+  const bytes = encoder.encode(format.stringify(isAhead ? null : flash))
   return await sealToken(ringOf(instance), LABEL, bytes, options.now())
 }
 
 /**
- * Reads the flash that the proxy sealed for this session, under what an action has left since; of a
- * page that is only fetched ahead, nothing.
+ * Reads the flash that the proxy sealed, under what an action has left since; of a page that is only
+ * fetched ahead, nothing.
  */
 export async function openFlash<D extends SessionData>(
   sessions: Sessions<D>,
@@ -78,13 +77,11 @@ export async function openFlash<D extends SessionData>(
   const { format, options } = instance
   const draft = getDraft(session)
   const bytes = token && (await openToken(ringOf(instance), LABEL, token, options.now()))
-  const [id, sealed] = bytes
-    ? (format.parse(decoder.decode(bytes)) as [string, Values | null])
-    : [null, {}]
-  if (id === session.id && !sealed) return () => undefined
+  const sealed = bytes ? (format.parse(decoder.decode(bytes)) as Values | null) : {}
   return (key) => {
+    if (!sealed) return undefined
     const value = ownValue(flashOf(draft), key)
-    if (value === undefined) return id === session.id ? ownValue(sealed!, key) : undefined
+    if (value === undefined) return ownValue(sealed, key)
     handedOut().set(keyOf(draft), true)
     return value
   }

@@ -1,5 +1,4 @@
 /** What runs in Next's proxy, before its pages: renews sessions, protects routes. */
-import { parseSetCookie } from 'cookie'
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { StoreUnavailableError } from '../errors.ts'
 import { markResponse } from '../response.ts'
@@ -84,9 +83,11 @@ function goOn(answer: Response | undefined, headers: Headers): Response {
 /** What the browser will send next. */
 function cookieAfter({ cookies }: NextRequest, setCookie: readonly string[]): string {
   const jar = new Map(cookies.getAll().map(({ name, value }) => [name, value]))
-  for (const { name, value = '', maxAge } of setCookie.map((one) => parseSetCookie(one))) {
-    if (maxAge === 0) jar.delete(name)
-    else jar.set(name, value)
+  for (const one of setCookie) {
+    const [, name = '', value] = /^([^=]*)=([^;]*)/.exec(one) ?? []
+    // An empty value is one that is removed.
+    if (value) jar.set(name, value)
+    else jar.delete(name)
   }
   return [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
 }
