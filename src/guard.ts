@@ -23,7 +23,8 @@ export interface Requirements<D extends SessionData = SessionData> {
   freshWithin?: number
   /**
    * Who is not signed in, or not lately enough: the path of the page to sign in on, to which browsers
-   * are redirected with the way back in `returnTo`, or a function that answers. (default: 401)
+   * are redirected with the way back in `returnTo`, and which everybody may see; or a function that
+   * answers. (default: 401)
    */
   onMissing?: string | ((request: Request) => Response | Promise<Response>)
   /** Who may go on; everybody else gets 403. (default: everybody) */
@@ -34,9 +35,18 @@ export interface Requirements<D extends SessionData = SessionData> {
 export type Guard = (request: Request) => Promise<Response | null>
 
 const RETURN_TO = 'returnTo'
-/** A path of this site: what a browser could take for another host, or a scheme, is none. */
+/**
+ * A path of this site: what a browser could take for another host is none, nor what becomes one when
+ * its dots are resolved (`/.//host`) and somebody redirects to the outcome.
+ */
 const isPath = (value: unknown): boolean =>
-  typeof value === 'string' && /^\/(?![/\\])[!-[\]-~]*$/.test(value)
+  typeof value === 'string' && /^\/(?!\/)[!-[\]-~]*$/.test(value) && !pathOf(value).startsWith('//')
+
+/** Where the routers of React Router and SvelteKit fetch a page's data, in place of the page. */
+const ROUTER_DATA = /(?:(?<=\/)_(?:root)?)?\.data$|\/__data\.json$/
+const ROUTER_PARAMS = ['_routes', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
+
+const pathOf = (url: string): string => new URL(url, 'http://localhost').pathname
 
 const RULES: Record<string, Rule> = {
   subject: flagRule(true),
@@ -54,7 +64,8 @@ const RULES: Record<string, Rule> = {
  *
  * - 503 with `Retry-After` when the store could not be asked: nobody is sent to sign in because of
  *   an outage;
- * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`;
+ * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; to the routers
+ *   of React Router and SvelteKit too;
  * - 401 for everything else that is not signed in, or not lately enough;
  * - 403 for who is not allowed to.
  *
@@ -87,11 +98,14 @@ export function createCheck<D extends SessionData>(
   }
   return async (request, session) => {
     if (!isThere(session)) {
+      // Else everybody would be sent there from there, for ever.
+      if (typeof onMissing === 'string' && pathOf(request.url) === pathOf(onMissing)) return null
       if (session.status === 'degraded' && session.subject === null) {
         return new StoreUnavailableError('').getResponse()
       }
       if (typeof onMissing === 'function') return await onMissing(request)
-      if (onMissing && showsPages(request)) return redirect(request, onMissing)
+      const page = onMissing && pageOf(request)
+      if (page) return redirect(page, onMissing)
       return refusal(401, 'Unauthorized')
     }
     return !allow || (await allow(session)) ? null : refusal(403, 'Forbidden')
@@ -109,8 +123,8 @@ export function returnPath(request: Request, fallback = '/'): string {
   return isPath(path) ? (path as string) : fallback
 }
 
-function redirect(request: Request, to: string): Response {
-  const { pathname, search } = new URL(request.url)
+function redirect(url: string, to: string): Response {
+  const { pathname, search } = new URL(url)
   const back = pathname + search
   const query = isPath(back)
     ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back)}`
@@ -121,9 +135,14 @@ function redirect(request: Request, to: string): Response {
   })
 }
 
-/** A browser on its way to a page, and not a script. */
-function showsPages({ headers, method }: Request): boolean {
-  return /^(GET|HEAD)$/.test(method) && (headers.get('accept') ?? '').includes('text/html')
+/** The page that a browser is on its way to; `null` for scripts, and for forms. */
+function pageOf({ headers, method, url }: Request): string | null {
+  if (!/^(GET|HEAD)$/.test(method)) return null
+  const page = new URL(url)
+  page.pathname = page.pathname.replace(ROUTER_DATA, '')
+  if (page.href === url) return (headers.get('accept') ?? '').includes('text/html') ? url : null
+  for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
+  return page.href
 }
 
 function refusal(status: number, text: string): Response {

@@ -9,12 +9,12 @@ export function markResponse(
   values: readonly string[],
   carrier: Carrier,
 ): Response {
-  // 101 (WebSocket) and network errors cannot be rebuilt, and carry no page to cache.
-  if (response.status < 200) return response
   try {
     mark(response.headers, values, carrier)
     return response
   } catch {
+    // 101 (WebSocket) and network errors cannot be rebuilt, and carry no page to cache.
+    if (response.status < 200) return response
     // From `fetch` or `Response.redirect`: immutable, except on Bun.
     const copy = new Response(response.body, response)
     mark(copy.headers, values, carrier)

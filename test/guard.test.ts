@@ -41,6 +41,22 @@ describe('requireSession()', () => {
     expect((await ask('/api', { method: 'POST', headers: PAGE }))?.status).toBe(401)
   })
 
+  it.each([
+    ['/account.data?tab=1&_routes=root', '/account?tab=1'],
+    ['/_root.data', '/'],
+    ['/a/_.data', '/a/'],
+    ['/account/__data.json?tab=1&x-sveltekit-invalidated=01', '/account?tab=1'],
+    ['/__data.json', '/'],
+  ])('sends the routers of frameworks there too, who fetch %s', async (path, page) => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    const response = await ask(path, { headers: { accept: '*/*' } })
+    expect([response?.status, response?.headers.get('location')]).toEqual([
+      303,
+      `/login?returnTo=${encodeURIComponent(page)}`,
+    ])
+    expect((await ask(path, { method: 'POST' }))?.status).toBe(401)
+  })
+
   it('asks for a fresh sign-in where that matters', async () => {
     const { ask, signIn, clock } = createGuarded({ freshWithin: 300, onMissing: '/login?step=up' })
     await signIn()
@@ -80,6 +96,13 @@ describe('requireSession()', () => {
     expect([response?.status, response?.headers.get('retry-after')]).toEqual([503, '1'])
   })
 
+  it('lets everybody see the page to sign in on, so that nobody goes in circles', async () => {
+    const { ask } = createGuarded({ onMissing: '/login?from=guard' })
+    expect(await ask('/login?returnTo=%2Faccount')).toBe(null)
+    expect(await ask('/login', { method: 'POST', headers: PAGE })).toBe(null)
+    expect((await ask('/login/more'))?.status).toBe(303)
+  })
+
   it('may answer in its own way', async () => {
     const { ask } = createGuarded({ onMissing: (request) => new Response(request.method) })
     expect(await (await ask())?.text()).toBe('GET')
@@ -111,6 +134,10 @@ describe('returnPath()', () => {
     '/\t/evil.example',
     ' /a',
     '/ä',
+    '/.//evil.example',
+    '/a/..//evil.example',
+    '/%2e//evil.example',
+    '/%2E%2e//evil.example',
   ])('is never %j', (to) => {
     const request = new Request(`https://example.org/login?returnTo=${encodeURIComponent(to)}`)
     expect(returnPath(request, '/home')).toBe('/home')

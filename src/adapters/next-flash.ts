@@ -6,18 +6,34 @@ import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../instance.ts'
-import { getDraft, type Session, type SessionData } from '../session.ts'
+import { ownValue } from '../operations.ts'
+import { type Draft, getDraft, type Session, type SessionData } from '../session.ts'
 import { instanceOf, type Sessions } from '../sessions.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
+/** Carries flash to the components of the same request. Inbound ones are stripped. */
+export const FLASH = 'x-sojourn-flash'
 const LABEL = 'next:flash'
-/** Cookies whose flash was handed out here: Next drops what a redirect of an action sets. */
 const MAX_HANDED_OUT = 1000
-const handedOut = new BoundedMap<string, true>(MAX_HANDED_OUT)
+const SHARED = Symbol.for('sojourn.next.flash')
 const rings = new WeakMap<Instance, KeyRing>()
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+
+/**
+ * Cookies whose flash was handed out in this process, and cannot be taken out of the browser: Next
+ * drops what is set while it renders an action's redirect, and a render after an action can set
+ * nothing. The proxy and the pages load this module twice each, so it is shared by a symbol.
+ */
+function handedOut(): BoundedMap<string, true> {
+  const world = globalThis as { [SHARED]?: BoundedMap<string, true> }
+  world[SHARED] ??= new BoundedMap(MAX_HANDED_OUT)
+  return world[SHARED]
+}
+
+const keyOf = ({ cookies, found }: Draft): string => [...cookies.tokens, found?.version].join()
+const flashOf = ({ found }: Draft): Values => found?.state.flash ?? {}
 
 function ringOf(instance: Instance): KeyRing {
   const ring = rings.get(instance) ?? createKeyRing(instance.options.secrets, 'seal')
@@ -25,43 +41,48 @@ function ringOf(instance: Instance): KeyRing {
   return ring
 }
 
-/** Opens the session of a request that has one, and seals its flash; `null` when there is none. */
+/**
+ * Opens the session of a request that has one, and seals its flash; `null` when there is none.
+ *
+ * @param isAhead The page is only fetched ahead: it shows nobody anything yet, and gets no flash.
+ */
 export async function sealFlash<D extends SessionData>(
   sessions: Sessions<D>,
   request: Request,
+  isAhead: boolean,
 ): Promise<string | null> {
   const instance = instanceOf(sessions)
-  const { cookie } = instance
+  const { cookie, format, options } = instance
   const header = request.headers.get('cookie')
-  if (!header?.includes(cookie.name)) return null
-  const session = await sessions.get(request)
-  const { found, cookies } = getDraft(session)
-  const flash = found?.state.flash ?? {}
-  const key = [...cookies.tokens, found?.version].join()
-  if (!Object.keys(flash).length) return null
-  if (handedOut.get(key)) return sealValues(instance, session.id, {})
-  handedOut.set(key, true)
-  return await sealValues(instance, session.id, flash)
-}
-
-async function sealValues(instance: Instance, id: string, flash: Values): Promise<string> {
-  const { format, options } = instance
-  const bytes = encoder.encode(format.stringify([id, flash]))
+  const names = [cookie, ...(options.importFrom ?? [])].map(({ name }) => name)
+  if (!names.some((name) => header?.includes(name))) return null
+  const draft = getDraft(await sessions.get(request))
+  if (!Object.keys(flashOf(draft)).length) return null
+  const flash = handedOut().get(keyOf(draft)) ? {} : flashOf(draft)
+  if (!isAhead) handedOut().set(keyOf(draft), true)
+  const bytes = encoder.encode(format.stringify(isAhead ? null : flash))
   return await sealToken(ringOf(instance), LABEL, bytes, options.now())
 }
 
-/** The flash that the proxy sealed for this session, else what the session itself has. */
+/**
+ * Reads the flash that the proxy sealed, under what an action has left since; of a page that is only
+ * fetched ahead, nothing.
+ */
 export async function openFlash<D extends SessionData>(
   sessions: Sessions<D>,
   session: Session<D>,
   token: string | null,
-): Promise<Values> {
+): Promise<(key: string) => unknown> {
   const instance = instanceOf(sessions)
   const { format, options } = instance
+  const draft = getDraft(session)
   const bytes = token && (await openToken(ringOf(instance), LABEL, token, options.now()))
-  if (bytes) {
-    const [id, flash] = format.parse(decoder.decode(bytes)) as [string, Values]
-    if (id === session.id) return flash
+  const sealed = bytes ? (format.parse(decoder.decode(bytes)) as Values | null) : {}
+  return (key) => {
+    if (!sealed) return undefined
+    const value = ownValue(flashOf(draft), key)
+    if (value === undefined) return ownValue(sealed, key)
+    handedOut().set(keyOf(draft), true)
+    return value
   }
-  return getDraft(session).found?.state.flash ?? {}
 }

@@ -18,18 +18,25 @@
  * // app/page.tsx
  * const session = await getSession()
  *
- * // a server action or a route handler
+ * // a server action
  * await withSession((session) => session.login(name))
+ *
+ * // app/sign-out/route.ts
+ * export const POST = sessions.handler(async (request) => {
+ *   ;(await sessions.get(request)).destroy()
+ *   return new Response(null, { status: 303, headers: { location: '/' } })
+ * })
  */
 import { parseSetCookie } from 'cookie'
+import { refresh } from 'next/cache.js'
 import { cookies, headers } from 'next/headers.js'
-import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
-import { SessionError, StoreUnavailableError } from '../errors.ts'
-import { markResponse } from '../response.ts'
-import type { Session, SessionData } from '../session.ts'
+import { SessionError } from '../errors.ts'
+import { getDraft, type Session, type SessionData } from '../session.ts'
 import type { Sessions } from '../sessions.ts'
-import { openFlash, sealFlash } from './next-flash.ts'
+import { FLASH, openFlash } from './next-flash.ts'
+
+export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
 
 /** What server components see of a session: everything, and nothing that writes. */
 export type ReadonlySession<D extends SessionData = SessionData> = Pick<
@@ -48,96 +55,14 @@ export type ReadonlySession<D extends SessionData = SessionData> = Pick<
   flash(key: string): unknown
 }
 
-/** What a proxy answers itself; nothing: go on. */
-export type ProxyHandler = (
-  request: NextRequest,
-) => Response | undefined | Promise<Response | undefined>
-
-/** Carries flash to the components of the same request. Inbound ones are stripped. */
-const FLASH = 'x-sojourn-flash'
-const PREFETCH = ['next-router-prefetch', 'x-middleware-prefetch']
-const OVERRIDE = /^x-middleware-(override-headers|request-)/
-
-/**
- * Makes what `proxy.ts` (Node) or `middleware.ts` (edge) exports: opens the session of requests that
- * have one, renews it, and hands what changed to the server components of the same request.
- *
- * @param handler Protects routes: returns a response, or nothing to go on. It may use and change the
- * session by `sessions.get(request)`; what it changed is committed.
- */
-export function sessionProxy<D extends SessionData>(
-  sessions: Sessions<D>,
-  handler: ProxyHandler = () => undefined,
-): (request: NextRequest) => Promise<Response> {
-  return async (request) => {
-    try {
-      const answer = absolute(await handler(request), request)
-      // What is only fetched ahead shows nobody anything yet.
-      const isAhead = PREFETCH.some((name) => request.headers.has(name))
-      const flash = isAhead ? null : await sealFlash(sessions, request)
-      const marks = await sessions.commit(request, new Response(null))
-      const setCookie = marks.headers.getSetCookie()
-      const mark = (response: Response): Response =>
-        marks.headers.has('vary')
-          ? markResponse(response, setCookie, ['Cookie', 'set-cookie'])
-          : response
-      if (!flash && !setCookie.length && !request.headers.has(FLASH)) {
-        return mark(answer ?? NextResponse.next())
-      }
-      const changed = new Headers(request.headers)
-      changed.delete(FLASH)
-      if (flash) changed.set(FLASH, flash)
-      if (setCookie.length) changed.set('cookie', cookieAfter(request, setCookie))
-      return mark(withHeaders(answer, changed))
-    } catch (error) {
-      if (error instanceof StoreUnavailableError) return error.getResponse()
-      throw error
-    }
-  }
-}
-
-/** Next takes no redirect to a path, which is what guards answer. */
-function absolute(answer: Response | undefined, { url }: NextRequest): Response | undefined {
-  const location = answer?.headers.get('location')
-  if (!answer || !location?.startsWith('/')) return answer
-  const copy = new Response(answer.body, answer)
-  copy.headers.set('location', String(new URL(location, url)))
-  return copy
-}
-
-/** Goes on with changed request headers, unless the handler has answered. */
-function withHeaders(answer: Response | undefined, changed: Headers): Response {
-  const next = NextResponse.next({ request: { headers: changed } })
-  const response = answer ?? next
-  const goesOn = ['x-middleware-next', 'x-middleware-rewrite'].some((name) =>
-    response.headers.has(name),
-  )
-  if (answer && goesOn) {
-    for (const [name, value] of next.headers) {
-      if (OVERRIDE.test(name)) answer.headers.set(name, value)
-    }
-  }
-  return response
-}
-
-/** What the browser will send next. */
-function cookieAfter({ cookies }: NextRequest, setCookie: readonly string[]): string {
-  const jar = new Map(cookies.getAll().map(({ name, value }) => [name, value]))
-  for (const { name, value = '', maxAge } of setCookie.map((one) => parseSetCookie(one))) {
-    if (maxAge === 0) jar.delete(name)
-    else jar.set(name, value)
-  }
-  return [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
-}
-
-/** By the headers of the request, so that `binding` holds; `cookie`: as it is now. */
+/** The session of the request that is under way, with its cookies as they are by now. */
 async function open<D extends SessionData>(
   sessions: Sessions<D>,
   cookie: string,
 ): Promise<Session<D>> {
   const sent = new Headers(await headers())
   sent.set('cookie', cookie)
-  return sessions.get(new Request('https://next.invalid', { headers: sent }))
+  return await sessions.get(new Request('http://localhost', { headers: sent }))
 }
 // Once per request where React renders on the server; elsewhere there is no `cache`.
 const openOnce: typeof open = React.cache?.(open) ?? open
@@ -146,21 +71,16 @@ const openOnce: typeof open = React.cache?.(open) ?? open
  * The session, read-only, in a server component; in actions and route handlers too. All components
  * of one request share one read.
  *
- * @throws {@link SessionError} outside of a request; as `sessions.open`.
+ * @throws {@link SessionError} outside of a request; as `sessions.get`.
  */
 export async function getSession<D extends SessionData>(
   sessions: Sessions<D>,
 ): Promise<ReadonlySession<D>> {
   const session = await openOnce(sessions, await cookieHeader())
   const flash = await openFlash(sessions, session, (await headers()).get(FLASH))
-  const refuse = (): never => {
-    throw new SessionError(
-      'Cannot change session in a server component: call withSession() in a server action or route handler',
-      { code: 'ERR_SESSION_READ_ONLY' },
-    )
-  }
+  const refuse = (): never => refuseWrite('change')
   const view: Record<string, unknown> = {
-    flash: (key: string) => (Object.hasOwn(flash, key) ? flash[key] : undefined),
+    flash: (key: string, ...value: unknown[]) => (value.length ? refuse() : flash(key)),
   }
   for (const name of ['set', 'unset', 'update', 'login', 'regenerate', 'destroy', 'once']) {
     view[name] = refuse
@@ -173,8 +93,12 @@ export async function getSession<D extends SessionData>(
 }
 
 /**
- * Makes what writes in server actions and route handlers: gives the session to a function and saves
- * it into Next's cookies. When the function throws nothing is saved, `redirect()` apart.
+ * Makes what writes in server actions, and in route handlers: gives the session to a function and
+ * saves it into Next's cookies; after an action the page shows it at once. When the function throws
+ * nothing is saved, `redirect()` apart.
+ *
+ * A route handler may be `sessions.handler(...)` as well, which answers 503 when the store fails and
+ * keeps caches away; Next's `redirect()` throws there, so return a `Response`.
  *
  * @throws as `sessions.save`; {@link SessionError} in a server component.
  */
@@ -196,16 +120,26 @@ export function withSession<D extends SessionData>(
 
 async function save<D extends SessionData>(sessions: Sessions<D>, session: Session<D>) {
   const jar = await cookies()
-  for (const one of (await sessions.save(session)).map((line) => parseSetCookie(line))) {
-    try {
-      jar.set(one as never)
-    } catch {
-      throw new SessionError(
-        'Cannot save session in a server component: call withSession() in a server action or route handler',
-        { code: 'ERR_SESSION_READ_ONLY' },
-      )
-    }
+  const changed = getDraft(session).operations.length > 0
+  const setCookie = await sessions.save(session)
+  try {
+    for (const one of setCookie) jar.set(parseSetCookie(one) as never)
+  } catch {
+    refuseWrite('save')
   }
+  try {
+    // A cookie makes Next render the page again; what only the store has seen does not.
+    if (changed && !setCookie.length) refresh()
+  } catch {
+    // In a route handler, which has no page.
+  }
+}
+
+function refuseWrite(what: 'change' | 'save'): never {
+  throw new SessionError(
+    `Cannot ${what} session in a server component or after(): call withSession() in a server action or route handler`,
+    { code: 'ERR_SESSION_READ_ONLY' },
+  )
 }
 
 /** As it is now: what an action has set is in it. */
@@ -213,6 +147,7 @@ async function cookieHeader(): Promise<string> {
   try {
     return (await cookies())
       .getAll()
+      .filter(({ value }) => value)
       .map(({ name, value }) => `${name}=${value}`)
       .join('; ')
   } catch (error) {

@@ -1,73 +1,99 @@
-import { NextRequest, NextResponse } from 'next/server.js'
-import { describe, expect, it, vi } from 'vitest'
-import { getSession, sessionProxy, withSession } from '../../src/adapters/next.ts'
-import { requireSession } from '../../src/guard.ts'
-import { createSessions } from '../../src/index.ts'
-import { createCookieJar } from '../../src/testing/index.ts'
-import { SECRET } from '../support/sessions.ts'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { getSession, withSession } from '../../src/adapters/next.ts'
+import { createSessions, type SessionEvent } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { errorOf, SECRET } from '../support/sessions.ts'
 
-/** The request that Next would say it is in. */
-let current = new Headers()
-const jar = createCookieJar()
-
-vi.mock('next/headers.js', () => ({
-  headers: async () => current,
-  cookies: async () => ({
-    getAll: () => jar.cookies(),
-    set: ({ name, value }: { name: string; value: string }) =>
-      jar.store(
-        new Response('', { headers: { 'set-cookie': `${name}=${value}; Path=/; Secure` } }),
-      ),
-  }),
+/** Next's request, as far as the adapter asks: its headers, its cookies, and where it is. */
+const next = vi.hoisted(() => ({
+  headers: new Headers(),
+  jar: new Map<string, string>(),
+  place: 'action' as 'action' | 'component' | 'route',
+  refreshed: 0,
 }))
 
-const sessions = createSessions({ secret: SECRET, binding: { userAgent: true } })
-const from = (agent: string, more = {}): NextRequest => {
-  const sent = { 'user-agent': agent, cookie: jar.header() ?? '', ...more }
-  current = new Headers(sent)
-  return new NextRequest('https://example.com/page', { headers: sent })
-}
+vi.mock('next/headers.js', () => ({
+  headers: async () => next.headers,
+  cookies: async () => ({
+    getAll: () => [...next.jar].map(([name, value]) => ({ name, value })),
+    set({ name, value }: { name: string; value?: string }) {
+      if (next.place === 'component') throw new Error('Cookies can only be modified in')
+      next.jar.set(name, value ?? '')
+    },
+  }),
+}))
+vi.mock('next/cache.js', () => ({
+  refresh() {
+    if (next.place !== 'action') throw new Error('refresh can only be called from within')
+    next.refreshed++
+  },
+}))
 
-describe('sojourn/next', () => {
-  it('ties sessions to their client in components and actions too', async () => {
-    from('Firefox')
+beforeEach(() => {
+  next.headers = new Headers()
+  next.jar.clear()
+  next.place = 'action'
+  next.refreshed = 0
+})
+
+describe('withSession()', () => {
+  it('has the page rendered again when only the store has changed', async () => {
+    const sessions = createSessions({ secret: SECRET, store: createMemoryStore() })
+    const use = withSession(sessions)
+    await use((session) => session.set('n', 1))
+    expect(next.refreshed).toBe(0) // The cookie does it.
+    await use((session) => session.get('n'))
+    expect(next.refreshed).toBe(0)
+    await use((session) => session.set('n', 2))
+    expect(next.refreshed).toBe(1)
+    next.place = 'route'
+    await use((session) => session.set('n', 3))
+    expect((await getSession(sessions)).get('n')).toBe(3)
+  })
+
+  it('says where to write', async () => {
+    next.place = 'component'
+    const use = withSession(createSessions({ secret: SECRET }))
+    const error = await errorOf(() => use((session) => session.set('n', 1)))
+    expect(error).toMatchObject({
+      code: 'ERR_SESSION_READ_ONLY',
+      message: expect.stringMatching(/component or after\(\).*server action or route handler/),
+    })
+  })
+
+  it('takes a cookie that an action has removed for none', async () => {
+    const events: SessionEvent[] = []
+    const sessions = createSessions({ secret: SECRET, onEvent: (event) => events.push(event) })
+    await withSession(sessions)((session) => session.login('ann'))
+    await withSession(sessions)((session) => session.destroy())
+    expect((await getSession(sessions)).status).toBe('new')
+    expect(events.map(({ type }) => type)).not.toContain('session.invalid')
+  })
+})
+
+describe('getSession()', () => {
+  it('is refused to another client, when sessions are bound to one', async () => {
+    const sessions = createSessions({ secret: SECRET, binding: { userAgent: true } })
+    next.headers.set('user-agent', 'Firefox/1')
     await withSession(sessions)((session) => session.login('ann'))
     expect((await getSession(sessions)).subject).toBe('ann')
-    from('curl')
+    next.headers.set('user-agent', 'curl/8')
     expect((await getSession(sessions)).subject).toBe(null)
-    expect(await withSession(sessions)(({ status }) => status)).toBe('invalid')
-    from('Firefox')
-    expect((await getSession(sessions)).subject).toBe('ann')
   })
 
-  it('lets no cache give what a proxy decided by the session to somebody else', async () => {
-    const answers = {
-      page: () => new Response('hello'),
-      redirect: () => NextResponse.redirect('https://example.com/login'),
-      goesOn: () => undefined,
+  it('refuses every change', async () => {
+    const sessions = createSessions({ secret: SECRET })
+    const session = (await getSession(sessions)) as never as Record<
+      string,
+      (...a: unknown[]) => void
+    >
+    for (const name of ['set', 'unset', 'update', 'flash', 'login', 'destroy', 'regenerate']) {
+      const error = await errorOf(() => session[name]?.('key', 'value'))
+      expect([name, error]).toEqual([
+        name,
+        expect.objectContaining({ code: 'ERR_SESSION_READ_ONLY' }),
+      ])
     }
-    for (const answer of Object.values(answers)) {
-      const proxy = sessionProxy(sessions, async (request) => {
-        await sessions.get(request)
-        return answer()
-      })
-      expect((await proxy(from('Firefox'))).headers.get('vary')).toBe('Cookie')
-    }
-    const guarded = sessionProxy(
-      sessions,
-      async (request) => (await requireSession(sessions)(request)) ?? undefined,
-    )
-    const refused = await guarded(new NextRequest('https://example.com/page'))
-    expect([refused.status, refused.headers.get('vary')]).toEqual([401, 'Cookie'])
-    const unused = await sessionProxy(sessions)(new NextRequest('https://example.com/page'))
-    expect(unused.headers.get('vary')).toBe(null)
-  })
-
-  it('passes on no flash that a client made up', async () => {
-    const response = await sessionProxy(sessions)(from('Firefox', { 'x-sojourn-flash': 'forged' }))
-    const passed = response.headers.get('x-middleware-override-headers') ?? ''
-    expect(passed.split(',')).toContain('user-agent')
-    expect(passed.split(',')).not.toContain('x-sojourn-flash')
-    expect((await getSession(sessions)).flash('notice')).toBe(undefined)
+    expect(session.flash?.('key')).toBe(undefined)
   })
 })

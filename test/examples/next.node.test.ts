@@ -91,6 +91,14 @@ describe('Next.js', () => {
     expect(bridge.requests.length - before).toBe(2)
   })
 
+  it('answers 503 in a route handler when the store fails', async () => {
+    await redis.stop()
+    const form = new URLSearchParams({ name: 'Ada' })
+    const response = await fetch(`${server.origin}/sign-in`, { method: 'POST', body: form })
+    await redis.start()
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+  })
+
   it('believes no flash message that a client made up', async () => {
     const headers = { 'x-sojourn-flash': 'forged', 'x-session-id': 'forged' }
     const response = await fetch(server.origin, { headers })
@@ -101,10 +109,12 @@ describe('Next.js', () => {
 describe.each([
   ['proxy.ts', () => start(folder)],
   ['middleware.ts', () => start(edge)],
-])('Next.js with %s, in Chromium', (_, open) => {
+  ['sessions in Redis', startWithRedis],
+])('Next.js with %s, in Chromium', (name, open) => {
   let server: Server
   let browser: Browser
   let page: Page
+  let origin: string
   const text = (selector: string): Promise<string> => page.locator(selector).innerText()
 
   beforeAll(async () => {
@@ -115,6 +125,7 @@ describe.each([
       headless: true,
     })
     page = await browser.newPage()
+    origin = server.origin.replace('127.0.0.1', 'localhost')
   })
   afterAll(async () => {
     await browser?.close()
@@ -122,28 +133,55 @@ describe.each([
   })
 
   it('shows in the very next render what a server action wrote', async () => {
-    await page.goto(server.origin.replace('127.0.0.1', 'localhost'))
+    await page.goto(origin)
     expect(await text('#count')).toBe('0 in your cart')
     await page.getByLabel('Item').fill('tent')
     await page.getByRole('button', { name: 'Add' }).click()
     await page.waitForFunction('document.querySelector("#count")?.innerText === "1 in your cart"')
     expect(await text('#summary')).toContain('cart: tent')
+    // This time there is no cookie to set, when sessions are in a store.
+    await page.getByLabel('Item').fill('rope')
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.waitForFunction('document.querySelector("#count")?.innerText === "2 in your cart"')
+    expect(await text('#summary')).toContain('cart: tent, rope; notice: rope is in your cart')
+  })
+
+  it.skipIf(name === 'middleware.ts')(
+    'shows once what an action said on its own page',
+    async () => {
+      await page.reload()
+      expect(await text('#summary')).toContain('cart: tent, rope; notice: ;')
+    },
+  )
+
+  it('keeps a message for the page that is shown, not for one that is fetched ahead', async () => {
+    // Away from the session, with links to pages that use it; the browser has a message by then.
+    const form = { item: 'map' }
+    await page.request.post(`${origin}/cart`, { form, maxRedirects: 0 })
+    const ahead = page.waitForResponse((response) => response.url().startsWith(`${origin}/?_rsc`))
+    await page.goto(`${origin}/about`)
+    await ahead
+    await page.getByRole('link', { name: 'Shop' }).click()
+    await page.waitForSelector('#summary')
+    expect(await text('#summary')).toContain('notice: map is in your cart')
   })
 
   it('signs in by a server action, and greets once', async () => {
     await page.getByLabel('Name').fill('Ada')
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.waitForURL('**/account')
-    expect(await text('#summary')).toContain('user: Ada; cart: tent; notice: Welcome, Ada')
+    expect(await text('#summary')).toContain(
+      'user: Ada; cart: tent, rope, map; notice: Welcome, Ada',
+    )
     await page.reload()
-    expect(await text('#summary')).toContain('user: Ada; cart: tent; notice: ;')
+    expect(await text('#summary')).toContain('user: Ada; cart: tent, rope, map; notice: ;')
   })
 
   it('signs out, and shows the account to nobody', async () => {
-    await page.goto(server.origin.replace('127.0.0.1', 'localhost'))
+    await page.goto(origin)
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.waitForFunction('document.querySelector("#summary")?.innerText.includes("nobody")')
-    await page.goto(`${server.origin.replace('127.0.0.1', 'localhost')}/account`)
+    await page.goto(`${origin}/account`)
     expect(new URL(page.url()).pathname).toBe('/')
   })
 })

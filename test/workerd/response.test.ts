@@ -7,7 +7,7 @@ interface WebSocketPair {
 }
 
 describe('commit() in workerd', () => {
-  it('passes a WebSocket handshake through untouched', async () => {
+  it('puts the cookie on a WebSocket handshake itself, which cannot be rebuilt', async () => {
     const Pair = (globalThis as unknown as { WebSocketPair: new () => WebSocketPair }).WebSocketPair
     const pair = new Pair()
     const init = { status: 101, webSocket: pair[0] } as ResponseInit
@@ -18,6 +18,7 @@ describe('commit() in workerd', () => {
     const committed = await sessions.commit(request, response)
     expect(committed).toBe(response)
     expect(committed.status).toBe(101)
+    expect(committed.headers.getSetCookie().length).toBe(1)
     expect((committed as unknown as { webSocket: unknown }).webSocket === pair[0]).toBe(true)
   })
 })

@@ -13,7 +13,7 @@ const {
   UPSTASH_REDIS_REST_TOKEN: token = '',
 } = process.env
 
-const sessions = createSessions<Shop>({
+export const sessions = createSessions<Shop>({
   secret: SESSION_SECRET,
   // Without it sessions live in the cookie.
   ...(url && { store: createUpstashStore({ url, token }) }),
@@ -25,8 +25,8 @@ export const withSession = next.withSession(sessions)
 const guard = requireSession(sessions, { onMissing: '/' })
 
 /** Keeps strangers out of the account. */
-export const proxy = next.sessionProxy(sessions, async (request) =>
-  request.nextUrl.pathname === '/account' ? ((await guard(request)) ?? undefined) : undefined,
+export const proxy = next.sessionProxy(sessions, (request) =>
+  request.nextUrl.pathname === '/account' ? guard(request) : null,
 )
 
 /** A redirect for the route handlers, whose forms are sent by browsers without scripts. */

@@ -1,10 +1,10 @@
-import { seeOther, withSession } from '../../lib/session.ts'
+import { seeOther, sessions } from '../../lib/session.ts'
 
-export async function POST(request: Request) {
-  return await withSession(async (session) => {
-    const item = String((await request.formData()).get('item'))
-    session.update('cart', (cart = []) => [...cart, item])
-    session.flash('notice', `${item} is in your cart`)
-    return seeOther('/')
-  })
-}
+/** A route handler is a fetch handler like any other. */
+export const POST = sessions.handler(async (request) => {
+  const session = await sessions.get(request)
+  const item = String((await request.formData()).get('item'))
+  session.update('cart', (cart = []) => [...cart, item])
+  session.flash('notice', `${item} is in your cart`)
+  return seeOther('/')
+})

@@ -1,10 +1,9 @@
-import { seeOther, withSession } from '../../lib/session.ts'
+import { seeOther, sessions } from '../../lib/session.ts'
 
-export async function POST(request: Request) {
+export const POST = sessions.handler(async (request) => {
+  const session = await sessions.get(request)
   const name = String((await request.formData()).get('name'))
-  return await withSession((session) => {
-    session.login(name)
-    session.flash('notice', `Welcome, ${name}`)
-    return seeOther('/account')
-  })
-}
+  session.login(name)
+  session.flash('notice', `Welcome, ${name}`)
+  return seeOther('/account')
+})

@@ -1,8 +1,7 @@
 import { seeOther, withSession } from '../../lib/session.ts'
 
+/** `withSession` does in a route handler too. */
 export async function POST() {
-  return await withSession((session) => {
-    session.destroy()
-    return seeOther('/')
-  })
+  await withSession((session) => session.destroy())
+  return seeOther('/')
 }

@@ -1,12 +1,17 @@
-import { Form, redirect } from 'react-router'
+import { Form } from 'react-router'
 import { summarize } from '../../../story/shop.ts'
-import { getSession } from '../sessions.server.ts'
+import { getSession, guard } from '../sessions.server.ts'
 import type { Route } from './+types/account.ts'
 
+export const middleware: Route.MiddlewareFunction[] = [
+  async ({ request }) => {
+    const refusal = await guard(request)
+    if (refusal) throw refusal
+  },
+]
+
 export async function loader({ context }: Route.LoaderArgs) {
-  const session = await getSession(context)
-  if (session.subject === null) throw redirect('/', 303)
-  return summarize(session)
+  return summarize(await getSession(context))
 }
 
 export default function Account({ loaderData }: Route.ComponentProps) {

@@ -1,9 +1,7 @@
-import { redirect } from '@sveltejs/kit'
 import { summarize } from '../../../../story/shop.ts'
 import type { PageServerLoad } from './$types'
 
-export const load: PageServerLoad = async ({ locals }) => {
-  const session = await locals.session()
-  if (session.subject === null) redirect(303, '/')
-  return { summary: summarize(session) }
-}
+/** For who is signed in; `src/hooks.server.ts` turns everybody else away. */
+export const load: PageServerLoad = async ({ locals }) => ({
+  summary: summarize(await locals.session()),
+})

@@ -1,0 +1,119 @@
+import { NextRequest, NextResponse } from 'next/server.js'
+import { describe, expect, it } from 'vitest'
+import { type ProxyHandler, sessionProxy } from '../../src/adapters/next-proxy.ts'
+import { requireSession } from '../../src/guard.ts'
+import type { Session } from '../../src/index.ts'
+import { createSessions } from '../../src/index.ts'
+import { fromIronSession } from '../../src/migrate/index.ts'
+import { createClock, createCookieJar } from '../../src/testing/index.ts'
+import { SECRET } from '../support/sessions.ts'
+import frozen from '../vectors/migrate.json' with { type: 'json' }
+
+const FLASH = 'x-middleware-request-x-sojourn-flash'
+const AHEAD = { 'next-router-prefetch': '1' }
+
+function createProxied(more = {}) {
+  const clock = createClock()
+  const jar = createCookieJar({ now: clock })
+  const sessions = createSessions({ secret: SECRET, now: clock, ...more })
+  const visit = (use: (session: Session) => void) =>
+    jar.fetch(
+      sessions.handler(async (request) => {
+        use(await sessions.get(request))
+        return new Response()
+      }),
+      '/',
+    )
+  /** What the proxy answers to what the browser sends next. */
+  const send = async (handler?: ProxyHandler, headers: Record<string, string> = {}) => {
+    const { url, headers: sent } = jar.request('/', { headers })
+    const request = new NextRequest(url, { headers: sent })
+    const response = await sessionProxy(sessions, handler)(request)
+    jar.store(response, '/')
+    return response.headers
+  }
+  return { clock, jar, sessions, visit, send }
+}
+
+describe('sessionProxy()', () => {
+  it('leaves requests without a session alone', async () => {
+    const { send } = createProxied()
+    const headers = await send()
+    expect([...headers]).toEqual([['x-middleware-next', '1']])
+  })
+
+  it('keeps the request headers that its handler changed', async () => {
+    const { send, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const headers = await send((request) => {
+      const changed = new Headers(request.headers)
+      changed.set('x-nonce', 'n1')
+      return NextResponse.next({ request: { headers: changed } })
+    })
+    expect(headers.get('x-middleware-override-headers')?.split(',')).toEqual(
+      expect.arrayContaining(['cookie', 'x-nonce', 'x-sojourn-flash']),
+    )
+    expect(headers.get('x-middleware-request-x-nonce')).toBe('n1')
+  })
+
+  it('hands the new cookie to the page of the same request', async () => {
+    const { clock, jar, send, visit } = createProxied()
+    await visit((session) => session.login('ann'))
+    clock.advance(8641)
+    const headers = await send()
+    expect(headers.getSetCookie().length).toBe(1)
+    expect(headers.get('x-middleware-request-cookie')).toBe(jar.header())
+  })
+
+  it('consumes flash for a page that is shown, once', async () => {
+    const { jar, send, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const before = jar.header()
+    expect((await send()).get(FLASH)).not.toBe(null)
+    expect(jar.header()).not.toBe(before)
+    expect((await send()).get(FLASH)).toBe(null)
+  })
+
+  it('consumes none for a page that is only fetched ahead, be it guarded or not', async () => {
+    const { jar, send, sessions, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const before = jar.header()
+    const guard = requireSession(sessions)
+    await send(undefined, AHEAD)
+    await send((request) => guard(request), AHEAD)
+    expect(jar.header()).toBe(before)
+  })
+
+  it('sets nothing that a client sent with a page fetched ahead', async () => {
+    const { send } = createProxied()
+    const headers = await send(undefined, { ...AHEAD, 'set-cookie': 'evil=1' })
+    expect(headers.getSetCookie()).toEqual([])
+  })
+
+  it('takes over the cookies of other libraries', async () => {
+    const importFrom = [fromIronSession({ password: frozen.secret, cookieName: 'app' })]
+    const { send } = createProxied({ importFrom })
+    const names = (await send(undefined, { cookie: frozen.cookies.iron })).getSetCookie()
+    expect(names.map((one) => one.split('=')[0])).toEqual(['__Host-session', 'app'])
+  })
+
+  it('lets no cache give what was decided by the session to somebody else', async () => {
+    const { send, sessions } = createProxied()
+    const guard = requireSession(sessions)
+    const answers: ProxyHandler[] = [
+      () => new Response('hello'),
+      () => NextResponse.redirect('https://example.com/login'),
+      () => undefined,
+    ]
+    for (const answer of answers) {
+      const headers = await send(async (request) => {
+        await sessions.get(request)
+        return answer(request)
+      })
+      expect(headers.get('vary')).toBe('Cookie')
+    }
+    expect((await send((request) => guard(request))).get('vary')).toBe('Cookie')
+    expect((await send((request) => guard(request), AHEAD)).get('vary')).toBe('Cookie')
+    expect((await send()).get('vary')).toBe(null)
+  })
+})
