@@ -33,7 +33,7 @@ it('have examples that compile against the built package', () => {
   const folder = fileURLToPath(new URL('../.test-results/docs', import.meta.url))
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const name of ['error-handling', 'choosing-a-store']) {
+  for (const name of ['error-handling', 'choosing-a-store', 'frameworks']) {
     const blocks = [...read(`docs/${name}.md`).matchAll(/```ts\n([\s\S]*?)```/g)]
     expect(blocks.length).toBeGreaterThan(0)
     for (const [i, [, code = '']] of blocks.entries()) {
