@@ -23,7 +23,9 @@ export interface Deferral {
   readonly at: number
   readonly changes: readonly Change[]
   /** An id that the session moved away from, and that may still be alive. */
-  readonly grave?: string | undefined
+  readonly grave?: string | 0 | undefined
+  /** 1: the store may have got the last of them, and all before it, and only its answer was lost. */
+  readonly unsure: number
 }
 
 /** As it is sealed. */
@@ -31,7 +33,8 @@ type Sealed = readonly [
   tags: readonly string[],
   at: number,
   changes: readonly Change[],
-  grave?: string,
+  grave?: string | 0,
+  unsure?: number,
 ]
 
 /** What the cookies of a request hold of them. */
@@ -84,24 +87,24 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
     const [owner, all]: [string, Sealed[]] = bytes ? JSON.parse(decoder.decode(bytes)) : ['', []]
     if (owner !== id) return []
     return all
-      .map(([tags, at, changes, grave]) => ({ tags, at, changes, grave }))
+      .map(([tags, at, changes, grave, unsure = 0]) => ({ tags, at, changes, grave, unsure }))
       .filter(({ at, changes }) => now() - at < DEFERRAL_MS && isChanges(changes))
   }
 
-  /** Joins those that are old enough, in their order. */
-  const join = (all: readonly Deferral[]): Deferral[] => {
+  /** Joins those that are old enough. `apart`: not those of which the record may know some only. */
+  const join = (all: readonly Deferral[], apart: boolean): Deferral[] => {
     const isOld = ({ at, grave }: Deferral): boolean => !grave && now() - at > JOIN_AFTER_MS
-    const [first, ...rest] = all.filter(isOld)
-    if (!first) return [...all]
-    const joined = rest.reduce(
-      (one, { tags, at, changes }) => ({
-        tags: [...one.tags, ...tags],
-        at,
-        changes: joinChanges(format, one.changes, changes),
-      }),
-      first,
-    )
-    return [joined, ...all.filter((one) => !isOld(one))]
+    const joined: Deferral[] = []
+    for (const one of all) {
+      const last = joined.at(-1)
+      if (!last || (apart && last.unsure) || !isOld(last) || !isOld(one)) joined.push(one)
+      else {
+        const tags = [...last.tags, ...one.tags]
+        const changes = joinChanges(format, last.changes, one.changes)
+        joined[joined.length - 1] = { ...one, tags, changes }
+      }
+    }
+    return joined
   }
 
   return {
@@ -120,16 +123,18 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
     },
 
     async write(key, all, names) {
-      const sealed = join(all).map(
-        ({ tags, at, changes, grave }): Sealed =>
-          grave ? [tags, at, changes, grave] : [tags, at, changes],
-      )
-      const bytes = encoder.encode(JSON.stringify([idOf({ key }), sealed]))
-      const token = await sealToken(ring, label, bytes, now())
       const name = `d${newTag()}`
-      if (sealed.flatMap(([tags]) => tags).length > MAX_TAGS) return null
-      if (prefix.length + name.length + token.length > MAX_BYTES) return null
-      return [cookie.beside(name, token, DEFERRAL_MS / 1000), ...remove(names)]
+      if (all.flatMap(({ tags }) => tags).length > MAX_TAGS) return null
+      for (const apart of [true, false]) {
+        const sealed = join(all, apart).map(
+          ({ tags, at, changes, grave = 0, unsure }): Sealed => [tags, at, changes, grave, unsure],
+        )
+        const bytes = encoder.encode(JSON.stringify([idOf({ key }), sealed]))
+        const token = await sealToken(ring, label, bytes, now())
+        if (prefix.length + name.length + token.length > MAX_BYTES) continue
+        return [cookie.beside(name, token, DEFERRAL_MS / 1000), ...remove(names)]
+      }
+      return null
     },
 
     remove,

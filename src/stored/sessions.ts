@@ -5,7 +5,12 @@
 import { BoundedMap } from '../bounded-map.ts'
 import type { CookieFound } from '../cookie.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
+import {
+  CircuitOpenError,
+  SessionCorruptionError,
+  StoreError,
+  StoreUnavailableError,
+} from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft } from '../open.ts'
 import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
@@ -153,9 +158,10 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     if (!rides || !base || !isPlain(draft) || draft.removals) return null
     const updated = operations.map(({ updates }) => updates)
     const changes = changesBetween(format, base, current, updated)
-    // What was deferred before is still in its cookies.
-    if (!changes.length) return []
-    const one: Deferral = { tags: [tag], at: now(), changes }
+    const unsure = error instanceof CircuitOpenError ? 0 : 1
+    // What was deferred before is still in its cookies, and need only be told if it is unsure now.
+    if (!changes.length && unsure <= (all.at(-1)?.unsure ?? 1)) return []
+    const one: Deferral = { tags: [tag], at: now(), changes, unsure }
     const setCookie = await deferrals.write(current.key, [...all, one], names)
     if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
     return setCookie
@@ -301,7 +307,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           setCookie.push(...(await cookieFor(draft, state, record?.version)))
         }
         if (grave) {
-          const one = { tags: [newTag()], at: now(), changes: [], grave }
+          const one = { tags: [newTag()], at: now(), changes: [], grave, unsure: 0 }
           setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
           emit({ type: 'commit.deferred', changes: 0 }, state)
         }
