@@ -22,14 +22,14 @@ import { pause, type Turn, turnsOf } from './turns.ts'
 export interface Commits {
   /**
    * Makes the operations of a draft on what the store has now; `null` when the session is dead, and
-   * nothing was written. `patchable`: its changes can be kept beside what others write. `once`: as
-   * for a store.
+   * nothing was written. `patchable`: its changes can be kept beside what others write. `renewal`:
+   * nothing else is changed.
    */
   commit(
     draft: Draft,
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
-    once: boolean,
+    renewal: boolean,
   ): Promise<Committed | null>
   /** Writes a record where that version is; else returns what is there. `null`: nothing. */
   write(
@@ -110,7 +110,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     base: FoundSession,
     finish: (state: SessionState) => SessionState,
     patchable: boolean,
-    once: boolean,
+    renewal: boolean,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -130,7 +130,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const { version = '', folded } = found
       let there = moving
         ? await leave(found, state)
-        : await write(id, record, version, { folded, patch, once })
+        : await write(id, record, version, { folded, patch, renewal })
       if (there === 'unknown') return { state, record, grave: id }
       if (there === 'written') return { state, record }
       if (there === 'patched') return { state, record: null }
@@ -169,7 +169,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   return {
     write,
 
-    async commit(draft, finish, patchable, once) {
+    async commit(draft, finish, patchable, renewal) {
       const { found } = draft
       if (!found) {
         const state = finish(draft.current)
@@ -180,7 +180,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       const turn = updates ? turns.of(idOf(found.state)) : null
       let written: Committed | null = null
       try {
-        written = await replace(draft, found, finish, patchable, once, turn)
+        written = await replace(draft, found, finish, patchable, renewal, turn)
         return written
       } finally {
         turn?.pass(written?.record ?? null)

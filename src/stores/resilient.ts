@@ -63,8 +63,9 @@ function codeOf(error: unknown): string {
  * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
  * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
  * connect). Never: other session errors, the caller's
- * own abort. A conflict or an unknown id is an answer and no failure. `health` is asked once, with
- * a limit of its own, and does not count.
+ * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
+ * session only (`keyOnly: true` on the error, as for KV's one write per second) does not count.
+ * `health` is asked once, with a limit of its own, and does not count either.
  *
  * @param policy Or a function that returns it, asked for every call (its `breaker` only once).
  * @throws RangeError when a number in the policy is out of range, TypeError for an option that it
@@ -166,7 +167,7 @@ export function resilient(
           // Its own write: an earlier attempt was applied and only the answer was lost.
           return !result.ok && result.current?.version === record.version ? { ok: true } : result
         },
-        options?.once ? { enabled: false } : {},
+        options?.renewal ? { retryIf: isUnwell } : {},
       ),
     delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
     ...(index && {
