@@ -26,10 +26,11 @@ export function unusable(retryAfter?: number): StoreUnavailableError {
 
 function assertConnection(factory: string, { url, token }: UpstashConnection): string {
   // Not `new URL` at once: its error quotes what it is given, which may be the token.
-  const { protocol, hostname, origin, pathname, search } = new URL(URL.canParse(url) ? url : 'x:')
+  const parsed = new URL(URL.canParse(url) ? url : 'x:')
+  const { protocol, hostname, origin, pathname, search, username } = parsed
   const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-  if (search || !(protocol === 'https:' || (protocol === 'http:' && local))) {
-    throw new TypeError(`${factory}: url must be an https URL without a query`)
+  if (search || username || !(protocol === 'https:' || (protocol === 'http:' && local))) {
+    throw new TypeError(`${factory}: url must be an https URL without a query or a user`)
   }
   if (typeof token !== 'string' || !/^[!-~]+$/.test(token)) {
     throw new TypeError(`${factory}: token must be a string of visible ASCII characters`)

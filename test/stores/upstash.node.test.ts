@@ -394,6 +394,7 @@ describe('createUpstashStore()', () => {
     { url: 'http://db.example.com', token: TOKEN },
     { url: 'https://db.example.com?_token=secret', token: TOKEN },
     { url: 'redis://localhost', token: TOKEN },
+    { url: 'https://default:secret@db.example.com', token: TOKEN },
     { url: 'https://localhost.evil.example', token: 'two\r\nlines' },
     { url: 'http://127.0.0.1.evil.example', token: TOKEN },
     { url: 'no url', token: TOKEN },
@@ -481,6 +482,10 @@ describe('createUpstashStore()', () => {
 describe('createRequester()', () => {
   const create = (more: object = {}): Redis =>
     new Redis(createRequester({ url: faults.url, token: TOKEN, baseMs: 1, ...more }))
+
+  it.each([{ attempt: 5 }, { repeatable: 'GET' }, { fetch: 5 }])('refuses %j', (options) => {
+    expect(() => create(options)).toThrow(TypeError)
+  })
 
   it('serves a client: commands, pipelines, transactions, scripts', async () => {
     const client = create()
