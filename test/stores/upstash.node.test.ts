@@ -354,6 +354,14 @@ describe('createUpstashStore()', () => {
     },
   )
 
+  it('does not count a request that has made too many', async () => {
+    const fetch = async (): Promise<never> => {
+      throw new Error('Too many subrequests by single Worker invocation.')
+    }
+    const store = createUpstashStore({ url: faults.url, token: TOKEN, fetch })
+    expect((await failureOf(store.read('id'))).name).toBe('StoreError')
+  })
+
   it('follows no redirect', async () => {
     const before = faults.count
     faults.inject({ type: 'status', status: 307, headers: { location: faults.url } })
