@@ -20,7 +20,10 @@ import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
 export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
-  /** A breaker of one's own, settings for it, or `false`. Taken once, at creation. */
+  /**
+   * Settings for it, a breaker of one's own (which tells its own `onChange` only, and no event), or
+   * `false`. Taken once, at creation.
+   */
   breaker?: CircuitBreaker | CircuitBreakerOptions | false
   /** Time limit of `health`, in milliseconds. (default: 1000) */
   healthTimeoutMs?: number
