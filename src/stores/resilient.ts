@@ -11,6 +11,7 @@ import {
 import { within } from '../resilience/deadline.ts'
 import {
   createRetry,
+  isKeyOnly,
   MAX_MS,
   type RetryCall,
   type RetryPolicy,
@@ -44,8 +45,7 @@ type Listener = (event: StoreEvent) => void
 
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
 /** A store that refuses one session for a moment is well: nobody else must suffer for it. */
-const isUnwell = (error: unknown): boolean =>
-  isUnavailable(error) && !(error as { keyOnly?: true }).keyOnly
+const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isKeyOnly(error)
 
 /** What happened, without the words of somebody else's error: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
@@ -67,7 +67,8 @@ function codeOf(error: unknown): string {
  * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
  * connect). Never: other session errors, the caller's
  * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
- * session only (`keyOnly: true` on the error, as for KV's one write per second) does not count.
+ * session only (`keyOnly: true` on the error, as for KV's one write per second) does not count, and
+ * its retries are not taken from the budget of the others.
  * `health` is asked once, with a limit of its own, and does not count either.
  *
  * @param policy Or a function that returns it, asked for every call (its `breaker` only once).

@@ -78,7 +78,7 @@ describe('resilient()', () => {
     await outcomeOf(store.write('id', record(), null, { renewal: true }))
     expect([delays, store.details?.().breaker]).toEqual([[], 'closed'])
     await outcomeOf(store.write('id', record(), null))
-    expect([delays, store.details?.().breaker]).toEqual([[1000], 'closed'])
+    expect([delays, store.details?.()]).toEqual([[1000], { breaker: 'closed', retriesLeft: 10 }])
   })
 
   it('turns unknown errors into its own words', async () => {
