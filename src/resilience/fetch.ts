@@ -41,6 +41,13 @@ const RULES: Record<keyof OwnOptions, Rule> = {
   redirects: wordRule('follow', 'refuse'),
 }
 
+/** What is ours of the options, and what is the retry's. */
+function parts(options: ResilientFetchOptions): Required<OwnOptions> & { policy: RetryPolicy } {
+  const { methods, maxBytes, redirects, fetch, ...policy } = options
+  const own = { methods, maxBytes, redirects, fetch }
+  return { ...applyRules<Required<OwnOptions>>('', RULES, own), policy }
+}
+
 /** Carries an answer through the retry loop, which only looks at what is thrown. */
 class RetryableAnswer {
   readonly response: Response
@@ -100,24 +107,28 @@ async function buffer(
  * `retryIf` and `isFailure` are given what `fetch` rejected with, or `{ response, retryAfter }` for
  * one of these answers.
  *
- * @throws TypeError or RangeError when an option is unknown, of the wrong type or out of range.
+ * @param options Or a function that returns them, asked for every call.
+ * @throws TypeError or RangeError when an option is unknown, of the wrong type or out of range; from
+ * the call when they are a function.
  *
  * @example
  * const request = resilientFetch({ attempts: 4, redirects: 'refuse' })
  * const response = await request('https://api.example.com/users', { signal })
  */
-export function resilientFetch(options: ResilientFetchOptions = {}): FetchLike {
-  const { methods, maxBytes, redirects, fetch, ...policy } = options
-  const own = { methods, maxBytes, redirects, fetch }
-  const { fetch: send, ...settings } = applyRules<Required<OwnOptions>>('', RULES, own)
-  const { now = () => Date.now() } = policy
-  const retry = createRetry(policy)
-  const redirect = settings.redirects === 'refuse' ? ('manual' as const) : undefined
+export function resilientFetch(
+  options: ResilientFetchOptions | (() => ResilientFetchOptions) = {},
+): FetchLike {
+  const ask = typeof options === 'function' ? options : () => options
+  const policyOf = (): RetryPolicy => parts(ask()).policy
+  const retry = createRetry(ask === options ? policyOf : policyOf())
 
   return async (input, init) => {
+    const { fetch: send, maxBytes, methods, policy, redirects } = parts(ask())
+    const { now = () => Date.now() } = policy
+    const redirect = redirects === 'refuse' ? ('manual' as const) : undefined
     const request = replayable(input, init)
     const method = (init?.method ?? request?.method ?? 'GET').toUpperCase()
-    const enabled = policy.enabled !== false && isRepeatable(method, settings.methods)
+    const enabled = policy.enabled !== false && isRepeatable(method, methods)
 
     async function attempt(signal: AbortSignal): Promise<Response> {
       const extra = { signal, ...(redirect && { redirect }) }
@@ -128,7 +139,7 @@ export function resilientFetch(options: ResilientFetchOptions = {}): FetchLike {
         discard(response)
         throw refusal('the answer is a redirect')
       }
-      const answer = await buffer(response, settings.maxBytes, signal)
+      const answer = await buffer(response, maxBytes, signal)
       if (RETRYABLE.has(answer.status)) throw new RetryableAnswer(answer, now())
       return answer
     }

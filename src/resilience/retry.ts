@@ -72,6 +72,10 @@ export type Retry = <T>(fn: Attempt<T>, call?: RetryCall) => Promise<T>
 const isRetryable = (error: unknown): boolean =>
   (error as { retryable?: unknown } | null)?.retryable !== false
 
+/** Whether only one key is throttled: the service is well, and other calls are not concerned. */
+export const isKeyOnly = (error: unknown): boolean =>
+  (error as { keyOnly?: unknown } | null)?.keyOnly === true
+
 /** Timers take no more: 2^31 - 1 milliseconds, 24 days. */
 export const MAX_MS = 2_147_483_647
 
@@ -140,7 +144,7 @@ function nextDelay(
   const delayMs = seconds === undefined ? backoff(attempt - 1, settings, random) : seconds * 1000
   const time = settings.now()
   if (time + delayMs >= deadline) return undefined
-  return budget && !budget.withdraw(time) ? undefined : delayMs
+  return budget && !isKeyOnly(error) && !budget.withdraw(time) ? undefined : delayMs
 }
 
 async function runAttempt<T>(

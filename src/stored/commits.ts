@@ -43,8 +43,8 @@ export interface LastSteps {
   readonly patchable: boolean
   /** That of this write, if anybody is to know it again. */
   readonly tag: string
-  /** It is not worth a second attempt of the store. */
-  readonly once: boolean
+  /** Nothing but the time of its last use is changed. */
+  readonly renewal: boolean
 }
 
 /** How a commit went. */
@@ -117,7 +117,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   const replace = async (
     draft: Draft,
     base: FoundSession,
-    { finish, once, patchable, tag }: LastSteps,
+    { finish, patchable, renewal, tag }: LastSteps,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -138,7 +138,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         const { version = '', folded } = found
         let there = moving
           ? await leave(found, state)
-          : await write(id, record, version, { folded, patch, once })
+          : await write(id, record, version, { folded, patch, renewal })
         if (there === 'unknown') return { state, record, grave: id }
         if (there === 'written') return { state, record }
         if (there === 'patched') return { state, record: null }

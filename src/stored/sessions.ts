@@ -144,10 +144,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     const { current, deferred, found, operations } = draft
     const { all = [], names = [], base = found!.state } = deferred ?? {}
     const changes = changesBetween(format, base, current, operations)
-    // What was deferred before is still in its cookies.
-    if (!changes.length) return []
+    const before = all.map((one) => ({ ...one, sent: one.sent || about.sent }))
+    // What was deferred before is still in its cookies, and need only be told if it was sent now.
+    if (!changes.length && all.every(({ sent }) => sent || !about.sent)) return []
     const one: Deferral = { ...about, at: now(), changes }
-    const setCookie = await deferrals.write(current.key, [...all, one], names)
+    const setCookie = await deferrals.write(current.key, [...before, one], names)
     if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
     return setCookie
   }
@@ -266,7 +267,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
             !operations.some(({ updates }) => updates),
           tag,
           // A renewal can wait for the next request.
-          once: !changed && !removals,
+          renewal: !changed && !removals,
         }
         let committed: Committed | null = null
         try {
@@ -277,7 +278,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           const sent = !(error instanceof CircuitOpenError)
           const ride = rides ? await defer(draft, { tags: tag, counter: before, sent }) : null
           if (ride) return ride
-          failure(error, last.once ? 'store.degraded' : 'store.unavailable', draft.current)
+          failure(error, last.renewal ? 'store.degraded' : 'store.unavailable', draft.current)
           return []
         }
         if (!committed) {

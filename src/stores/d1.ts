@@ -12,6 +12,7 @@
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import { OVER_LIMIT } from './limits.ts'
 import {
   type SessionStore,
   type StoreCallOptions,
@@ -241,7 +242,12 @@ function toStoreError(error: unknown): StoreError | StoreUnavailableError {
     return new StoreError(`D1 has no table ${TABLE}: apply migrations/0001_sojourn.sql of sojourn`)
   }
   // TypeError and SyntaxError: it is not D1, or not a row of ours.
-  if (error instanceof TypeError || error instanceof SyntaxError || REFUSED.test(message)) {
+  if (
+    error instanceof TypeError ||
+    error instanceof SyntaxError ||
+    REFUSED.test(message) ||
+    OVER_LIMIT.test(message)
+  ) {
     return new StoreError('D1 refused a statement, or holds what is no record of ours')
   }
   return new StoreUnavailableError('D1 gave no usable answer')

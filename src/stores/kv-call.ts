@@ -1,5 +1,6 @@
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import { OVER_LIMIT } from './limits.ts'
 
 /**
  * Runs one KV operation: an abort ends the wait at once, and failures become errors of ours.
@@ -26,17 +27,17 @@ export function throttled(message: string): StoreUnavailableError {
 }
 
 /** Passes by itself for a read: 401 and 403 come while Cloudflare rolls out a change. */
-const PASSING = [401, 403, 429]
+const PASSING = ['401', '403', '429']
 
 function toStoreError(operation: string, error: unknown): StoreError | StoreUnavailableError {
   const message = String(Object(error).message)
-  const status = Number(/^KV [A-Z_]+ failed: (\d{3})/.exec(message)?.[1] ?? 0)
-  const text = `KV ${operation} failed${status ? ` with status ${status}` : ''}`
+  const [, status = ''] = /^KV [A-Z_]+ failed: (\d{3})/.exec(message) ?? []
   // "KV put() limit exceeded for the day.": until midnight, and reads may well go on.
-  if (/limit exceeded/.test(message)) return new StoreError(`${text}: a limit is exceeded`)
+  const over = /limit exceeded/.test(message) || OVER_LIMIT.test(message)
+  const text = `KV ${operation} failed${status && ` with status ${status}`}${over ? ': over its limit' : ''}`
   const isRead = operation === 'get' || operation === 'list'
-  if (status === 429 && !isRead) return throttled(text)
-  const final = status >= 400 && status < 500 && !(isRead && PASSING.includes(status))
-  if (final || error instanceof TypeError) return new StoreError(text)
-  return new StoreUnavailableError(text, { retryAfter: status === 429 ? 1 : undefined })
+  if (status === '429' && !isRead) return throttled(text)
+  const final = status.startsWith('4') && !(isRead && PASSING.includes(status))
+  if (over || final || error instanceof TypeError) return new StoreError(text)
+  return new StoreUnavailableError(text, { retryAfter: status === '429' ? 1 : undefined })
 }

@@ -11,6 +11,7 @@ import {
 import { within } from '../resilience/deadline.ts'
 import {
   createRetry,
+  isKeyOnly,
   MAX_MS,
   type RetryCall,
   type RetryPolicy,
@@ -20,7 +21,10 @@ import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
 export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
-  /** A breaker of one's own, settings for it, or `false`. Taken once, at creation. */
+  /**
+   * Settings for it, a breaker of one's own (which tells its own `onChange` only, and no event), or
+   * `false`. Taken once, at creation.
+   */
   breaker?: CircuitBreaker | CircuitBreakerOptions | false
   /** Time limit of `health`, in milliseconds. (default: 1000) */
   healthTimeoutMs?: number
@@ -41,8 +45,7 @@ type Listener = (event: StoreEvent) => void
 
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
 /** A store that refuses one session for a moment is well: nobody else must suffer for it. */
-const isUnwell = (error: unknown): boolean =>
-  isUnavailable(error) && !(error as { keyOnly?: true }).keyOnly
+const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isKeyOnly(error)
 
 /** What happened, without the words of somebody else's error: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
@@ -63,8 +66,10 @@ function codeOf(error: unknown): string {
  * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
  * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
  * connect). Never: other session errors, the caller's
- * own abort. A conflict or an unknown id is an answer and no failure. `health` is asked once, with
- * a limit of its own, and does not count.
+ * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
+ * session only (`keyOnly: true` on the error, as for KV's one write per second) does not count, and
+ * its retries are not taken from the budget of the others.
+ * `health` is asked once, with a limit of its own, and does not count either.
  *
  * @param policy Or a function that returns it, asked for every call (its `breaker` only once).
  * @throws RangeError when a number in the policy is out of range, TypeError for an option that it
@@ -166,7 +171,7 @@ export function resilient(
           // Its own write: an earlier attempt was applied and only the answer was lost.
           return !result.ok && result.current?.version === record.version ? { ok: true } : result
         },
-        options?.once ? { enabled: false } : {},
+        options?.renewal ? { retryIf: isUnwell } : {},
       ),
     delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
     ...(index && {

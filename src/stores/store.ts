@@ -45,8 +45,8 @@ export interface WriteOptions extends StoreCallOptions {
    * stay; but a tombstone is refused when there are later ones, which would be lost.
    */
   folded?: number | undefined
-  /** Not worth waiting for a second attempt: a renewal, which the next request makes up for. */
-  once?: boolean | undefined
+  /** Nothing else is changed: not worth waiting while this one session is throttled. */
+  renewal?: boolean | undefined
 }
 
 /** Written (or, with `patched`, kept beside what is there), or what is there instead. */

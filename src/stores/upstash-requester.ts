@@ -1,4 +1,5 @@
 /** Gives a client of `@upstash/redis` retries that see status, headers and body. */
+import { applyRules, functionRule } from '../check.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import { createRetry, type RetryPolicy } from '../resilience/retry.ts'
 import { createTransport, type UpstashConnection, unusable } from './upstash-rest.ts'
@@ -36,6 +37,11 @@ const REPEATABLE = new RegExp(
 /** `SET` with one of these tells what was there before, which is different the second time. */
 const CONDITIONS = /^(NX|XX|GET)$/i
 
+const RULES = {
+  fetch: functionRule(),
+  repeatable: functionRule((name: string) => REPEATABLE.test(name)),
+}
+
 type Command = readonly unknown[]
 
 function isRepeatable(command: Command, repeatable: (name: string) => boolean): boolean {
@@ -67,13 +73,16 @@ function itemOf(answer: unknown): { result?: unknown; error?: string } {
  * `Redis` of `@upstash/redis/cloudflare` takes no requester: give this one to
  * {@link createUpstashStore} itself, or take the main entry.
  *
- * @throws TypeError when `url` is not `https:` (loopback apart) or `token` is missing.
+ * @throws TypeError when `url` is not `https:` (loopback apart), `token` is missing, or an option is
+ * unknown or of the wrong type; RangeError for a number out of range.
  *
  * @example
  * const redis = new Redis(createRequester({ url, token, attempts: 4 }))
  */
 export function createRequester(options: RequesterOptions): UpstashRequester {
-  const { url, token, fetch, repeatable = (name) => REPEATABLE.test(name), ...policy } = options
+  const { url, token, fetch, repeatable: given, ...policy } = options
+  const own = { fetch, repeatable: given }
+  const { repeatable } = applyRules<Required<RequesterOptions>>('', RULES, own)
   const { now = () => Date.now(), enabled = true } = policy
   const connection = { url, token, ...(fetch && { fetch }) }
   const send = createTransport('createRequester', connection, now)

@@ -1,7 +1,8 @@
 /** Speaks Upstash's REST protocol: one request, one strictly read answer. */
-import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import { discard, readBody } from '../resilience/body.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
+import { OVER_LIMIT } from './limits.ts'
 
 /** Where the database is. */
 export interface UpstashConnection {
@@ -26,10 +27,11 @@ export function unusable(retryAfter?: number): StoreUnavailableError {
 
 function assertConnection(factory: string, { url, token }: UpstashConnection): string {
   // Not `new URL` at once: its error quotes what it is given, which may be the token.
-  const { protocol, hostname, origin, pathname, search } = new URL(URL.canParse(url) ? url : 'x:')
+  const parsed = new URL(URL.canParse(url) ? url : 'x:')
+  const { protocol, hostname, origin, pathname, search, username } = parsed
   const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-  if (search || !(protocol === 'https:' || (protocol === 'http:' && local))) {
-    throw new TypeError(`${factory}: url must be an https URL without a query`)
+  if (search || username || !(protocol === 'https:' || (protocol === 'http:' && local))) {
+    throw new TypeError(`${factory}: url must be an https URL without a query or a user`)
   }
   if (typeof token !== 'string' || !/^[!-~]+$/.test(token)) {
     throw new TypeError(`${factory}: token must be a string of visible ASCII characters`)
@@ -41,7 +43,7 @@ function assertConnection(factory: string, { url, token }: UpstashConnection): s
 function assertStatus({ status, type, headers }: Response, now: number): void {
   if (status === 401 || status === 403) throw new StoreError('Upstash refused the token')
   if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
-    throw new StoreError('Upstash answered with a redirect, which is not followed')
+    throw new StoreError('Upstash answered with a redirect')
   }
   if (status >= 500 || [408, 425, 429].includes(status)) {
     // Throttled without a word about for how long: a second is what others ask for.
@@ -87,9 +89,8 @@ export function createTransport(
       if (!response.ok && !json?.error) throw unusable()
       return json
     } catch (error) {
-      throw error instanceof StoreError || error instanceof StoreUnavailableError
-        ? error
-        : unusable()
+      if (error instanceof SessionError) throw error
+      throw OVER_LIMIT.test(String(error)) ? new StoreError('Too many subrequests') : unusable()
     }
   }
 }

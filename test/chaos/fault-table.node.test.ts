@@ -176,6 +176,7 @@ const kvFaults: Record<string, (quote: string) => KVFault | 'twice' | 'wrong typ
   'status 504': kvError(504),
   'status 401': kvError(401),
   'status 413': kvError(413),
+  'daily limit': kvError('KV put() limit exceeded for the day.'),
   'a result of a wrong type': () => 'wrong type',
   'answer lost, applied': (quote) => ({ ...lostConnection(quote), applied: true }),
   'applied twice': () => 'twice',

@@ -109,6 +109,21 @@ describe('resilientFetch()', () => {
     expect(twice.calls.map(({ body }) => body)).toEqual(['x', 'x'])
   })
 
+  it('asks for its options with every call when they are a function', async () => {
+    const { options } = createWorld()
+    let attempts = 1
+    let calls = 0
+    const send = async () => {
+      calls++
+      return status(503)
+    }
+    const fetch = resilientFetch(() => ({ ...options, attempts, fetch: send }))
+    await fetch(URL_)
+    attempts = 3
+    await fetch(URL_)
+    expect(calls).toBe(4)
+  })
+
   it('takes methods in lower case', async () => {
     const { fetch, calls } = setUp([status(503), status(200)], { methods: ['post'] })
     expect((await fetch(URL_, { method: 'post' })).status).toBe(200)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CircuitOpenError } from '../../src/errors.ts'
-import type { SessionsOptions } from '../../src/index.ts'
+import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld } from '../support/sessions.ts'
@@ -90,6 +90,30 @@ describe('a write that could not reach the store', () => {
       const { sessions } = createWorld({ store }, clock)
       expect((await sessions.open(replayed)).get('n')).toBe(100)
     }
+  })
+
+  it.each([
+    ['an addition', (s: Session) => s.update('n', (n = 0) => n + 1)],
+    ['nothing but what was deferred before', () => {}],
+  ])('is kept when %s was applied before it, and only the answer was lost', async (_, use) => {
+    const { visit, store, clock } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    const refused = { type: 'throw-before', error: new CircuitOpenError('open') } as const
+    store.down(refused)
+    await visit((s) => s.update('n', (n) => n + 1))
+    store.down({ type: 'throw-after' }, 'write')
+    const { session } = await visit(use)
+    const expected = session.get('n')
+    store.up()
+    store.down(refused)
+    for (const value of [1, 2, 3]) {
+      // From then on they travel together.
+      clock.advance(31)
+      await visit((s) => s.set('value', value))
+    }
+    store.up()
+    const { data } = (await visit()).session
+    expect(data).toEqual({ n: expected, value: 3 })
   })
 
   it('does not overwrite that of an overlapping request', async () => {

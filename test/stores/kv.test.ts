@@ -380,6 +380,7 @@ describe('createKVStore() when KV fails', () => {
     [new Error('anything else'), passing],
     [new TypeError('Key name cannot be empty.'), final],
     [new Error('KV get() limit exceeded for the day.'), final],
+    [new Error('Too many API requests by single Worker invocation.'), final],
   ])('%s', async (error, expected) => {
     const { kv, store } = setUp()
     kv.faults.push({ error })

@@ -71,11 +71,14 @@ describe('resilient()', () => {
     expect(types()).toEqual(['store.retry', 'store.retry', 'store.failed'])
   })
 
-  it('makes one attempt where a second is not worth waiting for', async () => {
-    const { store, faulty, record } = setUp()
-    faulty.down()
-    const { error } = await outcomeOf(store.write('id', record(), null, { once: true }))
-    expect([error instanceof StoreUnavailableError, faulty.calls.length]).toEqual([true, 1])
+  it('does not wait with a renewal while only that session is throttled', async () => {
+    const { store, faulty, record, delays } = setUp()
+    const busy = new StoreUnavailableError('busy', { retryAfter: 1 })
+    faulty.down({ type: 'throw-before', error: Object.assign(busy, { keyOnly: true }) })
+    await outcomeOf(store.write('id', record(), null, { renewal: true }))
+    expect([delays, store.details?.().breaker]).toEqual([[], 'closed'])
+    await outcomeOf(store.write('id', record(), null))
+    expect([delays, store.details?.()]).toEqual([[1000], { breaker: 'closed', retriesLeft: 10 }])
   })
 
   it('turns unknown errors into its own words', async () => {

@@ -354,6 +354,14 @@ describe('createUpstashStore()', () => {
     },
   )
 
+  it('does not count a request that has made too many', async () => {
+    const fetch = async (): Promise<never> => {
+      throw new Error('Too many subrequests by single Worker invocation.')
+    }
+    const store = createUpstashStore({ url: faults.url, token: TOKEN, fetch })
+    expect((await failureOf(store.read('id'))).name).toBe('StoreError')
+  })
+
   it('follows no redirect', async () => {
     const before = faults.count
     faults.inject({ type: 'status', status: 307, headers: { location: faults.url } })
@@ -394,6 +402,7 @@ describe('createUpstashStore()', () => {
     { url: 'http://db.example.com', token: TOKEN },
     { url: 'https://db.example.com?_token=secret', token: TOKEN },
     { url: 'redis://localhost', token: TOKEN },
+    { url: 'https://default:secret@db.example.com', token: TOKEN },
     { url: 'https://localhost.evil.example', token: 'two\r\nlines' },
     { url: 'http://127.0.0.1.evil.example', token: TOKEN },
     { url: 'no url', token: TOKEN },
@@ -481,6 +490,10 @@ describe('createUpstashStore()', () => {
 describe('createRequester()', () => {
   const create = (more: object = {}): Redis =>
     new Redis(createRequester({ url: faults.url, token: TOKEN, baseMs: 1, ...more }))
+
+  it.each([{ attempt: 5 }, { repeatable: 'GET' }, { fetch: 5 }])('refuses %j', (options) => {
+    expect(() => create(options)).toThrow(TypeError)
+  })
 
   it('serves a client: commands, pipelines, transactions, scripts', async () => {
     const client = create()

@@ -91,6 +91,7 @@ describe('createD1Store()', () => {
       ['D1_ERROR: near "canary": syntax error: SQLITE_ERROR', 'ERR_STORE'],
       ['Network connection lost: canary', 'ERR_STORE_UNAVAILABLE'],
       ['D1 DB is overloaded: canary', 'ERR_STORE_UNAVAILABLE'],
+      ['D1_ERROR: Too many API requests by single worker invocation.', 'ERR_STORE'],
     ] as const) {
       const broken: D1Binding = {
         prepare: (sql) => database.prepare(sql),
