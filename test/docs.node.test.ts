@@ -7,6 +7,7 @@ import { defaultLevels } from '../src/observe/log.ts'
 import { createD1Store } from '../src/stores/d1.ts'
 import { createKVStore } from '../src/stores/kv.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
+import { createRedisStore } from '../src/stores/redis.ts'
 import type { SessionStore } from '../src/stores/store.ts'
 import { createUnstorageStore } from '../src/stores/unstorage.ts'
 import { createUpstashStore } from '../src/stores/upstash.ts'
@@ -106,6 +107,7 @@ describe('docs/choosing-a-store.md', () => {
   const database = { prepare: nothing as never, batch: nothing }
   const stores: Record<string, SessionStore> = {
     memory: createMemoryStore(),
+    Redis: createRedisStore({ send: nothing }),
     Upstash: createUpstashStore({ url: 'https://a.example', token: 'token' }),
     D1: createD1Store({ database }),
     KV: createKVStore({ namespace }),

@@ -2,7 +2,8 @@
 import { applyRules, functionRule } from '../check.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import { createRetry, type RetryPolicy } from '../resilience/retry.ts'
-import { createTransport, type UpstashConnection, unusable } from './upstash-rest.ts'
+import { unusable } from './redis-record.ts'
+import { createTransport, type UpstashConnection } from './upstash-rest.ts'
 
 /** What {@link createRequester} can be told: a connection, and how to retry. */
 export interface RequesterOptions extends UpstashConnection, RetryPolicy {

@@ -1,8 +1,9 @@
 /** Speaks Upstash's REST protocol: one request, one strictly read answer. */
-import { SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
+import { SessionError, StoreError } from '../errors.ts'
 import { discard, readBody } from '../resilience/body.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
 import { OVER_LIMIT } from './limits.ts'
+import { unusable } from './redis-record.ts'
 
 /** Where the database is. */
 export interface UpstashConnection {
@@ -19,11 +20,6 @@ export type Transport = (body: unknown, signal: AbortSignal, path?: string) => P
 
 /** Upstash takes requests of up to 10 MB; no answer to ours is larger. */
 const MAX_BYTES = 10_485_760
-
-/** Nothing that can be used came back. Says nothing of what did: that may hold keys and data. */
-export function unusable(retryAfter?: number): StoreUnavailableError {
-  return new StoreUnavailableError('Upstash gave no usable answer', { retryAfter })
-}
 
 function assertConnection(factory: string, { url, token }: UpstashConnection): string {
   // Not `new URL` at once: its error quotes what it is given, which may be the token.

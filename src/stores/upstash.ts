@@ -11,19 +11,17 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-import { applyRules, functionRule, numberRule, type Rule, refuseUnless } from '../check.ts'
-import { SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
-import { within } from '../resilience/deadline.ts'
-import type { SessionStore } from './store.ts'
-import type { RunScript, UpstashKeys } from './upstash-index.ts'
-import { decode, WRITE_SHA } from './upstash-record.ts'
-import type { UpstashRequester } from './upstash-requester.ts'
+import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { SessionError, StoreTimeoutError } from '../errors.ts'
 import {
-  createTransport,
-  type Transport,
-  type UpstashConnection,
-  unusable,
-} from './upstash-rest.ts'
+  createRedisCommands,
+  REDIS_RULES,
+  type RedisOptions,
+  type RedisSessionStore,
+} from './redis-commands.ts'
+import { unusable } from './redis-record.ts'
+import type { UpstashRequester } from './upstash-requester.ts'
+import { createTransport, type Transport, type UpstashConnection } from './upstash-rest.ts'
 
 export {
   createRequester,
@@ -33,14 +31,7 @@ export {
 export type { UpstashConnection } from './upstash-rest.ts'
 
 /** What every Upstash store can be told. */
-export interface UpstashStoreOptions {
-  /** Put before every key, to keep apart what shares a database. (default: 'sojourn:') */
-  prefix?: string
-  /** Time limit of one call, its body included, in milliseconds. (default: 2000) */
-  timeoutMs?: number
-  /** Epoch milliseconds. (default: Date.now) */
-  now?: () => number
-}
+export type UpstashStoreOptions = RedisOptions
 
 /** Any `Redis` of `@upstash/redis` fits. */
 export interface UpstashClient {
@@ -64,34 +55,15 @@ interface Requester {
   readonly retry?: unknown
 }
 
-/** Timers take no more: 2^31 - 1 milliseconds. */
-const MAX_MS = 2_147_483_647
-
 const anything: Rule = [undefined, '', () => true]
 
-const RULES: Record<string, Rule> = {
-  prefix: ['sojourn:', 'a string', (value: unknown) => typeof value === 'string'],
-  timeoutMs: numberRule(2000, 1, MAX_MS),
-  now: functionRule(() => Date.now()),
+const KNOWN: Record<string, Rule> = {
+  ...REDIS_RULES,
   fetch: functionRule(),
   // Looked at where they are used.
   url: anything,
   token: anything,
   redis: anything,
-}
-
-/** Stands for Redis not having a script yet. */
-const NO_SCRIPT = Symbol('NOSCRIPT')
-
-/** What Redis says when trying again will not help: refused commands, credentials and quotas. */
-const REFUSED = /^[A-Z]{3,} |[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
-/** And what it says while it is not itself. */
-const TRANSIENT = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS)\b/
-
-function failure(text: string): SessionError {
-  if (REFUSED.test(text) && !TRANSIENT.test(text))
-    return new StoreError('Upstash refused a command')
-  return unusable()
 }
 
 /** A client's errors quote the command: only what kind of failure it was may leave. */
@@ -129,9 +101,6 @@ function transportOf(client: object): Transport {
   return (body, ours) => requestThrough(once, signal ? { body } : { body, signal: ours })
 }
 
-/** Patches kept beside one record. */
-const PATCHES = 32
-
 /**
  * Makes a store in Upstash Redis, over its REST protocol or through a client of `@upstash/redis`.
  *
@@ -147,90 +116,12 @@ const PATCHES = 32
  */
 export function createUpstashStore(
   options: UpstashStoreOptions & (UpstashConnection | UpstashClientOptions),
-): SessionStore & Required<Pick<SessionStore, 'index' | 'page'>> {
+): RedisSessionStore {
   refuseUnless(Object(options) === options, 'options', 'an object', options)
-  const { prefix, timeoutMs, now } = applyRules<Required<UpstashStoreOptions>>('', RULES, options)
+  const settings = applyRules<Required<UpstashStoreOptions>>('', KNOWN, options)
   const send =
     'redis' in options
       ? transportOf(options.redis)
-      : createTransport('createUpstashStore', options, now)
-  const recordKey = (id: string): string => `${prefix}s:${id}`
-
-  async function ask(command: readonly string[], signal?: AbortSignal): Promise<unknown> {
-    signal?.throwIfAborted()
-    const late = (): Error => new StoreTimeoutError('Upstash did not answer in time')
-    const answer = await within(timeoutMs, signal, late, (inner) => send(command, inner))
-    const { result, error } = Object(answer) as { result?: unknown; error?: unknown }
-    if (typeof error === 'string' && error) {
-      if (/\bNOSCRIPT\b/.test(error)) return NO_SCRIPT
-      throw failure(error)
-    }
-    return result
-  }
-
-  const run: RunScript = async (name, sha, args, signal) => {
-    const result = await ask(['EVALSHA', sha, ...args], signal)
-    if (result !== NO_SCRIPT) return result
-    const { [name]: script } = await import('./upstash-scripts.ts')
-    return await ask(['EVAL', script, ...args], signal)
-  }
-
-  const keys: UpstashKeys = { records: recordKey(''), users: `${prefix}u:`, now, run }
-  const load = () => import('./upstash-index.ts')
-
-  return {
-    name: 'upstash',
-    atomic: true,
-    patches: PATCHES,
-
-    async read(id, { signal } = {}) {
-      // Unlike GET this answers an absent key with '', so that no failure looks like it.
-      const result = await ask(['GETRANGE', recordKey(id), '0', '-1'], signal)
-      if (typeof result !== 'string') throw unusable()
-      return result === '' ? null : decode(result, now())
-    },
-
-    async write(id, record, expected, { signal, patch = '', folded = 0 } = {}) {
-      const { version, value, expiresAt, subject = '' } = record
-      const time = Math.floor(now())
-      const [tag, owner] = [encodeURIComponent(version), encodeURIComponent(subject)]
-      const named = [recordKey(id), ...(owner && [keys.users + owner])]
-      const result = await run(
-        'WRITE',
-        WRITE_SHA,
-        [
-          String(named.length),
-          ...named,
-          encodeURIComponent(expected ?? ''),
-          tag,
-          String(Math.max(1, Math.ceil(expiresAt - time))),
-          `${Math.floor(expiresAt)}\n${owner}\n${value}`,
-          id,
-          String(time),
-          patch,
-          String(folded),
-          String(PATCHES),
-        ],
-        signal,
-      )
-      if (result === 1) return { ok: true }
-      if (result === 2) return { ok: true, patched: true }
-      if (result !== 0 && typeof result !== 'string') throw unusable()
-      return { ok: false, current: result === 0 ? null : decode(result, now()) }
-    },
-
-    async delete(id, { signal } = {}) {
-      if (typeof (await ask(['DEL', recordKey(id)], signal)) !== 'number') throw unusable()
-    },
-
-    index: {
-      list: async (subject, call) => (await load()).list(keys, subject, call?.signal),
-      bury: async (subject, tombstone, call) => (await load()).bury(keys, subject, tombstone, call),
-    },
-    page: async (cursor, call) => (await load()).page(keys, cursor, call?.signal),
-
-    async health({ signal } = {}) {
-      if ((await ask(['PING'], signal)) !== 'PONG') throw unusable()
-    },
-  }
+      : createTransport('createUpstashStore', options, settings.now)
+  return createRedisCommands('upstash', send, settings)
 }

@@ -7,12 +7,12 @@ import {
   StoreTimeoutError,
   StoreUnavailableError,
 } from '../../src/errors.ts'
+import * as index from '../../src/stores/redis-index.ts'
+import { WRITE_SHA } from '../../src/stores/redis-record.ts'
+import { BURY, LIST, PAGE, WRITE } from '../../src/stores/redis-scripts.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
 import { createRequester, createUpstashStore } from '../../src/stores/upstash.ts'
-import * as index from '../../src/stores/upstash-index.ts'
-import { WRITE_SHA } from '../../src/stores/upstash-record.ts'
-import { BURY, LIST, PAGE, WRITE } from '../../src/stores/upstash-scripts.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'

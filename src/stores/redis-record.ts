@@ -1,5 +1,5 @@
 /** How a record is kept in Redis. */
-import { StoreError } from '../errors.ts'
+import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /**
@@ -26,9 +26,14 @@ export function decode(text: unknown, now: number): StoredRecord | null {
       ...(patches.length && { patches }),
     }
   } catch {
-    throw new StoreError('What is stored in Upstash is no record of ours')
+    throw new StoreError('What is stored in Redis is no record of ours')
   }
 }
 
 /** Of the script that writes one. */
 export const WRITE_SHA: string = '9b58daaa8e57ba1fddf04f81d6fb449b018856e0'
+
+/** Nothing that can be used came back. Says nothing of what did: that may hold keys and data. */
+export function unusable(retryAfter?: number): StoreUnavailableError {
+  return new StoreUnavailableError('Redis gave no usable answer', { retryAfter })
+}

@@ -1,4 +1,4 @@
-/** The Lua of the Upstash store: needed when Redis does not know it yet, and loaded then. */
+/** The Lua of stores in Redis: needed when Redis does not know it yet, and loaded then. */
 
 /**
  * Compare-and-set. A version among the last eight was written by an earlier attempt of the same

@@ -1,4 +1,6 @@
 /** Finds a user's sessions in Redis, and all of them. Rarely needed, so loaded when it is. */
+
+import { decode, unusable } from './redis-record.ts'
 import {
   type BuryOptions,
   type StoredEntry,
@@ -6,19 +8,17 @@ import {
   type StoredRecord,
   TOMBSTONE,
 } from './store.ts'
-import { decode } from './upstash-record.ts'
-import { unusable } from './upstash-rest.ts'
 
 /** Runs a script that Redis most likely knows by its SHA-1. */
 export type RunScript = (
-  name: keyof typeof import('./upstash-scripts.ts'),
+  name: keyof typeof import('./redis-scripts.ts'),
   sha: string,
   args: readonly string[],
   signal: AbortSignal | undefined,
 ) => Promise<unknown>
 
 /** What is needed of the store. */
-export interface UpstashKeys {
+export interface RedisKeys {
   /** What the keys of records, and those of users, begin with. */
   readonly records: string
   readonly users: string
@@ -41,7 +41,7 @@ function entriesOf(pairs: readonly unknown[], now: number): StoredEntry[] {
 }
 
 export async function list(
-  { run, records, users, now }: UpstashKeys,
+  { run, records, users, now }: RedisKeys,
   subject: string,
   signal?: AbortSignal,
 ): Promise<StoredEntry[]> {
@@ -52,7 +52,7 @@ export async function list(
 }
 
 export async function bury(
-  { run, records, users, now }: UpstashKeys,
+  { run, records, users, now }: RedisKeys,
   subject: string,
   { version, expiresAt }: StoredRecord,
   { signal, except = '' }: BuryOptions = {},
@@ -80,7 +80,7 @@ export async function bury(
 }
 
 export async function page(
-  { run, records, now }: UpstashKeys,
+  { run, records, now }: RedisKeys,
   cursor: string | null,
   signal?: AbortSignal,
 ): Promise<StoredPage> {

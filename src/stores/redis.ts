@@ -1,0 +1,74 @@
+/**
+ * Keeps sessions in Redis or Valkey, through whatever client the application has.
+ *
+ * For runtimes with TCP; over HTTP see `sojourn/upstash`. One command per call. Compare-and-set, expiry
+ * and index are one Lua script, so overlapping requests cannot lose each other's writes. It makes one
+ * attempt: wrap it in `resilient`.
+ *
+ * @module
+ * @example
+ * import { createRedisStore } from 'sojourn/redis'
+ * import { resilient } from 'sojourn/resilience'
+ *
+ * // node-redis
+ * createRedisStore({ send: (command) => client.sendCommand(command) })
+ * // ioredis
+ * createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) })
+ * // Bun
+ * createRedisStore({ send: ([name, ...args]) => Bun.redis.send(name, args) })
+ */
+import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import {
+  createRedisCommands,
+  REDIS_RULES,
+  type RedisOptions,
+  type RedisSessionStore,
+} from './redis-commands.ts'
+import { unusable } from './redis-record.ts'
+
+/** What {@link createRedisStore} can be told. */
+export interface RedisStoreOptions extends RedisOptions {
+  /**
+   * Sends one command and resolves with what Redis answers: strings as strings, integers as numbers.
+   * Rejects when Redis refuses it and when it cannot be reached.
+   */
+  send: (command: [name: string, ...args: string[]]) => Promise<unknown>
+}
+
+/** What Redis itself says begins with a word in capitals; so do the names of system errors. */
+const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^NOSCRIPT|^ERR /
+
+/**
+ * Makes a store in Redis (6 or newer) or Valkey.
+ *
+ * In a cluster all keys must be in one slot: give it a `prefix` with a hash tag, `'{sojourn}:'`. A
+ * client that keeps commands while it reconnects sends them late; they change nothing then that others
+ * have changed meanwhile.
+ *
+ * @throws TypeError or RangeError when an option is missing, unknown or wrong.
+ *
+ * @example
+ * const store = resilient(createRedisStore({ send: (command) => client.sendCommand(command) }))
+ */
+export function createRedisStore(options: RedisStoreOptions): RedisSessionStore {
+  const { send, ...settings } = applyRules<Required<RedisStoreOptions>>(
+    '',
+    { ...REDIS_RULES, send: functionRule() },
+    options,
+  )
+  refuseUnless(send !== undefined, 'send', 'a function that sends a command', send)
+  return createRedisCommands(
+    'redis',
+    async (command) => {
+      try {
+        return { result: await send(command as [string, ...string[]]) }
+      } catch (cause) {
+        // A client's own words may quote commands: only what kind of failure it was may leave.
+        const text = String(Object(cause).message)
+        if (REPLY.test(text)) return { error: text }
+        throw unusable()
+      }
+    },
+    settings,
+  )
+}

@@ -1,0 +1,175 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { inspect, promisify } from 'node:util'
+import { createClient } from '@redis/client'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../../src/errors.ts'
+import { createSessions } from '../../src/index.ts'
+import { createRedisStore, type RedisStoreOptions } from '../../src/stores/redis.ts'
+import { resilient } from '../../src/stores/resilient.ts'
+import { createClock, createCookieJar, testStore } from '../../src/testing/index.ts'
+import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { errorOf, SECRET } from '../support/sessions.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+let redis: RedisServer
+let ioredis: Redis
+let nodeRedis: ReturnType<typeof createClient>
+
+beforeAll(async () => {
+  redis = await startRedis()
+  ioredis = new Redis(redis.port, '127.0.0.1')
+  nodeRedis = createClient({ socket: { host: '127.0.0.1', port: redis.port } })
+  nodeRedis.on('error', () => {})
+  ioredis.on('error', () => {})
+  await nodeRedis.connect()
+})
+
+afterAll(async () => {
+  ioredis.disconnect()
+  nodeRedis.destroy()
+  await redis.stop()
+})
+
+type Send = RedisStoreOptions['send']
+const clients: Record<string, Send> = {
+  ioredis: ([name, ...args]) => ioredis.call(name, ...args),
+  'node-redis': (command) => nodeRedis.sendCommand(command),
+}
+
+for (const [name, send] of Object.entries(clients)) {
+  testStore(
+    `createRedisStore() through ${name}`,
+    () => {
+      const clock = createClock(Date.now())
+      const store = createRedisStore({ send, now: clock })
+      return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
+    },
+    { describe, it, expect },
+  )
+}
+
+describe('createRedisStore()', () => {
+  it("keeps the contract through Bun's own client", async () => {
+    const env = { ...process.env, REDIS_PORT: String(redis.port) }
+    const args = ['test', './test/fixtures/redis-bun.ts']
+    const { stderr } = await promisify(execFile)(`${root}node_modules/.bin/bun`, args, {
+      cwd: root,
+      env,
+    })
+    expect(Number(/(\d+) pass/.exec(stderr)?.[1])).toBeGreaterThan(30)
+    expect(stderr).toContain(' 0 fail')
+  })
+
+  it('takes one command for a read and for a write', async () => {
+    const sent: string[] = []
+    const send: Send = (command) => {
+      sent.push(command[0])
+      return nodeRedis.sendCommand(command)
+    }
+    const sessions = createSessions({ secret: SECRET, store: createRedisStore({ send }) })
+    const jar = createCookieJar()
+    const visit = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      if (new URL(request.url).pathname === '/write') session.update('n', (n = 0) => n + 1)
+      return new Response(String(session.get('n')))
+    })
+    await jar.fetch(visit, '/write')
+    sent.length = 0
+    await jar.fetch(visit, '/')
+    expect(sent).toEqual(['GETRANGE'])
+    sent.length = 0
+    expect(await (await jar.fetch(visit, '/write')).text()).toBe('2')
+    expect(sent).toEqual(['GETRANGE', 'EVALSHA'])
+  })
+
+  it.each(Object.keys(clients))(
+    'tells a %s that is down from one that has no session',
+    async (name) => {
+      const port = await freePort()
+      const down: Record<string, Send> = {
+        ioredis: async ([command, ...args]) => {
+          const client = new Redis({
+            port,
+            host: '127.0.0.1',
+            lazyConnect: true,
+            maxRetriesPerRequest: 0,
+          })
+          client.on('error', () => {})
+          return await client.call(command, ...args).finally(() => client.disconnect())
+        },
+        'node-redis': async (command) => {
+          const client = createClient({
+            socket: { host: '127.0.0.1', port, reconnectStrategy: false },
+          })
+          client.on('error', () => {})
+          await client.connect()
+          return client.sendCommand(command)
+        },
+      }
+      const store = createRedisStore({ send: down[name] as Send, timeoutMs: 1000 })
+      const error = await errorOf(() => store.read('CANARY-id'))
+      expect(error).toBeInstanceOf(StoreUnavailableError)
+      expect(inspect(error, { depth: 9 })).not.toContain('CANARY')
+    },
+  )
+
+  it('gives up a client that keeps commands until it is connected again', async () => {
+    const store = createRedisStore({ send: () => new Promise(() => {}), timeoutMs: 20 })
+    expect(await errorOf(() => store.read('id'))).toBeInstanceOf(StoreTimeoutError)
+  })
+
+  it('tells what Redis refuses from what it cannot do now, and quotes nothing', async () => {
+    const failing = (message: string) =>
+      createRedisStore({
+        send: async () => {
+          throw new Error(message)
+        },
+      })
+    for (const message of ['NOAUTH Authentication required CANARY', 'ERR unknown command CANARY']) {
+      const error = await errorOf(() => failing(message).read('id'))
+      expect(error).toBeInstanceOf(StoreError)
+      expect(inspect(error, { depth: 9 })).not.toContain('CANARY')
+    }
+    for (const message of ['LOADING Redis is loading', 'ECONNREFUSED 127.0.0.1', 'Socket closed']) {
+      expect(await errorOf(() => failing(message).read('id'))).toBeInstanceOf(StoreUnavailableError)
+    }
+  })
+
+  it('signs nobody out when Redis is restarted', async () => {
+    const own = await startRedis()
+    const client = new Redis(own.port, '127.0.0.1', {
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => 50,
+    })
+    client.on('error', () => {})
+    const store = resilient(
+      createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) }),
+    )
+    const sessions = createSessions({
+      secret: SECRET,
+      store,
+      snapshot: { maxAge: 1, staleIfError: 60 },
+    })
+    const jar = createCookieJar()
+    const visit = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      if (request.method === 'POST') session.login('ada')
+      return new Response(session.subject)
+    })
+    await jar.fetch(visit, '/', { method: 'POST' })
+    await own.stop()
+    expect(await (await jar.fetch(visit, '/')).text()).toBe('ada')
+    client.disconnect()
+  })
+
+  it('says which option is wrong', () => {
+    expect(() => createRedisStore({} as never)).toThrow(/"send" must be a function/)
+    expect(() => createRedisStore({ send: 5 as never })).toThrow(/"send" must be a function/)
+    expect(() => createRedisStore({ send: async () => 1, url: 'x' } as never)).toThrow(
+      /Unknown option "url"/,
+    )
+  })
+})
