@@ -150,6 +150,70 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     return setCookie
   }
 
+  /** How a draft is written; `from`: the counter of what was there when it was last tried. */
+  const stepsOf = (
+    draft: Draft,
+    due: boolean,
+    changed: boolean,
+    at: number,
+  ): LastSteps & { from: number } => {
+    const { binding, current, deferred, found, operations } = draft
+    const waits = changed && isPlain(draft) && options.onStoreFailure === 'degrade'
+    const steps: LastSteps & { from: number } = {
+      from: 0,
+      // Should only the answer get lost, what waits in a cookie was written already.
+      tag: waits ? newTag() : '',
+      patchable:
+        !!store.patches &&
+        !due &&
+        !deferred &&
+        !format.check &&
+        isPlain(draft) &&
+        // Patches are sealed with the secret alone.
+        !partOf(current).length &&
+        !operations.some(({ updates }) => updates),
+      finish(state) {
+        steps.from = state.counter
+        // Whoever was faster has renewed it for this request too.
+        const renews = !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
+        return {
+          ...state,
+          renewedAt: renews ? at : state.renewedAt,
+          ...(steps.tag && { extra: withTag(state, steps.tag) }),
+          binding: state.binding ?? binding,
+          counter: state.counter + 1,
+          version: options.version,
+        }
+      },
+    }
+    return steps
+  }
+
+  /** Writes a draft, or returns the `Set-Cookie` values with which that is over. */
+  const keep = async (
+    draft: Draft,
+    due: boolean,
+    changed: boolean,
+    at: number,
+  ): Promise<Committed | string[]> => {
+    const steps = stepsOf(draft, due, changed, at)
+    try {
+      const committed = await commit(draft, steps)
+      if (committed) return committed
+      supersede(draft)
+    } catch (error) {
+      const { from: counter, tag: tags } = steps
+      const rides = tags && isFailure(error) && draft.cookies.header !== null && !draft.removals
+      const sent = !(error instanceof CircuitOpenError)
+      const ride = rides ? await defer(draft, { tags, counter, sent }) : null
+      if (ride) return ride
+      // A renewal can wait for the next request.
+      const canWait = !changed && !draft.removals
+      failure(error, canWait ? 'store.degraded' : 'store.unavailable', draft.current)
+    }
+    return []
+  }
+
   /** Ends what earlier moves could not; `true` when nothing of it is left. */
   const endGraves = async ({ current, deferred }: Draft): Promise<boolean> => {
     try {
@@ -230,59 +294,14 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     },
 
     async save(draft, due, changed) {
-      const { deferred, found, operations, removals } = draft
+      const { deferred, found, removals } = draft
       const adopts = deferred && deferred.base !== found!.state
       const at = context.now()
       const setCookie: string[] = []
       if (due || changed || adopts) {
-        const waits = isPlain(draft) && options.onStoreFailure === 'degrade'
-        // Should only the answer get lost, what waits in a cookie was written already.
-        const tag = waits ? newTag() : ''
-        let before = 0
-        const last: LastSteps = {
-          finish(state) {
-            before = state.counter
-            // Whoever was faster has renewed it for this request too.
-            const renews =
-              !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
-            return {
-              ...state,
-              renewedAt: renews ? at : state.renewedAt,
-              ...(tag && changed && { extra: withTag(state, tag) }),
-              binding: state.binding ?? draft.binding,
-              counter: state.counter + 1,
-              version: options.version,
-            }
-          },
-          patchable:
-            !!store.patches &&
-            !due &&
-            !deferred &&
-            !format.check &&
-            isPlain(draft) &&
-            !partOf(draft.current).length &&
-            !operations.some(({ updates }) => updates),
-          tag,
-        }
-        let committed: Committed | null = null
-        try {
-          committed = await commit(draft, last)
-        } catch (error) {
-          const rides =
-            changed && tag && isFailure(error) && draft.cookies.header !== null && !removals
-          const sent = !(error instanceof CircuitOpenError)
-          const ride = rides ? await defer(draft, { tags: tag, counter: before, sent }) : null
-          if (ride) return ride
-          // A renewal can wait for the next request.
-          const canWait = !changed && !removals
-          failure(error, canWait ? 'store.degraded' : 'store.unavailable', draft.current)
-          return []
-        }
-        if (!committed) {
-          supersede(draft)
-          return []
-        }
-        const { state, record, grave } = committed
+        const kept = await keep(draft, due, changed, at)
+        if (!('state' in kept)) return kept
+        const { state, record, grave } = kept
         cookies.wrote(state, record === null)
         const moved = draft.current.key !== found?.state.key
         if (moved && found) cookies.ended(idOf(found.state))
@@ -297,10 +316,10 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         }
       } else if (found && draft.status === 'active') {
         // What was read may be outdated by now, and the cookie of a faster response newer.
-        if ((snapshot && !cookies.isOutdated(found.state)) || removals) {
-          setCookie.push(
-            ...(await cookies.write(draft, draft.current, found.at ?? at, found.version)),
-          )
+        const isNews = snapshot && !cookies.isOutdated(found.state)
+        if (isNews || removals) {
+          const readAt = found.at ?? at
+          setCookie.push(...(await cookies.write(draft, draft.current, readAt, found.version)))
         }
       }
       if (await endGraves(draft)) setCookie.push(...deferrals.remove(deferred?.names ?? []))
