@@ -133,9 +133,9 @@ export interface FoundSession {
   /** Its data as text, to see whether anything changed. */
   readonly text: string | null
   /** The store's version of it. */
-  readonly version?: string
+  readonly version?: string | undefined
   /** When the store said so, epoch milliseconds, whole seconds; `undefined`: right now. */
-  readonly at?: number
+  readonly at?: number | undefined
   /** It is a copy from before the store failed. */
   readonly stale?: boolean
   /** How many patches beside the record are in it. */

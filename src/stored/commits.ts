@@ -41,8 +41,6 @@ export interface LastSteps {
   finish(state: SessionState): SessionState
   /** Its changes can be kept beside what others write. */
   readonly patchable: boolean
-  /** That of this write, if anybody is to know it again. */
-  readonly tag: string
 }
 
 /** How a commit went. */
@@ -112,7 +110,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   const replace = async (
     draft: Draft,
     base: FoundSession,
-    { finish, patchable, tag }: LastSteps,
+    { finish, patchable }: LastSteps,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -154,11 +152,11 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
       found = await records.unseal(id, there, found.state.key)
       const newer = newerData(found.state, options.version)
       if (newer) throw newer
-      if (patchable && !patch && base.state.version === found.state.version) {
-        const changes = changesBetween(format, base.state, draft.current, [])
-        patch = await records.sealPatch(id, tag, changes)
+      const next = applyAll(draft.operations, found.state)
+      if (patchable && base.state.version === found.state.version) {
+        patch = await records.sealPatch(id, changesBetween(format, found.state, next, []))
       }
-      state = finish(applyAll(draft.operations, found.state))
+      state = finish(next)
       const { version: before } = record
       record = await records.seal(state)
       if (moving) await write(idOf(state), record, before)

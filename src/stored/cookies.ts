@@ -5,7 +5,14 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import type { Instance } from '../instance.ts'
-import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
+import {
+  encodeRecord,
+  ID_BYTES,
+  idOf,
+  type OpenedRecord,
+  type SessionState,
+  type StoredExtra,
+} from '../record.ts'
 import { writeCookie } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { partOf } from './cookie-part.ts'
@@ -19,6 +26,9 @@ export interface Copy {
   readonly isOutdated: boolean
 }
 
+/** What the store has; without a `version` it was kept beside the record of somebody else. */
+export type Known = Pick<FoundSession, 'state' | 'at' | 'folded' | 'version'>
+
 /** Reads and writes the cookies of sessions in a store. */
 export interface StoredCookies {
   /** With the part of the key that only the cookie has in its place. */
@@ -26,12 +36,9 @@ export interface StoredCookies {
   /** `null`: there is none, or this isolate knows that the session is dead. */
   copyOf(opened: OpenedRecord): Promise<Copy | null>
   /** Whether a copy of a session fits. */
-  fits(found: FoundSession): boolean
-  /**
-   * The `Set-Cookie` values of a session as the store has it. `at`: when that was so, epoch
-   * milliseconds. `version`: of its record, unless it was kept beside that of somebody else.
-   */
-  write(draft: Draft, state: SessionState, at: number, version?: string): Promise<string[]>
+  fits(known: Known): boolean
+  /** The `Set-Cookie` values of a session as the store has it. */
+  write(draft: Draft, known: Known): Promise<string[]>
   /** Whether this isolate has written something newer, or ended the session. */
   isOutdated(about: Pick<SessionState, 'key' | 'counter'>): boolean
   /** This isolate has written that, or kept it beside a record of that counter. */
@@ -58,13 +65,22 @@ const ID_ONLY = {
 } as const
 
 export function createStoredCookies(instance: Instance): StoredCookies {
-  const { cookie, format, options } = instance
+  const { context, cookie, format, options } = instance
   const { now, snapshot } = options
   /** The newest counter that this isolate wrote; `Infinity`: the session is dead. */
   const latest = new BoundedMap<string, number>(MAX_LATEST)
   const latestOf = (about: Pick<SessionState, 'key'>): number => latest.get(idOf(about)) ?? 0
 
-  const carrying = (state: SessionState, extra: OpenedRecord['extra']): OpenedRecord | null => {
+  const extraOf = ({ state, at = context.now() }: Known): StoredExtra => {
+    const t = (at - state.renewedAt) / 1000
+    const part = partOf(state)
+    return { ...(t && { t }), ...(part.length && { q: encodeBase64url(part) }) }
+  }
+
+  /** With a copy of the data; `null` where that does not fit. */
+  const whole = (known: Known): OpenedRecord | null => {
+    const { state, version: r = UNKNOWN, folded: p } = known
+    const extra = { ...state.extra, ...extraOf(known), r, ...(p && { p }) }
     const opened = { ...state, ...format.write(state), extra }
     // 36 bytes around it, then base64url.
     const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
@@ -84,25 +100,25 @@ export function createStoredCookies(instance: Instance): StoredCookies {
       const newest = latestOf(opened)
       if (!snapshot || text === null || !extra?.r || newest === Infinity) return null
       try {
-        const { d, k, r: version } = extra
+        const { d, k, r: version, p: folded = 0 } = extra
         const state = { ...(await format.read(opened)), extra: d || k ? { k, d } : undefined }
         const at = madeAt(opened)
         const isOutdated = newest > counter || version === UNKNOWN
-        return { found: { state, text, version, at }, age: now() - at, isOutdated }
+        const found = { state, text, version, folded, at }
+        return { found, age: now() - at, isOutdated }
       } catch {
         return null
       }
     },
 
-    fits: ({ state, version }) => !!carrying(state, { ...state.extra, r: version! }),
+    fits: (known) => !!whole(known),
 
-    async write(draft, state, at, version = UNKNOWN) {
-      const t = (at - state.renewedAt) / 1000
-      const part = partOf(state)
-      const extra = { ...(t && { t }), ...(part.length && { q: encodeBase64url(part) }) }
+    async write(draft, known) {
+      const { state } = known
+      const extra = extraOf(known)
       const bare = { ...state, ...ID_ONLY, extra: Object.keys(extra).length ? extra : undefined }
-      const whole = snapshot && carrying(state, { ...state.extra, ...extra, r: version })
-      return writeCookie(instance, draft, state, { opened: whole || bare })
+      const opened = (snapshot && whole(known)) || bare
+      return writeCookie(instance, draft, state, { opened })
     },
 
     isOutdated: (about) => latestOf(about) > about.counter,

@@ -180,7 +180,7 @@ export function applyDeferrals({ format }: Instance, all: readonly Deferral[]): 
       // Some of them without the others: an old cookie that was kept back.
       const isKnown = each.some((tag) => known.has(tag))
       if (!changes.length || isForgotten || isKnown || known.size + each.length > MAX_TAGS) continue
-      next = applyChanges(format, next, changes, true)
+      next = applyChanges(format, next, changes)
       for (const tag of each) known.add(tag)
       applied += tags
     }

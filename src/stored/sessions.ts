@@ -150,16 +150,19 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     return setCookie
   }
 
-  /** How a draft is written; `from`: the counter of what was there when it was last tried. */
+  /**
+   * How a draft is written. `tag`: that of the write, if it may have to wait. `from`: the counter of
+   * what was there when it was last tried.
+   */
   const stepsOf = (
     draft: Draft,
     due: boolean,
     changed: boolean,
     at: number,
-  ): LastSteps & { from: number } => {
+  ): LastSteps & { tag: string; from: number } => {
     const { binding, current, deferred, found, operations } = draft
     const waits = changed && isPlain(draft) && options.onStoreFailure === 'degrade'
-    const steps: LastSteps & { from: number } = {
+    const steps: LastSteps & { tag: string; from: number } = {
       from: 0,
       // Should only the answer get lost, what waits in a cookie was written already.
       tag: waits ? newTag() : '',
@@ -307,7 +310,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (moved && found) cookies.ended(idOf(found.state))
         announce(instance, draft, state, due)
         if (!store.atomic || due || moved || snapshot || removals) {
-          setCookie.push(...(await cookies.write(draft, state, at, record?.version)))
+          setCookie.push(...(await cookies.write(draft, { state, at, version: record?.version })))
         }
         if (grave) {
           const one = { tags: newTag(), at: now(), changes: [], counter: 0, sent: true, grave }
@@ -318,8 +321,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         // What was read may be outdated by now, and the cookie of a faster response newer.
         const isNews = snapshot && !cookies.isOutdated(found.state)
         if (isNews || removals) {
-          const readAt = found.at ?? at
-          setCookie.push(...(await cookies.write(draft, draft.current, readAt, found.version)))
+          setCookie.push(...(await cookies.write(draft, { ...found, state: draft.current })))
         }
       }
       if (await endGraves(draft)) setCookie.push(...deferrals.remove(deferred?.names ?? []))
