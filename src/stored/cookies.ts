@@ -40,9 +40,13 @@ export interface StoredCookies {
   /** The `Set-Cookie` values of a session as the store has it. */
   write(draft: Draft, known: Known): Promise<string[]>
   /** Whether this isolate has written something newer, or ended the session. */
-  isOutdated(about: Pick<SessionState, 'key' | 'counter'>): boolean
-  /** This isolate has written that, or kept it beside a record of that counter. */
+  isOutdated(known: Known): boolean
+  /** This isolate has written that, or kept it beside some record. */
   wrote(state: SessionState, beside: boolean): void
+  /** What this isolate knows of how new a session is. */
+  latestOf(about: Pick<SessionState, 'key'>): number
+  /** The store has answered that, asked when so much was known. */
+  saw(known: Known, before: number): void
   /** This isolate has ended a session. */
   ended(id: string): void
 }
@@ -50,6 +54,8 @@ export interface StoredCookies {
 /** Sessions of which this isolate remembers how new they are. */
 const MAX_LATEST = 1000
 const MAX_COOKIE_BYTES = 4096
+/** Newer than any record that is known: beside which one it is kept is not. */
+const BESIDE = 2 ** 40
 /** Stands for the version of a record that is not known: no record has it. */
 const UNKNOWN = '0'
 
@@ -67,8 +73,9 @@ const ID_ONLY = {
 export function createStoredCookies(instance: Instance): StoredCookies {
   const { context, cookie, format, options } = instance
   const { now, snapshot } = options
-  /** The newest counter that this isolate wrote; `Infinity`: the session is dead. */
+  /** How new what this isolate wrote is; `Infinity`: the session is dead. */
   const latest = new BoundedMap<string, number>(MAX_LATEST)
+  let patches = 0
   const latestOf = (about: Pick<SessionState, 'key'>): number => latest.get(idOf(about)) ?? 0
 
   const extraOf = ({ state, at = context.now() }: Known): StoredExtra => {
@@ -103,7 +110,7 @@ export function createStoredCookies(instance: Instance): StoredCookies {
         const { d, k, r: version, p: folded = 0 } = extra
         const state = { ...(await format.read(opened)), extra: d || k ? { k, d } : undefined }
         const at = madeAt(opened)
-        const isOutdated = newest > counter || version === UNKNOWN
+        const isOutdated = newest > newness(counter, folded) || version === UNKNOWN
         const found = { state, text, version, folded, at }
         return { found, age: now() - at, isOutdated }
       } catch {
@@ -118,15 +125,30 @@ export function createStoredCookies(instance: Instance): StoredCookies {
       const extra = extraOf(known)
       const bare = { ...state, ...ID_ONLY, extra: Object.keys(extra).length ? extra : undefined }
       const opened = (snapshot && whole(known)) || bare
-      return writeCookie(instance, draft, state, { opened })
+      const setCookie = await writeCookie(instance, draft, state, { opened })
+      // It moved meanwhile, and the browser may have its new cookie already.
+      return latestOf(state) === Infinity ? [] : setCookie
     },
 
-    isOutdated: (about) => latestOf(about) > about.counter,
+    isOutdated: ({ state, folded }) => latestOf(state) > newness(state.counter, folded),
     // Of writes at once any may end last.
     wrote: (state, beside) =>
-      latest.set(idOf(state), Math.max(latestOf(state), state.counter + (beside ? 1 : 0))),
+      latest.set(
+        idOf(state),
+        Math.max(latestOf(state), beside ? BESIDE + ++patches : state.counter),
+      ),
+    latestOf,
+    saw({ state, folded }, before) {
+      const isAll = before > BESIDE && latestOf(state) === before
+      if (isAll && before < Infinity) latest.set(idOf(state), newness(state.counter, folded))
+    },
     ended: (id) => latest.set(id, Infinity),
   }
+}
+
+/** A record's counter, and behind the point how many patches are in it. */
+function newness(counter: number, folded = 0): number {
+  return counter + folded / 1000
 }
 
 /** When the record that a cookie was made from was read or written, epoch milliseconds. */

@@ -63,10 +63,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   ): Promise<FoundSession | 'missing' | 'superseded' | 'behind'> => {
     const id = idOf(opened)
     const at = context.now()
+    const before = cookies.latestOf(opened)
     for (let attempt = 1; ; attempt++) {
       const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
       if (record?.value === TOMBSTONE) return 'superseded'
       const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
+      if (found !== 'missing') cookies.saw(found, before)
       if (!isBehind(found, opened)) return found
       if (attempt > 1) return 'behind'
     }
@@ -319,7 +321,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         }
       } else if (found && draft.status === 'active') {
         // What was read may be outdated by now, and the cookie of a faster response newer.
-        const isNews = snapshot && !cookies.isOutdated(found.state)
+        const isNews = snapshot && !cookies.isOutdated(found)
         if (isNews || removals) {
           setCookie.push(...(await cookies.write(draft, { ...found, state: draft.current })))
         }

@@ -127,7 +127,6 @@ async function problems(seed: number): Promise<string[]> {
       if (error instanceof StoreUnavailableError) return null
       throw error
     })
-    await look()
     if (visit.kind === 'attack') return
     // A response that gets lost promises nothing.
     const arrives = setCookie !== null && !chance(0.06)
@@ -145,12 +144,14 @@ async function problems(seed: number): Promise<string[]> {
   for (let step = 0; step < STEPS; step++) {
     const dice = random()
     if (dice < 0.1) mode = pick(MODES)
-    else if (dice < 0.5 && open.length < 6) {
+    else if (dice < 0.5 && open.length < 8) {
       const isAttack = chance(0.15)
       const kind = isAttack ? 'attack' : pick(Object.keys(actions))
       open.push(await begin(kind, isAttack ? ofAttacker() : jar.header()))
-    } else if (dice < 0.7 && open.length > 1) await Promise.all([end(next()), end(next())])
+    } else if (dice < 0.6) await Promise.all(open.splice(0).map(end))
+    else if (dice < 0.8 && open.length > 1) await Promise.all([end(next()), end(next())])
     else if (open.length) await end(next())
+    await look()
     if (chance(0.3)) clock.advance(random() * 4)
     if (chance(0.03)) {
       // No request is under way for so long.
