@@ -2,20 +2,13 @@
  * What the cookie of a session in a store carries: its id, how new the record is that it was made
  * from, and with `snapshot` a copy of the data where that fits.
  */
-import { BoundedMap } from '../bounded-map.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import type { Instance } from '../instance.ts'
-import {
-  encodeRecord,
-  ID_BYTES,
-  idOf,
-  type OpenedRecord,
-  type SessionState,
-  type StoredExtra,
-} from '../record.ts'
+import { encodeRecord, ID_BYTES, type OpenedRecord, type StoredExtra } from '../record.ts'
 import { writeCookie } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { partOf } from './cookie-part.ts'
+import type { Newest } from './newest.ts'
 
 /** The copy of a session that a cookie carries. */
 export interface Copy {
@@ -39,23 +32,9 @@ export interface StoredCookies {
   fits(known: Known): boolean
   /** The `Set-Cookie` values of a session as the store has it. */
   write(draft: Draft, known: Known): Promise<string[]>
-  /** Whether this isolate has written something newer, or ended the session. */
-  isOutdated(known: Known): boolean
-  /** This isolate has written that, or kept it beside some record. */
-  wrote(state: SessionState, beside: boolean): void
-  /** What this isolate knows of how new a session is. */
-  latestOf(about: Pick<SessionState, 'key'>): number
-  /** The store has answered that, asked when so much was known. */
-  saw(known: Known, before: number): void
-  /** This isolate has ended a session. */
-  ended(id: string): void
 }
 
-/** Sessions of which this isolate remembers how new they are. */
-const MAX_LATEST = 1000
 const MAX_COOKIE_BYTES = 4096
-/** Newer than any record that is known: beside which one it is kept is not. */
-const BESIDE = 2 ** 40
 /** Stands for the version of a record that is not known: no record has it. */
 const UNKNOWN = '0'
 
@@ -70,13 +49,9 @@ const ID_ONLY = {
   hasFlash: false,
 } as const
 
-export function createStoredCookies(instance: Instance): StoredCookies {
+export function createStoredCookies(instance: Instance, newest: Newest): StoredCookies {
   const { context, cookie, format, options } = instance
   const { now, snapshot } = options
-  /** How new what this isolate wrote is; `Infinity`: the session is dead. */
-  const latest = new BoundedMap<string, number>(MAX_LATEST)
-  let patches = 0
-  const latestOf = (about: Pick<SessionState, 'key'>): number => latest.get(idOf(about)) ?? 0
 
   const extraOf = ({ state, at = context.now() }: Known): StoredExtra => {
     const t = (at - state.renewedAt) / 1000
@@ -103,15 +78,14 @@ export function createStoredCookies(instance: Instance): StoredCookies {
     },
 
     async copyOf(opened) {
-      const { counter, text, extra } = opened
-      const newest = latestOf(opened)
-      if (!snapshot || text === null || !extra?.r || newest === Infinity) return null
+      const { text, extra } = opened
+      if (!snapshot || text === null || !extra?.r || newest.of(opened) === Infinity) return null
       try {
         const { d, k, r: version, p: folded = 0 } = extra
         const state = { ...(await format.read(opened)), extra: d || k ? { k, d } : undefined }
         const at = madeAt(opened)
-        const isOutdated = newest > newness(counter, folded) || version === UNKNOWN
         const found = { state, text, version, folded, at }
+        const isOutdated = newest.isAfter(found) || version === UNKNOWN
         return { found, age: now() - at, isOutdated }
       } catch {
         return null
@@ -127,28 +101,9 @@ export function createStoredCookies(instance: Instance): StoredCookies {
       const opened = (snapshot && whole(known)) || bare
       const setCookie = await writeCookie(instance, draft, state, { opened })
       // It moved meanwhile, and the browser may have its new cookie already.
-      return latestOf(state) === Infinity ? [] : setCookie
+      return newest.of(state) === Infinity ? [] : setCookie
     },
-
-    isOutdated: ({ state, folded }) => latestOf(state) > newness(state.counter, folded),
-    // Of writes at once any may end last.
-    wrote: (state, beside) =>
-      latest.set(
-        idOf(state),
-        Math.max(latestOf(state), beside ? BESIDE + ++patches : state.counter),
-      ),
-    latestOf,
-    saw({ state, folded }, before) {
-      const isAll = before > BESIDE && latestOf(state) === before
-      if (isAll && before < Infinity) latest.set(idOf(state), newness(state.counter, folded))
-    },
-    ended: (id) => latest.set(id, Infinity),
   }
-}
-
-/** A record's counter, and behind the point how many patches are in it. */
-function newness(counter: number, folded = 0): number {
-  return counter + folded / 1000
 }
 
 /** When the record that a cookie was made from was read or written, epoch milliseconds. */

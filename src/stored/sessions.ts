@@ -20,6 +20,7 @@ import { type Committed, createCommits, guardStore, isFailure, type LastSteps } 
 import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
 import { applyDeferrals, createDeferralCookies, type Deferral } from './deferrals.ts'
+import { createNewest } from './newest.ts'
 import { createRecords } from './records.ts'
 import { newTag, withTag } from './tags.ts'
 
@@ -51,7 +52,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const { now, snapshot } = options
   const records = createRecords(instance)
   const { commit, bury, write } = createCommits(instance, store, records)
-  const cookies = createStoredCookies(instance)
+  const newest = createNewest()
+  const cookies = createStoredCookies(instance, newest)
   const deferrals = createDeferralCookies(instance)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
@@ -63,12 +65,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   ): Promise<FoundSession | 'missing' | 'superseded' | 'behind'> => {
     const id = idOf(opened)
     const at = context.now()
-    const before = cookies.latestOf(opened)
+    const before = newest.of(opened)
     for (let attempt = 1; ; attempt++) {
       const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
       if (record?.value === TOMBSTONE) return 'superseded'
       const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
-      if (found !== 'missing') cookies.saw(found, before)
+      if (found !== 'missing') newest.saw(found, before)
       if (!isBehind(found, opened)) return found
       if (attempt > 1) return 'behind'
     }
@@ -110,7 +112,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
 
   const buryRecord = async (id: string, version: string, folded?: number) => {
     const outcome = await bury(id, version, folded)
-    cookies.ended(id)
+    newest.ended(id)
     return outcome
   }
 
@@ -307,9 +309,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         const kept = await keep(draft, due, changed, at)
         if (!('state' in kept)) return kept
         const { state, record, grave } = kept
-        cookies.wrote(state, record === null)
+        newest.wrote(state, record === null)
         const moved = draft.current.key !== found?.state.key
-        if (moved && found) cookies.ended(idOf(found.state))
+        if (moved && found) newest.ended(idOf(found.state))
         announce(instance, draft, state, due)
         if (!store.atomic || due || moved || snapshot || removals) {
           setCookie.push(...(await cookies.write(draft, { state, at, version: record?.version })))
@@ -321,7 +323,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         }
       } else if (found && draft.status === 'active') {
         // What was read may be outdated by now, and the cookie of a faster response newer.
-        const isNews = snapshot && !cookies.isOutdated(found)
+        const isNews = snapshot && !newest.isAfter(found)
         if (isNews || removals) {
           setCookie.push(...(await cookies.write(draft, { ...found, state: draft.current })))
         }
