@@ -94,7 +94,10 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
       .map(([tags, at, changes, counter, sent, grave]) => {
         return { tags, at, changes, counter, sent: sent === 1, grave }
       })
-      .filter(({ at, changes }) => now() - at < DEFERRAL_MS && isChanges(changes))
+      .filter(
+        ({ tags, at, changes }) =>
+          typeof tags === 'string' && now() - at < DEFERRAL_MS && isChanges(changes),
+      )
   }
 
   /** Joins those next to each other that are old enough. What was `sent` may be applied in part. */

@@ -15,14 +15,13 @@ import { idOf, type OpenedRecord, type SessionState } from '../record.ts'
 import { announce, renewAfterOf, say } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store.ts'
-import { changesBetween } from './changes.ts'
 import { type Committed, createCommits, guardStore, isFailure, type LastSteps } from './commits.ts'
 import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
-import { applyDeferrals, createDeferralCookies, type Deferral } from './deferrals.ts'
 import { createNewest } from './newest.ts'
 import { createRecords } from './records.ts'
 import { newTag, withTag } from './tags.ts'
+import { createWaiting } from './waiting.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -54,7 +53,6 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const { commit, bury, write } = createCommits(instance, store, records)
   const newest = createNewest()
   const cookies = createStoredCookies(instance, newest)
-  const deferrals = createDeferralCookies(instance)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
 
@@ -85,27 +83,6 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     throw new SessionCorruptionError('Cannot read session: an older record was put in its place')
   }
 
-  /** Takes up what could not be written before. */
-  const adopt = async (draft: Draft): Promise<Draft> => {
-    if (!draft.found || draft.readOnly) return draft
-    const { all, names } = await deferrals.find(draft.cookies, draft.found.state.key)
-    if (!names.length) return draft
-    const operation = applyDeferrals(instance, all)
-    const next = operation(draft.current)
-    // What a newer deployment's schema refuses would be refused with every request.
-    const fits =
-      !format.check ||
-      (await format.check(next).then(
-        () => true,
-        () => false,
-      ))
-    if (fits && next !== draft.current) {
-      draft.current = next
-      draft.operations.push(operation)
-    }
-    return Object.assign(draft, { deferred: { all, names, base: draft.current }, refresh: true })
-  }
-
   /** A retired cookie that comes back late was kept by somebody, or its successor got lost. */
   const isReused = (opened: OpenedRecord, { renewedAt }: SessionState): boolean =>
     opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
@@ -123,6 +100,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     return (await buryRecord(id, record.version, record.patches?.length)) === 'buried'
   }
 
+  const waiting = createWaiting(instance, revoke)
+
   const supersede = (draft: Draft): void => {
     draft.status = 'superseded'
     say(instance, 'session.superseded', draft.found!.state)
@@ -136,22 +115,6 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     if (!isFailure(error)) throw error
     emit({ type, store: store.name, code: error.code }, about)
     if (type === 'store.unavailable') throw error
-  }
-
-  /** Puts a write that failed into a cookie; `null` when it cannot ride there. */
-  const defer = async (
-    draft: Draft,
-    about: Pick<Deferral, 'tags' | 'counter' | 'sent'>,
-  ): Promise<string[] | null> => {
-    const { current, deferred, found, operations } = draft
-    const { all = [], names = [], base = found!.state } = deferred ?? {}
-    const changes = changesBetween(format, base, current, operations)
-    // What was deferred before is still in its cookies.
-    if (!changes.length) return []
-    const one: Deferral = { ...about, at: now(), changes }
-    const setCookie = await deferrals.write(current.key, [...all, one], names)
-    if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
-    return setCookie
   }
 
   /**
@@ -212,7 +175,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       const { from: counter, tag: tags } = steps
       const rides = tags && isFailure(error) && draft.cookies.header !== null && !draft.removals
       const sent = !(error instanceof CircuitOpenError)
-      const ride = rides ? await defer(draft, { tags, counter, sent }) : null
+      const ride = rides ? await waiting.defer(draft, { tags, counter, sent }) : null
       if (ride) return ride
       // A renewal can wait for the next request.
       const canWait = !changed && !draft.removals
@@ -221,22 +184,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     return []
   }
 
-  /** Ends what earlier moves could not; `true` when nothing of it is left. */
-  const endGraves = async ({ current, deferred }: Draft): Promise<boolean> => {
-    try {
-      for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
-      return true
-    } catch (error) {
-      failure(error, 'store.degraded', current)
-      return false
-    }
-  }
-
   return {
     async open(header, cookie, signal) {
       const opened = cookies.withPart(cookie)
       const copy = await cookies.copyOf(opened)
-      const live = (found: FoundSession) => adopt(liveDraft(instance, header, opened, found))
+      const live = (found: FoundSession) =>
+        waiting.adopt(liveDraft(instance, header, opened, found))
       const serves = (seconds: number): boolean =>
         !!copy && copy.age < 1000 * seconds && !isOver(instance, copy.found.state)
       if (copy && snapshot && !copy.isOutdated && copy.age >= 0 && serves(snapshot.maxAge)) {
@@ -316,11 +269,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (!store.atomic || due || moved || snapshot || removals) {
           setCookie.push(...(await cookies.write(draft, { state, at, version: record?.version })))
         }
-        if (grave) {
-          const one = { tags: newTag(), at: now(), changes: [], counter: 0, sent: true, grave }
-          setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
-          emit({ type: 'commit.deferred', changes: 0 }, state)
-        }
+        if (grave) setCookie.push(...(await waiting.deferBurial(state, grave)))
       } else if (found && draft.status === 'active') {
         // What was read may be outdated by now, and the cookie of a faster response newer.
         const isNews = snapshot && !newest.isAfter(found)
@@ -328,7 +277,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           setCookie.push(...(await cookies.write(draft, { ...found, state: draft.current })))
         }
       }
-      if (await endGraves(draft)) setCookie.push(...deferrals.remove(deferred?.names ?? []))
+      try {
+        setCookie.push(...(await waiting.end(draft)))
+      } catch (error) {
+        failure(error, 'store.degraded', draft.current)
+      }
       return setCookie
     },
 
@@ -336,7 +289,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       const { state, version, folded } = draft.found!
       try {
         if ((await buryRecord(idOf(state), version!, folded)) === 'buried') {
-          return deferrals.remove(draft.deferred?.names ?? [])
+          return waiting.remove(draft)
         }
       } catch (error) {
         failure(error, 'store.unavailable', state)
