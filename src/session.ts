@@ -158,6 +158,8 @@ export interface Draft {
   committed: boolean
   /** The cookie is to be written anew, whether anything changed or not. */
   refresh?: boolean
+  /** The cookie is that of an id from before, which the browser got back. */
+  returned?: boolean
   /** Writes of earlier requests that had to wait, and the state with them. */
   deferred?: Deferrals & { readonly base: SessionState }
   /** `Set-Cookie` values that remove what it was imported from, once it is kept. */

@@ -28,6 +28,8 @@ export interface StoredCookies {
   withPart(opened: OpenedRecord): OpenedRecord
   /** `null`: there is none, or this isolate knows that the session is dead. */
   copyOf(opened: OpenedRecord): Promise<Copy | null>
+  /** What a cookie without data holds. */
+  bare(known: Known): OpenedRecord
   /** Whether a copy of a session fits. */
   fits(known: Known): boolean
   /** The `Set-Cookie` values of a session as the store has it. */
@@ -69,7 +71,15 @@ export function createStoredCookies(instance: Instance, newest: Newest): StoredC
     return size <= MAX_COOKIE_BYTES ? opened : null
   }
 
+  const bare = (known: Known): OpenedRecord => {
+    const extra = extraOf(known)
+    const isPlain = !Object.keys(extra).length
+    return { ...known.state, ...ID_ONLY, extra: isPlain ? undefined : extra }
+  }
+
   return {
+    bare,
+
     withPart(opened) {
       const part = opened.extra?.q && decodeBase64url(opened.extra.q)
       return part
@@ -96,9 +106,7 @@ export function createStoredCookies(instance: Instance, newest: Newest): StoredC
 
     async write(draft, known) {
       const { state } = known
-      const extra = extraOf(known)
-      const bare = { ...state, ...ID_ONLY, extra: Object.keys(extra).length ? extra : undefined }
-      const opened = (snapshot && whole(known)) || bare
+      const opened = (snapshot && whole(known)) || bare(known)
       const setCookie = await writeCookie(instance, draft, state, { opened })
       // It moved meanwhile, and the browser may have its new cookie already.
       return newest.of(state) === Infinity ? [] : setCookie

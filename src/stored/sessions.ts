@@ -18,6 +18,7 @@ import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store
 import { type Committed, createCommits, guardStore, isFailure, type LastSteps } from './commits.ts'
 import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
+import { createMoves } from './moves.ts'
 import { createNewest } from './newest.ts'
 import { createRecords } from './records.ts'
 import { newTag, withTag } from './tags.ts'
@@ -53,6 +54,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const { commit, bury, write } = createCommits(instance, store, records)
   const newest = createNewest()
   const cookies = createStoredCookies(instance, newest)
+  const moves = createMoves(instance)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
 
@@ -187,6 +189,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   return {
     async open(header, cookie, signal) {
       const opened = cookies.withPart(cookie)
+      const next = await moves.follow(header, opened)
+      if (next) {
+        const draft = await this.open(header, next, signal)
+        return Object.assign(draft, { refresh: true, returned: true })
+      }
       const copy = await cookies.copyOf(opened)
       const live = (found: FoundSession) =>
         waiting.adopt(liveDraft(instance, header, opened, found))
@@ -269,11 +276,16 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         if (!store.atomic || due || moved || snapshot || removals) {
           setCookie.push(...(await cookies.write(draft, { state, at, version: record?.version })))
         }
+        const isLate = moved && found && draft.cookies.header !== null
+        if (isLate && (snapshot || !store.atomic)) {
+          // Other responses may bring the old id's cookie back.
+          setCookie.push(await moves.note(found.state.key, cookies.bare({ state, at })))
+        }
         if (grave) setCookie.push(...(await waiting.deferBurial(state, grave)))
       } else if (found && draft.status === 'active') {
         // What was read may be outdated by now, and the cookie of a faster response newer.
         const isNews = snapshot && !newest.isAfter(found)
-        if (isNews || removals) {
+        if (isNews || removals || draft.returned) {
           setCookie.push(...(await cookies.write(draft, { ...found, state: draft.current })))
         }
       }
@@ -289,7 +301,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       const { state, version, folded } = draft.found!
       try {
         if ((await buryRecord(idOf(state), version!, folded)) === 'buried') {
-          return waiting.remove(draft)
+          return [...waiting.remove(draft), ...moves.forget(draft.cookies)]
         }
       } catch (error) {
         failure(error, 'store.unavailable', state)

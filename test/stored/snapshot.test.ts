@@ -263,6 +263,31 @@ describe('a snapshot in the cookie', () => {
     expect(Object.values(data)).toEqual(Array(8).fill('new'))
   })
 
+  it('signs nobody out when a slow response brings the cookie from before the sign-in back', async () => {
+    for (const seal of ['secret', 'cookie'] as const) {
+      const { visit, sessions, elsewhere, jar, clock } = createSnapshots({ seal })
+      await visit((s) => s.set('a', 1))
+      const isolate = elsewhere()
+      const late = await isolate.open(jar.header())
+      late.set('b', 2)
+      const response = answer(await isolate.save(late))
+      const { session } = await visit((s) => s.login('ann'))
+      const old = response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+      jar.store(response)
+      for (const where of [sessions, elsewhere()]) {
+        const found = await where.open(jar.header())
+        expect([found.id, found.subject, found.get('b')]).toEqual([session.id, 'ann', 2])
+      }
+      // Whoever has the old cookie only gets nothing.
+      expect((await elsewhere().open(old)).subject).toBe(null)
+      // The browser has the right one from then on.
+      await visit()
+      clock.advance(250)
+      await visit((s) => s.destroy())
+      expect(jar.cookies()).toEqual([])
+    }
+  })
+
   it('refuses settings that make no sense', async () => {
     const store = createMemoryStore()
     for (const snapshot of [
