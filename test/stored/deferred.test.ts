@@ -137,6 +137,19 @@ describe('a write that could not reach the store', () => {
     expect((await sessions.open(header)).get('n')).toBe(0)
   })
 
+  it('lasts as long as what was made from it', async () => {
+    const { store, visit, clock } = createDeferring()
+    await visit((s) => s.set('theme', 'light'))
+    store.down()
+    await visit((s) => s.set('theme', 'dark'))
+    clock.advance(600)
+    await visit((s) => s.set('theme', 'blue'))
+    clock.advance(600)
+    expect((await visit()).session.get('theme')).toBe('blue')
+    store.up()
+    expect((await visit()).session.get('theme')).toBe('blue')
+  })
+
   it('cannot restore what was spent since', async () => {
     const { store, jar, visit, sessions } = createDeferring()
     await visit((s) => s.set('coupon', null))
