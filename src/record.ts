@@ -50,12 +50,14 @@ export interface SessionState {
 export interface StoredExtra {
   /** The tags of the last writes, one after the other. */
   readonly k?: string | undefined
-  /** The tags of deferred writes that were applied, and of patches, with the counter they led to. */
+  /** The tags of deferred writes that were applied, with the counter that they led to. */
   readonly d?: readonly (readonly [counter: number, tags: string])[] | undefined
   /** Seconds from the last renewal until the cookie was made. */
   readonly t?: number
   /** The version of the record that the cookie has a snapshot of. */
   readonly r?: string
+  /** How many patches beside that record are in it. */
+  readonly p?: number | undefined
   /** The part of the key that only the cookie has, base64url. */
   readonly q?: string
 }

@@ -133,9 +133,9 @@ export interface FoundSession {
   /** Its data as text, to see whether anything changed. */
   readonly text: string | null
   /** The store's version of it. */
-  readonly version?: string
+  readonly version?: string | undefined
   /** When the store said so, epoch milliseconds, whole seconds; `undefined`: right now. */
-  readonly at?: number
+  readonly at?: number | undefined
   /** It is a copy from before the store failed. */
   readonly stale?: boolean
   /** How many patches beside the record are in it. */
@@ -158,6 +158,8 @@ export interface Draft {
   committed: boolean
   /** The cookie is to be written anew, whether anything changed or not. */
   refresh?: boolean
+  /** The cookie is that of an id from before, which the browser got back. */
+  returned?: boolean
   /** Writes of earlier requests that had to wait, and the state with them. */
   deferred?: Deferrals & { readonly base: SessionState }
   /** `Set-Cookie` values that remove what it was imported from, once it is kept. */

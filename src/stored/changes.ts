@@ -66,15 +66,13 @@ function plus({ parse }: DataFormat, value: unknown, added: Change[4]): unknown 
 }
 
 /**
- * Makes the changes on `state`. With `guarded` only where the value is still the one that the
- * change was made from, since what was written meanwhile is newer; only what was added to that is
- * added to any. Flash is only ever removed that way.
+ * Makes the changes on `state`, each only where the value is still the one that it was made from,
+ * since what was written meanwhile is newer; only what was added to that is added to any.
  */
 export function applyChanges(
   format: DataFormat,
   state: SessionState,
   changes: readonly Change[],
-  guarded: boolean,
 ): SessionState {
   let current = state
   for (const [place, key, text, base, added] of changes) {
@@ -82,7 +80,7 @@ export function applyChanges(
     const there = ownValue(current[part], key)
     const isSame = base === hash(there === undefined ? null : format.stringify(there))
     let value = text === null ? undefined : format.parse(text)
-    if (!isSame && (guarded || (part === 'flash' && text === null))) {
+    if (!isSame) {
       value = plus(format, there, added)
       if (value === undefined) continue
     }

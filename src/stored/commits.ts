@@ -41,8 +41,6 @@ export interface LastSteps {
   finish(state: SessionState): SessionState
   /** Its changes can be kept beside what others write. */
   readonly patchable: boolean
-  /** That of this write, if anybody is to know it again. */
-  readonly tag: string
   /** Nothing but the time of its last use is changed. */
   readonly renewal: boolean
 }
@@ -117,7 +115,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   const replace = async (
     draft: Draft,
     base: FoundSession,
-    { finish, patchable, renewal, tag }: LastSteps,
+    { finish, patchable, renewal }: LastSteps,
     turn: Turn | null,
   ): Promise<Committed | null> => {
     const id = idOf(base.state)
@@ -160,11 +158,11 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         found = await records.unseal(id, there, found.state.key)
         const newer = newerData(found.state, options.version)
         if (newer) throw newer
-        if (patchable && !patch && base.state.version === found.state.version) {
-          const changes = changesBetween(format, base.state, draft.current, [])
-          patch = await records.sealPatch(id, tag, changes)
+        const next = applyAll(draft.operations, found.state)
+        if (patchable && base.state.version === found.state.version) {
+          patch = await records.sealPatch(id, changesBetween(format, found.state, next, []))
         }
-        state = finish(applyAll(draft.operations, found.state))
+        state = finish(next)
         const { version: before } = record
         record = await records.seal(state)
         if (moving) await write(idOf(state), record, before)
@@ -188,7 +186,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         return { state, record: await create(state) }
       }
       // Only where a commit has to go on from what the last one wrote.
-      const updates = draft.operations.some(({ updates }) => updates)
+      const updates = draft.operations.some((operation) => operation.updates)
       const turn = updates ? turns.of(idOf(found.state)) : null
       let written: Committed | null = null
       try {

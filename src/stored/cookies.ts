@@ -2,13 +2,13 @@
  * What the cookie of a session in a store carries: its id, how new the record is that it was made
  * from, and with `snapshot` a copy of the data where that fits.
  */
-import { BoundedMap } from '../bounded-map.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import type { Instance } from '../instance.ts'
-import { encodeRecord, ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../record.ts'
+import { encodeRecord, ID_BYTES, type OpenedRecord, type StoredExtra } from '../record.ts'
 import { writeCookie } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { partOf } from './cookie-part.ts'
+import type { Newest } from './newest.ts'
 
 /** The copy of a session that a cookie carries. */
 export interface Copy {
@@ -19,31 +19,23 @@ export interface Copy {
   readonly isOutdated: boolean
 }
 
+/** What the store has; without a `version` it was kept beside the record of somebody else. */
+export type Known = Pick<FoundSession, 'state' | 'at' | 'folded' | 'version'>
+
 /** Reads and writes the cookies of sessions in a store. */
 export interface StoredCookies {
   /** With the part of the key that only the cookie has in its place. */
   withPart(opened: OpenedRecord): OpenedRecord
   /** `null`: there is none, or this isolate knows that the session is dead. */
   copyOf(opened: OpenedRecord): Promise<Copy | null>
+  /** What a cookie without data holds. */
+  bare(known: Known): OpenedRecord
   /** Whether a copy of a session fits. */
-  fits(found: FoundSession): boolean
-  /**
-   * The `Set-Cookie` values of a session as the store has it. `at`: when that was so, epoch
-   * milliseconds. `version`: of its record, unless it was kept beside that of somebody else.
-   */
-  write(draft: Draft, state: SessionState, at: number, version?: string): Promise<string[]>
-  /** Whether this isolate has written something newer, or ended the session. */
-  isOutdated(about: Pick<SessionState, 'key' | 'counter'>): boolean
-  /** Whether this isolate has ended the session, or moved it to another id. */
-  isEnded(about: Pick<SessionState, 'key'>): boolean
-  /** This isolate has written that, or kept it beside a record of that counter. */
-  wrote(state: SessionState, beside: boolean): void
-  /** This isolate has ended a session. */
-  ended(id: string): void
+  fits(known: Known): boolean
+  /** The `Set-Cookie` values of a session as the store has it. */
+  write(draft: Draft, known: Known): Promise<string[]>
 }
 
-/** Sessions of which this isolate remembers how new they are. */
-const MAX_LATEST = 1000
 const MAX_COOKIE_BYTES = 4096
 /** Stands for the version of a record that is not known: no record has it. */
 const UNKNOWN = '0'
@@ -59,21 +51,35 @@ const ID_ONLY = {
   hasFlash: false,
 } as const
 
-export function createStoredCookies(instance: Instance): StoredCookies {
-  const { cookie, format, options } = instance
+export function createStoredCookies(instance: Instance, newest: Newest): StoredCookies {
+  const { context, cookie, format, options } = instance
   const { now, snapshot } = options
-  /** The newest counter that this isolate wrote; `Infinity`: the session is dead. */
-  const latest = new BoundedMap<string, number>(MAX_LATEST)
-  const latestOf = (about: Pick<SessionState, 'key'>): number => latest.get(idOf(about)) ?? 0
 
-  const carrying = (state: SessionState, extra: OpenedRecord['extra']): OpenedRecord | null => {
+  const extraOf = ({ state, at = context.now() }: Known): StoredExtra => {
+    const t = (at - state.renewedAt) / 1000
+    const part = partOf(state)
+    return { ...(t && { t }), ...(part.length && { q: encodeBase64url(part) }) }
+  }
+
+  /** With a copy of the data; `null` where that does not fit. */
+  const whole = (known: Known): OpenedRecord | null => {
+    const { state, version: r = UNKNOWN, folded: p } = known
+    const extra = { ...state.extra, ...extraOf(known), r, ...(p && { p }) }
     const opened = { ...state, ...format.write(state), extra }
     // 36 bytes around it, then base64url.
     const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
     return size <= MAX_COOKIE_BYTES ? opened : null
   }
 
+  const bare = (known: Known): OpenedRecord => {
+    const extra = extraOf(known)
+    const isPlain = !Object.keys(extra).length
+    return { ...known.state, ...ID_ONLY, extra: isPlain ? undefined : extra }
+  }
+
   return {
+    bare,
+
     withPart(opened) {
       const part = opened.extra?.q && decodeBase64url(opened.extra.q)
       return part
@@ -82,37 +88,29 @@ export function createStoredCookies(instance: Instance): StoredCookies {
     },
 
     async copyOf(opened) {
-      const { counter, text, extra } = opened
-      const newest = latestOf(opened)
-      if (!snapshot || text === null || !extra?.r || newest === Infinity) return null
+      const { text, extra } = opened
+      if (!snapshot || text === null || !extra?.r || newest.of(opened) === Infinity) return null
       try {
-        const { d, k, r: version } = extra
+        const { d, k, r: version, p: folded = 0 } = extra
         const state = { ...(await format.read(opened)), extra: d || k ? { k, d } : undefined }
         const at = madeAt(opened)
-        const isOutdated = newest > counter || version === UNKNOWN
-        return { found: { state, text, version, at }, age: now() - at, isOutdated }
+        const found = { state, text, version, folded, at }
+        const isOutdated = newest.isAfter(found) || version === UNKNOWN
+        return { found, age: now() - at, isOutdated }
       } catch {
         return null
       }
     },
 
-    fits: ({ state, version }) => !!carrying(state, { ...state.extra, r: version! }),
+    fits: (known) => !!whole(known),
 
-    async write(draft, state, at, version = UNKNOWN) {
-      const t = (at - state.renewedAt) / 1000
-      const part = partOf(state)
-      const extra = { ...(t && { t }), ...(part.length && { q: encodeBase64url(part) }) }
-      const bare = { ...state, ...ID_ONLY, extra: Object.keys(extra).length ? extra : undefined }
-      const whole = snapshot && carrying(state, { ...state.extra, ...extra, r: version })
-      return writeCookie(instance, draft, state, { opened: whole || bare })
+    async write(draft, known) {
+      const { state } = known
+      const opened = (snapshot && whole(known)) || bare(known)
+      const setCookie = await writeCookie(instance, draft, state, { opened })
+      // It moved meanwhile, and the browser may have its new cookie already.
+      return newest.of(state) === Infinity ? [] : setCookie
     },
-
-    isOutdated: (about) => latestOf(about) > about.counter,
-    isEnded: (about) => latestOf(about) === Infinity,
-    // Of writes at once any may end last.
-    wrote: (state, beside) =>
-      latest.set(idOf(state), Math.max(latestOf(state), state.counter + (beside ? 1 : 0))),
-    ended: (id) => latest.set(id, Infinity),
   }
 }
 

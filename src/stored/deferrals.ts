@@ -60,7 +60,7 @@ export interface DeferralCookies {
   remove(names: readonly string[]): string[]
 }
 
-/** For how long a deferral is good. */
+/** For how long a deferral is good, from the last that travels with it. */
 const DEFERRAL_MS = 900_000
 const MAX_BYTES = 4096
 /** Cookies of this kind that one request takes up; the next one takes up the others. */
@@ -91,12 +91,14 @@ export function createDeferralCookies({ cookie, format, options }: Instance): De
   const open = async (token: string, id: string): Promise<readonly Deferral[]> => {
     const bytes = await openToken(ring, label, token, now())
     const [owner, all]: [string, Sealed[]] = bytes ? JSON.parse(decoder.decode(bytes)) : ['', []]
-    if (owner !== id) return []
+    // Those that came later were made from what the earlier ones made: they last together.
+    const newest = Math.max(...all.map(([, at]) => at))
+    if (owner !== id || now() - newest >= DEFERRAL_MS) return []
     return all
       .map(([tags, at, changes, counter, sent, grave]) => {
         return { tags, at, changes, counter, sent: sent === 1, grave }
       })
-      .filter(({ at, changes }) => now() - at < DEFERRAL_MS && isChanges(changes))
+      .filter(({ tags, changes }) => typeof tags === 'string' && isChanges(changes))
   }
 
   /** Joins those next to each other that are old enough. What was `sent` may be applied in part. */
@@ -182,7 +184,7 @@ export function applyDeferrals({ format }: Instance, all: readonly Deferral[]): 
       // Some of them without the others: an old cookie that was kept back.
       const isKnown = each.some((tag) => known.has(tag))
       if (!changes.length || isForgotten || isKnown || known.size + each.length > MAX_TAGS) continue
-      next = applyChanges(format, next, changes, true)
+      next = applyChanges(format, next, changes)
       for (const tag of each) known.add(tag)
       applied += tags
     }

@@ -11,7 +11,6 @@ import type { StoredRecord } from '../stores/store.ts'
 import { applyChanges, type Change, isChanges } from './changes.ts'
 import { deflate, inflate, MAX_BYTES } from './compress.ts'
 import { openPart, partOf, sealPart } from './cookie-part.ts'
-import { withTags } from './tags.ts'
 
 /** Seals and opens records. */
 export interface Records {
@@ -23,8 +22,7 @@ export interface Records {
    * @throws {@link SessionEncryptionError}, and what reading data throws.
    */
   unseal(id: string, record: StoredRecord, key?: SessionState['key']): Promise<FoundSession>
-  /** `tag`: that of the write, if anybody is to know it again. */
-  sealPatch(id: string, tag: string, changes: readonly Change[]): Promise<string>
+  sealPatch(id: string, changes: readonly Change[]): Promise<string>
   /** What a store knows of a user: opaque, the first secret's first. */
   handlesOf(subject: string): Promise<readonly [string, ...string[]]>
 }
@@ -52,11 +50,10 @@ export function createRecords({ context, format, options }: Instance): Records {
     let { state } = found
     for (const patch of patches) {
       const bytes = await openToken(ring, `patch:${id}`, patch, now())
-      const [tag, changes]: unknown[] = bytes ? JSON.parse(decoder.decode(bytes)) : []
+      const changes: unknown = bytes && JSON.parse(decoder.decode(bytes))
       if (!isChanges(changes))
         throw new SessionCorruptionError('Cannot read session: a patch of it')
-      const extra = tag ? withTags(state, String(tag)) : state.extra
-      state = { ...applyChanges(format, state, changes, false), extra }
+      state = applyChanges(format, state, changes)
     }
     return { ...found, state, text: format.write(state).text, folded: patches.length }
   }
@@ -96,8 +93,8 @@ export function createRecords({ context, format, options }: Instance): Records {
       return patches && state.version <= options.version ? await fold(id, found, patches) : found
     },
 
-    sealPatch: (id, ...patch) =>
-      sealToken(ring, `patch:${id}`, encoder.encode(JSON.stringify(patch)), now()),
+    sealPatch: (id, changes) =>
+      sealToken(ring, `patch:${id}`, encoder.encode(JSON.stringify(changes)), now()),
   }
 }
 

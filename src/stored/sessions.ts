@@ -15,13 +15,14 @@ import { idOf, type OpenedRecord, type SessionState } from '../record.ts'
 import { announce, renewAfterOf, say } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store.ts'
-import { changesBetween } from './changes.ts'
 import { type Committed, createCommits, guardStore, isFailure, type LastSteps } from './commits.ts'
 import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
-import { applyDeferrals, createDeferralCookies, type Deferral } from './deferrals.ts'
+import { createMoves } from './moves.ts'
+import { createNewest } from './newest.ts'
 import { createRecords } from './records.ts'
 import { newTag, withoutTag, withTag } from './tags.ts'
+import { createWaiting } from './waiting.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -51,8 +52,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const { now, snapshot } = options
   const records = createRecords(instance)
   const { commit, bury, write } = createCommits(instance, store, records)
-  const cookies = createStoredCookies(instance)
-  const deferrals = createDeferralCookies(instance)
+  const newest = createNewest()
+  const cookies = createStoredCookies(instance, newest)
+  const moves = createMoves(instance)
 
   const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
 
@@ -63,10 +65,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   ): Promise<FoundSession | 'missing' | 'superseded' | 'behind'> => {
     const id = idOf(opened)
     const at = context.now()
+    const before = newest.of(opened)
     for (let attempt = 1; ; attempt++) {
       const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
       if (record?.value === TOMBSTONE) return 'superseded'
       const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
+      if (found !== 'missing') newest.saw(found, before)
       if (!isBehind(found, opened)) return found
       if (attempt > 1) return 'behind'
     }
@@ -83,34 +87,13 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     throw new SessionCorruptionError('Cannot read session: an older record was put in its place')
   }
 
-  /** Takes up what could not be written before. */
-  const adopt = async (draft: Draft): Promise<Draft> => {
-    if (!draft.found || draft.readOnly) return draft
-    const { all, names } = await deferrals.find(draft.cookies, draft.found.state.key)
-    if (!names.length) return draft
-    const operation = applyDeferrals(instance, all)
-    const next = operation(draft.current)
-    // What a newer deployment's schema refuses would be refused with every request.
-    const fits =
-      !format.check ||
-      (await format.check(next).then(
-        () => true,
-        () => false,
-      ))
-    if (fits && next !== draft.current) {
-      draft.current = next
-      draft.operations.push(operation)
-    }
-    return Object.assign(draft, { deferred: { all, names, base: draft.current }, refresh: true })
-  }
-
   /** A retired cookie that comes back late was kept by somebody, or its successor got lost. */
   const isReused = (opened: OpenedRecord, { renewedAt }: SessionState): boolean =>
     opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
 
   const buryRecord = async (id: string, version: string, folded?: number) => {
     const outcome = await bury(id, version, folded)
-    cookies.ended(id)
+    newest.ended(id)
     return outcome
   }
 
@@ -120,6 +103,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     if (!record || record.value === TOMBSTONE) return false
     return (await buryRecord(id, record.version, record.patches?.length)) === 'buried'
   }
+
+  const waiting = createWaiting(instance, revoke)
 
   const supersede = (draft: Draft): void => {
     draft.status = 'superseded'
@@ -136,39 +121,84 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     if (type === 'store.unavailable') throw error
   }
 
-  /** Puts a write that failed into a cookie; `null` when it cannot ride there. */
-  const defer = async (
+  /**
+   * How a draft is written. `tag`: that of the write, if it may have to wait. `from`: the counter of
+   * what was there when it was last tried.
+   */
+  const stepsOf = (
     draft: Draft,
-    about: Pick<Deferral, 'tags' | 'counter' | 'sent'>,
-  ): Promise<string[] | null> => {
-    const { current, deferred, found, operations } = draft
-    const { all = [], names = [], base = found!.state } = deferred ?? {}
-    const changes = changesBetween(format, base, current, operations)
-    const before = all.map((one) => ({ ...one, sent: one.sent || about.sent }))
-    // What was deferred before is still in its cookies, and need only be told if it was sent now.
-    if (!changes.length && all.every(({ sent }) => sent || !about.sent)) return []
-    const one: Deferral = { ...about, at: now(), changes }
-    const setCookie = await deferrals.write(current.key, [...before, one], names)
-    if (setCookie) emit({ type: 'commit.deferred', changes: changes.length }, current)
-    return setCookie
+    due: boolean,
+    changed: boolean,
+    at: number,
+  ): LastSteps & { tag: string; from: number } => {
+    const { binding, current, deferred, found, operations } = draft
+    const waits = changed && isPlain(draft) && options.onStoreFailure === 'degrade'
+    const steps: LastSteps & { tag: string; from: number } = {
+      from: 0,
+      // Should only the answer get lost, what waits in a cookie was written already.
+      tag: waits ? newTag() : '',
+      patchable:
+        !!store.patches &&
+        !due &&
+        !deferred &&
+        !format.check &&
+        isPlain(draft) &&
+        // Patches are sealed with the secret alone.
+        !partOf(current).length &&
+        !operations.some(({ updates }) => updates),
+      // A renewal can wait for the next request.
+      renewal: !changed && !draft.removals,
+      finish(state) {
+        steps.from = state.counter
+        // Whoever was faster has renewed it for this request too.
+        const renews = !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
+        return {
+          ...state,
+          renewedAt: renews ? at : state.renewedAt,
+          ...(steps.tag && { extra: withTag(state, steps.tag) }),
+          binding: state.binding ?? binding,
+          counter: state.counter + 1,
+          version: options.version,
+        }
+      },
+    }
+    return steps
   }
 
-  /** Ends what earlier moves could not; `true` when nothing of it is left. */
-  const endGraves = async ({ current, deferred }: Draft): Promise<boolean> => {
+  /** Writes a draft, or returns the `Set-Cookie` values with which that is over. */
+  const keep = async (
+    draft: Draft,
+    due: boolean,
+    changed: boolean,
+    at: number,
+  ): Promise<(Committed & { copied: SessionState }) | string[]> => {
+    const steps = stepsOf(draft, due, changed, at)
     try {
-      for (const { grave } of deferred?.all ?? []) if (grave) await revoke(grave)
-      return true
+      const committed = await commit(draft, steps)
+      if (committed) return { ...committed, copied: withoutTag(committed.state, steps.tag) }
+      supersede(draft)
     } catch (error) {
-      failure(error, 'store.degraded', current)
-      return false
+      const { from: counter, tag: tags } = steps
+      const rides = tags && isFailure(error) && draft.cookies.header !== null && !draft.removals
+      const sent = !(error instanceof CircuitOpenError)
+      const ride = rides ? await waiting.defer(draft, { tags, counter, sent }) : null
+      if (ride) return ride
+      failure(error, steps.renewal ? 'store.degraded' : 'store.unavailable', draft.current)
     }
+    return []
   }
 
   return {
     async open(header, cookie, signal) {
       const opened = cookies.withPart(cookie)
+      const next = await moves.follow(header, opened)
+      if (next) {
+        const draft = await this.open(header, next, signal)
+        return Object.assign(draft, { refresh: true, returned: true })
+      }
       const copy = await cookies.copyOf(opened)
-      const live = (found: FoundSession) => adopt(liveDraft(instance, header, opened, found))
+      const live = (found: FoundSession) =>
+        waiting.adopt(liveDraft(instance, header, opened, found))
       const serves = (seconds: number): boolean =>
         !!copy && copy.age < 1000 * seconds && !isOver(instance, copy.found.state)
       if (copy && snapshot && !copy.isOutdated && copy.age >= 0 && serves(snapshot.maxAge)) {
@@ -233,91 +263,50 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     },
 
     async save(draft, due, changed) {
-      const { deferred, found, operations, removals } = draft
+      const { deferred, found, removals } = draft
       const adopts = deferred && deferred.base !== found!.state
       const at = context.now()
       const setCookie: string[] = []
       if (due || changed || adopts) {
-        const waits = isPlain(draft) && options.onStoreFailure === 'degrade'
-        // Should only the answer get lost, what waits in a cookie was written already.
-        const tag = waits ? newTag() : ''
-        let before = 0
-        const last: LastSteps = {
-          finish(state) {
-            before = state.counter
-            // Whoever was faster has renewed it for this request too.
-            const renews =
-              !found || (due && now() - state.renewedAt >= renewAfterOf(instance, state))
-            return {
-              ...state,
-              renewedAt: renews ? at : state.renewedAt,
-              ...(tag && changed && { extra: withTag(state, tag) }),
-              binding: state.binding ?? draft.binding,
-              counter: state.counter + 1,
-              version: options.version,
-            }
-          },
-          patchable:
-            !!store.patches &&
-            !due &&
-            !deferred &&
-            !format.check &&
-            isPlain(draft) &&
-            !partOf(draft.current).length &&
-            !operations.some(({ updates }) => updates),
-          tag,
-          // A renewal can wait for the next request.
-          renewal: !changed && !removals,
-        }
-        let committed: Committed | null = null
-        try {
-          committed = await commit(draft, last)
-        } catch (error) {
-          const rides =
-            changed && tag && isFailure(error) && draft.cookies.header !== null && !removals
-          const sent = !(error instanceof CircuitOpenError)
-          const ride = rides ? await defer(draft, { tags: tag, counter: before, sent }) : null
-          if (ride) return ride
-          failure(error, last.renewal ? 'store.degraded' : 'store.unavailable', draft.current)
-          return []
-        }
-        if (!committed) {
-          supersede(draft)
-          return []
-        }
-        const { state, record, grave } = committed
-        cookies.wrote(state, record === null)
+        const kept = await keep(draft, due, changed, at)
+        if (!('state' in kept)) return kept
+        const { copied, state, record, grave } = kept
+        newest.wrote(state, record === null)
         const moved = draft.current.key !== found?.state.key
-        if (moved && found) cookies.ended(idOf(found.state))
+        if (moved && found) newest.ended(idOf(found.state))
         announce(instance, draft, state, due)
         if (!store.atomic || due || moved || snapshot || removals) {
-          const copied = withoutTag(state, tag)
-          setCookie.push(...(await cookies.write(draft, copied, at, record?.version)))
+          const known = { state: copied, at, version: record?.version }
+          setCookie.push(...(await cookies.write(draft, known)))
+        }
+        const isLate = moved && found && draft.cookies.header !== null
+        if (isLate && (snapshot || !store.atomic)) {
+          // Other responses may bring the old id's cookie back.
+          setCookie.push(await moves.note(found.state.key, cookies.bare({ state, at })))
         }
         // Without cookies there is nothing that could carry it.
-        if (grave && draft.cookies.header) {
-          const one = { tags: newTag(), at: now(), changes: [], counter: 0, sent: true, grave }
-          setCookie.push(...((await deferrals.write(state.key, [one], [])) ?? []))
-          emit({ type: 'commit.deferred', changes: 0 }, state)
-        }
+        if (grave && draft.cookies.header)
+          setCookie.push(...(await waiting.deferBurial(state, grave)))
       } else if (found && draft.status === 'active') {
         // What was read may be outdated by now, and the cookie of a faster response newer.
-        if ((snapshot && !cookies.isOutdated(found.state)) || removals) {
-          setCookie.push(
-            ...(await cookies.write(draft, draft.current, found.at ?? at, found.version)),
-          )
+        const isNews = snapshot && !newest.isAfter(found)
+        if (isNews || removals || draft.returned) {
+          setCookie.push(...(await cookies.write(draft, { ...found, state: draft.current })))
         }
       }
-      // Another request of this isolate has moved or ended it meanwhile: its cookie is the newer one.
-      const mine = cookies.isEnded(draft.current) ? [] : setCookie
-      return (await endGraves(draft)) ? [...mine, ...deferrals.remove(deferred?.names ?? [])] : mine
+      try {
+        setCookie.push(...(await waiting.end(draft)))
+      } catch (error) {
+        failure(error, 'store.degraded', draft.current)
+      }
+      return setCookie
     },
 
     async bury(draft) {
       const { state, version, folded } = draft.found!
       try {
         if ((await buryRecord(idOf(state), version!, folded)) === 'buried') {
-          return deferrals.remove(draft.deferred?.names ?? [])
+          return [...waiting.remove(draft), ...moves.forget(draft.cookies)]
         }
       } catch (error) {
         failure(error, 'store.unavailable', state)

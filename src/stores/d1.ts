@@ -233,7 +233,7 @@ const entryOf = (row: Row): StoredEntry => ({ id: row.id, record: recordOf(row) 
 
 /** What will fail again: a statement, a value, or a quota that is used up. */
 const REFUSED =
-  /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH|FULL)|D1_(TYPE|COLUMN)|xceeded (.* )?maximum/
+  /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH|FULL)|D1_(TYPE|COLUMN)|xceeded (.* )?maximum|daily row/
 
 /** D1's own messages quote SQL, so they are not passed on. */
 function toStoreError(error: unknown): StoreError | StoreUnavailableError {

@@ -223,6 +223,7 @@ describe('the playground in Chromium', () => {
     await click('Count')
     await click('+ Map')
     expect(await text('#requests')).toContain('commit.deferred')
+    expect(await text('#waiting')).toBe('in 1 cookie')
     expect([await text('#count'), await text('#cart')]).toEqual([
       '2',
       expect.stringContaining('Map'),
@@ -253,6 +254,10 @@ describe('the playground in Chromium', () => {
       expect(await text('#count')).toBe(String(2 * round))
       await other.reload()
     }
+    const counted = page.waitForEvent('load')
+    await click('Count twice at once')
+    await counted
+    expect(await text('#count')).toBe('8')
   })
 
   it('shows the devices of a user, and signs out one or all others', async () => {

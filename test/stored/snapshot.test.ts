@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { SessionsOptions } from '../../src/index.ts'
+import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
@@ -234,6 +234,58 @@ describe('a snapshot in the cookie', () => {
     await visit((s) => s.flash('notice', 'saved'))
     for (let i = 0; i < 3; i++) await visit((s) => seen.push(s.flash('notice')))
     expect(seen).toEqual(['saved', undefined, undefined])
+  })
+
+  it('is written over, with what many writers left beside its record', async () => {
+    const { visit, sessions, elsewhere, jar, memory, clock } = createSnapshots()
+    const { session } = await visit((s) => s.login('ann'))
+    const header = jar.header()
+    const open = await Promise.all(Array.from({ length: 9 }, () => sessions.open(header)))
+    for (const [i, one] of open.entries()) one.set(`key ${i}`, 'old')
+    await Promise.all(open.map((one) => sessions.save(one)))
+    expect((await memory.read(session.id))?.patches?.length).toBeGreaterThan(0)
+    clock.advance(61)
+    const use = async (run: (session: Session) => void): Promise<Session> => {
+      const isolate = elsewhere()
+      const one = await isolate.open(jar.header())
+      run(one)
+      jar.store(answer(await isolate.save(one)))
+      return one
+    }
+    // The copy has all of them, and nothing is read before it is written over.
+    await use(() => {})
+    await use((one) => {
+      for (let i = 0; i < 8; i++) one.set(`key ${i}`, 'new')
+      one.unset('key 8')
+    })
+    clock.advance(61)
+    const { data } = await use(() => {})
+    expect(Object.values(data)).toEqual(Array(8).fill('new'))
+  })
+
+  it('signs nobody out when a slow response brings the cookie from before the sign-in back', async () => {
+    for (const seal of ['secret', 'cookie'] as const) {
+      const { visit, sessions, elsewhere, jar, clock } = createSnapshots({ seal })
+      await visit((s) => s.set('a', 1))
+      const isolate = elsewhere()
+      const late = await isolate.open(jar.header())
+      late.set('b', 2)
+      const response = answer(await isolate.save(late))
+      const { session } = await visit((s) => s.login('ann'))
+      const old = response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+      jar.store(response)
+      for (const where of [sessions, elsewhere()]) {
+        const found = await where.open(jar.header())
+        expect([found.id, found.subject, found.get('b')]).toEqual([session.id, 'ann', 2])
+      }
+      // Whoever has the old cookie only gets nothing.
+      expect((await elsewhere().open(old)).subject).toBe(null)
+      // The browser has the right one from then on.
+      await visit()
+      clock.advance(250)
+      await visit((s) => s.destroy())
+      expect(jar.cookies()).toEqual([])
+    }
   })
 
   it('refuses settings that make no sense', async () => {

@@ -157,6 +157,8 @@ describe('what fails in D1', () => {
       'D1_ERROR: Exceeded maximum DB size.',
       "D1_ERROR: Your account has exceeded D1's maximum account storage limit.",
       'D1_ERROR: database or disk is full: SQLITE_FULL',
+      'D1_ERROR: D1 free tier daily row write limit exceeded.',
+      "D1_ERROR: Your account has exceeded D1's free tier daily row read limit.",
       'D1_COLUMN_NOTFOUND: x',
     ]) {
       const error = await errorOf(() => createD1Store({ database: failing(message) }).read('a'))

@@ -54,9 +54,15 @@ function cart(session: Session<Data>): string {
 
 function facts(session: Session<Data>, cookie: string | null): string {
   const size = cookie ? new TextEncoder().encode(cookie).length : 0
+  const waiting = cookie?.match(/\.d[\w-]{7}=/g)?.length ?? 0
   const rows: [string, unknown, string?][] = [
     ['Status', session.status, 'status'],
     ['Cookie sent', size ? `${size} bytes` : 'none', 'size'],
+    [
+      'Changes waiting',
+      waiting ? `in ${waiting} ${waiting === 1 ? 'cookie' : 'cookies'}` : 'none',
+      'waiting',
+    ],
     ['Session id', session.id, 'id'],
     ['Created', time(session.createdAt)],
     ['Expires', time(session.expiresAt)],
@@ -73,16 +79,28 @@ function facts(session: Session<Data>, cookie: string | null): string {
 /** What an event says besides its type. */
 function detail(event: SessionEvent): string {
   const { at: _, type, session: __, store: ___, ...rest } = { session: '', store: '', ...event }
-  const words = Object.entries(rest).map(([name, value]) => `${name} ${value}`)
+  const words = Object.entries(rest).map(
+    ([name, value]) => `${name} ${typeof value === 'number' ? Math.round(value) : value}`,
+  )
   return words.length ? `${type}: ${words.join(', ')}` : type
 }
 
-function request({ request, events, cryptoCalls, setCookie, status }: Observed): string {
-  const calls = `${cryptoCalls} crypto ${cryptoCalls === 1 ? 'call' : 'calls'}`
+const calls = (count: number, kind: string): string =>
+  `<span>${count} ${kind} ${count === 1 ? 'call' : 'calls'}</span>`
+
+function request({ request, events, setCookie, status, ...counts }: Observed): string {
+  const made = calls(counts.storeCalls, 'store') + calls(counts.cryptoCalls, 'crypto')
   const types = events.map((event) => `<li>${html(detail(event))}</li>`).join('')
-  return `<li><p><code>${html(request)}</code>${status ? `<span>${status}</span><span>${calls}</span><span>${setCookie ? 'Set-Cookie' : 'no cookie set'}</span>` : '<span>this page</span>'}</p>
+  const cookieSet = `<span>${setCookie ? 'Set-Cookie' : 'no cookie set'}</span>`
+  const facts = status ? `<span>${status}</span>${made}${cookieSet}` : '<span>this page</span>'
+  return `<li><p><code>${html(request)}</code>${facts}</p>
     ${types ? `<ul>${types}</ul>` : ''}</li>`
 }
+
+/** Two requests of one browser at the same time. */
+const TWICE = `Promise.all([1, 2].map(() =>
+  fetch('/count', { method: 'POST', body: new URLSearchParams(), redirect: 'manual' })
+)).then(() => location.replace('/'))`
 
 /** A row of buttons of which one is pressed. */
 function choice(path: string, values: readonly (readonly [string, string])[], now: string): string {
@@ -134,9 +152,13 @@ function device({ id, label, lastSeenAt }: SessionInfo, mine: string): string {
   return `<li><span>${html(label ?? 'Unknown')} <small>seen ${html(time(lastSeenAt))}</small></span>${id === mine ? '<strong>this one</strong>' : end}</li>`
 }
 
-function devices({ devices, health, session }: View): string {
+function devices({ devices, session, store }: View): string {
   if (!devices.length) {
-    return `<p class="hint">${health.ok ? 'Sign in with a store to see your devices.' : 'Your devices cannot be listed now.'}</p>`
+    const why =
+      session.subject !== null && store !== 'cookie'
+        ? 'The store cannot be reached, and only it knows your devices.'
+        : 'Sign in with a store to see your devices.'
+    return `<p class="hint">${why}</p>`
   }
   return `<ul id="devices">${devices.map((one) => device(one, session.id)).join('')}</ul>
     ${button('/devices/sign-out-everywhere', 'Sign out everywhere else', '', 'plain')}`
@@ -193,7 +215,9 @@ ${body}
 export function renderPage(view: View): string {
   const { session, notice, cookie, requests } = view
   const opened = { subject: session.subject, data: session.data }
-  const counter = `<div class="counter"><output id="count">${isUnknown(session) ? '–' : html(session.get('count') ?? 0)}</output>${button('/count', 'Count')}</div>`
+  const counter = `<div class="counter"><output id="count">${isUnknown(session) ? '–' : html(session.get('count') ?? 0)}</output>
+    <div class="row">${button('/count', 'Count')}<button class="plain" onclick="${html(TWICE)}">Count twice at once</button></div></div>
+    <p class="hint">As two tabs would. ${view.store === 'cookie' ? 'Without a store the last response wins: it counts to one more.' : 'The slower one finds out and counts on: to two more.'}</p>`
   const log = `<ol id="requests">${requests.map(request).join('')}</ol>`
   return frame(`<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
 ${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}

@@ -1,11 +1,13 @@
-/** Looks over the library's shoulder: its events, and the WebCrypto calls of one request. */
-import type { SessionEvent } from 'sojourn'
+/** Looks over the library's shoulder: its events, and the calls of one request. */
+import type { SessionEvent, SessionStore } from 'sojourn'
 
 /** One request as the page shows it. */
 export interface Observed {
   readonly request: string
   readonly events: SessionEvent[]
   cryptoCalls: number
+  /** Without those of `health`. */
+  storeCalls: number
   setCookie: boolean
   status: number
 }
@@ -22,7 +24,14 @@ export function observed(): readonly Observed[] {
 /** Begins to observe a request. */
 export function observe(request: string): Observed {
   watchCrypto()
-  const current: Observed = { request, events: [], cryptoCalls: 0, setCookie: false, status: 0 }
+  const current: Observed = {
+    request,
+    events: [],
+    cryptoCalls: 0,
+    storeCalls: 0,
+    setCookie: false,
+    status: 0,
+  }
   history.unshift(current)
   history.length = Math.min(history.length, HISTORY)
   return current
@@ -31,6 +40,27 @@ export function observe(request: string): Observed {
 /** An `onEvent` that notes what happens. */
 export function note(event: SessionEvent): void {
   history[0]?.events.push(event)
+}
+
+/** Counts what reaches a store. */
+export function countCalls(store: SessionStore): SessionStore {
+  const counted = <T>(call: T): T => {
+    if (history[0]) history[0].storeCalls++
+    return call
+  }
+  const { index } = store
+  return {
+    ...store,
+    read: (...args) => counted(store.read(...args)),
+    write: (...args) => counted(store.write(...args)),
+    delete: (...args) => counted(store.delete(...args)),
+    ...(index && {
+      index: {
+        list: (...args) => counted(index.list(...args)),
+        bury: (...args) => counted(index.bury(...args)),
+      },
+    }),
+  }
 }
 
 let watching = false

@@ -6,7 +6,7 @@ import { createMemoryStore } from 'sojourn/memory'
 import { resilient } from 'sojourn/resilience'
 import { createUpstashStore } from 'sojourn/upstash'
 import { breakFetch, breakNamespace, breakStore } from './faults.ts'
-import { note } from './probe.ts'
+import { countCalls, note } from './probe.ts'
 import type { Data, Env } from './worker.ts'
 
 type Store = Parameters<typeof resilient>[0]
@@ -61,7 +61,7 @@ export function sessionsIn(name: StoreName, snapshot: boolean, env: Env): Sessio
       env.SESSION_INSECURE_COOKIE === '1'
         ? { name: cookie, secure: false }
         : { name: `__Host-${cookie}` },
-    ...(plain && { store: resilient(plain) }),
+    ...(plain && { store: resilient(countCalls(plain)) }),
     ...(plain && snapshot && { snapshot: { maxAge: 5, staleIfError: 600 } }),
   })
   known.set(key, sessions)

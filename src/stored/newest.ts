@@ -1,0 +1,53 @@
+/**
+ * How new the sessions are that this isolate wrote: copies from before are for outages only. Others'
+ * writes are not known here.
+ */
+import { BoundedMap } from '../bounded-map.ts'
+import { idOf, type SessionState } from '../record.ts'
+import type { FoundSession } from '../session.ts'
+
+/** A session as the store has it. */
+type Known = Pick<FoundSession, 'state' | 'folded'>
+type About = Pick<SessionState, 'key'>
+
+/** What this isolate knows of its sessions. */
+export interface Newest {
+  /** A record's counter, and behind the point how many patches are in it; `Infinity`: it is dead. */
+  of(about: About): number
+  /** Whether something newer was written here, or the session ended. */
+  isAfter(known: Known): boolean
+  /** That was written here, or was kept `beside` some record. */
+  wrote(state: SessionState, beside: boolean): void
+  /** That was read, by a call that began when so much was known. */
+  saw(known: Known, before: number): void
+  /** The session with an id was ended here. */
+  ended(id: string): void
+}
+
+const MAX_SESSIONS = 1000
+/** Newer than any record: which one a patch is beside is not known. */
+const BESIDE = 2 ** 40
+
+export function createNewest(): Newest {
+  const sessions = new BoundedMap<string, number>(MAX_SESSIONS)
+  let patches = 0
+  const of = (about: About): number => sessions.get(idOf(about)) ?? 0
+  return {
+    of,
+    isAfter: (known) => of(known.state) > newness(known),
+    // Of writes at once any may end last.
+    wrote(state, beside) {
+      const now = beside ? BESIDE + ++patches : state.counter
+      sessions.set(idOf(state), Math.max(of(state), now))
+    },
+    saw(known, before) {
+      const isAll = of(known.state) === before && before > BESIDE && before < Infinity
+      if (isAll) sessions.set(idOf(known.state), newness(known))
+    },
+    ended: (id) => sessions.set(id, Infinity),
+  }
+}
+
+function newness({ state, folded = 0 }: Known): number {
+  return state.counter + folded / 1000
+}
