@@ -1,11 +1,14 @@
 /** Checks of what a programmer passes in. Messages name the option and show no text of its value. */
 
-/** The default of an option, what else it may be, in words and in code, and its type if a number. */
+/**
+ * The default of an option, what else it may be, in words and in code, and what follows from its
+ * type: for a number that it may be out of range, for an object the rules of what is in it.
+ */
 export type Rule = readonly [
   fallback: unknown,
   expected: string,
   holds: (value: never) => boolean,
-  type?: 'number',
+  type?: 'number' | Readonly<Record<string, Rule>>,
 ]
 
 /** Ten years in seconds: the longest timeout. */
@@ -71,6 +74,9 @@ export function applyRules<T>(
     result[key] = value
     const Kind = typeof value === type ? RangeError : TypeError
     if (value !== fallback) refuseUnless(holds(value as never), prefix + key, expected, value, Kind)
+    if (typeof type === 'object' && Object(value) === value) {
+      result[key] = applyRules(`${prefix}${key}.`, type, value as object)
+    }
   }
   return result as T
 }

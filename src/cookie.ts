@@ -5,7 +5,7 @@ import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } 
 /** How the session cookie is set. */
 export interface CookieOptions {
   /**
-   * A token (RFC 9110, 5.6.2). The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
+   * A token (RFC 9110, 5.6.2) of at most 200 characters. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
    * bring the rules of RFC 6265bis, checked at creation. (default: `__Host-session`)
    */
   name?: string
@@ -79,15 +79,19 @@ interface ResolvedCookieOptions extends Omit<SetCookie, 'value'> {
   maxChunks: number
 }
 
-const isToken = (value: unknown): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(String(value))
+const isText = (value: unknown, pattern: RegExp): boolean =>
+  typeof value === 'string' && pattern.test(value)
+
+/** Whether it can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
+export const isToken = (value: unknown): boolean => isText(value, /^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
 const RULES: Record<string, Rule> = {
-  name: ['__Host-session', 'a token (RFC 9110, 5.6.2)', isToken],
+  name: ['__Host-session', 'a token (RFC 9110, 5.6.2) of at most 200 characters', isToken],
   httpOnly: flagRule(true),
   secure: flagRule(true),
   sameSite: wordRule('lax', 'strict', 'none'),
-  path: ['/', 'a path that starts with "/"', (value) => /^\/[ -:<-~]*$/.test(value)],
-  domain: [undefined, 'a domain name', (value) => typeof value === 'string'],
+  path: ['/', 'a path that starts with "/"', (value) => isText(value, /^\/[ -:<-~]*$/)],
+  domain: [undefined, 'a domain name', (value) => isText(value, /^[\w.-]+$/)],
   partitioned: flagRule(false),
   priority: wordRule(undefined, 'low', 'medium', 'high'),
   maxAge: integerRule(undefined, 1, MAX_COOKIE_AGE),

@@ -1,6 +1,7 @@
 /** What `createSessions` takes, and the checks it makes once. */
 import {
   applyRules,
+  flagRule,
   functionRule,
   integerRule,
   MAX_TIMEOUT,
@@ -9,7 +10,7 @@ import {
   refuseUnless,
   wordRule,
 } from './check.ts'
-import type { CookieOptions } from './cookie.ts'
+import { type CookieOptions, isToken } from './cookie.ts'
 import type { SessionIssue } from './errors.ts'
 import type { SessionEvent } from './events.ts'
 import type { CookieImporter } from './migrate/importer.ts'
@@ -161,6 +162,11 @@ const hasMethods =
   (value: Record<string, unknown> | null): boolean =>
     names.every((name) => typeof value?.[name] === 'function')
 
+const has =
+  (name: string) =>
+  (value: Record<string, unknown> | null): boolean =>
+    value?.[name] !== undefined
+
 const isObject = (value: unknown): boolean => Object(value) === value
 
 const RULES: Record<string, Rule> = {
@@ -183,30 +189,43 @@ const RULES: Record<string, Rule> = {
   snapshot: [
     false,
     'false or { maxAge, staleIfError }',
-    (value: unknown) => {
-      const { maxAge, staleIfError = 0 } = Object(value)
-      return maxAge > 0 && staleIfError >= 0 && Number.isFinite(maxAge + staleIfError)
+    has('maxAge'),
+    { maxAge: numberRule(undefined, 1, MAX_TIMEOUT), staleIfError: numberRule(0, 0, MAX_TIMEOUT) },
+  ],
+  binding: [
+    undefined,
+    'an object',
+    isObject,
+    {
+      userAgent: flagRule(false),
+      ip: functionRule(),
+      onMismatch: wordRule('refuse', 'step-down'),
     },
   ],
-  binding: [undefined, 'an object', isObject],
   notBefore: functionRule(),
   onReuse: wordRule('report', 'revoke'),
   seal: wordRule('secret', 'cookie'),
-  compress: [false, 'false or { above }', (value: unknown) => Object(value).above >= 0],
+  compress: [
+    false,
+    'false or { above }',
+    has('above'),
+    { above: numberRule(undefined, 0, Infinity) },
+  ],
   transport: [
     'cookie',
     '"cookie" or { header } with its name',
-    (value: unknown) => /^[\w-]+$/.test(Object(value).header ?? ''),
+    has('header'),
+    { header: [undefined, 'the name of a header', isToken] },
   ],
   importFrom: [undefined, 'a list of importers', Array.isArray],
-  cache: [{}, 'false or an object', (value) => value === false || isObject(value)],
+  cache: [
+    {},
+    'false or an object',
+    (value) => value === false || isObject(value),
+    { maxEntries: integerRule(1000, 0, 1e6), ttl: numberRule(300, 0, MAX_TIMEOUT) },
+  ],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),
-}
-
-const CACHE_RULES: Record<string, Rule> = {
-  maxEntries: integerRule(1000, 0, 1e6),
-  ttl: numberRule(300, 0, MAX_TIMEOUT),
 }
 
 /**
@@ -230,9 +249,5 @@ export function resolveOptions<D extends SessionData>(
     rest.renewAfter,
     RangeError,
   )
-  return {
-    ...rest,
-    secrets,
-    cache: applyRules('cache.', CACHE_RULES, cache || { maxEntries: 0, ttl: 0 }),
-  }
+  return { ...rest, secrets, cache: cache || { maxEntries: 0, ttl: 0 } }
 }
