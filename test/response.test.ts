@@ -152,6 +152,20 @@ describe('large sessions', () => {
     expect(error.code).toBe('ERR_COOKIE_TOO_LARGE')
   })
 
+  it('says sizes that are over the limit by as much as is too much', async () => {
+    for (const maxChunks of [1, 2, 3, 4]) {
+      const { visit } = createWorld({ cookie: { maxChunks } })
+      const fits = async (length: number) => {
+        const error = await visit((s) => s.set('a', text(length))).catch((error) => error)
+        if (error.code) expect(error.size > error.limit).toBe(true)
+        return error.code ? error.size - error.limit : 0
+      }
+      let length = 2950 * maxChunks
+      while ((await fits(length)) === 0) length += 1
+      expect(await fits(length)).toBeLessThan(3)
+    }
+  })
+
   it('opens nothing when a chunk is missing, swapped or of another time', async () => {
     const { visit, jar, sessions } = createWorld({ cookie: { maxChunks: 3 } })
     await visit((s) => s.set('a', text(7000)))
