@@ -79,19 +79,21 @@ interface ResolvedCookieOptions extends Omit<SetCookie, 'value'> {
   maxChunks: number
 }
 
-const isText = (value: unknown, pattern: RegExp): boolean =>
-  typeof value === 'string' && pattern.test(value)
+const isText =
+  (pattern: RegExp) =>
+  (value: unknown): boolean =>
+    typeof value === 'string' && pattern.test(value)
 
 /** Whether it can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
-export const isToken = (value: unknown): boolean => isText(value, /^[\w!#$%&'*+.^`|~-]{1,200}$/)
+export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
 const RULES: Record<string, Rule> = {
-  name: ['__Host-session', 'a token (RFC 9110, 5.6.2) of at most 200 characters', isToken],
+  name: ['__Host-session', 'a token (RFC 9110, 5.6.2), at most 200 long', isToken],
   httpOnly: flagRule(true),
   secure: flagRule(true),
   sameSite: wordRule('lax', 'strict', 'none'),
-  path: ['/', 'a path that starts with "/"', (value) => isText(value, /^\/[ -:<-~]*$/)],
-  domain: [undefined, 'a domain name', (value) => isText(value, /^[\w.-]+$/)],
+  path: ['/', 'a path that starts with "/"', isText(/^\/[ -:<-~]*$/)],
+  domain: [undefined, 'a domain name', isText(/^[\w.-]+$/)],
   partitioned: flagRule(false),
   priority: wordRule(undefined, 'low', 'medium', 'high'),
   maxAge: integerRule(undefined, 1, MAX_COOKIE_AGE),

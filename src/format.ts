@@ -41,12 +41,6 @@ export function createFormat(options: ResolvedOptions): DataFormat {
     if (!result.issues) return result.value as Data
     throw new SessionValidationError('Session data do not satisfy the schema', result.issues)
   }
-  const parse = (opened: OpenedRecord): { data: unknown; flash: Data } => {
-    const parsed = codec.parse(opened.text ?? '')
-    const [data, flash] = opened.hasFlash ? (parsed as [unknown, Data]) : [parsed, {}]
-    const older = migrate && opened.version < version
-    return { data: older ? migrate(data, opened.version) : data, flash }
-  }
   return {
     copy: options.codec ? copyWith(options.codec) : copyJson,
     stringify: (value) => codec.stringify(value),
@@ -54,7 +48,10 @@ export function createFormat(options: ResolvedOptions): DataFormat {
     async read(opened) {
       if (opened.version > version) return { ...opened, data: EMPTY, flash: EMPTY }
       try {
-        const { data, flash } = parse(opened)
+        const parsed = codec.parse(opened.text ?? '')
+        const [found, flash] = opened.hasFlash ? (parsed as [unknown, Data]) : [parsed, {}]
+        const older = migrate && opened.version < version
+        const data = older ? await migrate(found, opened.version) : found
         const checked: unknown = schema ? await check(data) : data
         if (typeof checked !== 'object') throw new TypeError()
         return { ...opened, data: deepFreeze(checked as Data), flash: deepFreeze(flash) }

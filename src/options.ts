@@ -4,6 +4,7 @@ import {
   flagRule,
   functionRule,
   integerRule,
+  isObject,
   MAX_TIMEOUT,
   numberRule,
   type Rule,
@@ -50,7 +51,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   schema?: StandardSchemaV1<unknown, D>
   /** Version of the data's shape, a whole number from 1. (default: 1) */
   version?: number
-  /** Turns data of an older `version` into today's, before the schema sees them. */
+  /** Turns data of an older `version` into today's, before the schema sees them. May be async. */
   migrate?: (data: unknown, from: number) => unknown
   /** How data become text. (default: JSON) */
   codec?: SessionCodec
@@ -162,13 +163,6 @@ const hasMethods =
   (value: Record<string, unknown> | null): boolean =>
     names.every((name) => typeof value?.[name] === 'function')
 
-const has =
-  (name: string) =>
-  (value: Record<string, unknown> | null): boolean =>
-    value?.[name] !== undefined
-
-const isObject = (value: unknown): boolean => Object(value) === value
-
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   store: [
@@ -189,8 +183,8 @@ const RULES: Record<string, Rule> = {
   snapshot: [
     false,
     'false or { maxAge, staleIfError }',
-    has('maxAge'),
-    { maxAge: numberRule(undefined, 1, MAX_TIMEOUT), staleIfError: numberRule(0, 0, MAX_TIMEOUT) },
+    isObject,
+    { maxAge: numberRule(null, 1, MAX_TIMEOUT), staleIfError: numberRule(0, 0, MAX_TIMEOUT) },
   ],
   binding: [
     undefined,
@@ -205,18 +199,8 @@ const RULES: Record<string, Rule> = {
   notBefore: functionRule(),
   onReuse: wordRule('report', 'revoke'),
   seal: wordRule('secret', 'cookie'),
-  compress: [
-    false,
-    'false or { above }',
-    has('above'),
-    { above: numberRule(undefined, 0, Infinity) },
-  ],
-  transport: [
-    'cookie',
-    '"cookie" or { header } with its name',
-    has('header'),
-    { header: [undefined, 'the name of a header', isToken] },
-  ],
+  compress: [false, 'false or { above }', isObject, { above: numberRule(null, 0, Infinity) }],
+  transport: ['cookie', '"cookie" or { header }', isObject, { header: [null, 'a token', isToken] }],
   importFrom: [undefined, 'a list of importers', Array.isArray],
   cache: [
     {},

@@ -286,7 +286,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
 
   destroy(): void {
     if (this.#draft.status === 'destroyed') return
-    this.#assertWritable()
+    this.#assertWritable(!!this.#draft.found)
     this.#draft.current = {
       ...this.#draft.current,
       data: {},
@@ -314,7 +314,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#draft.operations.push(operation)
   }
 
-  #assertWritable(): void {
+  /** `ends`: what cannot be read may be ended all the same. */
+  #assertWritable(ends = false): void {
     const { committed, status, readOnly } = this.#draft
     if (committed) {
       throw new SessionCommittedError(
@@ -326,7 +327,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
         code: 'ERR_SESSION_DESTROYED',
       })
     }
-    if (readOnly) throw readOnly
+    if (readOnly && !ends) throw readOnly
   }
 }
 

@@ -68,7 +68,7 @@ describe('createSessions() refuses', () => {
       'cookie.secure',
     ],
     ['a snapshot in words', { snapshot: { maxAge: '5' } }, 'TypeError', 'snapshot.maxAge'],
-    ['a snapshot without age', { snapshot: { staleIfError: 5 } }, 'TypeError', 'snapshot'],
+    ['a snapshot without age', { snapshot: { staleIfError: 5 } }, 'TypeError', 'snapshot.maxAge'],
     [
       'an endless outage',
       { snapshot: { maxAge: 5, staleIfError: NaN } },
@@ -87,7 +87,7 @@ describe('createSessions() refuses', () => {
     ['an unknown mismatch', { binding: { onMismatch: 'ask' } }, 'TypeError', 'binding.onMismatch'],
     ['a size in words', { compress: { above: '1 KB' } }, 'TypeError', 'compress.above'],
     ['a header that is a number', { transport: { header: 5 } }, 'TypeError', 'transport.header'],
-    ['a misspelt transport', { transport: { headers: 'a' } }, 'TypeError', 'transport'],
+    ['a misspelt transport', { transport: { headers: 'a' } }, 'TypeError', 'transport.header'],
     ['a name that is a number', { cookie: { name: 5 } }, 'TypeError', 'cookie.name'],
     [
       'a name that leaves no room',
