@@ -22,7 +22,7 @@ import {
   newTag,
   remembering,
 } from './deferrals.ts'
-import { createRecords } from './records.ts'
+import { recordsOf } from './records.ts'
 
 /** Keeps sessions in a store. */
 export interface StoredSessions {
@@ -55,7 +55,7 @@ const MAX_COOKIE_BYTES = 4096
 export function createStoredSessions(instance: Instance, store: SessionStore): StoredSessions {
   const { context, cookie, emit, format, options } = instance
   const { now, snapshot } = options
-  const records = createRecords(instance)
+  const records = recordsOf(instance)
   const { commit, bury, write } = createCommits(instance, store, records)
   const deferrals = createDeferralCookies(instance)
   /**
