@@ -7,7 +7,7 @@ export const FAULTS = {
   healthy: 'Healthy',
   down: 'Down',
   slow: 'Slow',
-  '429': '429',
+  throttled: '429',
   garbage: 'Garbage',
 } as const
 
@@ -40,7 +40,8 @@ const wait = (signal?: AbortSignal | null): Promise<void> =>
 export async function breakFetch(url: string, init: RequestInit): Promise<Response> {
   if (current === 'down') throw new TypeError('Network connection lost.')
   if (current === 'slow') await wait(init.signal)
-  if (current === '429') return new Response('', { status: 429, headers: { 'retry-after': '1' } })
+  if (current === 'throttled')
+    return new Response('', { status: 429, headers: { 'retry-after': '1' } })
   if (current === 'garbage') return new Response('<html>Bad gateway</html>')
   return await fetch(url, init)
 }
@@ -49,7 +50,7 @@ export async function breakFetch(url: string, init: RequestInit): Promise<Respon
 export function breakNamespace(kv: KVBinding): KVBinding {
   const through = async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
     if (current === 'down') throw new Error(`KV ${operation} failed: 503 Service Unavailable`)
-    if (current === '429') throw new Error(`KV ${operation} failed: 429 Too Many Requests`)
+    if (current === 'throttled') throw new Error(`KV ${operation} failed: 429 Too Many Requests`)
     if (current === 'slow') await wait()
     return await call()
   }
@@ -69,7 +70,8 @@ export function breakStore(store: SessionStore): SessionStore {
     call: () => Promise<T>,
   ): Promise<T> => {
     if (current === 'down') throw new StoreUnavailableError('The store is down')
-    if (current === '429') throw new StoreUnavailableError('Too many requests', { retryAfter: 1 })
+    if (current === 'throttled')
+      throw new StoreUnavailableError('Too many requests', { retryAfter: 1 })
     if (current === 'garbage') throw new StoreError('The store answered with garbage')
     if (current === 'slow') await wait(options?.signal)
     return await call()
