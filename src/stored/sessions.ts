@@ -121,7 +121,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     opened.renewedAt < renewedAt && now() - renewedAt > REUSE_GRACE_MS
 
   const buryRecord = async (id: string, version: string, folded?: number) => {
-    latest.set(id, PERHAPS_DEAD)
+    latest.set(id, Math.max(latest.get(id) ?? 0, PERHAPS_DEAD))
     const result = await bury(id, version, folded)
     latest.set(id, Infinity)
     return result
