@@ -31,7 +31,10 @@ export interface CookieOptions {
    * the cookie ends with the browser, unless `login` says `persistent`. (default: not set)
    */
   maxAge?: number
-  /** Into how many cookies a large session may be split, 1 to 4. (default: 1) */
+  /**
+   * Into how many cookies a large session may be split, 1 to 4. Node refuses requests with over 16 KB
+   * of headers, which four full ones are, and many proxies refuse 8 KB. (default: 1)
+   */
   maxChunks?: number
 }
 
