@@ -28,6 +28,14 @@ describe('commit()', () => {
     expect(response.headers.get('vary')).toBe('Cookie')
   })
 
+  it('leaves no word to a CDN that would win over Cache-Control', async () => {
+    for (const name of ['CDN-Cache-Control', 'Cloudflare-CDN-Cache-Control', 'Surrogate-Control']) {
+      const response = () => new Response('ok', { headers: { [name]: 'max-age=600' } })
+      expect((await commit(response())).headers.get(name)).toBe(null)
+      expect((await commit(response(), false)).headers.get(name)).toBe('max-age=600')
+    }
+  })
+
   it('keeps a stricter Cache-Control', async () => {
     const response = await commit(new Response('', { headers: { 'cache-control': 'No-Store' } }))
     expect(response.headers.get('cache-control')).toBe('No-Store')
