@@ -30,6 +30,8 @@ function account(session: Session<Data>): string {
     return `<p class="who"><span class="dot"></span>Signed in as <strong id="user">${html(session.subject)}</strong></p>
       <div class="row">${button('/sign-out', 'Sign out', '', 'plain')}${button('/regenerate', 'Regenerate id', '', 'plain')}</div>`
   }
+  if (session.status === 'degraded')
+    return '<p class="hint">Who you are is known when the store is back.</p>'
   return `<form method="post" action="/sign-in" class="stack">
       <label for="name">Your name</label>
       <input id="name" name="name" required maxlength="40" autocomplete="username" placeholder="Ada">
@@ -56,7 +58,10 @@ function facts({ session, cookie }: View): string {
     ['Session id', `<span id="id">${html(id)}</span>`],
     ['Created', time(createdAt)],
     ['Expires', time(expiresAt)],
-    ['Signed in', authenticatedAt === null ? 'no' : time(authenticatedAt)],
+    [
+      'Signed in',
+      authenticatedAt === null ? (status === 'degraded' ? 'unknown' : 'no') : time(authenticatedAt),
+    ],
   ]
   return `<dl>${rows.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`
 }
@@ -73,7 +78,9 @@ function opened({ session, cookie }: View): string {
 /** What an event says besides its type. */
 function detail(event: SessionEvent): string {
   const { at: _, type, session: __, store: ___, ...rest } = { session: '', store: '', ...event }
-  const words = Object.entries(rest).map(([name, value]) => `${name} ${value}`)
+  const words = Object.entries(rest).map(
+    ([name, value]) => `${name} ${typeof value === 'number' ? Math.round(value) : value}`,
+  )
   return words.length ? `${type}: ${words.join(', ')}` : type
 }
 
@@ -183,6 +190,7 @@ function frame(body: string): string {
 <style>${STYLE}</style>
 </head>
 <body>
+<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
 ${body}
 </body>
 </html>`
@@ -194,8 +202,7 @@ export function renderPage(view: View): string {
   const [, ...before] = requests
   const counter = `<div class="counter"><output id="count">${html(session.get('count') ?? 0)}</output>${button('/count', 'Count')}</div>`
   const log = `<ol id="requests">${before.map(request).join('') || '<li class="empty">None yet</li>'}</ol>`
-  return frame(`<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
-${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
+  return frame(`${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
 ${alert(session)}
 <main>
   <section class="app" aria-labelledby="app"><h2 id="app">The application</h2>
@@ -216,7 +223,7 @@ ${alert(session)}
 
 /** Renders what a visitor sees whose change could not be kept. */
 export function renderError(seconds: string | null): string {
-  return frame(`<main><article class="alone"><h1>Not now</h1>
+  return frame(`<main><article class="alone"><h2>Not now</h2>
     <p id="alert" role="alert">The store cannot be reached, so nothing was changed, and you are still signed in. Try again in ${html(seconds ?? 1)} s.</p>
     <p><a href="/">Back to the playground</a></p></article></main>`)
 }
