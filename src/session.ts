@@ -163,7 +163,7 @@ export interface Draft {
   /** Keyed hash of the client that sent the request. */
   binding?: string | undefined
   /** Why nothing may be written. */
-  readonly readOnly: SessionError | null
+  readOnly: SessionError | null
   /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
   readonly reason: (() => SessionError) | null
 }
@@ -276,6 +276,10 @@ export class RequestSession<D extends SessionData> implements Session<D> {
       throw new TypeError(`A subject must be 1 to ${MAX_SUBJECT} characters, got ${typeof subject}`)
     }
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
+    const { current, found } = this.#draft
+    // Data of a newer version are left behind, but for those of the same user.
+    this.#assertWritable(!!found && current.subject !== subject)
+    this.#draft.readOnly = null
     this.#change(signIn({ subject, ...chosen }, this.#context.clock()))
     this.regenerate()
   }
@@ -314,7 +318,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#draft.operations.push(operation)
   }
 
-  /** `ends`: what cannot be read may be ended all the same. */
+  /** `ends`: data that cannot be read may be left behind all the same. */
   #assertWritable(ends = false): void {
     const { committed, status, readOnly } = this.#draft
     if (committed) {

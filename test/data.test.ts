@@ -126,6 +126,24 @@ for (const mode of ['cookie', 'store'] as const) {
       if (mode === 'store') expect((await later.visit()).session.status).toBe('superseded')
     })
 
+    it('lets visitors sign in when it is rolled back', async () => {
+      const { world, store } = createV1()
+      const later = createWorld({ ...store, ...v2 }, world.clock)
+      await later.visit((s) => s.set('items', ['a']))
+      const old = createWorld(store, world.clock)
+      const session = await old.sessions.open(later.jar.header())
+      session.login('ada')
+      session.set('cart', 'b')
+      const [setCookie = ''] = await old.sessions.save(session)
+      const next = await old.sessions.open(setCookie.split(';')[0] as string)
+      expect([next.status, next.subject, next.data]).toEqual(['active', 'ada', { cart: 'b' }])
+      if (mode === 'store') expect((await later.visit()).session.status).toBe('superseded')
+      const mine = createWorld({ ...store, version: 2 }, world.clock)
+      await mine.visit((s) => s.login('bob'))
+      const again = await old.sessions.open(mine.jar.header())
+      expect((await errorOf(() => again.login('bob'))).code).toBe('ERR_SESSION_READ_ONLY')
+    })
+
     it('may take its time to migrate', async () => {
       const { world, store } = createV1()
       await world.visit((s) => s.set('cart', 'a,b'))
