@@ -276,9 +276,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
       throw new TypeError(`A subject must be 1 to ${MAX_SUBJECT} characters, got ${typeof subject}`)
     }
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    const { current, found } = this.#draft
     // Data of a newer version are left behind, but for those of the same user.
-    this.#assertWritable(!!found && current.subject !== subject)
+    this.#assertWritable(this.subject !== subject)
     this.#draft.readOnly = null
     this.#change(signIn({ subject, ...chosen }, this.#context.clock()))
     this.regenerate()
@@ -290,7 +289,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
 
   destroy(): void {
     if (this.#draft.status === 'destroyed') return
-    this.#assertWritable(!!this.#draft.found)
+    this.#assertWritable(true)
     this.#draft.current = {
       ...this.#draft.current,
       data: {},
@@ -318,9 +317,9 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#draft.operations.push(operation)
   }
 
-  /** `ends`: data that cannot be read may be left behind all the same. */
+  /** `ends`: data that were found and cannot be read may be left behind. */
   #assertWritable(ends = false): void {
-    const { committed, status, readOnly } = this.#draft
+    const { committed, found, status, readOnly } = this.#draft
     if (committed) {
       throw new SessionCommittedError(
         'Cannot change session: its response was committed; change it before the response is returned',
@@ -331,7 +330,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
         code: 'ERR_SESSION_DESTROYED',
       })
     }
-    if (readOnly && !ends) throw readOnly
+    if (readOnly && !(ends && found)) throw readOnly
   }
 }
 
