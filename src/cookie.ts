@@ -91,7 +91,7 @@ const isText =
 export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
 const RULES: Record<string, Rule> = {
-  name: ['__Host-session', 'a token (RFC 9110, 5.6.2), at most 200 long', isToken],
+  name: ['__Host-session', 'a token (RFC 9110), at most 200 long', isToken],
   httpOnly: flagRule(true),
   secure: flagRule(true),
   sameSite: wordRule('lax', 'strict', 'none'),
