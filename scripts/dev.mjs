@@ -37,7 +37,10 @@ const child = spawn('wrangler', [...args, '--show-interactive-dev-session=false'
   env: { ...env, WRANGLER_SEND_METRICS: 'false' },
   stdio: 'inherit',
 })
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
+// Those of run.mjs end this process at once, and would leave wrangler behind on its port.
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.removeAllListeners(signal).on(signal, () => child.kill(signal))
+}
 child.on('exit', (code) => process.exit(code ?? 0))
 // npm that is ended tells nobody: whoever it leaves behind is handed to another parent.
 const { ppid } = process

@@ -1,11 +1,14 @@
 /** Checks of what a programmer passes in. Messages name the option and show no text of its value. */
 
-/** The default of an option, what else it may be, in words and in code, and its type if a number. */
+/**
+ * The default of an option (`null`: it must be given), what else it may be, in words and in code,
+ * and what follows from its type: a number may be out of range, an object has rules of its own.
+ */
 export type Rule = readonly [
   fallback: unknown,
   expected: string,
   holds: (value: never) => boolean,
-  type?: 'number',
+  type?: 'number' | Readonly<Record<string, Rule>>,
 ]
 
 /** Ten years in seconds: the longest timeout. */
@@ -16,8 +19,13 @@ export function kindOf(value: unknown): string {
   return value === null || typeof value === 'number' ? String(value) : typeof value
 }
 
+/** Whether a value can have properties of its own. */
+export function isObject(value: unknown): value is object {
+  return Object(value) === value
+}
+
 /** A rule for a number. */
-export function numberRule(fallback: number | undefined, min: number, max: number): Rule {
+export function numberRule(fallback: number | null | undefined, min: number, max: number): Rule {
   const holds = (value: unknown): boolean =>
     typeof value === 'number' && value >= min && value <= max
   return [fallback, `a number from ${min} to ${max}`, holds, 'number']
@@ -67,10 +75,15 @@ export function applyRules<T>(
       throw new TypeError(`Unknown option "${prefix}${key}", expected one of ${names}`)
     }
     const [fallback, expected, holds, type] = rules[key]!
-    const value = values[key] === undefined ? fallback : values[key]
+    const { [key]: value = fallback } = values
     result[key] = value
     const Kind = typeof value === type ? RangeError : TypeError
-    if (value !== fallback) refuseUnless(holds(value as never), prefix + key, expected, value, Kind)
+    if (value !== fallback || value === null) {
+      refuseUnless(holds(value as never), prefix + key, expected, value, Kind)
+    }
+    if (typeof type === 'object' && isObject(value)) {
+      result[key] = applyRules(`${prefix}${key}.`, type, value)
+    }
   }
   return result as T
 }

@@ -5,7 +5,7 @@ import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } 
 /** How the session cookie is set. */
 export interface CookieOptions {
   /**
-   * A token (RFC 9110, 5.6.2). The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
+   * A token (RFC 9110, 5.6.2) of at most 200 characters. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
    * bring the rules of RFC 6265bis, checked at creation. (default: `__Host-session`)
    */
   name?: string
@@ -31,7 +31,10 @@ export interface CookieOptions {
    * the cookie ends with the browser, unless `login` says `persistent`. (default: not set)
    */
   maxAge?: number
-  /** Into how many cookies a large session may be split, 1 to 4. (default: 1) */
+  /**
+   * Into how many cookies a large session may be split, 1 to 4. Node refuses requests with over 16 KB
+   * of headers, which four full ones are, and many proxies refuse 8 KB. (default: 1)
+   */
   maxChunks?: number
 }
 
@@ -79,15 +82,21 @@ interface ResolvedCookieOptions extends Omit<SetCookie, 'value'> {
   maxChunks: number
 }
 
-const isToken = (value: unknown): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(String(value))
+const isText =
+  (pattern: RegExp) =>
+  (value: unknown): boolean =>
+    typeof value === 'string' && pattern.test(value)
+
+/** Whether it can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
+export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
 const RULES: Record<string, Rule> = {
-  name: ['__Host-session', 'a token (RFC 9110, 5.6.2)', isToken],
+  name: ['__Host-session', 'a token (RFC 9110), at most 200 long', isToken],
   httpOnly: flagRule(true),
   secure: flagRule(true),
   sameSite: wordRule('lax', 'strict', 'none'),
-  path: ['/', 'a path that starts with "/"', (value) => /^\/[ -:<-~]*$/.test(value)],
-  domain: [undefined, 'a domain name', (value) => typeof value === 'string'],
+  path: ['/', 'a path that starts with "/"', isText(/^\/[ -:<-~]*$/)],
+  domain: [undefined, 'a domain name', isText(/^[\w.-]+$/)],
   partitioned: flagRule(false),
   priority: wordRule(undefined, 'low', 'medium', 'high'),
   maxAge: integerRule(undefined, 1, MAX_COOKIE_AGE),

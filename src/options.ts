@@ -1,15 +1,17 @@
 /** What `createSessions` takes, and the checks it makes once. */
 import {
   applyRules,
+  flagRule,
   functionRule,
   integerRule,
+  isObject,
   MAX_TIMEOUT,
   numberRule,
   type Rule,
   refuseUnless,
   wordRule,
 } from './check.ts'
-import type { CookieOptions } from './cookie.ts'
+import { type CookieOptions, isToken } from './cookie.ts'
 import type { SessionIssue } from './errors.ts'
 import type { SessionEvent } from './events.ts'
 import type { CookieImporter } from './migrate/importer.ts'
@@ -161,8 +163,6 @@ const hasMethods =
   (value: Record<string, unknown> | null): boolean =>
     names.every((name) => typeof value?.[name] === 'function')
 
-const isObject = (value: unknown): boolean => Object(value) === value
-
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   store: [
@@ -183,30 +183,33 @@ const RULES: Record<string, Rule> = {
   snapshot: [
     false,
     'false or { maxAge, staleIfError }',
-    (value: unknown) => {
-      const { maxAge, staleIfError = 0 } = Object(value)
-      return maxAge > 0 && staleIfError >= 0 && Number.isFinite(maxAge + staleIfError)
+    isObject,
+    { maxAge: numberRule(null, 1, MAX_TIMEOUT), staleIfError: numberRule(0, 0, MAX_TIMEOUT) },
+  ],
+  binding: [
+    undefined,
+    'an object',
+    isObject,
+    {
+      userAgent: flagRule(false),
+      ip: functionRule(),
+      onMismatch: wordRule('refuse', 'step-down'),
     },
   ],
-  binding: [undefined, 'an object', isObject],
   notBefore: functionRule(),
   onReuse: wordRule('report', 'revoke'),
   seal: wordRule('secret', 'cookie'),
-  compress: [false, 'false or { above }', (value: unknown) => Object(value).above >= 0],
-  transport: [
-    'cookie',
-    '"cookie" or { header } with its name',
-    (value: unknown) => /^[\w-]+$/.test(Object(value).header ?? ''),
-  ],
+  compress: [false, 'false or { above }', isObject, { above: numberRule(null, 0, Infinity) }],
+  transport: ['cookie', '"cookie" or { header }', isObject, { header: [null, 'a token', isToken] }],
   importFrom: [undefined, 'a list of importers', Array.isArray],
-  cache: [{}, 'false or an object', (value) => value === false || isObject(value)],
+  cache: [
+    {},
+    'false or an object',
+    (value) => value === false || isObject(value),
+    { maxEntries: integerRule(1000, 0, 1e6), ttl: numberRule(300, 0, MAX_TIMEOUT) },
+  ],
   onEvent: functionRule(),
   now: functionRule(() => Date.now()),
-}
-
-const CACHE_RULES: Record<string, Rule> = {
-  maxEntries: integerRule(1000, 0, 1e6),
-  ttl: numberRule(300, 0, MAX_TIMEOUT),
 }
 
 /**
@@ -230,9 +233,5 @@ export function resolveOptions<D extends SessionData>(
     rest.renewAfter,
     RangeError,
   )
-  return {
-    ...rest,
-    secrets,
-    cache: applyRules('cache.', CACHE_RULES, cache || { maxEntries: 0, ttl: 0 }),
-  }
+  return { ...rest, secrets, cache: cache || { maxEntries: 0, ttl: 0 } }
 }

@@ -31,7 +31,11 @@ function mark(headers: Headers, values: readonly string[], [vary, name]: Carrier
   if (!known.includes('*') && !known.includes(vary.toLowerCase())) headers.append('vary', vary)
   if (!values.length) return
   for (const value of values) headers.append(name, value)
-  // OWASP: a response that sets a session cookie is not stored, by anybody.
+  // OWASP: a response that sets a session cookie is not stored, by anybody. Headers for CDNs alone
+  // (RFC 9213) would win over Cache-Control there.
+  for (const name of [...headers.keys()]) {
+    if (/(cdn-cache|surrogate)-control$/.test(name)) headers.delete(name)
+  }
   if (!/no-store/i.test(headers.get('cache-control') ?? '')) {
     headers.set('cache-control', 'private, no-store')
   }

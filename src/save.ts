@@ -22,7 +22,7 @@ export async function saveSession(instance: Instance, draft: Draft): Promise<str
 async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const { cookie, context, format, options } = instance
   const { cookies, current, found, status } = draft
-  if (draft.readOnly || status === 'superseded') return []
+  if (status === 'superseded' || (draft.readOnly && status !== 'destroyed')) return []
   const due = isDue(instance, draft)
   if (!due && !draft.refresh && !draft.operations.length && status !== 'destroyed') return []
   const stored = instance.stored && (await instance.stored())

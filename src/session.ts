@@ -169,7 +169,7 @@ export interface Draft {
   /** A sign-in that this client is not trusted with. */
   doubted?: number | null
   /** Why nothing may be written. */
-  readonly readOnly: SessionError | null
+  readOnly: SessionError | null
   /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
   readonly reason: (() => SessionError) | null
 }
@@ -283,6 +283,9 @@ export class RequestSession<D extends SessionData> implements Session<D> {
       throw new TypeError(`A subject must be 1 to ${MAX_SUBJECT} characters, got ${typeof subject}`)
     }
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
+    // Data of a newer version are left behind, but for those of the same user.
+    this.#assertWritable(this.subject !== subject)
+    this.#draft.readOnly = null
     this.#change(signIn({ subject, ...chosen }, this.#context.clock()))
     this.regenerate()
   }
@@ -293,7 +296,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
 
   destroy(): void {
     if (this.#draft.status === 'destroyed') return
-    this.#assertWritable()
+    this.#assertWritable(true)
     this.#draft.current = {
       ...this.#draft.current,
       data: {},
@@ -321,8 +324,9 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#draft.operations.push(operation)
   }
 
-  #assertWritable(): void {
-    const { committed, status, readOnly } = this.#draft
+  /** `ends`: data that were found and cannot be read may be left behind. */
+  #assertWritable(ends = false): void {
+    const { committed, found, status, readOnly } = this.#draft
     if (committed) {
       throw new SessionCommittedError(
         'Cannot change session: its response was committed; change it before the response is returned',
@@ -333,7 +337,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
         code: 'ERR_SESSION_DESTROYED',
       })
     }
-    if (readOnly) throw readOnly
+    if (readOnly && !(ends && found)) throw readOnly
   }
 }
 

@@ -27,7 +27,8 @@ export interface Sessions<D extends SessionData = SessionData> {
   require(request: Request): Promise<Session<D>>
   /**
    * Saves the session of a request and returns the response with its `Set-Cookie`, `Vary` and
-   * `Cache-Control`. The response itself, untouched, when the session was not used.
+   * `Cache-Control`; beside a cookie there is none for CDNs alone (`CDN-Cache-Control`). The response
+   * itself, untouched, when the session was not used.
    *
    * @param options.save `false`: only sets `Vary`, for the page of an error. (default: `true`)
    * @throws as {@link Sessions.save}.

@@ -23,7 +23,7 @@ const HOUR_MS = 3_600_000
 const MAX_TOKEN = 16_384
 
 export function createCookieTokens(
-  { secrets, cache, now }: ResolvedOptions,
+  { secrets, cache, codec, now, schema }: ResolvedOptions,
   name: string,
 ): CookieTokens {
   const ring = createKeyRing(secrets, 'cookie')
@@ -37,16 +37,24 @@ export function createCookieTokens(
   return {
     async open(token) {
       const entry = known.get(token)
-      if (entry && entry.until > now()) return entry.cookie
-      if (token.length > MAX_TOKEN) return null
-      const bytes = await openToken(ring, label, token, now())
-      const opened = bytes && decodeRecord(bytes)
-      if (!opened || Math.max(opened.renewedAt, opened.createdAt) > now() + HOUR_MS) return null
-      return keep(token, { opened })
+      let cookie = entry && entry.until > now() ? entry.cookie : null
+      if (!cookie) {
+        if (token.length > MAX_TOKEN) return null
+        const bytes = await openToken(ring, label, token, now())
+        const opened = bytes && decodeRecord(bytes)
+        if (!opened) return null
+        cookie = keep(token, { opened })
+      }
+      const { opened } = cookie
+      if (Math.max(opened.renewedAt, opened.createdAt) > now() + HOUR_MS) return null
+      // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
+      return codec ? { opened } : cookie
     },
     async seal(cookie) {
-      const token = await sealToken(ring, label, encodeRecord(cookie.opened), now())
-      keep(token, cookie)
+      const { opened } = cookie
+      const token = await sealToken(ring, label, encodeRecord(opened), now())
+      // A schema may make something else of the data when they are read.
+      keep(token, schema ? { opened } : cookie)
       return token
     },
   }

@@ -7,11 +7,11 @@ import type { SessionState } from './record.ts'
 
 /** Reports it, and says by which keys. */
 export function tooLarge(
-  { cookie: { limit, name }, emit, format }: Instance,
+  { cookie: { limit, name }, emit, format, options }: Instance,
   state: SessionState,
   token: string,
 ): CookieTooLargeError {
-  const size = name.length + token.length
+  const size = name.length * (options.cookie.maxChunks ?? 1) + token.length
   emit({ type: 'cookie.too-large', size, limit }, state)
   return new CookieTooLargeError(
     `Cannot commit session: its cookie is ${size} bytes, the limit is ${limit}; the largest keys are ${largestKeys(state, format)}. Keep less in it, raise cookie.maxChunks (at most ${MAX_CHUNKS}) or use a store`,

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import { createClock } from '../src/testing/index.ts'
 import { countCrypto, createCountingStore, createWorld } from './support/sessions.ts'
 
 const read = (s: { get(key: string): unknown }) => s.get('n')
@@ -29,6 +31,17 @@ describe('what a request costs', () => {
     const warm = createWorld()
     await warm.visit(write)
     expect(await countCrypto(() => warm.visit(write))).toBe(1)
+  })
+
+  it("is one call for each of a user's sessions that are listed, keys known", async () => {
+    const clock = createClock()
+    const { sessions, visit } = createWorld({ store: createMemoryStore({ now: clock }) }, clock)
+    for (let i = 0; i < 3; i++) await visit((s) => s.login('ada'))
+    await sessions.list('ada')
+    expect(await countCrypto(() => sessions.list('ada'))).toBe(1)
+    const { session } = await visit((s) => s.once('first', async () => 1))
+    // Its id, the lease and the result.
+    expect(await countCrypto(() => session.once('then', async () => 2))).toBe(3)
   })
 
   it('is no call for what cannot be a token of ours', async () => {

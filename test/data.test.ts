@@ -46,6 +46,19 @@ describe('schema', () => {
     expect([error.name, error.issues.length]).toEqual(['SessionValidationError', 1])
   })
 
+  it('makes the same of the data in the isolate that wrote them as in others', async () => {
+    const trimming = {
+      '~standard': {
+        version: 1 as const,
+        vendor: 'test',
+        validate: (value: unknown) => ({ value: { name: String(Object(value).name).trim() } }),
+      },
+    }
+    const { sessions, visit, jar } = createWorld({ schema: trimming })
+    await visit((s) => s.set('name', ' ada '))
+    expect((await sessions.open(jar.header())).get('name')).toBe('ada')
+  })
+
   it('may be asynchronous', async () => {
     const slow = schema.refine(async (data) => data.name !== 'root', { path: ['name'] })
     const { visit } = createWorld({ schema: slow })
@@ -109,6 +122,45 @@ for (const mode of ['cookie', 'store'] as const) {
       expect((await wrong.open()).status).toBe('invalid')
     })
 
+    it('lets users sign out when it is rolled back', async () => {
+      const { world, store } = createV1()
+      const later = createWorld({ ...store, ...v2 }, world.clock)
+      await later.visit((s) => s.login('ada'))
+      const old = createWorld(store, world.clock)
+      const session = await old.sessions.open(later.jar.header())
+      session.destroy()
+      expect(session.status).toBe('destroyed')
+      const [setCookie] = await old.sessions.save(session)
+      expect(setCookie).toContain('Max-Age=0')
+      if (mode === 'store') expect((await later.visit()).session.status).toBe('superseded')
+    })
+
+    it('lets visitors sign in when it is rolled back', async () => {
+      const { world, store } = createV1()
+      const later = createWorld({ ...store, ...v2 }, world.clock)
+      await later.visit((s) => s.set('items', ['a']))
+      const old = createWorld(store, world.clock)
+      const session = await old.sessions.open(later.jar.header())
+      session.login('ada')
+      session.set('cart', 'b')
+      const [setCookie = ''] = await old.sessions.save(session)
+      const next = await old.sessions.open(setCookie.split(';')[0] as string)
+      expect([next.status, next.subject, next.data]).toEqual(['active', 'ada', { cart: 'b' }])
+      if (mode === 'store') expect((await later.visit()).session.status).toBe('superseded')
+      const mine = createWorld({ ...store, version: 2 }, world.clock)
+      await mine.visit((s) => s.login('bob'))
+      const again = await old.sessions.open(mine.jar.header())
+      expect((await errorOf(() => again.login('bob'))).code).toBe('ERR_SESSION_READ_ONLY')
+    })
+
+    it('may take its time to migrate', async () => {
+      const { world, store } = createV1()
+      await world.visit((s) => s.set('cart', 'a,b'))
+      const migrate = async (data: unknown) => ({ items: (data as { cart: string }).cart })
+      const next = deploy(world, { ...store, version: 2, migrate })
+      expect((await next.open()).data).toEqual({ items: 'a,b' })
+    })
+
     it('treats a migration that fails as corruption', async () => {
       const { world, store } = createV1()
       await world.visit((s) => s.set('cart', 5))
@@ -135,6 +187,14 @@ describe('codec', () => {
     })
     const { session } = await visit((s) => expect(s.flash('when')).toEqual(new Date(7)))
     expect(session.data).toEqual(values)
+  })
+
+  it('gives every request values of its own, since a Map cannot be frozen', async () => {
+    const { sessions, visit, jar } = createWorld({ codec: devalue })
+    await visit((s) => s.set('map', new Map([['a', 1]])))
+    const session = await sessions.open(jar.header())
+    session.get('map').set('b', 2)
+    expect((await sessions.open(jar.header())).get('map')).toEqual(new Map([['a', 1]]))
   })
 
   it('is asked when a value is set, and refuses by its path', async () => {

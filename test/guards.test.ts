@@ -265,7 +265,7 @@ describe('the guards', () => {
     ]
     for (const options of wrong) {
       const error = await errorOf(() => createWorld(options as never))
-      expect(error.message).toContain(`"${Object.keys(options)[0]}"`)
+      expect(error.message).toContain(`"${Object.keys(options)[0]}`)
     }
   })
 })

@@ -30,6 +30,14 @@ describe('commit()', () => {
     expect(response.headers.get('vary')).toBe('Cookie')
   })
 
+  it('leaves no word to a CDN that would win over Cache-Control', async () => {
+    for (const name of ['CDN-Cache-Control', 'Cloudflare-CDN-Cache-Control', 'Surrogate-Control']) {
+      const response = () => new Response('ok', { headers: { [name]: 'max-age=600' } })
+      expect((await commit(response())).headers.get(name)).toBe(null)
+      expect((await commit(response(), false)).headers.get(name)).toBe('max-age=600')
+    }
+  })
+
   it('keeps a stricter Cache-Control', async () => {
     const response = await commit(new Response('', { headers: { 'cache-control': 'No-Store' } }))
     expect(response.headers.get('cache-control')).toBe('No-Store')
@@ -190,6 +198,20 @@ describe('large sessions', () => {
       const { visit } = createWorld({ cookie: { maxChunks } })
       const error = await errorOf(() => visit((s) => s.set('a', text(20_000))))
       expect(error.limit).toBe(limit)
+    }
+  })
+
+  it('says sizes that are over the limit by as much as is too much', async () => {
+    for (const maxChunks of [1, 2, 3, 4]) {
+      const { visit } = createWorld({ cookie: { maxChunks } })
+      const fits = async (length: number) => {
+        const error = await visit((s) => s.set('a', text(length))).catch((error) => error)
+        if (error.code) expect(error.size > error.limit).toBe(true)
+        return error.code ? error.size - error.limit : 0
+      }
+      let length = 2950 * maxChunks
+      while ((await fits(length)) === 0) length += 1
+      expect(await fits(length)).toBeLessThan(3)
     }
   })
 

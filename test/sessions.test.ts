@@ -396,6 +396,7 @@ describe('timeouts', () => {
     clock.advance(-3600)
     expect((await sessions.open(jar.header())).status).toBe('active')
     clock.advance(-1)
+    expect((await sessions.open(jar.header())).status).toBe('invalid')
     const fresh = createWorld({}, clock)
     expect((await fresh.sessions.open(jar.header())).status).toBe('invalid')
   })

@@ -1,8 +1,6 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
 import { BoundedMap } from '../bounded-map.ts'
 import { applyRules, numberRule } from '../check.ts'
-import { createKeyedHash } from '../crypto/keyed-hash.ts'
-import { createKeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
@@ -11,7 +9,7 @@ import type { OnceOptions } from '../session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import { guardStore } from './commits.ts'
 import { openPart, partOf, sealPart } from './cookie-part.ts'
-import { newVersion } from './records.ts'
+import { newVersion, recordsOf } from './records.ts'
 import { requireStore } from './require-store.ts'
 import { pause } from './turns.ts'
 
@@ -53,8 +51,8 @@ export async function runOnce<T>(
   const store = requireStore(instance)
   const { lease, ttl } = applyRules<Required<OnceOptions>>('once.', RULES, given)
   const { now } = options
-  const ring = createKeyRing(options.secrets, 'store')
-  const [id] = await createKeyedHash(options.secrets, 'once')(`${idOf(about)}:${key}`)
+  const { leaseOf, ring } = recordsOf(instance)
+  const [id] = await leaseOf(`${idOf(about)}:${key}`)
   const label = `once:${id}`
   const looks = known.get(store) ?? new BoundedMap<string, Look>(MAX_LOOKS)
   known.set(store, looks)

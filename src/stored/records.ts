@@ -1,7 +1,7 @@
 /** Sessions as a store keeps them: sealed, bound to their id, with what others put beside them. */
 import { encodeBase64url } from '../crypto/base64url.ts'
-import { createKeyedHash } from '../crypto/keyed-hash.ts'
-import { createKeyRing } from '../crypto/keyring.ts'
+import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
@@ -24,7 +24,10 @@ export interface Records {
   unseal(id: string, record: StoredRecord, key?: SessionState['key']): Promise<FoundSession>
   sealPatch(id: string, changes: readonly Change[]): Promise<string>
   /** What a store knows of a user: opaque, the first secret's first. */
-  handlesOf(subject: string): Promise<readonly [string, ...string[]]>
+  readonly handlesOf: KeyedHash
+  /** The ids of a lease of `once`. */
+  readonly leaseOf: KeyedHash
+  readonly ring: KeyRing
 }
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -41,7 +44,16 @@ export function newVersion(counter: number): string {
   return `${counter}.${encodeBase64url(crypto.getRandomValues(new Uint8Array(6)))}`
 }
 
-export function createRecords({ context, format, options }: Instance): Records {
+const known = new WeakMap<Instance, Records>()
+
+/** The records of an instance: keys that were derived once serve whoever needs them. */
+export function recordsOf(instance: Instance): Records {
+  const records = known.get(instance) ?? createRecords(instance)
+  known.set(instance, records)
+  return records
+}
+
+function createRecords({ context, format, options }: Instance): Records {
   const { now, compress } = options
   const ring = createKeyRing(options.secrets, 'store')
   const handlesOf = createKeyedHash(options.secrets, 'subject')
@@ -60,6 +72,8 @@ export function createRecords({ context, format, options }: Instance): Records {
 
   return {
     handlesOf,
+    leaseOf: createKeyedHash(options.secrets, 'once'),
+    ring,
 
     async seal(state) {
       if (format.check) await format.check(state)

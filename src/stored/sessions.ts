@@ -20,7 +20,7 @@ import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
 import { createMoves } from './moves.ts'
 import { createNewest } from './newest.ts'
-import { createRecords } from './records.ts'
+import { recordsOf } from './records.ts'
 import { newTag, withoutTag, withTag } from './tags.ts'
 import { createWaiting } from './waiting.ts'
 
@@ -50,7 +50,7 @@ const REUSE_GRACE_MS = 60_000
 export function createStoredSessions(instance: Instance, store: SessionStore): StoredSessions {
   const { context, emit, format, options } = instance
   const { now, snapshot } = options
-  const records = createRecords(instance)
+  const records = recordsOf(instance)
   const { commit, bury, write } = createCommits(instance, store, records)
   const newest = createNewest()
   const cookies = createStoredCookies(instance, newest)

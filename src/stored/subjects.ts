@@ -4,7 +4,7 @@ import type { Instance } from '../instance.ts'
 import { isOver } from '../open.ts'
 import type { SessionStore, StoredEntry } from '../stores/store.ts'
 import { guardStore, tombstone } from './commits.ts'
-import { createRecords } from './records.ts'
+import { recordsOf } from './records.ts'
 import { requireStore } from './require-store.ts'
 
 /** What can be told about a session without its cookie. Times are epoch milliseconds. */
@@ -35,7 +35,7 @@ const required = (what: string): SessionError =>
 export function createSubjects(instance: Instance): Subjects {
   const store = requireStore(instance)
   const { context, options } = instance
-  const records = createRecords(instance)
+  const records = recordsOf(instance)
 
   const infoOf = async ({ id, record }: StoredEntry): Promise<SessionInfo[]> => {
     try {

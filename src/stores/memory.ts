@@ -78,8 +78,8 @@ const PAGE = 1000
 const RECENT = 8
 /** Records that every write looks at in search of expired ones. */
 const SWEEP = 4
-/** Records that `cleanupExpired` looks at before it lets others run. */
-const CLEANUP_STEP = 1000
+/** Records that `cleanupExpired` and `page` look at before they let others run. */
+const STEP = 1000
 
 const RULES = {
   maxEntries: integerRule(100_000, 1, 1e9),
@@ -167,8 +167,12 @@ class Memory implements MemoryStore {
     options?.signal?.throwIfAborted()
     const records: StoredEntry[] = []
     let shard = Number(cursor ?? 0)
-    while (shard < SHARDS && records.length < PAGE) {
-      records.push(...this.#present(this.#entries.shardKeys(shard++)))
+    let seen = 0
+    for (; shard < SHARDS && records.length < PAGE; shard++) {
+      for (const id of [...this.#entries.shardKeys(shard)]) {
+        records.push(...this.#present([id]))
+        if (++seen % STEP === 0) await pause()
+      }
     }
     return { records, cursor: shard < SHARDS ? String(shard) : null }
   }
@@ -194,7 +198,7 @@ class Memory implements MemoryStore {
     let seen = 0
     for (const entry of this.#entries.values()) {
       if (this.#removeExpired(entry, now)) removed++
-      if (++seen % CLEANUP_STEP === 0) await pause()
+      if (++seen % STEP === 0) await pause()
     }
     return removed
   }

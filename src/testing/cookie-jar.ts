@@ -188,12 +188,12 @@ function isAllowed(cookie: JarCookie, url: URL): boolean {
 
 /** RFC 6265bis, 4.1.3 and 5.7; without a name the value may not pretend to have a prefix. */
 function obeysPrefix(cookie: JarCookie, attributes: ReadonlyMap<string, string>): boolean {
-  const { name, value, secure, hostOnly, path } = cookie
-  if (name === '') return !/^__(secure|host)-/i.test(value)
-  if (/^__host-/i.test(name)) {
-    return secure && hostOnly && attributes.has('path') && path === '/'
-  }
-  return secure || !/^__secure-/i.test(name)
+  const { name, value, secure, httpOnly, hostOnly, path } = cookie
+  if (name === '') return !/^__(secure|host|http)-/i.test(value)
+  const isHost = secure && hostOnly && attributes.has('path') && path === '/'
+  if (/^__host-/i.test(name) && !isHost) return false
+  if (/^__(host-)?http-/i.test(name) && !httpOnly) return false
+  return secure || !/^__(secure|http)-/i.test(name)
 }
 
 class Jar implements CookieJar {
@@ -284,7 +284,7 @@ class Jar implements CookieJar {
  * Makes a cookie jar that stores and sends cookies as a browser does, by
  * {@link https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html RFC 6265bis}:
  * `Domain`, `Path`, `Secure` (loopback counts as secure, as in Chromium), `Max-Age`, `Expires`, the
- * prefixes `__Host-` and `__Secure-`, and the limits on size and age.
+ * prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`, and the limits on size and age.
  *
  * Every request counts as same-site and top-level. There is no public suffix list: only domains of
  * one label are refused. No limit on the number of cookies. `request` and `fetch` do not work inside

@@ -51,13 +51,15 @@ async function start(): Promise<void> {
 
 async function stop(): Promise<void> {
   const ended = new Promise((resolve) => server.once('exit', resolve))
-  process.kill(-(server.pid as number), 'SIGTERM')
+  server.kill('SIGTERM')
   await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))])
+  const left = await fetch(`http://127.0.0.1:${port}/`).catch(() => null)
   try {
     process.kill(-(server.pid as number), 'SIGKILL')
   } catch {
     // It has ended.
   }
+  if (left) throw new Error('The playground left its server behind')
 }
 
 describe('the playground in Chromium', () => {

@@ -286,6 +286,20 @@ describe('createMemoryStore().cleanupExpired()', () => {
   })
 })
 
+describe('createMemoryStore().page()', () => {
+  it('lets others run after every thousand records, also where all have expired', async () => {
+    const { clock, store, fill } = setUp()
+    await fill(20_000, { expiresAt: clock() + 1000 })
+    clock.advance(1)
+    const seen = await atEachPause(
+      () => store.page(null),
+      () => store.stats().entries,
+    )
+    expect(largestDrop(seen)).toBe(1000)
+    expect(seen.at(-1)).toBe(0)
+  })
+})
+
 describe('createMemoryStore() and visitors who never return', () => {
   it('sweeps at most a few of their records with each write, and all of them in the end', async () => {
     const { clock, store, record, fill } = setUp()

@@ -14,7 +14,8 @@ const ESCAPES: Record<string, string> = {
   "'": '&#39;',
 }
 const html = (text: unknown): string => String(text).replace(/[&<>"']/g, (c) => ESCAPES[c] ?? c)
-const time = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').slice(0, 19)
+const time = (ms: number): string =>
+  `<time datetime="${new Date(ms).toISOString()}">${new Date(ms).toISOString().replace('T', ' ').slice(0, 19)} UTC</time>`
 
 const ITEMS = ['Tent', 'Lantern', 'Rope', 'Map']
 
@@ -32,8 +33,10 @@ function account(session: Session<Data>): string {
   if (isUnknown(session)) return '<p class="hint">Who you are cannot be read now.</p>'
   if (session.subject !== null) {
     return `<p class="who"><span class="dot"></span>Signed in as <strong id="user">${html(session.subject)}</strong></p>
-      <div class="row">${button('/sign-out', 'Sign out')}${button('/regenerate', 'Regenerate id', '', 'plain')}</div>`
+      <div class="row">${button('/sign-out', 'Sign out', '', 'plain')}${button('/regenerate', 'Regenerate id', '', 'plain')}</div>`
   }
+  if (session.status === 'degraded')
+    return '<p class="hint">Who you are is known when the store is back.</p>'
   return `<form method="post" action="/sign-in" class="stack">
       <label for="name">Your name</label>
       <input id="name" name="name" required maxlength="40" autocomplete="username" placeholder="Ada">
@@ -52,28 +55,34 @@ function cart(session: Session<Data>): string {
     <ul id="cart">${list.join('') || `<li class="empty">${isUnknown(session) ? 'Cannot be read now' : 'Nothing yet'}</li>`}</ul>`
 }
 
-function facts(session: Session<Data>, cookie: string | null): string {
-  const size = cookie ? new TextEncoder().encode(cookie).length : 0
-  const waiting = cookie?.match(/\.d[\w-]{7}=/g)?.length ?? 0
-  const rows: [string, unknown, string?][] = [
-    ['Status', session.status, 'status'],
-    ['Cookie sent', size ? `${size} bytes` : 'none', 'size'],
+function facts({ session, cookie, waiting }: View): string {
+  const { authenticatedAt, createdAt, expiresAt, id, status } = session
+  const cookies = waiting === 1 ? 'cookie' : 'cookies'
+  const rows = [
+    ['Status', `<span class="status ${status}" id="status">${status}</span>`],
+    ['Cookie sent', `<span id="size">${cookie ? `${cookie.length} bytes` : 'none'}</span>`],
     [
       'Changes waiting',
-      waiting ? `in ${waiting} ${waiting === 1 ? 'cookie' : 'cookies'}` : 'none',
-      'waiting',
+      `<span id="waiting">${waiting ? `in ${waiting} ${cookies}` : 'none'}</span>`,
     ],
-    ['Session id', session.id, 'id'],
-    ['Created', time(session.createdAt)],
-    ['Expires', time(session.expiresAt)],
+    ['Session id', `<span id="id">${html(id)}</span>`],
+    ['Created', time(createdAt)],
+    ['Expires', time(expiresAt)],
     [
-      'Signed in at',
-      session.authenticatedAt === null ? 'not signed in' : time(session.authenticatedAt),
+      'Signed in',
+      authenticatedAt === null ? (status === 'degraded' ? 'unknown' : 'no') : time(authenticatedAt),
     ],
   ]
-  const row = ([name, value, id]: [string, unknown, string?]): string =>
-    `<div><dt>${name}</dt><dd${id ? ` id="${id}"` : ''}>${html(value)}</dd></div>`
-  return `<dl>${rows.map(row).join('')}</dl>`
+  return `<dl>${rows.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`
+}
+
+/** The session as the browser holds it, and what is in it. */
+function opened({ session, cookie }: View): string {
+  const { subject, data } = session
+  const sealed = cookie
+    ? `<p class="sealed" aria-label="The sealed cookie">${html(cookie)}</p>`
+    : ''
+  return `${sealed}<pre id="opened">${html(JSON.stringify({ subject, data }, null, 2))}</pre>`
 }
 
 /** What an event says besides its type. */
@@ -117,7 +126,7 @@ function place({ store, configured }: View): string {
     store,
   )}
     <p class="hint" id="place">${html(STORES[store])}.</p>
-    ${configured('redis') ? '' : `<p class="hint">${html(REDIS_HINT)}.</p>`}`
+    ${configured('redis') ? '' : `<details class="hint"><summary>Redis is missing</summary>${REDIS_HINT}</details>`}`
 }
 
 const NAMES: Record<StoreName, string> = {
@@ -128,8 +137,7 @@ const NAMES: Record<StoreName, string> = {
   redis: 'Redis',
 }
 
-function trouble({ store, snapshot, fault, health }: View): string {
-  if (store === 'cookie') return '<p class="hint">A cookie has no store that could fail.</p>'
+function trouble({ snapshot, fault, health }: View): string {
   const { details = {}, error, latencyMs, ok } = health.store ?? { ok: true, latencyMs: 0 }
   const { breaker, retriesLeft } = details
   return `${choice('/fault', Object.entries(FAULTS), fault)}
@@ -149,7 +157,7 @@ function trouble({ store, snapshot, fault, health }: View): string {
 
 function device({ id, label, lastSeenAt }: SessionInfo, mine: string): string {
   const end = button('/devices/sign-out', 'Sign this out', hidden('id', id), 'small plain')
-  return `<li><span>${html(label ?? 'Unknown')} <small>seen ${html(time(lastSeenAt))}</small></span>${id === mine ? '<strong>this one</strong>' : end}</li>`
+  return `<li><span>${html(label ?? 'Unknown')} <small>seen ${time(lastSeenAt)}</small></span>${id === mine ? '<strong>this one</strong>' : end}</li>`
 }
 
 function devices({ devices, session, store }: View): string {
@@ -184,7 +192,10 @@ export interface View {
   readonly session: Session<Data>
   /** The flash message that the last action left. */
   readonly notice: unknown
+  /** Name and value of the session's cookie, as it was sent. */
   readonly cookie: string | null
+  /** Cookies in which changes wait for the store. */
+  readonly waiting: number
   readonly requests: readonly Observed[]
   readonly store: StoreName
   readonly snapshot: boolean
@@ -195,7 +206,7 @@ export interface View {
 }
 
 const card = (title: string, content: string): string =>
-  `<article><h2>${title}</h2>${content}</article>`
+  `<article><h3>${title}</h3>${content}</article>`
 
 function frame(body: string): string {
   return `<!doctype html>
@@ -203,9 +214,11 @@ function frame(body: string): string {
 <head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>Sojourn playground</title>
+<link rel="icon" href="data:,">
 <style>${STYLE}</style>
 </head>
 <body>
+<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
 ${body}
 </body>
 </html>`
@@ -213,27 +226,25 @@ ${body}
 
 /** Renders the page for one session. */
 export function renderPage(view: View): string {
-  const { session, notice, cookie, requests } = view
-  const opened = { subject: session.subject, data: session.data }
+  const { session, notice, requests } = view
   const counter = `<div class="counter"><output id="count">${isUnknown(session) ? '–' : html(session.get('count') ?? 0)}</output>
     <div class="row">${button('/count', 'Count')}<button class="plain" onclick="${html(TWICE)}">Count twice at once</button></div></div>
     <p class="hint">As two tabs would. ${view.store === 'cookie' ? 'Without a store the last response wins: it counts to one more.' : 'The slower one finds out and counts on: to two more.'}</p>`
   const log = `<ol id="requests">${requests.map(request).join('')}</ol>`
-  return frame(`<header><h1>Sojourn</h1><p>Sessions, and what becomes of them when things go wrong.</p></header>
-${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
+  return frame(`${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
 ${alert(session)}
 <main>
-  <section class="app" aria-label="The application">
+  <section class="app" aria-labelledby="app"><h2 id="app">The application</h2>
     ${card('Account', account(session))}
     ${card('Cart', cart(session))}
     ${card('Counter', counter)}
     ${card('Your devices', devices(view))}
   </section>
-  <section class="under" aria-label="What Sojourn did">
+  <section class="under" aria-labelledby="under"><h2 id="under">What Sojourn does</h2>
     ${card('Where sessions live', place(view))}
-    ${card('Break the store', trouble(view))}
-    ${card('This session', `${facts(session, cookie)}${button('/tamper', 'Tamper with the cookie', '', 'plain danger')}`)}
-    ${card('The session, opened', `<pre id="opened">${html(JSON.stringify(opened, null, 2))}</pre>`)}
+    ${view.store === 'cookie' ? '' : card('Break the store', trouble(view))}
+    ${card('This session', `${facts(view)}${button('/tamper', 'Tamper with the cookie', '', 'plain danger')}`)}
+    ${card('Sealed, and opened', opened(view))}
     ${card('What happened, the latest request first', log)}
   </section>
 </main>`)
@@ -241,7 +252,7 @@ ${alert(session)}
 
 /** Renders what a visitor sees whose change could not be kept. */
 export function renderError(seconds: string | null): string {
-  return frame(`<main><article><h1>Not now</h1>
+  return frame(`<main><article class="alone"><h2>Not now</h2>
     <p id="alert" role="alert">The store cannot be reached, so nothing was changed, and you are still signed in. Try again in ${html(seconds ?? 1)} s.</p>
     <p><a href="/">Back to the playground</a></p></article></main>`)
 }

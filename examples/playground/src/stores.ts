@@ -23,9 +23,9 @@ export const STORES = {
 /** One of them. */
 export type StoreName = keyof typeof STORES
 
-/** How to get Redis, in one line. */
+/** How to get Redis, as HTML. */
 export const REDIS_HINT =
-  'Redis: put UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN into examples/playground/.dev.vars and restart'
+  'Put <code>UPSTASH_REDIS_REST_URL</code> and <code>UPSTASH_REDIS_REST_TOKEN</code> into <code>examples/playground/.dev.vars</code> and restart.'
 
 /** Whether it is there to be chosen. */
 export function isConfigured(name: StoreName, env: Env): boolean {

@@ -136,7 +136,8 @@ async function show(visit: Visit): Promise<Response> {
   const page = renderPage({
     session,
     notice,
-    cookie: request.headers.get('cookie'),
+    cookie: cookieOf(request, store)?.[0] ?? null,
+    waiting: request.headers.get('cookie')?.match(/\.d[\w-]{7}=/g)?.length ?? 0,
     requests: observed(),
     store,
     snapshot: visit.snapshot,
@@ -149,11 +150,16 @@ async function show(visit: Visit): Promise<Response> {
   return new Response(page, { headers })
 }
 
+/** The session's cookie in a request: all of it, its name, its value. */
+function cookieOf(request: Request, store: StoreName): RegExpExecArray | null {
+  const name = store === 'cookie' ? 'session' : store
+  const pattern = new RegExp(`(?<![\\w-])((?:__Host-)?${name})=([\\w-]+)`)
+  return pattern.exec(request.headers.get('cookie') ?? '')
+}
+
 /** Spoils one character of the cookie, as somebody would who tries to forge one. */
 function tamper(request: Request, store: StoreName): Response {
-  const name = store === 'cookie' ? 'session' : store
-  const pattern = new RegExp(`((?:__Host-)?${name})=([\\w-]+)`)
-  const [, cookie, value] = pattern.exec(request.headers.get('cookie') ?? '') ?? []
+  const [, cookie, value] = cookieOf(request, store) ?? []
   if (!cookie || !value) return redirect('/')
   const spoiled = value.slice(0, 40) + (value[40] === 'A' ? 'B' : 'A') + value.slice(41)
   const secure = cookie.startsWith('__Host-') ? '; Secure' : ''
