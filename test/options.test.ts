@@ -95,6 +95,7 @@ describe('createSessions() refuses', () => {
 
   it('says how to make a secret', () => {
     expect(refusal({ secret: 'short' })?.message.includes('generateSecret()')).toBe(true)
+    expect(refusal({ secret: '' })?.message).toMatch(/got none: is its variable set\?$/)
   })
 
   for (const character of [';', '\r', '\n', '\0', ',', ' ']) {

@@ -1,4 +1,4 @@
-// npx wrangler dev examples/hono/app.ts --compatibility-date 2026-10-20 --var SESSION_SECRET:$(openssl rand -hex 32)
+// npx wrangler dev --config examples/hono/wrangler.toml --var SESSION_SECRET:$(openssl rand -hex 32)
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { createSessions, type Sessions } from 'sojourn'
