@@ -91,9 +91,10 @@ export function createCheck<D extends SessionData>(
     requirements,
   )
   const isThere = (session: Session<D>): boolean => {
-    const { authenticatedAt, status } = session
-    if (subject ? session.subject === null : status !== 'active' && status !== 'degraded')
-      return false
+    const { authenticatedAt, data, status } = session
+    // While the store is down an empty one is one of which nothing is known.
+    const isLive = status === 'active' || (status === 'degraded' && Object.keys(data).length > 0)
+    if (subject ? session.subject === null : !isLive) return false
     return !freshWithin || (authenticatedAt ?? 0) > now() - freshWithin * 1000
   }
   return async (request, session) => {

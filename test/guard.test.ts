@@ -96,6 +96,15 @@ describe('requireSession()', () => {
     expect([response?.status, response?.headers.get('retry-after')]).toEqual([503, '1'])
   })
 
+  it('takes a session of which an outage leaves nothing known for none', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { ask, visit } = createGuarded({ subject: false }, { store, now: () => Date.now() })
+    await visit((session) => session.set('cart', [1]))
+    expect(await ask()).toBe(null)
+    store.down()
+    expect((await ask())?.status).toBe(503)
+  })
+
   it('lets everybody see the page to sign in on, so that nobody goes in circles', async () => {
     const { ask } = createGuarded({ onMissing: '/login?from=guard' })
     expect(await ask('/login?returnTo=%2Faccount')).toBe(null)

@@ -60,8 +60,11 @@ beforeAll(() => {
   mkdirSync(folder, { recursive: true })
   for (const title of Object.keys(chapters)) {
     const chapter = guide.split(/^## /m).find((text) => text.startsWith(`${title}\n`))
-    const [, code] = /```ts\n([\s\S]*?)```/.exec(chapter!)!
+    const [code, ...more] = [...chapter!.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text]) => text!)
     writeFileSync(fileOf(title), code!)
+    for (const [i, text] of more.entries()) {
+      writeFileSync(fileOf(title).replace('.ts', `-${i}.ts`), text)
+    }
   }
   for (const name of ['SESSION_SECRET', 'IRON_PASSWORD', 'NUXT_SESSION_PASSWORD', 'AUTH_SECRET']) {
     process.env[name] = password
