@@ -89,8 +89,7 @@ export function createSealer(options: SealerOptions): Sealer {
       const copy = copyJson(value, 'value') ?? null
       const bytes = encoder.encode(JSON.stringify([now() + 1000 * ttl!, copy]))
       const token = await sealToken(ring, `seal:${purpose}`, bytes, now())
-      const { length } = token
-      refuseUnless(length <= MAX_TOKEN, 'value', 'less than about 48 KB', length, RangeError)
+      refuseUnless(token.length <= MAX_TOKEN, 'value', 'under 48 KB', token.length, RangeError)
       return token
     },
     async open<T>(token: string, given: { purpose: string }): Promise<T | null> {

@@ -96,8 +96,8 @@ export function createSessionStorage<D extends SessionData, F = D>(
     refuseUnless(!options, 'options', 'absent: they are those of createSessions', options)
     const { sojourn } = session as StorageSession<D, F>
     const values = await sessions.save(sojourn ?? session)
-    const holds = values.length < 2
-    refuseUnless(holds, 'cookie.maxChunks', '1 for a SessionStorage', values.length, RangeError)
+    const rule = '1 for a SessionStorage, and cookie.name that of the cookie to import'
+    refuseUnless(values.length < 2, 'cookie.maxChunks', rule, values.length, RangeError)
     return values[0] ?? ''
   }
   return {
