@@ -42,9 +42,13 @@ const RETURN_TO = 'returnTo'
 const isPath = (value: unknown): boolean =>
   typeof value === 'string' && /^\/(?!\/)[!-[\]-~]*$/.test(value) && !pathOf(value).startsWith('//')
 
-/** Where the routers of React Router and SvelteKit fetch a page's data, in place of the page. */
+/**
+ * Routers in a browser fetch a page's data in place of the page. Those of React Router and SvelteKit
+ * do so under another path; Next's sends this header, and hides the others from its proxy.
+ */
 const ROUTER_DATA = /(?:(?<=\/)_(?:root)?)?\.data$|\/__data\.json$/
-const ROUTER_PARAMS = ['_routes', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
+const ROUTER_HEADER = 'next-url'
+const ROUTER_PARAMS = ['_routes', '_rsc', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
 
 const pathOf = (url: string): string => new URL(url, 'http://localhost').pathname
 
@@ -64,8 +68,8 @@ const RULES: Record<string, Rule> = {
  *
  * - 503 with `Retry-After` when the store could not be asked: nobody is sent to sign in because of
  *   an outage;
- * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; to the routers
- *   of React Router and SvelteKit too;
+ * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; for the routers
+ *   of Next.js, React Router and SvelteKit too;
  * - 401 for everything else that is not signed in, or not lately enough;
  * - 403 for who is not allowed to.
  *
@@ -141,7 +145,9 @@ function pageOf({ headers, method, url }: Request): string | null {
   if (!/^(GET|HEAD)$/.test(method)) return null
   const page = new URL(url)
   page.pathname = page.pathname.replace(ROUTER_DATA, '')
-  if (page.href === url) return (headers.get('accept') ?? '').includes('text/html') ? url : null
+  if (page.href === url && !headers.has(ROUTER_HEADER)) {
+    return (headers.get('accept') ?? '').includes('text/html') ? url : null
+  }
   for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
   return page.href
 }

@@ -57,6 +57,14 @@ describe('requireSession()', () => {
     expect((await ask(path, { method: 'POST' }))?.status).toBe(401)
   })
 
+  it('sends the router of Next.js there, with or without what it adds to the address', async () => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    for (const path of ['/account?tab=1', '/account?tab=1&_rsc=x1']) {
+      const response = await ask(path, { headers: { accept: '*/*', 'next-url': '/' } })
+      expect(response?.headers.get('location')).toBe('/login?returnTo=%2Faccount%3Ftab%3D1')
+    }
+  })
+
   it('asks for a fresh sign-in where that matters', async () => {
     const { ask, signIn, clock } = createGuarded({ freshWithin: 300, onMissing: '/login?step=up' })
     await signIn()
