@@ -117,6 +117,7 @@ describe('requireSession()', () => {
     const { ask } = createGuarded({ onMissing: '/login?from=guard' })
     expect(await ask('/login?returnTo=%2Faccount')).toBe(null)
     expect(await ask('/login', { method: 'POST', headers: PAGE })).toBe(null)
+    for (const data of ['/login.data', '/login/__data.json']) expect(await ask(data, {})).toBe(null)
     expect((await ask('/login/more'))?.status).toBe(303)
   })
 

@@ -35,6 +35,7 @@ import { SessionError } from '../errors.ts'
 import { getDraft, type Session, type SessionData } from '../session.ts'
 import type { Sessions } from '../sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
+import { cookieHeader, open } from './next-request.ts'
 
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
 
@@ -55,15 +56,6 @@ export type ReadonlySession<D extends SessionData = SessionData> = Pick<
   flash(key: string): unknown
 }
 
-/** The session of the request that is under way, with its cookies as they are by now. */
-async function open<D extends SessionData>(
-  sessions: Sessions<D>,
-  cookie: string,
-): Promise<Session<D>> {
-  const sent = new Headers(await headers())
-  sent.set('cookie', cookie)
-  return await sessions.get(new Request('http://localhost', { headers: sent }))
-}
 // Once per request where React renders on the server; elsewhere there is no `cache`.
 const openOnce: typeof open = React.cache?.(open) ?? open
 
@@ -140,21 +132,4 @@ function refuseWrite(what: 'change' | 'save'): never {
     `Cannot ${what} session in a server component or after(): call withSession() in a server action or route handler`,
     { code: 'ERR_SESSION_READ_ONLY' },
   )
-}
-
-/** As it is now: what an action has set is in it. */
-async function cookieHeader(): Promise<string> {
-  try {
-    return (await cookies())
-      .getAll()
-      .filter(({ value }) => value)
-      .map(({ name, value }) => `${name}=${value}`)
-      .join('; ')
-  } catch (error) {
-    // Next throws for purposes of its own too.
-    if (!String(Object(error).message).includes('outside a request scope')) throw error
-    throw new SessionError(
-      'There is no request: call getSession() and withSession() in a server component, server action or route handler, not at the top of a module',
-    )
-  }
 }
