@@ -31,9 +31,10 @@ import { parseSetCookie } from 'cookie'
 import { refresh } from 'next/cache.js'
 import { cookies, headers } from 'next/headers.js'
 import * as React from 'react'
+import { refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
 import { getDraft, type Session, type SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import { instanceOf, type Sessions } from '../sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
 import { cookieHeader, open } from './next-request.ts'
 
@@ -79,7 +80,7 @@ export async function getSession<D extends SessionData>(
   }
   const get = (_: object, name: string): unknown => {
     const value = view[name] ?? session[name as keyof typeof session]
-    return typeof value === 'function' && !view[name] ? value.bind(session) : value
+    return typeof value === 'function' ? value.bind(session) : value
   }
   return new Proxy({}, { get }) as ReadonlySession<D>
 }
@@ -92,11 +93,16 @@ export async function getSession<D extends SessionData>(
  * A route handler may be `sessions.handler(...)` as well, which answers 503 when the store fails and
  * keeps caches away; Next's `redirect()` throws there, so return a `Response`.
  *
- * @throws as `sessions.save`; {@link SessionError} in a server component.
+ * Calls of one request go one after the other: each saves a session of its own.
+ *
+ * @throws as `sessions.save`; {@link SessionError} in a server component; TypeError at once for
+ * sessions whose `transport` is a header.
  */
 export function withSession<D extends SessionData>(
   sessions: Sessions<D>,
 ): <T>(fn: (session: Session<D>) => T | Promise<T>) => Promise<T> {
+  const { transport } = instanceOf(sessions).options
+  refuseUnless(transport === 'cookie', 'transport', '"cookie" for withSession()', transport)
   return async (fn) => {
     const session = await open(sessions, await cookieHeader())
     try {

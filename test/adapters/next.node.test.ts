@@ -61,6 +61,17 @@ describe('withSession()', () => {
     })
   })
 
+  it('is refused for sessions in a header, which Next lets nobody set', async () => {
+    const sessions = createSessions({ secret: SECRET, transport: { header: 'x-session' } })
+    const error = await errorOf(() => withSession(sessions))
+    expect([error.name, error.message]).toEqual([
+      'TypeError',
+      expect.stringContaining('Option "transport" must be "cookie" for withSession()'),
+    ])
+    next.headers.set('x-session', 'not one')
+    expect((await getSession(sessions)).status).toBe('invalid')
+  })
+
   it('takes a cookie that an action has removed for none', async () => {
     const events: SessionEvent[] = []
     const sessions = createSessions({ secret: SECRET, onEvent: (event) => events.push(event) })
