@@ -26,7 +26,7 @@ export async function cookieHeader(): Promise<string> {
     // Next throws for purposes of its own too.
     if (!String(Object(error).message).includes('outside a request scope')) throw error
     throw new SessionError(
-      'There is no request: call getSession() and withSession() in a server component, server action or route handler, not at the top of a module',
+      'There is no request: call getSession() and withSession() in a server component, server action or route handler, not as a module loads',
     )
   }
 }
