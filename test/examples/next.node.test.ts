@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
-import { root, runTool, type Server, startProgram } from './server.ts'
+import { root, runTool, type Server, startAsWritten, startProgram } from './server.ts'
 import { tellStory } from './story.ts'
 
 process.env.NEXT_TELEMETRY_DISABLED = '1'
@@ -184,4 +184,11 @@ describe.each([
     await page.goto(`${origin}/account`)
     expect(new URL(page.url()).pathname).toBe('/')
   })
+})
+
+it('the Next.js example starts as it says', async () => {
+  const server = await startAsWritten(folder)
+  const { status } = await fetch(server.origin)
+  await server.stop()
+  expect(status).toBe(200)
 })

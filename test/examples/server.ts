@@ -1,5 +1,6 @@
 /** Starts an example for real: a process of its own runtime, or workerd. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -76,6 +77,29 @@ export async function startProgram(
   }
   await stop()
   throw new Error(`${command} did not start:\n${running.output}`)
+}
+
+/** What tells a tool its port, where `PORT` does not. */
+const PORT_FLAGS: [RegExp, string][] = [
+  [/ (react-router|vite|astro) dev$/, ' --port "$PORT" --host 127.0.0.1'],
+  [/ wrangler dev /, ' --port "$PORT"'],
+]
+
+/**
+ * Starts an example with the very command that its first line says, or for a folder
+ * `examples/README.md`.
+ */
+export function startAsWritten(example: string): Promise<Server> {
+  const isFile = example.endsWith('.ts')
+  const lines = readFileSync(join(root, isFile ? example : 'examples/README.md'), 'utf8').split(
+    '\n',
+  )
+  const command = isFile
+    ? lines[0]?.replace('// ', '')
+    : lines.find((line) => line.startsWith(`cd ${example} && `))
+  if (!command) throw new Error(`Nothing says how to start ${example}`)
+  const flags = PORT_FLAGS.find(([tool]) => tool.test(command))?.[1] ?? ''
+  return startProgram('.', 'bash', '-c', command + flags)
 }
 
 /** Bundles an example for Workers and runs it in workerd, with a KV namespace `SESSIONS`. */
