@@ -102,13 +102,14 @@ export function startAsWritten(example: string): Promise<Server> {
   return startProgram('.', 'bash', '-c', command + flags)
 }
 
-/** Bundles an example for Workers and runs it in workerd, with a KV namespace `SESSIONS`. */
-export async function startInWorkerd(file: string): Promise<Server> {
+/** Bundles an example for Workers and runs it in workerd, with these bindings. */
+export async function startInWorkerd(file: string, stores: object): Promise<Server> {
   const { outputFiles } = await build({
     entryPoints: [join(root, file)],
     bundle: true,
     format: 'esm',
     conditions: ['workerd', 'worker'],
+    external: ['cloudflare:*'],
     write: false,
     logLevel: 'silent',
   })
@@ -117,7 +118,7 @@ export async function startInWorkerd(file: string): Promise<Server> {
       modules: [{ type: 'ESModule', path: 'worker.mjs', contents: outputFiles[0]?.text ?? '' }],
       compatibilityDate: '2026-10-20',
       bindings: { SESSION_SECRET: SECRET },
-      kvNamespaces: ['SESSIONS'],
+      ...stores,
       host: '127.0.0.1',
     }),
   )
