@@ -89,6 +89,10 @@ describe('Next.js', () => {
     const page = await (await fetch(server.origin, { headers: { cookie } })).text()
     expect([page.includes('cart: tent'), page.includes('1 in your cart')]).toEqual([true, true])
     expect(bridge.requests.length - before).toBe(2)
+    // A route handler writes, too.
+    await fetch(`${server.origin}/api/session`, { method: 'DELETE', headers: { cookie } })
+    const empty = await (await fetch(server.origin, { headers: { cookie } })).text()
+    expect(empty).toContain('0 in your cart')
   })
 
   it('answers 503 in a route handler when the store fails', async () => {
