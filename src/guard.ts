@@ -54,7 +54,7 @@ const RULES: Record<string, Rule> = {
  * - 503 with `Retry-After` when the store could not be asked: nobody is sent to sign in because of
  *   an outage;
  * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; for the routers
- *   of Next.js, React Router and SvelteKit too;
+ *   of Next.js, React Router and SvelteKit too, and for a form, back to the page that it is on;
  * - 401 for everything else that is not signed in, or not lately enough;
  * - 403 for who is not allowed to.
  *
@@ -95,8 +95,8 @@ export function createCheck<D extends SessionData>(
         return new StoreUnavailableError('').getResponse()
       }
       if (typeof onMissing === 'function') return await onMissing(request)
-      const page = onMissing && pageOf(request)
-      if (page) return redirect(page, onMissing)
+      const page = onMissing ? pageOf(request) : null
+      if (onMissing && page !== null) return redirect(page, onMissing)
       return refusal(401, 'Unauthorized')
     }
     return !allow || (await allow(session)) ? null : refusal(403, 'Forbidden')

@@ -32,10 +32,9 @@ export function returnPath(request: Request, fallback = '/'): string {
   return isPath(path) ? (path as string) : fallback
 }
 
-/** To the page to sign in on, and back to this one. */
-export function redirect(url: string, to: string): Response {
-  const { pathname, search } = new URL(url)
-  const back = pathname + search
+/** To the page to sign in on, and back to this one if there is one. */
+export function redirect(page: string, to: string): Response {
+  const back = page.replace(/^\w+:\/\/[^/]*|#.*$/g, '')
   const query = isPath(back)
     ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back)}`
     : ''
@@ -45,14 +44,19 @@ export function redirect(url: string, to: string): Response {
   })
 }
 
-/** The page that a browser is on its way to; `null` for scripts, and for forms. */
+/**
+ * The page that a browser is on its way to, or that the form it sends is on: `''` where nobody says
+ * which. `null` for scripts.
+ */
 export function pageOf({ headers, method, url }: Request): string | null {
-  if (!/^(GET|HEAD)$/.test(method)) return null
   const page = new URL(url)
   page.pathname = pagePathOf(url)
-  if (page.href === url && !headers.has(ROUTER_HEADER)) {
-    return (headers.get('accept') ?? '').includes('text/html') ? url : null
+  const isRouter = page.href !== url || headers.has(ROUTER_HEADER)
+  if (!isRouter && !headers.get('accept')?.includes('text/html')) return null
+  if (!/^(GET|HEAD)$/.test(method)) {
+    const from = headers.get('referer') ?? ''
+    return from.startsWith(`${page.origin}/`) ? from : ''
   }
-  for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
+  if (isRouter) for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
   return page.href
 }
