@@ -82,7 +82,7 @@ export async function startProgram(
 /** What tells a tool its port, where `PORT` does not. */
 const PORT_FLAGS: [RegExp, string][] = [
   [/ (react-router|vite|astro) dev$/, ' --port "$PORT" --host 127.0.0.1'],
-  [/ wrangler dev /, ' --port "$PORT"'],
+  [/ wrangler dev /, ' --port "$PORT" --inspector-port 0'],
 ]
 
 /**
