@@ -12,8 +12,11 @@
  */
 import { applyRules, flagRule, functionRule, MAX_TIMEOUT, numberRule, type Rule } from './check.ts'
 import { StoreUnavailableError } from './errors.ts'
+import { isPath, pageOf, pagePathOf, redirect } from './return-path.ts'
 import type { Session, SessionData } from './session.ts'
 import type { Sessions } from './sessions.ts'
+
+export { returnPath } from './return-path.ts'
 
 /** What a session has to be. */
 export interface Requirements<D extends SessionData = SessionData> {
@@ -34,20 +37,6 @@ export interface Requirements<D extends SessionData = SessionData> {
 /** Says no, or `null`. */
 export type Guard = (request: Request) => Promise<Response | null>
 
-const RETURN_TO = 'returnTo'
-/**
- * A path of this site: what a browser could take for another host is none, nor what becomes one when
- * its dots are resolved (`/.//host`) and somebody redirects to the outcome.
- */
-const isPath = (value: unknown): boolean =>
-  typeof value === 'string' && /^\/(?!\/)[!-[\]-~]*$/.test(value) && !pathOf(value).startsWith('//')
-
-/** Where the routers of React Router and SvelteKit fetch a page's data, in place of the page. */
-const ROUTER_DATA = /(?:(?<=\/)_(?:root)?)?\.data$|\/__data\.json$/
-const ROUTER_PARAMS = ['_routes', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
-
-const pathOf = (url: string): string => new URL(url, 'http://localhost').pathname
-
 const RULES: Record<string, Rule> = {
   subject: flagRule(true),
   freshWithin: numberRule(undefined, 1, MAX_TIMEOUT),
@@ -64,8 +53,8 @@ const RULES: Record<string, Rule> = {
  *
  * - 503 with `Retry-After` when the store could not be asked: nobody is sent to sign in because of
  *   an outage;
- * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; to the routers
- *   of React Router and SvelteKit too;
+ * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; for the routers
+ *   of Next.js, React Router and SvelteKit too, and for a form, back to the page that it is on;
  * - 401 for everything else that is not signed in, or not lately enough;
  * - 403 for who is not allowed to.
  *
@@ -91,58 +80,27 @@ export function createCheck<D extends SessionData>(
     requirements,
   )
   const isThere = (session: Session<D>): boolean => {
-    const { authenticatedAt, status } = session
-    if (subject ? session.subject === null : status !== 'active' && status !== 'degraded')
-      return false
+    const { authenticatedAt, data, status } = session
+    // While the store is down an empty one is one of which nothing is known.
+    const isLive = status === 'active' || (status === 'degraded' && Object.keys(data).length > 0)
+    if (subject ? session.subject === null : !isLive) return false
     return !freshWithin || (authenticatedAt ?? 0) > now() - freshWithin * 1000
   }
   return async (request, session) => {
     if (!isThere(session)) {
       // Else everybody would be sent there from there, for ever.
-      if (typeof onMissing === 'string' && pathOf(request.url) === pathOf(onMissing)) return null
+      if (typeof onMissing === 'string' && pagePathOf(request.url) === pagePathOf(onMissing))
+        return null
       if (session.status === 'degraded' && session.subject === null) {
         return new StoreUnavailableError('').getResponse()
       }
       if (typeof onMissing === 'function') return await onMissing(request)
-      const page = onMissing && pageOf(request)
-      if (page) return redirect(page, onMissing)
+      const page = onMissing ? pageOf(request) : null
+      if (onMissing && page !== null) return redirect(page, onMissing)
       return refusal(401, 'Unauthorized')
     }
     return !allow || (await allow(session)) ? null : refusal(403, 'Forbidden')
   }
-}
-
-/**
- * Where to go after signing in: the path in `returnTo`, as {@link requireSession} put it there.
- * Never another site, whatever the query says.
- *
- * @param fallback A path, for when there is none. (default: `/`)
- */
-export function returnPath(request: Request, fallback = '/'): string {
-  const path = new URL(request.url).searchParams.get(RETURN_TO)
-  return isPath(path) ? (path as string) : fallback
-}
-
-function redirect(url: string, to: string): Response {
-  const { pathname, search } = new URL(url)
-  const back = pathname + search
-  const query = isPath(back)
-    ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back)}`
-    : ''
-  return new Response(null, {
-    status: 303,
-    headers: { location: to + query, 'cache-control': 'no-store' },
-  })
-}
-
-/** The page that a browser is on its way to; `null` for scripts, and for forms. */
-function pageOf({ headers, method, url }: Request): string | null {
-  if (!/^(GET|HEAD)$/.test(method)) return null
-  const page = new URL(url)
-  page.pathname = page.pathname.replace(ROUTER_DATA, '')
-  if (page.href === url) return (headers.get('accept') ?? '').includes('text/html') ? url : null
-  for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
-  return page.href
 }
 
 function refusal(status: number, text: string): Response {

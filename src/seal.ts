@@ -42,7 +42,7 @@ export interface Sealer {
    * @param options.purpose What it is for; it opens for nothing else. 1 to 200 characters.
    * @param options.ttl Seconds for which it opens.
    * @throws {@link SessionSerializationError} naming what would not survive JSON; TypeError or
-   * RangeError for the options.
+   * RangeError for the options, and for a token of more than 65_536 characters.
    */
   seal(value: unknown, options: { purpose: string; ttl: number }): Promise<string>
   /**
@@ -88,7 +88,9 @@ export function createSealer(options: SealerOptions): Sealer {
       refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
       const copy = copyJson(value, 'value') ?? null
       const bytes = encoder.encode(JSON.stringify([now() + 1000 * ttl!, copy]))
-      return await sealToken(ring, `seal:${purpose}`, bytes, now())
+      const token = await sealToken(ring, `seal:${purpose}`, bytes, now())
+      refuseUnless(token.length <= MAX_TOKEN, 'value', 'under 48 KB', token.length, RangeError)
+      return token
     },
     async open<T>(token: string, given: { purpose: string }): Promise<T | null> {
       const { purpose } = applyRules<{ purpose: string }>('', OPEN_RULES, given)

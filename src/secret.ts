@@ -19,9 +19,8 @@ export function resolveSecrets(secret: string | readonly string[]): readonly str
     if (length >= MIN_SECRET_BYTES) continue
     const Kind = isText ? RangeError : TypeError
     // Its type, and nothing more: a number may be one that was meant to be secret.
-    throw new Kind(
-      `Option "secret" must be ${rule}, got ${isText ? `${length} bytes` : typeof one}`,
-    )
+    const got = one ? (isText ? `${length} bytes` : typeof one) : 'none: is its variable set?'
+    throw new Kind(`Option "secret" must be ${rule}, got ${got}`)
   }
   return secrets
 }

@@ -35,10 +35,29 @@ describe('requireSession()', () => {
     expect(returnPath(back)).toBe('/account?tab=1')
   })
 
-  it('answers 401 to scripts and forms', async () => {
+  it('answers 401 to scripts', async () => {
     const { ask } = createGuarded({ onMissing: '/login' })
-    expect((await ask('/api', { headers: { accept: 'application/json' } }))?.status).toBe(401)
-    expect((await ask('/api', { method: 'POST', headers: PAGE }))?.status).toBe(401)
+    for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
+      for (const accept of ['application/json', '*/*']) {
+        expect((await ask('/api', { method, headers: { accept } }))?.status).toBe(401)
+      }
+    }
+    const unguided = createGuarded({})
+    expect((await unguided.ask('/api', { method: 'POST', headers: PAGE }))?.status).toBe(401)
+  })
+
+  it.each([
+    ['https://example.com/cart?tab=1#top', '/login?returnTo=%2Fcart%3Ftab%3D1'],
+    ['https://example.com.evil.example/cart', '/login'],
+    ['https://evil.example/cart', '/login'],
+    ['https://example.com//evil.example', '/login'],
+    ['https://example.com/.//evil.example', '/login'],
+    ['', '/login'],
+  ])('sends who sent a form on %j to sign in, and back to that page', async (referer, location) => {
+    const { ask, jar } = createGuarded({ onMissing: '/login' })
+    expect(jar.request('/').url).toBe('https://example.com/')
+    const response = await ask('/cart/add', { method: 'POST', headers: { ...PAGE, referer } })
+    expect([response?.status, response?.headers.get('location')]).toEqual([303, location])
   })
 
   it.each([
@@ -54,7 +73,15 @@ describe('requireSession()', () => {
       303,
       `/login?returnTo=${encodeURIComponent(page)}`,
     ])
-    expect((await ask(path, { method: 'POST' }))?.status).toBe(401)
+    expect((await ask(path, { method: 'POST' }))?.headers.get('location')).toBe('/login')
+  })
+
+  it('sends the router of Next.js there, with or without what it adds to the address', async () => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    for (const path of ['/account?tab=1', '/account?tab=1&_rsc=x1']) {
+      const response = await ask(path, { headers: { accept: '*/*', 'next-url': '/' } })
+      expect(response?.headers.get('location')).toBe('/login?returnTo=%2Faccount%3Ftab%3D1')
+    }
   })
 
   it('asks for a fresh sign-in where that matters', async () => {
@@ -96,10 +123,20 @@ describe('requireSession()', () => {
     expect([response?.status, response?.headers.get('retry-after')]).toEqual([503, '1'])
   })
 
+  it('takes a session of which an outage leaves nothing known for none', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { ask, visit } = createGuarded({ subject: false }, { store, now: () => Date.now() })
+    await visit((session) => session.set('cart', [1]))
+    expect(await ask()).toBe(null)
+    store.down()
+    expect((await ask())?.status).toBe(503)
+  })
+
   it('lets everybody see the page to sign in on, so that nobody goes in circles', async () => {
     const { ask } = createGuarded({ onMissing: '/login?from=guard' })
     expect(await ask('/login?returnTo=%2Faccount')).toBe(null)
     expect(await ask('/login', { method: 'POST', headers: PAGE })).toBe(null)
+    for (const data of ['/login.data', '/login/__data.json']) expect(await ask(data, {})).toBe(null)
     expect((await ask('/login/more'))?.status).toBe(303)
   })
 

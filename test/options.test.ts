@@ -128,6 +128,7 @@ describe('createSessions() refuses', () => {
 
   it('says how to make a secret', () => {
     expect(refusal({ secret: 'short' })?.message.includes('generateSecret()')).toBe(true)
+    expect(refusal({ secret: '' })?.message).toMatch(/got none: is its variable set\?$/)
   })
 
   for (const character of [';', '\r', '\n', '\0', ',', ' ']) {

@@ -62,6 +62,8 @@ describe('createSealer()', () => {
       [() => sealer.seal(1, { purpose, ttl: Number.NaN }), /"ttl" must be .*, got NaN/],
       [() => sealer.open('x', {} as never), /"purpose" must be/],
       [() => sealer.seal({ a: new Date() }, { purpose, ttl: 1 }), /"value.a"/],
+      // What would not open again.
+      [() => sealer.seal('x'.repeat(50_000), { purpose, ttl: 1 }), /"value" must be under/],
     ]
     for (const [run, words] of wrong) expect((await errorOf(run)).message).toMatch(words)
   })

@@ -1,4 +1,4 @@
-// SESSION_SECRET=$(openssl rand -base64 32) deno run --allow-net --allow-env examples/deno/main.ts
+// SESSION_SECRET=$(openssl rand -base64 32) npx deno run --allow-net --allow-env examples/deno/main.ts
 import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'
 import { createShop, type Shop } from '../story/shop.ts'

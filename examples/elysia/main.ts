@@ -1,4 +1,4 @@
-// SESSION_SECRET=$(openssl rand -base64 32) bun examples/elysia/main.ts
+// SESSION_SECRET=$(openssl rand -base64 32) npx bun examples/elysia/main.ts
 import { Elysia, redirect, t } from 'elysia'
 import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'

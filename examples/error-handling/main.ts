@@ -1,4 +1,4 @@
-// SESSION_SECRET=$(openssl rand -base64 32) node examples/error-handling/main.ts
+// SESSION_SECRET=$(openssl rand -base64 32) npx node examples/error-handling/main.ts
 // deno run --allow-net --allow-env examples/error-handling/main.ts
 // bun examples/error-handling/main.ts
 import process from 'node:process'

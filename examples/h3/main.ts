@@ -1,4 +1,4 @@
-// SESSION_SECRET=$(openssl rand -base64 32) node examples/h3/main.ts
+// SESSION_SECRET=$(openssl rand -base64 32) npx node examples/h3/main.ts
 import { H3, redirect, serve, toResponse } from 'h3'
 import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'

@@ -1,4 +1,4 @@
-// SESSION_SECRET=$(openssl rand -base64 32) node examples/h3/v1.ts
+// SESSION_SECRET=$(openssl rand -base64 32) npx node examples/h3/v1.ts
 // What Nuxt 4 and Nitro 2 run on: there, `export default fromWebHandler(...)` in server/routes/[...].ts.
 import { createServer } from 'node:http'
 import { createApp, fromWebHandler, toNodeListener } from 'h3-v1'

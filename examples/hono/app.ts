@@ -1,24 +1,37 @@
-// npx wrangler dev examples/hono/app.ts --compatibility-date 2026-10-20 --var SESSION_SECRET:$(openssl rand -hex 32)
-import { Hono } from 'hono'
+// npx wrangler dev --config examples/hono/wrangler.toml --var SESSION_SECRET:$(openssl rand -hex 32)
+import { type Context, Hono } from 'hono'
+import { upgradeWebSocket } from 'hono/cloudflare-workers'
 import { streamSSE } from 'hono/streaming'
 import { createSessions, type Sessions } from 'sojourn'
-import { session } from 'sojourn/hono'
+import { createDurableObjectStore, type SessionObjectNamespace } from 'sojourn/durable-object'
+import { requireSession, session } from 'sojourn/hono'
 import { type Shop, summarize } from '../story/shop.ts'
 
+export { SessionObject } from 'sojourn/durable-object'
+
 interface Env {
-  Bindings: { SESSION_SECRET: string }
+  Bindings: { SESSION_SECRET: string; SESSION_OBJECTS: SessionObjectNamespace }
 }
 
-// Everything lives in the cookie: no store, and so no way to end a copy of it early.
 let sessions: Sessions<Shop> | undefined
-const sessionsOf = ({ env }: { env: Env['Bindings'] }): Sessions<Shop> => {
-  sessions ??= createSessions<Shop>({ secret: env.SESSION_SECRET })
+const sessionsOf = ({ env }: Pick<Context<Env>, 'env'>): Sessions<Shop> => {
+  const store = createDurableObjectStore({ namespace: env.SESSION_OBJECTS })
+  sessions ??= createSessions<Shop>({ secret: env.SESSION_SECRET, store })
   return sessions
+}
+
+/** Asks again and again whether who opened a long-lived connection is still signed in. */
+async function watch(c: Pick<Context<Env>, 'env' | 'req'>): Promise<() => Promise<boolean>> {
+  const { subject } = await sessionsOf(c).get(c.req.raw)
+  const header = c.req.header('cookie') ?? null
+  return async () => subject !== null && (await sessionsOf(c).open(header)).subject === subject
 }
 
 const app = new Hono<Env>()
   .use(session(sessionsOf))
+  .use('/account', requireSession({ onMissing: '/' }))
   .get('/', async (c) => c.text(summarize(await c.var.session())))
+  .get('/account', async (c) => c.text(summarize(await c.var.session())))
   .post('/cart', async (c) => {
     const current = await c.var.session()
     const { item } = await c.req.parseBody()
@@ -33,24 +46,31 @@ const app = new Hono<Env>()
     current.flash('notice', `Welcome, ${name}`)
     return c.redirect('/account', 303)
   })
-  .get('/account', async (c) => {
-    const current = await c.var.session()
-    return current.subject === null ? c.redirect('/', 303) : c.text(summarize(current))
-  })
-  // A stream outlives its response: it asks again before each event, and ends with the session.
-  .get('/events', async (c) => {
-    const { subject } = await c.var.session()
-    const header = c.req.header('cookie') ?? null
-    return streamSSE(c, async (stream) => {
-      while (subject !== null && (await sessionsOf(c).open(header)).subject === subject) {
-        await stream.writeSSE({ data: `still ${subject}` })
-        await stream.sleep(1000)
-      }
-    })
-  })
   .post('/sign-out', async (c) => {
     ;(await c.var.session()).destroy()
     return c.redirect('/', 303)
   })
+  // Both end at the next check after a sign-out, wherever that happens.
+  .get('/events', async (c) => {
+    const isSignedIn = await watch(c)
+    return streamSSE(c, async (stream) => {
+      while (await isSignedIn()) {
+        await stream.writeSSE({ data: 'still here' })
+        await stream.sleep(1000)
+      }
+    })
+  })
+  .get(
+    '/socket',
+    upgradeWebSocket(async (c) => {
+      const isSignedIn = await watch(c)
+      return {
+        async onMessage({ data }, socket) {
+          if (await isSignedIn()) socket.send(`You said ${data}`)
+          else socket.close(4401, 'signed out')
+        },
+      }
+    }),
+  )
 
 export default app

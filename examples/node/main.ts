@@ -1,4 +1,4 @@
-// SESSION_SECRET=$(openssl rand -base64 32) node examples/node/main.ts
+// SESSION_SECRET=$(openssl rand -base64 32) npx node examples/node/main.ts
 import { serve } from '@hono/node-server'
 import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'

@@ -27,7 +27,8 @@ const RUNS = 'sojourn'
 /**
  * Gives every handler behind it `c.var.session()` and commits the session with the response, be it
  * a page, a stream or a redirect. When a handler throws nothing is saved, but the page of the error
- * varies by the cookie.
+ * varies by the cookie. What `app.mount` calls gets a `Request` of its own: there wrap it in
+ * `sessions.handler`.
  *
  * @param sessions The sessions, or a function of the context for what only `c.env` knows: it is
  * called once for each `c.env`, that is once per isolate.

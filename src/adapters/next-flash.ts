@@ -32,8 +32,11 @@ function handedOut(): BoundedMap<string, true> {
   return world[SHARED]
 }
 
-const keyOf = ({ cookies, found }: Draft): string => [...cookies.tokens, found?.version].join()
-const flashOf = ({ found }: Draft): Values => found?.state.flash ?? {}
+const keyOf = ({ cookies, deferred, found }: Draft): string =>
+  [...cookies.tokens, ...(deferred?.names ?? []), found?.version].join()
+/** What it was opened with, in writes that wait in cookies too. */
+const flashOf = ({ deferred, found }: Draft): Values =>
+  (deferred?.base ?? found?.state)?.flash ?? {}
 
 function ringOf(instance: Instance): KeyRing {
   const ring = rings.get(instance) ?? createKeyRing(instance.options.secrets, 'seal')

@@ -11,8 +11,8 @@ export type ProxyHandler = (
   request: NextRequest,
 ) => Response | undefined | null | Promise<Response | undefined | null>
 
-/** Seen only with `skipProxyUrlNormalize` in next.config: Next hides it from its proxy. */
-const PREFETCH = 'next-router-prefetch'
+/** The first is seen only with `skipProxyUrlNormalize` in next.config: Next hides it from its proxy. */
+const PREFETCH = ['next-router-prefetch', 'x-middleware-prefetch']
 const OVERRIDE = 'x-middleware-override-headers'
 const OVERRIDDEN = 'x-middleware-request-'
 
@@ -31,7 +31,7 @@ export function sessionProxy<D extends SessionData>(
   return async (request) => {
     try {
       const answer = absolute(await handler(request), request)
-      const isAhead = request.headers.has(PREFETCH)
+      const isAhead = PREFETCH.some((name) => request.headers.has(name))
       const flash = await sealFlash(sessions, request, isAhead)
       const marks = isAhead ? null : await sessions.commit(request, new Response(null))
       const setCookie = marks?.headers.getSetCookie() ?? []
@@ -65,7 +65,7 @@ function absolute(answer: Response | null | undefined, { url }: NextRequest): Re
 
 /** The request's headers, as its handler has changed them. */
 function headersAfter(answer: Response | undefined, { headers }: NextRequest): Headers {
-  const names = answer?.headers.get(OVERRIDE)?.split(',')
+  const names = answer?.headers.get(OVERRIDE)?.split(',').filter(Boolean)
   if (!answer || !names) return new Headers(headers)
   return new Headers(names.map((name) => [name, answer.headers.get(OVERRIDDEN + name) ?? '']))
 }

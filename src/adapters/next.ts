@@ -31,10 +31,12 @@ import { parseSetCookie } from 'cookie'
 import { refresh } from 'next/cache.js'
 import { cookies, headers } from 'next/headers.js'
 import * as React from 'react'
+import { refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
 import { getDraft, type Session, type SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import { instanceOf, type Sessions } from '../sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
+import { cookieHeader, open } from './next-request.ts'
 
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
 
@@ -55,15 +57,6 @@ export type ReadonlySession<D extends SessionData = SessionData> = Pick<
   flash(key: string): unknown
 }
 
-/** The session of the request that is under way, with its cookies as they are by now. */
-async function open<D extends SessionData>(
-  sessions: Sessions<D>,
-  cookie: string,
-): Promise<Session<D>> {
-  const sent = new Headers(await headers())
-  sent.set('cookie', cookie)
-  return await sessions.get(new Request('http://localhost', { headers: sent }))
-}
 // Once per request where React renders on the server; elsewhere there is no `cache`.
 const openOnce: typeof open = React.cache?.(open) ?? open
 
@@ -87,7 +80,7 @@ export async function getSession<D extends SessionData>(
   }
   const get = (_: object, name: string): unknown => {
     const value = view[name] ?? session[name as keyof typeof session]
-    return typeof value === 'function' && !view[name] ? value.bind(session) : value
+    return typeof value === 'function' ? value.bind(session) : value
   }
   return new Proxy({}, { get }) as ReadonlySession<D>
 }
@@ -100,11 +93,16 @@ export async function getSession<D extends SessionData>(
  * A route handler may be `sessions.handler(...)` as well, which answers 503 when the store fails and
  * keeps caches away; Next's `redirect()` throws there, so return a `Response`.
  *
- * @throws as `sessions.save`; {@link SessionError} in a server component.
+ * Calls of one request go one after the other: each saves a session of its own.
+ *
+ * @throws as `sessions.save`; {@link SessionError} in a server component; TypeError at once for
+ * sessions whose `transport` is a header.
  */
 export function withSession<D extends SessionData>(
   sessions: Sessions<D>,
 ): <T>(fn: (session: Session<D>) => T | Promise<T>) => Promise<T> {
+  const { transport } = instanceOf(sessions).options
+  refuseUnless(transport === 'cookie', 'transport', '"cookie" for withSession()', transport)
   return async (fn) => {
     const session = await open(sessions, await cookieHeader())
     try {
@@ -140,21 +138,4 @@ function refuseWrite(what: 'change' | 'save'): never {
     `Cannot ${what} session in a server component or after(): call withSession() in a server action or route handler`,
     { code: 'ERR_SESSION_READ_ONLY' },
   )
-}
-
-/** As it is now: what an action has set is in it. */
-async function cookieHeader(): Promise<string> {
-  try {
-    return (await cookies())
-      .getAll()
-      .filter(({ value }) => value)
-      .map(({ name, value }) => `${name}=${value}`)
-      .join('; ')
-  } catch (error) {
-    // Next throws for purposes of its own too.
-    if (!String(Object(error).message).includes('outside a request scope')) throw error
-    throw new SessionError(
-      'There is no request: call getSession() and withSession() in a server component, server action or route handler, not at the top of a module',
-    )
-  }
 }

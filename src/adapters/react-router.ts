@@ -20,16 +20,16 @@
  *   return { name: session.subject }
  * }
  */
-import type {
-  MiddlewareFunction,
-  Session as ReactRouterSession,
-  RouterContextProvider,
-  SessionStorage,
-} from 'react-router'
-import { refuseUnless } from '../check.ts'
+import type { MiddlewareFunction, RouterContextProvider } from 'react-router'
 import type { Session, SessionData } from '../session.ts'
 import type { Sessions } from '../sessions.ts'
 import { createScope, type SessionScope } from './scope.ts'
+
+export {
+  createSessionStorage,
+  type SojournSessionStorage,
+  type StorageSession,
+} from './react-router-storage.ts'
 
 /** The `context` that middleware, loaders and actions are given. */
 export type RouterContext = Readonly<RouterContextProvider>
@@ -67,70 +67,4 @@ export function createSessionMiddleware<D extends SessionData>(
       )
     },
   ]
-}
-
-/** A session as React Router's own storages hand it out. */
-export interface StorageSession<D extends SessionData, F> extends ReactRouterSession<D, F> {
-  /** Everything else: `login`, `regenerate`, `update`, `subject`, `status`. */
-  readonly sojourn: Session<D>
-}
-
-/** Stands in for `createCookieSessionStorage` and its like. */
-export interface SojournSessionStorage<D extends SessionData, F> extends SessionStorage<D, F> {
-  getSession: (cookieHeader?: string | null) => Promise<StorageSession<D, F>>
-}
-
-/**
- * Makes a `SessionStorage`, for applications that have one.
- *
- * `commitSession` and `destroySession` return one `Set-Cookie` value, or `''` when there is nothing
- * to say to the browser. A flash value goes with the next request that commits, read or not.
- *
- * @throws TypeError from `commitSession` when it is given cookie options, or a session of another
- * storage; RangeError when the session needs more than one cookie.
- */
-export function createSessionStorage<D extends SessionData, F = D>(
-  sessions: Sessions<D>,
-): SojournSessionStorage<D, F> {
-  const commit = async (session: object, options?: object): Promise<string> => {
-    refuseUnless(!options, 'options', 'absent: they are those of createSessions', options)
-    const { sojourn } = session as StorageSession<D, F>
-    const values = await sessions.save(sojourn ?? session)
-    const holds = values.length < 2
-    refuseUnless(holds, 'cookie.maxChunks', '1 for a SessionStorage', values.length, RangeError)
-    return values[0] ?? ''
-  }
-  return {
-    getSession: async (header = null) => toStorageSession(await sessions.open(header)),
-    commitSession: commit,
-    destroySession(session, options) {
-      ;(session as StorageSession<D, F>).sojourn.destroy()
-      return commit(session, options)
-    },
-  }
-}
-
-function toStorageSession<D extends SessionData, F>(session: Session<D>): StorageSession<D, F> {
-  const seen: Record<string, unknown> = Object.create(null)
-  const peek = (name: string): unknown => (seen[name] ??= session.flash(name))
-  const view = {
-    sojourn: session,
-    get id() {
-      return session.id
-    },
-    get data() {
-      return session.data
-    },
-    has: (name: string) => session.has(name) || peek(name) !== undefined,
-    get(name: string) {
-      if (session.has(name)) return session.get(name)
-      const value = peek(name)
-      delete seen[name]
-      return value
-    },
-    set: (name: string, value: D[string]) => session.set(name, value),
-    unset: (name: string) => session.unset(name),
-    flash: (name: string, value: unknown) => session.flash(name, value),
-  }
-  return view as unknown as StorageSession<D, F>
 }

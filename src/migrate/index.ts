@@ -21,3 +21,4 @@ export type {
   RawCookies,
 } from './importer.ts'
 export { fromIronSession, type IronSessionOptions } from './iron-session.ts'
+export { fromReactRouter, type ReactRouterSessionOptions } from './react-router.ts'

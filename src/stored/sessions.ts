@@ -132,7 +132,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     at: number,
   ): LastSteps & { tag: string; from: number } => {
     const { binding, current, deferred, found, operations } = draft
-    const waits = changed && isPlain(draft) && options.onStoreFailure === 'degrade'
+    const waits = (changed || deferred) && isPlain(draft) && options.onStoreFailure === 'degrade'
     const steps: LastSteps & { tag: string; from: number } = {
       from: 0,
       // Should only the answer get lost, what waits in a cookie was written already.

@@ -56,6 +56,16 @@ describe('sessionProxy()', () => {
     expect(headers.get('x-middleware-request-x-nonce')).toBe('n1')
   })
 
+  it('goes on without the request headers that its handler took away', async () => {
+    const { send, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const headers = await send(() => NextResponse.next({ request: { headers: new Headers() } }))
+    expect(headers.get('x-middleware-override-headers')?.split(',').sort()).toEqual([
+      'cookie',
+      'x-sojourn-flash',
+    ])
+  })
+
   it('hands the new cookie to the page of the same request', async () => {
     const { clock, jar, send, visit } = createProxied()
     await visit((session) => session.login('ann'))

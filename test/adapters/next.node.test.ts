@@ -1,7 +1,9 @@
+import { NextRequest } from 'next/server.js'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { getSession, withSession } from '../../src/adapters/next.ts'
-import { createSessions, type SessionEvent } from '../../src/index.ts'
+import { getSession, sessionProxy, withSession } from '../../src/adapters/next.ts'
+import { createSessions, type SessionEvent, type Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
 /** Next's request, as far as the adapter asks: its headers, its cookies, and where it is. */
@@ -28,6 +30,24 @@ vi.mock('next/cache.js', () => ({
     next.refreshed++
   },
 }))
+
+const FLASH = 'x-sojourn-flash'
+const SEALED = 'x-middleware-request-x-sojourn-flash'
+
+/** Sends the cookies through the proxy, which may change them. */
+async function throughProxy(sessions: Sessions): Promise<Headers> {
+  // What an action has removed, Next still lists; a browser sends it no more.
+  const sent = [...next.jar].filter(([, value]) => value)
+  const cookie = sent.map((pair) => pair.join('=')).join('; ')
+  const request = new NextRequest('https://example.com/', { headers: { cookie } })
+  const { headers } = await sessionProxy(sessions)(request)
+  for (const line of headers.getSetCookie()) {
+    const [, name = '', value = ''] = /^([^=]*)=([^;]*)/.exec(line) ?? []
+    if (value) next.jar.set(name, value)
+    else next.jar.delete(name)
+  }
+  return headers
+}
 
 beforeEach(() => {
   next.headers = new Headers()
@@ -61,6 +81,17 @@ describe('withSession()', () => {
     })
   })
 
+  it('is refused for sessions in a header, which Next lets nobody set', async () => {
+    const sessions = createSessions({ secret: SECRET, transport: { header: 'x-session' } })
+    const error = await errorOf(() => withSession(sessions))
+    expect([error.name, error.message]).toEqual([
+      'TypeError',
+      expect.stringContaining('Option "transport" must be "cookie" for withSession()'),
+    ])
+    next.headers.set('x-session', 'not one')
+    expect((await getSession(sessions)).status).toBe('invalid')
+  })
+
   it('takes a cookie that an action has removed for none', async () => {
     const events: SessionEvent[] = []
     const sessions = createSessions({ secret: SECRET, onEvent: (event) => events.push(event) })
@@ -79,6 +110,27 @@ describe('getSession()', () => {
     expect((await getSession(sessions)).subject).toBe('ann')
     next.headers.set('user-agent', 'curl/8')
     expect((await getSession(sessions)).subject).toBe(null)
+  })
+
+  it('has the messages that wait in cookies while the store is down, each once', async () => {
+    const now = createClock()
+    const store = createFaultyStore(createMemoryStore({ now }))
+    const snapshot = { maxAge: 1, staleIfError: 3600 }
+    const sessions = createSessions({ secret: SECRET, store, snapshot, now })
+    const notice = async () => (await getSession(sessions)).flash('notice')
+    await withSession(sessions)((session) => session.login('ann'))
+    now.advance(2)
+    store.down()
+    for (const text of ['one', 'two']) {
+      await withSession(sessions)((session) => session.flash('notice', text))
+      expect(await notice()).toBe(text) // In the render after the action.
+      next.headers.set(FLASH, (await throughProxy(sessions)).get(SEALED) ?? '')
+      expect(await notice()).toBe(undefined)
+      next.headers.delete(FLASH)
+    }
+    await withSession(sessions)((session) => session.flash('notice', 'three'))
+    next.headers.set(FLASH, (await throughProxy(sessions)).get(SEALED) ?? '')
+    expect(await notice()).toBe('three')
   })
 
   it('refuses every change', async () => {

@@ -1,5 +1,5 @@
-import { it } from 'vitest'
-import { runTool, startProgram } from './server.ts'
+import { expect, it } from 'vitest'
+import { runTool, startAsWritten, startProgram } from './server.ts'
 import { tellStory } from './story.ts'
 
 const folder = 'examples/astro'
@@ -12,4 +12,11 @@ tellStory('Astro', async () => {
 it('the Astro example compiles', async () => {
   // With the types that the build has written.
   await runTool(folder, 'tsc', '-p', '.')
+})
+
+it('the Astro example starts as it says', async () => {
+  const server = await startAsWritten(folder)
+  const { status } = await fetch(server.origin)
+  await server.stop()
+  expect(status).toBe(200)
 })

@@ -1,4 +1,4 @@
-import { startProgram } from './server.ts'
+import { startAsWritten } from './server.ts'
 import { tellStory } from './story.ts'
 
-tellStory('Elysia', () => startProgram('.', 'bun', 'examples/elysia/main.ts'))
+tellStory('Elysia', () => startAsWritten('examples/elysia/main.ts'))

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
-import { root, runTool, type Server, startProgram } from './server.ts'
+import { root, runTool, type Server, startAsWritten, startProgram } from './server.ts'
 import { tellStory } from './story.ts'
 
 process.env.NEXT_TELEMETRY_DISABLED = '1'
@@ -89,6 +89,10 @@ describe('Next.js', () => {
     const page = await (await fetch(server.origin, { headers: { cookie } })).text()
     expect([page.includes('cart: tent'), page.includes('1 in your cart')]).toEqual([true, true])
     expect(bridge.requests.length - before).toBe(2)
+    // A route handler writes, too.
+    await fetch(`${server.origin}/api/session`, { method: 'DELETE', headers: { cookie } })
+    const empty = await (await fetch(server.origin, { headers: { cookie } })).text()
+    expect(empty).toContain('0 in your cart')
   })
 
   it('answers 503 in a route handler when the store fails', async () => {
@@ -184,4 +188,11 @@ describe.each([
     await page.goto(`${origin}/account`)
     expect(new URL(page.url()).pathname).toBe('/')
   })
+})
+
+it('the Next.js example starts as it says', async () => {
+  const server = await startAsWritten(folder)
+  const { status } = await fetch(server.origin)
+  await server.stop()
+  expect(status).toBe(200)
 })

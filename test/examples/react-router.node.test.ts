@@ -1,5 +1,5 @@
-import { it } from 'vitest'
-import { runTool, startProgram } from './server.ts'
+import { expect, it } from 'vitest'
+import { runTool, startAsWritten, startProgram } from './server.ts'
 import { tellStory } from './story.ts'
 
 const applications: [name: string, folder: string][] = [
@@ -15,5 +15,12 @@ for (const [name, folder] of applications) {
   it(`${name} compiles`, async () => {
     await runTool(folder, 'react-router', 'typegen')
     await runTool(folder, 'tsc', '-p', '.')
+  })
+
+  it(`${name} starts as it says`, async () => {
+    const server = await startAsWritten(folder)
+    const { status } = await fetch(server.origin)
+    await server.stop()
+    expect(status).toBe(200)
   })
 }

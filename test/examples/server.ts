@@ -1,5 +1,6 @@
 /** Starts an example for real: a process of its own runtime, or workerd. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -78,13 +79,37 @@ export async function startProgram(
   throw new Error(`${command} did not start:\n${running.output}`)
 }
 
-/** Bundles an example for Workers and runs it in workerd, with a KV namespace `SESSIONS`. */
-export async function startInWorkerd(file: string): Promise<Server> {
+/** What tells a tool its port, where `PORT` does not. */
+const PORT_FLAGS: [RegExp, string][] = [
+  [/ (react-router|vite|astro) dev$/, ' --port "$PORT" --host 127.0.0.1'],
+  [/ wrangler dev /, ' --port "$PORT" --inspector-port 0'],
+]
+
+/**
+ * Starts an example with the very command that its first line says, or for a folder
+ * `examples/README.md`.
+ */
+export function startAsWritten(example: string): Promise<Server> {
+  const isFile = example.endsWith('.ts')
+  const lines = readFileSync(join(root, isFile ? example : 'examples/README.md'), 'utf8').split(
+    '\n',
+  )
+  const command = isFile
+    ? lines[0]?.replace('// ', '')
+    : lines.find((line) => line.startsWith(`cd ${example} && `))
+  if (!command) throw new Error(`Nothing says how to start ${example}`)
+  const flags = PORT_FLAGS.find(([tool]) => tool.test(command))?.[1] ?? ''
+  return startProgram('.', 'bash', '-c', command + flags)
+}
+
+/** Bundles an example for Workers and runs it in workerd, with these bindings. */
+export async function startInWorkerd(file: string, stores: object): Promise<Server> {
   const { outputFiles } = await build({
     entryPoints: [join(root, file)],
     bundle: true,
     format: 'esm',
     conditions: ['workerd', 'worker'],
+    external: ['cloudflare:*'],
     write: false,
     logLevel: 'silent',
   })
@@ -93,7 +118,7 @@ export async function startInWorkerd(file: string): Promise<Server> {
       modules: [{ type: 'ESModule', path: 'worker.mjs', contents: outputFiles[0]?.text ?? '' }],
       compatibilityDate: '2026-10-20',
       bindings: { SESSION_SECRET: SECRET },
-      kvNamespaces: ['SESSIONS'],
+      ...stores,
       host: '127.0.0.1',
     }),
   )

@@ -1,5 +1,5 @@
-import { it } from 'vitest'
-import { runTool, startProgram } from './server.ts'
+import { expect, it } from 'vitest'
+import { runTool, startAsWritten, startProgram } from './server.ts'
 import { tellStory } from './story.ts'
 
 const folder = 'examples/sveltekit'
@@ -12,4 +12,11 @@ tellStory('SvelteKit', async () => {
 it('the SvelteKit example compiles', async () => {
   // Against the types that the build has written.
   await runTool(folder, 'tsc', '-p', 'tsconfig.check.json')
+})
+
+it('the SvelteKit example starts as it says', async () => {
+  const server = await startAsWritten(folder)
+  const { status } = await fetch(server.origin)
+  await server.stop()
+  expect(status).toBe(200)
 })

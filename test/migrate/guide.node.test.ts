@@ -6,6 +6,7 @@ import { useSession } from '@hono/session'
 import { sealSession } from 'h3'
 import { Hono } from 'hono'
 import { sealData } from 'iron-session'
+import { createCookieSessionStorage } from 'react-router'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createCookieJar } from '../../src/testing/index.ts'
 import { cookiesOf, headerOf, type Middleware } from './support.ts'
@@ -49,6 +50,12 @@ const chapters: Record<string, () => Promise<string>> = {
     const middleware = require('cookie-session') as (options: object) => Middleware
     return cookiesOf(middleware({ keys: [password] }), fill)
   },
+  'React Router and Remix': async () => {
+    const storage = createCookieSessionStorage({ cookie: { secrets: [password] } })
+    const session = await storage.getSession()
+    for (const [key, value] of Object.entries(data)) session.set(key, value)
+    return headerOf([await storage.commitSession(session)])
+  },
   'Anything else': async () => 'token=the-old-token',
 }
 
@@ -60,13 +67,20 @@ beforeAll(() => {
   mkdirSync(folder, { recursive: true })
   for (const title of Object.keys(chapters)) {
     const chapter = guide.split(/^## /m).find((text) => text.startsWith(`${title}\n`))
-    const [, code] = /```ts\n([\s\S]*?)```/.exec(chapter!)!
+    const [code, ...more] = [...chapter!.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text]) => text!)
     writeFileSync(fileOf(title), code!)
+    for (const [i, text] of more.entries()) {
+      writeFileSync(fileOf(title).replace('.ts', `-${i}.ts`), text)
+    }
   }
   for (const name of ['SESSION_SECRET', 'IRON_PASSWORD', 'NUXT_SESSION_PASSWORD', 'AUTH_SECRET']) {
     process.env[name] = password
   }
-  Object.assign(process.env, { EXPRESS_SECRET: password, COOKIE_KEY: password })
+  Object.assign(process.env, {
+    EXPRESS_SECRET: password,
+    COOKIE_KEY: password,
+    COOKIE_SECRET: password,
+  })
   Object.assign(globalThis, {
     redis: { get: async (key: string) => redis.get(key) ?? null },
     database: {
@@ -103,7 +117,8 @@ describe('docs/migrating.md', () => {
       jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/` } }))
     }
     expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from light')
-    expect(jar.cookies().map(({ name }) => name)).toEqual(['__Host-session'])
+    const name = title.startsWith('React Router') ? '__session' : '__Host-session'
+    expect(jar.cookies().map((cookie) => cookie.name)).toEqual([name])
     expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from dark')
   })
 

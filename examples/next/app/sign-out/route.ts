@@ -1,7 +1,6 @@
-import { seeOther, withSession } from '../../lib/session.ts'
+import { seeOther, sessions } from '../../lib/session.ts'
 
-/** `withSession` does in a route handler too. */
-export async function POST() {
-  await withSession((session) => session.destroy())
+export const POST = sessions.handler(async (request) => {
+  ;(await sessions.get(request)).destroy()
   return seeOther('/')
-}
+})

@@ -1,4 +1,4 @@
-import { getSession } from '../../../lib/session.ts'
+import { getSession, withSession } from '../../../lib/session.ts'
 
 /** Reads in a route handler, and says what becomes of writing there. */
 export async function GET() {
@@ -10,4 +10,10 @@ export async function GET() {
     return Response.json({ user: session.subject, error: (error as Error).message })
   }
   return new Response('It was not refused', { status: 500 })
+}
+
+/** Empties the cart: `withSession` writes in a route handler as in an action. */
+export async function DELETE() {
+  await withSession((session) => session.unset('cart'))
+  return new Response(null, { status: 204 })
 }

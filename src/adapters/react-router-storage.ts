@@ -1,0 +1,71 @@
+/** React Router's own `SessionStorage`, on sessions of ours. */
+import type { Session as ReactRouterSession, SessionStorage } from 'react-router'
+import { refuseUnless } from '../check.ts'
+import type { Session, SessionData } from '../session.ts'
+import type { Sessions } from '../sessions.ts'
+
+/** A session as React Router's own storages hand it out. */
+export interface StorageSession<D extends SessionData, F> extends ReactRouterSession<D, F> {
+  /** Everything else: `login`, `regenerate`, `update`, `subject`, `status`. */
+  readonly sojourn: Session<D>
+}
+
+/** Stands in for `createCookieSessionStorage` and its like. */
+export interface SojournSessionStorage<D extends SessionData, F> extends SessionStorage<D, F> {
+  getSession: (cookieHeader?: string | null) => Promise<StorageSession<D, F>>
+}
+
+/**
+ * Makes a `SessionStorage`, for applications that have one.
+ *
+ * `commitSession` and `destroySession` return one `Set-Cookie` value, or `''` when there is nothing
+ * to say to the browser. A flash value goes with the next request that commits, read or not.
+ *
+ * @throws TypeError from `commitSession` when it is given cookie options, or a session of another
+ * storage; RangeError when the session needs more than one cookie.
+ */
+export function createSessionStorage<D extends SessionData, F = D>(
+  sessions: Sessions<D>,
+): SojournSessionStorage<D, F> {
+  const commit = async (session: object, options?: object): Promise<string> => {
+    refuseUnless(!options, 'options', 'absent: they are those of createSessions', options)
+    const { sojourn } = session as StorageSession<D, F>
+    const values = await sessions.save(sojourn ?? session)
+    const rule = '1 for a SessionStorage, and cookie.name that of the cookie to import'
+    refuseUnless(values.length < 2, 'cookie.maxChunks', rule, values.length, RangeError)
+    return values[0] ?? ''
+  }
+  return {
+    getSession: async (header = null) => toStorageSession(await sessions.open(header)),
+    commitSession: commit,
+    destroySession(session, options) {
+      ;(session as StorageSession<D, F>).sojourn.destroy()
+      return commit(session, options)
+    },
+  }
+}
+
+function toStorageSession<D extends SessionData, F>(session: Session<D>): StorageSession<D, F> {
+  const seen: Record<string, unknown> = Object.create(null)
+  const peek = (name: string): unknown => (seen[name] ??= session.flash(name))
+  const view = {
+    sojourn: session,
+    get id() {
+      return session.id
+    },
+    get data() {
+      return session.data
+    },
+    has: (name: string) => session.has(name) || peek(name) !== undefined,
+    get(name: string) {
+      if (session.has(name)) return session.get(name)
+      const value = peek(name)
+      delete seen[name]
+      return value
+    },
+    set: (name: string, value: D[string]) => session.set(name, value),
+    unset: (name: string) => session.unset(name),
+    flash: (name: string, value: unknown) => session.flash(name, value),
+  }
+  return view as unknown as StorageSession<D, F>
+}

@@ -1,0 +1,82 @@
+import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import type { SessionData } from '../session.ts'
+import { decodeBase64, toText } from './bytes.ts'
+import {
+  type CookieImporter,
+  createImporter,
+  type ImporterOptions,
+  importerRules,
+  isObject,
+  nameRule,
+  secretsRule,
+  valuesOf,
+} from './importer.ts'
+import { loadSession } from './load.ts'
+import { isSigned } from './signature.ts'
+
+/** What {@link fromReactRouter} can be told. */
+export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
+  extends ImporterOptions<D> {
+  /** As in the old cookie's options, each accepted. */
+  secrets: readonly string[]
+  /** As in the old cookie's options. (default: `'__session'`) */
+  name?: string
+  /**
+   * For storages that keep the data elsewhere: returns those of an id, or `null` or `undefined` when
+   * there are none; what it throws becomes a {@link StoreUnavailableError}. (default: the data are
+   * in the cookie)
+   */
+  load?: (id: string) => unknown
+}
+
+/**
+ * Reads the signed cookies of React Router's and Remix's session storages: of
+ * `createCookieSessionStorage`, and with `load` of those that keep an id in it.
+ *
+ * They say neither when they began nor when they end. What `flash` left in them is dropped.
+ *
+ * @throws TypeError naming the option that is wrong.
+ *
+ * @example
+ * fromReactRouter({
+ *   secrets: [env.COOKIE_SECRET],
+ *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ * })
+ */
+export function fromReactRouter<D extends SessionData = SessionData>(
+  options: ReactRouterSessionOptions<D>,
+): CookieImporter<D> {
+  const rules = {
+    ...importerRules(),
+    name: nameRule('__session'),
+    secrets: secretsRule(1),
+    load: functionRule(),
+  }
+  type Resolved = ReactRouterSessionOptions<D> & { name: string }
+  const resolved = applyRules<Resolved>('', rules, options)
+  const { name, secrets, load } = resolved
+  refuseUnless(!!secrets, 'secrets', rules.secrets[1], secrets)
+
+  return createImporter<D>(resolved, async (cookies) => {
+    for (const value of valuesOf(cookies, name)) {
+      const dot = value.lastIndexOf('.')
+      const text = value.slice(0, dot)
+      if (!(await isSigned(text, value.slice(dot + 1), secrets, 'SHA-256'))) continue
+      const kept = parse(text)
+      const stored = load && typeof kept === 'string' ? await loadSession(load, kept) : kept
+      if (!isObject(stored)) continue
+      const lasting = Object.entries(stored).filter(([key]) => !/^__flash_.*__$/.test(key))
+      return { data: Object.fromEntries(lasting), remove: [name] }
+    }
+    return null
+  })
+}
+
+function parse(text: string): unknown {
+  const bytes = decodeBase64(text)
+  try {
+    return bytes && JSON.parse(toText(bytes))
+  } catch {
+    return null
+  }
+}
