@@ -39,7 +39,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     copy: format.copy,
     same: (a, b) => format.stringify(a) === format.stringify(b),
     clock: now,
-    now: () => now() - (now() % 1000),
+    now: () => Math.floor(now() / 1000) * 1000,
     newKey: () =>
       crypto.getRandomValues(new Uint8Array(ID_BYTES + (seal === 'cookie' ? PART_BYTES : 0))),
     expiresAt: (times) =>

@@ -181,6 +181,18 @@ describe('large sessions', () => {
     expect(error.code).toBe('ERR_COOKIE_TOO_LARGE')
   })
 
+  it('says how much as many cookies as allowed can hold', async () => {
+    for (const [maxChunks, limit] of [
+      [1, 4096],
+      [2, 8188],
+      [4, 16_376],
+    ] as const) {
+      const { visit } = createWorld({ cookie: { maxChunks } })
+      const error = await errorOf(() => visit((s) => s.set('a', text(20_000))))
+      expect(error.limit).toBe(limit)
+    }
+  })
+
   it('opens nothing when a chunk is missing, swapped or of another time', async () => {
     const { visit, jar, sessions } = createWorld({ cookie: { maxChunks: 3 } })
     await visit((s) => s.set('a', text(7000)))
@@ -215,6 +227,18 @@ describe('cookies of the same name', () => {
     ]) {
       expect((await sessions.open(header)).get('n')).toBe(2)
     }
+  })
+
+  it('takes the first of those that are equally new', async () => {
+    const { sessions } = createWorld()
+    const pairs: string[] = []
+    for (const name of ['first', 'second']) {
+      const session = await sessions.open(null)
+      session.set('name', name)
+      pairs.push((await sessions.save(session))[0]!.split(';')[0]!)
+    }
+    expect((await sessions.open(pairs.join('; '))).get('name')).toBe('first')
+    expect((await sessions.open(pairs.reverse().join('; '))).get('name')).toBe('second')
   })
 
   it('is not fooled by a name that only looks the same', async () => {

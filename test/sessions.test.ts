@@ -50,6 +50,23 @@ describe('createSessions() with cookies', () => {
     expect(setCookie).toEqual([])
   })
 
+  it('sets no cookie for a visitor whose value was taken back', async () => {
+    const { visit, types } = createWorld()
+    const { setCookie } = await visit((session) => {
+      session.set('a', 1)
+      session.unset('a')
+    })
+    expect([setCookie, types()]).toEqual([[], []])
+  })
+
+  it('keeps a session from which everything was taken', async () => {
+    const { visit } = createWorld()
+    const { session: before } = await visit((session) => session.set('a', 1))
+    await visit((session) => session.unset('a'))
+    const { session } = await visit()
+    expect([session.status, session.id, session.data]).toEqual(['active', before.id, {}])
+  })
+
   it('gives the same session for the same request', async () => {
     const { sessions } = createWorld()
     const request = new Request('https://example.com')
@@ -352,6 +369,25 @@ describe('timeouts', () => {
     expect((await visit()).session.status).toBe('active')
     clock.advanceMs(1)
     expect((await visit()).session.status).toBe('expired')
+  })
+
+  it('lets no cookie outlive its session, nor 400 days', async () => {
+    const year = 31_536_000
+    const long = createWorld({ idleTimeout: 2 * year, absoluteTimeout: 3 * year })
+    const { setCookie } = await long.visit((session) => session.login('ann', { persistent: true }))
+    expect(setCookie[0]).toContain('; Max-Age=34560000;')
+    for (const cookie of [{}, { maxAge: 7000 }]) {
+      const { visit, clock } = createWorld({ cookie, absoluteTimeout: 5000, renewAfter: 1 })
+      await visit((session) => session.login('ann', { persistent: true }))
+      clock.advance(4000)
+      expect((await visit()).setCookie[0]).toContain('; Max-Age=1000;')
+    }
+  })
+
+  it('counts whole seconds, also with a clock that moves on between two looks', async () => {
+    let time = 1_700_000_000_997
+    const sessions = createSessions({ secret: SECRET, now: () => time++ })
+    for (let i = 0; i < 4; i++) expect((await sessions.open(null)).createdAt % 1000).toBe(0)
   })
 
   it('tolerates a clock that is up to an hour behind, and no more', async () => {
