@@ -162,6 +162,26 @@ describe('a write that could not reach the store', () => {
     expect((await sessions.save(session)).length).toBeLessThan(20)
   })
 
+  it('is not lost when the cookie before it is still on its way', async () => {
+    const { store, jar, visit, sessions, clock } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    const session = jar.header()
+    store.down()
+    const deferrals: string[] = []
+    for (let i = 0; i < 2; i++) {
+      await visit((s) => s.update('n', (n) => n + 1))
+      deferrals.push(jar.header()?.replace(`${session}; `, '') ?? '')
+      clock.advance(10)
+    }
+    store.up()
+    for (const [i, deferral] of deferrals.entries()) {
+      const late = await sessions.open(`${session}; ${deferral}`)
+      expect(late.get('n')).toBe(i + 1)
+      late.set('seen', i)
+      await sessions.save(late)
+    }
+  })
+
   it('is over after 15 minutes', async () => {
     const { store, jar, visit, sessions, clock } = createDeferring()
     await visit((s) => s.set('n', 0))
