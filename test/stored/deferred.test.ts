@@ -268,6 +268,26 @@ describe('a write that could not reach the store', () => {
     expect(jar.header()).toBe(header)
   })
 
+  it('fits into a cookie that browsers take, or is an error, at every size', async () => {
+    const { visit, store, jar } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    store.down()
+    const sizes = new Set<number>()
+    for (let length = 2900; length < 3000; length++) {
+      const { response, setCookie } = await visit((s) => s.set('b', 'x'.repeat(length)))
+      const [pair = ''] = (setCookie[0] ?? '').split(';')
+      expect([response.status, pair !== '']).toEqual(pair ? [200, true] : [503, false])
+      sizes.add(pair.length)
+      jar.clear()
+      for (const one of header!.split('; ')) jar.store(answer([`${one}; Path=/; Secure`]))
+    }
+    // With "=" between name and value.
+    expect(Math.max(...sizes)).toBeLessThan(4098)
+    expect(Math.max(...sizes)).toBeGreaterThan(4090)
+    expect(sizes.has(0)).toBe(true)
+  })
+
   it("is an error with onStoreFailure 'throw'", async () => {
     const { visit, store, jar } = createDeferring({ onStoreFailure: 'throw' })
     await visit((s) => s.set('a', 1))
