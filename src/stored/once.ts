@@ -73,7 +73,9 @@ export async function runOnce<T>(
     try {
       value = await fn()
     } catch (error) {
-      await guardStore(store, () => store.delete(id)).catch(() => {})
+      // Over at once, unless it was over before and somebody else holds one.
+      const over = await seal('', 0)
+      await guardStore(store, () => store.write(id, over, held.version)).catch(() => {})
       throw error
     }
     const text = format.stringify(value) ?? 'null'

@@ -74,6 +74,19 @@ describe('changes that waited', () => {
   })
 })
 
+describe('what was set after it was updated', () => {
+  it('waits as what was set, in place of what was added', () => {
+    const [before, updated, set] = [{ n: 1 }, { n: 3 }, { n: 9 }].map((data) => state(data))
+    const joined = joinChanges(
+      format,
+      changesBetween(format, before!, updated!, ['n']),
+      changesBetween(format, updated!, set!),
+    )
+    expect(applyChanges(format, before!, joined, true).data).toEqual({ n: 9 })
+    expect(applyChanges(format, state({ n: 10 }), joined, true).data).toEqual({ n: 10 })
+  })
+})
+
 describe('changes beside a record', () => {
   const patch = (from: SessionState, to: SessionState, there: SessionState) =>
     applyChanges(format, there, changesBetween(format, from, to), false)
