@@ -80,6 +80,9 @@ export interface SojournSessionStorage<D extends SessionData, F> extends Session
   getSession: (cookieHeader?: string | null) => Promise<StorageSession<D, F>>
 }
 
+/** The `Set-Cookie` of a part of a session, without which the others do not open. */
+const CHUNK = /^[^=]+\.[1-3]=[^;]/
+
 /**
  * Makes a `SessionStorage`, for applications that have one.
  *
@@ -96,8 +99,9 @@ export function createSessionStorage<D extends SessionData, F = D>(
     refuseUnless(!options, 'options', 'absent: they are those of createSessions', options)
     const { sojourn } = session as StorageSession<D, F>
     const values = await sessions.save(sojourn ?? session)
-    const holds = values.length < 2
-    refuseUnless(holds, 'cookie.maxChunks', '1 for a SessionStorage', values.length, RangeError)
+    // What else there is to say (that a cookie is of no use any more) is said again next time.
+    const more = values.slice(1).filter((one) => CHUNK.test(one)).length
+    refuseUnless(!more, 'cookie.maxChunks', '1 for a SessionStorage', more + 1, RangeError)
     return values[0] ?? ''
   }
   return {

@@ -2,6 +2,7 @@ import type { RouterContextProvider, SessionStorage } from 'react-router'
 import { describe, expect, it } from 'vitest'
 import { createSessionMiddleware, createSessionStorage } from '../../src/adapters/react-router.ts'
 import { createSessions, type Sessions, StoreUnavailableError } from '../../src/index.ts'
+import type { CookieImporter } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
@@ -156,6 +157,38 @@ describe('createSessionStorage()', () => {
     expect(chunks.message).toContain('cookie.maxChunks')
     const foreign = { id: '', data: {} } as typeof session
     expect(await errorOf(() => storage.commitSession(foreign))).toBeInstanceOf(TypeError)
+  })
+
+  it('goes on after an outage, and with the session of another library', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const old: CookieImporter = {
+      name: 'old',
+      read: async (cookies) =>
+        cookies.has('old') ? { data: { n: 1 }, subject: 'ann', remove: ['old'] } : null,
+    }
+    const sessions = createSessions({
+      secret: SECRET,
+      store,
+      snapshot: { maxAge: 60, staleIfError: 60 },
+      importFrom: [old],
+    })
+    const { getSession, commitSession } = createSessionStorage(sessions)
+    let header = 'old=1'
+    const visit = async (change: string) => {
+      const session = await getSession(header)
+      session.set(change, true)
+      const [pair = ''] = (await commitSession(session)).split(';')
+      return pair
+    }
+    header = await visit('first')
+    store.down()
+    const deferral = await visit('second')
+    store.up()
+    header = `${await visit('third')}; ${deferral}`
+    header = `${await visit('fourth')}; ${deferral}`
+    const { data, sojourn } = await getSession(header)
+    expect(data).toEqual({ n: 1, first: true, second: true, third: true, fourth: true })
+    expect(sojourn.subject).toBe('ann')
   })
 
   it('passes failures of the store on', async () => {
