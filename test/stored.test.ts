@@ -122,6 +122,14 @@ describe('sessions in a store', () => {
     expect((await visit()).session.status).toBe('expired')
   })
 
+  it('are missing, and not corrupt, where there is no store any more', async () => {
+    const { visit, jar, clock } = createStored()
+    await visit((s) => s.login('ann'))
+    const { sessions, types } = createWorld({ onCorruption: 'throw' }, clock)
+    expect((await sessions.open(jar.header())).status).toBe('missing')
+    expect(types()).toEqual(['session.missing'])
+  })
+
   it('are renewed in the store and in the browser', async () => {
     const { visit, memory, clock } = createStored({ idleTimeout: 600, renewAfter: 60 })
     const { session } = await visit((s) => s.set('a', 1))
