@@ -88,6 +88,16 @@ describe('sessions in a store', () => {
     expect(types().filter((type) => type === 'session.superseded').length).toBe(2)
   })
 
+  it('end once when two requests end them, and the late one says nothing to the browser', async () => {
+    const { visit, sessions, jar, types } = createStored()
+    await visit((s) => s.login('ann'))
+    const both = await Promise.all([1, 2].map(() => sessions.open(jar.header())))
+    for (const session of both) session.destroy()
+    const [first, late] = [await sessions.save(both[0]!), await sessions.save(both[1]!)]
+    expect([first.length, late, both[1]!.status]).toEqual([1, [], 'superseded'])
+    expect(types().filter((type) => type === 'session.destroyed')).toHaveLength(1)
+  })
+
   it('leave nothing behind when two requests move them and one is late', async () => {
     const { sessions, visit, jar, memory } = createStored()
     await visit((s) => s.set('a', 1))
