@@ -61,9 +61,9 @@ async function openNewest(
   return newest
 }
 
-/** Whether a session's time is up. */
+/** Whether a session's time is up; what is no time is up too. */
 export function isOver({ context, options }: Instance, times: SessionTimes): boolean {
-  return options.now() >= context.expiresAt(times)
+  return !(options.now() < context.expiresAt(times))
 }
 
 /** A session that was found. Data of a newer deployment are neither shown nor written over. */

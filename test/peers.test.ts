@@ -1,6 +1,7 @@
 /** Scenarios in which session libraries for the same runtimes lose data or bring sessions back. */
 import { describe, expect, it } from 'vitest'
-import { createCountingStore, createWorld } from './support/sessions.ts'
+import type { Session } from '../src/index.ts'
+import { createCountingStore, createWorld, errorOf } from './support/sessions.ts'
 
 const createBrowser = () => {
   const { store, take } = createCountingStore()
@@ -90,6 +91,39 @@ describe('what peers get wrong', () => {
     jar.store(new Response(null, { headers: { 'set-cookie': cookie as string } }))
     expect((cookie as string).includes('attacker-chosen-id')).toBe(false)
     expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('an id that comes up twice takes nobody over, neither by a new session nor by moving', async () => {
+    const { sessions } = createBrowser()
+    const random = crypto.getRandomValues
+    let id = 1
+    crypto.getRandomValues = (bytes: unknown) => {
+      if (bytes instanceof Uint8Array && bytes.length === 16) return bytes.fill(id) as never
+      return random.call(crypto, bytes as never) as never
+    }
+    const use = async (header: string | null, change: (session: Session) => void) => {
+      const session = await sessions.open(header)
+      change(session)
+      return (await sessions.save(session))[0]!.split(';')[0]!
+    }
+    try {
+      const ann = await use(null, (s) => s.login('ann'))
+      id = 2
+      const bob = await use(null, (s) => s.set('a', 1))
+      id = 1
+      for (const [header, change] of [
+        [null, (s: Session) => s.set('b', 1)],
+        [bob, (s: Session) => s.login('bob')],
+        [bob, (s: Session) => s.regenerate()],
+      ] as const) {
+        expect((await errorOf(() => use(header, change))).code).toBe('ERR_SESSION_CONFLICT')
+      }
+      const session = await sessions.open(ann)
+      expect([session.subject, session.data]).toEqual(['ann', {}])
+      expect((await sessions.open(bob)).get('a')).toBe(1)
+    } finally {
+      crypto.getRandomValues = random
+    }
   })
 
   it('an id from before the sign-in is dead after it', async () => {

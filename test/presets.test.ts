@@ -255,6 +255,16 @@ describe('fromEnv()', () => {
     expect(() => createSessions(fromEnv({ SESSION_SECRET, [variable]: value }))).not.toThrow()
   })
 
+  it('takes no placeholder for a secret, however long', async () => {
+    for (const word of ['changeme', 'CHANGE_THIS', 'replace me', 'your-secret', 'placeholder']) {
+      const error = await errorOf(() => fromEnv({ SESSION_SECRET: `${word}-`.repeat(8) }))
+      expect([error.name, error.message.includes(word)]).toEqual([
+        'RangeError',
+        word === 'placeholder',
+      ])
+    }
+  })
+
   it('says that the secret is missing, not that it is short', async () => {
     expect((await errorOf(() => fromEnv({}))).message).toBe(
       'Variable SESSION_SECRET is missing or empty',

@@ -384,6 +384,16 @@ describe('timeouts', () => {
     }
   })
 
+  it('ends every session while the clock tells no time', async () => {
+    let time = Date.now()
+    const sessions = createSessions({ secret: SECRET, now: () => time })
+    const session = await sessions.open(null)
+    session.login('ann')
+    const [setCookie = ''] = await sessions.save(session)
+    time = Number.NaN
+    expect((await sessions.open(setCookie.split(';')[0] ?? '')).status).toBe('expired')
+  })
+
   it('counts whole seconds, also with a clock that moves on between two looks', async () => {
     let time = 1_700_000_000_997
     const sessions = createSessions({ secret: SECRET, now: () => time++ })

@@ -108,6 +108,16 @@ describe('sessions in a store', () => {
     expect(types().filter((type) => type === 'session.superseded').length).toBe(2)
   })
 
+  it('end once when two requests end them, and the late one says nothing to the browser', async () => {
+    const { visit, sessions, jar, types } = createStored()
+    await visit((s) => s.login('ann'))
+    const both = await Promise.all([1, 2].map(() => sessions.open(jar.header())))
+    for (const session of both) session.destroy()
+    const [first, late] = [await sessions.save(both[0]!), await sessions.save(both[1]!)]
+    expect([first.length, late, both[1]!.status]).toEqual([1, [], 'superseded'])
+    expect(types().filter((type) => type === 'session.destroyed')).toHaveLength(1)
+  })
+
   it('leave nothing behind when two requests move them and one is late', async () => {
     const { sessions, visit, jar, memory } = createStored()
     await visit((s) => s.set('a', 1))
@@ -185,6 +195,14 @@ describe('sessions in a store', () => {
     expect((await visit()).session.status).toBe('expired')
   })
 
+  it('are missing, and not corrupt, where there is no store any more', async () => {
+    const { visit, jar, clock } = createStored()
+    await visit((s) => s.login('ann'))
+    const { sessions, types } = createWorld({ onCorruption: 'throw' }, clock)
+    expect((await sessions.open(jar.header())).status).toBe('missing')
+    expect(types()).toEqual(['session.missing'])
+  })
+
   it('are renewed in the store and in the browser', async () => {
     const { visit, memory, clock } = createStored({ idleTimeout: 600, renewAfter: 60 })
     const { session } = await visit((s) => s.set('a', 1))
@@ -222,9 +240,15 @@ describe('what a store holds', () => {
 
   it('holds nothing that reads like the session or the cookie', async () => {
     const { visit, memory, jar } = createStored()
-    const { session } = await visit((s) => s.set('pin', 'hunter2'))
+    // Long enough never to be in sealed text by chance.
+    const { session } = await visit((s) => s.set('the pin', 'hunter2 hunter2'))
     const dump = JSON.stringify(await memory.read(session.id))
-    for (const text of ['hunter2', 'pin', SECRET, jar.get('__Host-session') as string]) {
+    for (const text of [
+      'hunter2 hunter2',
+      'the pin',
+      SECRET,
+      jar.get('__Host-session') as string,
+    ]) {
       expect(dump.includes(text)).toBe(false)
     }
   })

@@ -32,7 +32,8 @@ export function createSessionStorage<D extends SessionData, F = D>(
     const { sojourn } = session as StorageSession<D, F>
     const values = await sessions.save(sojourn ?? session)
     const rule = '1 for a SessionStorage, and cookie.name that of the cookie to import'
-    refuseUnless(values.length < 2, 'cookie.maxChunks', rule, values.length, RangeError)
+    const needed = values.length - values.filter(isSpare).length
+    refuseUnless(needed < 2, 'cookie.maxChunks', rule, needed, RangeError)
     return values[0] ?? ''
   }
   return {
@@ -43,6 +44,11 @@ export function createSessionStorage<D extends SessionData, F = D>(
       return commit(session, options)
     },
   }
+}
+
+/** Whether it can be left out: what a cookie beside the session's says is said again next time. */
+function isSpare(setCookie: string, i: number): boolean {
+  return i > 0 && /^[^=]+\.(m|d[\w-]{7}|[1-3](?==;))=/.test(setCookie)
 }
 
 function toStorageSession<D extends SessionData, F>(session: Session<D>): StorageSession<D, F> {

@@ -81,7 +81,9 @@ export async function runOnce<T>(
       const value = await fn()
       text = format.stringify(value === undefined ? [] : [format.copy(value, key)])
     } catch (error) {
-      await guardStore(store, () => store.delete(id)).catch(() => {})
+      // Over at once, unless it was over before and somebody else holds one.
+      const over = await seal('', 0)
+      await guardStore(store, () => store.write(id, over, held.version)).catch(() => {})
       throw error
     }
     const done = await seal(text, ttl)

@@ -2,7 +2,7 @@
 import { encodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
-import { openToken, sealToken } from '../crypto/token.ts'
+import { hourOf, openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../record.ts'
@@ -58,12 +58,13 @@ function createRecords({ context, format, options }: Instance): Records {
   const ring = createKeyRing(options.secrets, 'store')
   const handlesOf = createKeyedHash(options.secrets, 'subject')
 
-  const fold = async (id: string, found: FoundSession, patches: readonly string[]) => {
+  const fold = async (id: string, found: FoundSession, { patches = [], value }: StoredRecord) => {
     let { state } = found
     for (const patch of patches) {
       const bytes = await openToken(ring, `patch:${id}`, patch, now())
       const changes: unknown = bytes && JSON.parse(decoder.decode(bytes))
-      if (!isChanges(changes))
+      // One from long before the record is in it already: somebody put it back. Clocks differ.
+      if (!isChanges(changes) || hourOf(patch) < hourOf(value) - 1)
         throw new SessionCorruptionError('Cannot read session: a patch of it')
       state = applyChanges(format, state, changes)
     }
@@ -104,7 +105,7 @@ function createRecords({ context, format, options }: Instance): Records {
       const { version, stale = false, patches } = record
       const found = { state, text: opened.text, version, stale }
       // Data of a newer version are not read, and patched by whoever reads them.
-      return patches && state.version <= options.version ? await fold(id, found, patches) : found
+      return patches && state.version <= options.version ? await fold(id, found, record) : found
     },
 
     sealPatch: (id, changes) =>

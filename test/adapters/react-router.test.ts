@@ -158,6 +158,31 @@ describe('createSessionStorage()', () => {
     expect(await errorOf(() => storage.commitSession(foreign))).toBeInstanceOf(TypeError)
   })
 
+  it('goes on after an outage, and through a sign-in', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const snapshot = { maxAge: 60, staleIfError: 60 }
+    const sessions = createSessions({ secret: SECRET, store, snapshot })
+    const { getSession, commitSession } = createSessionStorage(sessions)
+    let header = ''
+    const visit = async (change: string) => {
+      const session = await getSession(header)
+      session.set(change, true)
+      if (change === 'first') session.sojourn.login('ann')
+      const [pair = ''] = (await commitSession(session)).split(';')
+      return pair
+    }
+    header = await visit('none')
+    header = await visit('first')
+    store.down()
+    const deferral = await visit('second')
+    store.up()
+    header = `${await visit('third')}; ${deferral}`
+    header = `${await visit('fourth')}; ${deferral}`
+    const { data, sojourn } = await getSession(header)
+    expect(data).toEqual({ none: true, first: true, second: true, third: true, fourth: true })
+    expect(sojourn.subject).toBe('ann')
+  })
+
   it('passes failures of the store on', async () => {
     const store = createFaultyStore(createMemoryStore())
     const stored = createSessions<Data>({ secret: SECRET, store, onStoreFailure: 'throw' })

@@ -4,7 +4,9 @@ import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { createSessions } from '../../src/index.ts'
 import { decodeRecord, encodeRecord, idOf } from '../../src/record.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
 import golden from '../vectors/golden.json' with { type: 'json' }
+import kept from '../vectors/golden-stored.json' with { type: 'json' }
 
 const YEAR = 31_536_000_000
 
@@ -68,5 +70,18 @@ describe('golden cookies', () => {
     const secret = ['a secret that is newer than all of them', ...secrets] as [string, ...string[]]
     const sessions = createSessions({ secret, now: () => golden.now })
     expect((await sessions.open(header)).data).toEqual({ visits: 1 })
+  })
+})
+
+describe('golden records of stores', () => {
+  it.each(kept.stored)('open for ever: $description', async ({ header, record, expected }) => {
+    const now = () => kept.now + 1000
+    const store = createMemoryStore({ now })
+    // What options the one had that wrote it does not matter to the one that reads it.
+    const found = { ...store, read: async () => record }
+    const sessions = createSessions({ secret: kept.secret, now, store: found })
+    const { data, id, status, subject } = await sessions.open(header)
+    expect({ data, id, subject }).toEqual(expected)
+    expect(status).toBe('active')
   })
 })

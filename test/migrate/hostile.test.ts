@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { createSessions } from '../../src/index.ts'
 import { importSession } from '../../src/migrate/import.ts'
 import {
   type CookieImporter,
@@ -71,11 +72,27 @@ describe('cookies that nobody honest sends', () => {
     expect(error.code).toBe('ERR_SESSION_VALIDATION')
   })
 
+  it('go on as no session that is too old, or whose age is no time', async () => {
+    for (const createdAt of [Date.now() - 8 * 86_400_000, Number.NaN]) {
+      const old: CookieImporter = {
+        name: 'old',
+        read: async () => ({ data: { a: 1 }, subject: 'ann', createdAt, remove: ['old'] }),
+      }
+      const sessions = createSessions({ secret, importFrom: [old] })
+      const session = await sessions.open('old=1')
+      expect([session.status, session.subject]).toEqual(['new', null])
+      expect(await sessions.save(session)).toEqual([])
+    }
+  })
+
   it('need secrets as long as the old library wanted, and no longer', async () => {
-    const create = (password: string) => fromIronSession({ password, cookieName: 'app' })
-    expect(create('x'.repeat(32)).name).toBe('app')
-    expect((await errorOf(() => create('x'.repeat(31)))).message).toContain(
-      'at least 32 characters',
-    )
+    const create = (password: string | Record<string, string>) =>
+      fromIronSession({ password, cookieName: 'app' })
+    const [long, short] = ['x'.repeat(32), 'x'.repeat(31)]
+    expect(create(long).name).toBe('app')
+    for (const wrong of [short, { 1: long, 2: short }, {}]) {
+      const error = await errorOf(() => create(wrong))
+      expect(error.message).toContain('at least 32 characters')
+    }
   })
 })

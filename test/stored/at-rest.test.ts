@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { createKeyRing } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
-import { createSessions, type SessionsOptions } from '../../src/index.ts'
+import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
 import { deflate } from '../../src/stored/compress.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
@@ -44,6 +45,49 @@ describe('what a store holds', () => {
     const corrupt = (await visit()).session
     expect([corrupt.status, corrupt.get('credit')]).toEqual(['invalid', undefined])
     expect(types()).toContain('session.corrupt')
+  })
+})
+
+describe('a patch beside a record', () => {
+  it('is refused when somebody puts it back hours after it was taken in', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    let patch: string | undefined
+    let between: Session | undefined
+    let isBack = false
+    const store: SessionStore = {
+      ...memory,
+      async write(id, record, expected, more) {
+        patch ??= more?.patch
+        const first = more?.patch && between
+        if (first) between = undefined
+        // Somebody else is faster for the second time.
+        if (first) await sessions.save(first)
+        return memory.write(id, record, expected, more)
+      },
+      async read(id, more) {
+        const record = await memory.read(id, more)
+        const patches = isBack ? [patch!] : record?.patches
+        return record && { ...record, ...(patches && { patches }) }
+      },
+    }
+    const { sessions, visit, jar } = createWorld({ store }, clock)
+    await visit((s) => s.set('role', 'user'))
+    const [one, two, three] = await Promise.all([1, 2, 3].map(() => sessions.open(jar.header())))
+    for (const [i, session] of [one, two, three].entries()) session!.set(`key ${i}`, i)
+    two!.set('role', 'admin')
+    await sessions.save(one!)
+    between = three
+    await sessions.save(two!)
+    const all = { role: 'admin', 'key 0': 0, 'key 1': 1, 'key 2': 2 }
+    expect((await visit()).session.data).toEqual(all)
+    expect(patch).toMatch(/^[\w-]+$/)
+    clock.advance(7200)
+    expect((await visit((s) => s.set('role', 'user'))).session.get('role')).toBe('user')
+    expect((await visit()).session.data).toEqual({ ...all, role: 'user' })
+    isBack = true
+    const { session } = await visit()
+    expect([session.status, session.data]).toEqual(['invalid', {}])
   })
 })
 

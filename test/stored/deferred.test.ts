@@ -187,6 +187,26 @@ describe('a write that could not reach the store', () => {
     expect((await sessions.save(session)).length).toBeLessThan(20)
   })
 
+  it('is not lost when the cookie before it is still on its way', async () => {
+    const { store, jar, visit, sessions, clock } = createDeferring()
+    await visit((s) => s.set('n', 0))
+    const session = jar.header()
+    store.down()
+    const deferrals: string[] = []
+    for (let i = 0; i < 2; i++) {
+      await visit((s) => s.update('n', (n) => n + 1))
+      deferrals.push(jar.header()?.replace(`${session}; `, '') ?? '')
+      clock.advance(10)
+    }
+    store.up()
+    for (const [i, deferral] of deferrals.entries()) {
+      const late = await sessions.open(`${session}; ${deferral}`)
+      expect(late.get('n')).toBe(i + 1)
+      late.set('seen', i)
+      await sessions.save(late)
+    }
+  })
+
   it('is over after 15 minutes', async () => {
     const { store, jar, visit, sessions, clock } = createDeferring()
     await visit((s) => s.set('n', 0))
@@ -417,6 +437,26 @@ describe('a write that could not reach the store', () => {
     expect((await visit((s) => s.regenerate())).response.status).toBe(503)
     expect((await visit((s) => s.destroy())).response.status).toBe(503)
     expect(jar.header()).toBe(header)
+  })
+
+  it('fits into a cookie that browsers take, or is an error, at every size', async () => {
+    const { visit, store, jar } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    store.down()
+    const sizes = new Set<number>()
+    for (let length = 2900; length < 3000; length++) {
+      const { response, setCookie } = await visit((s) => s.set('b', 'x'.repeat(length)))
+      const [pair = ''] = (setCookie[0] ?? '').split(';')
+      expect([response.status, pair !== '']).toEqual(pair ? [200, true] : [503, false])
+      sizes.add(pair.length)
+      jar.clear()
+      for (const one of header!.split('; ')) jar.store(answer([`${one}; Path=/; Secure`]))
+    }
+    // With "=" between name and value.
+    expect(Math.max(...sizes)).toBeLessThan(4098)
+    expect(Math.max(...sizes)).toBeGreaterThan(4090)
+    expect(sizes.has(0)).toBe(true)
   })
 
   it("is an error with onStoreFailure 'throw'", async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { createFaultyStore } from '../../src/testing/index.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -105,6 +106,65 @@ describe('session.once()', () => {
       expect(error.code).toBe('ERR_SESSION_SERIALIZATION')
     }
     expect(await two.once('a', async () => 'done')).toBe('done')
+  })
+
+  it('leaves the lease of its successor alone when it fails too late', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const session = await createSessions({ secret: SECRET, store, now: clock }).open(null)
+    let fail: (() => void) | undefined
+    let finish: (() => void) | undefined
+    const until = async (isReady: () => unknown) => {
+      while (!isReady()) await pause(5)
+    }
+    const failing = () =>
+      new Promise<string>((_, reject) => {
+        fail = () => reject(new Error('late'))
+      })
+    const late = errorOf(() => session.once('a', failing, { lease: 1 }))
+    await until(() => fail)
+    clock.advance(1)
+    const working = () =>
+      new Promise<string>((resolve) => {
+        finish = () => resolve('second')
+      })
+    const second = session.once('a', working)
+    await until(() => finish)
+    fail?.()
+    expect((await late).message).toBe('late')
+    const third = session.once('a', async () => 'third')
+    await pause(300)
+    finish?.()
+    expect([await second, await third]).toEqual(['second', 'second'])
+  })
+
+  it('gives up when others hold the lease for too long', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    let looks = 0
+    const store: SessionStore = {
+      ...memory,
+      async write(_, { value, expiresAt }) {
+        looks++
+        clock.advance(1)
+        return { ok: false, current: { value, version: `${looks}.other`, expiresAt } }
+      },
+    }
+    const session = await createSessions({ secret: SECRET, store, now: clock }).open(null)
+    const error = await errorOf(() => session.once('a', async () => 1, { lease: 2 }))
+    expect([error.code, looks]).toEqual(['ERR_STORE_TIMEOUT', 6])
+  })
+
+  it('looks once for all requests of an isolate', async () => {
+    const { open, store } = await createIsolates(1)
+    const session = await open(0)
+    const before = (store.calls as unknown[]).length
+    const work = async () => {
+      await pause(200)
+      return 'done'
+    }
+    await Promise.all(Array.from({ length: 50 }, () => session.once('a', work)))
+    expect((store.calls as unknown[]).length - before).toBeLessThan(30)
   })
 
   it('returns what was made when the others cannot be told', async () => {

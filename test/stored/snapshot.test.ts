@@ -37,6 +37,23 @@ describe('a snapshot in the cookie', () => {
     clock.advance(59)
     await visit()
     expect(calls()).toBe('')
+    clock.advanceMs(999)
+    await visit()
+    expect(calls()).toBe('')
+    clock.advanceMs(1)
+    await visit()
+    expect(calls()).toBe('read')
+  })
+
+  it('is nothing that the store has not seen: not a session that lived in its cookie', async () => {
+    const { sessions, clock } = createSnapshots()
+    const before = createWorld({}, clock)
+    await before.visit((s) => {
+      s.login('ann')
+      s.set('a', 1)
+    })
+    const session = await sessions.open(before.jar.header())
+    expect([session.status, session.subject, session.data]).toEqual(['missing', null, {}])
   })
 
   it('makes a read-modify-write one round trip', async () => {
@@ -127,6 +144,19 @@ describe('a snapshot in the cookie', () => {
     calls()
     const { session, setCookie } = await visit()
     expect([session.get('a').length, setCookie, calls()]).toEqual([4000, [], 'read'])
+  })
+
+  it('fits or is left out, at every size', async () => {
+    const { visit, jar } = createSnapshots()
+    let largest = 0
+    for (let length = 2850; length < 3050; length++) {
+      await visit((s) => s.set('a', 'x'.repeat(length)))
+      largest = Math.max(largest, jar.header()?.length ?? 0)
+      expect((await visit()).session.get('a').length).toBe(length)
+    }
+    // With "=" between name and value.
+    expect(largest).toBeGreaterThan(4090)
+    expect(largest).toBeLessThan(4098)
   })
 
   it('keeps the limits of the session itself', async () => {

@@ -228,4 +228,22 @@ describe('sessions.all()', () => {
     }
     expect(subjects).toEqual({ 'user 0': 10, 'user 1': 10, 'user 2': 10, null: 1 })
   })
+
+  it('goes on from page to page, also past an empty one', async () => {
+    const { memory, clock, signIn } = createUsers()
+    for (const subject of ['ann', 'bob', 'cid']) await signIn(subject)
+    const { records } = await memory.page(null)
+    const cursors: (string | null)[] = []
+    const page = async (cursor: string | null) => {
+      cursors.push(cursor)
+      const at = Number(cursor ?? 0)
+      const next = at < 3 ? String(at + 1) : null
+      return { records: at === 1 ? [] : records.slice(at, at + 1), cursor: next }
+    }
+    const { sessions } = createWorld({ store: { ...memory, page } }, clock)
+    const found: string[] = []
+    for await (const { id } of sessions.all()) found.push(id)
+    expect(cursors).toEqual([null, '1', '2', '3'])
+    expect(found).toEqual([records[0]!.id, records[2]!.id])
+  })
 })
