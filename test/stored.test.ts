@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, StoreUnavailableError } from '../src/index.ts'
 import { createCircuitBreaker } from '../src/resilience/circuit-breaker.ts'
+import { cached } from '../src/stores/cached.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { resilient } from '../src/stores/resilient.ts'
 import { type SessionStore, TOMBSTONE } from '../src/stores/store.ts'
@@ -427,6 +428,32 @@ describe('a store that may lag behind', () => {
     lag(async (id) => (reads.length === 1 ? null : memory.read(id)))
     expect((await visit()).session.get('n')).toBe(1)
     expect(reads).toEqual([session.id, session.id])
+  })
+})
+
+describe('a cache in front of a store', () => {
+  it('is passed by when the cookie knows of a newer state', async () => {
+    const { memory, visit, clock, jar } = createStored({ renewAfter: 60 })
+    const elsewhere = createWorld({ store: cached(memory, { ttl: 600, now: clock }) }, clock)
+    await visit((s) => s.set('a', 1))
+    expect((await elsewhere.sessions.open(jar.header())).get('a')).toBe(1)
+    clock.advance(60)
+    await visit((s) => s.set('a', 2))
+    const session = await elsewhere.sessions.open(jar.header())
+    expect([session.status, session.get('a')]).toEqual(['active', 2])
+  })
+})
+
+describe('a schema with a store', () => {
+  it('refuses to commit what does not satisfy it', async () => {
+    const validate = (value: unknown) =>
+      Object(value).a === 'wrong' ? { issues: [{ message: 'no' }] } : { value: Object(value) }
+    const schema = { '~standard': { version: 1 as const, vendor: 'test', validate } }
+    const { visit } = createStored({ schema })
+    await visit((s) => s.set('a', 'right'))
+    const error = await errorOf(() => visit((s) => s.set('a', 'wrong')))
+    expect(error.code).toBe('ERR_SESSION_VALIDATION')
+    expect((await visit()).session.get('a')).toBe('right')
   })
 })
 

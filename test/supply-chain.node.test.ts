@@ -41,6 +41,18 @@ describe('the package', () => {
   })
 })
 
+describe('the lock files', () => {
+  it.each(['package-lock.json', 'bench/package-lock.json'])(
+    '%s says what every package has to hash to',
+    (file) => {
+      const { packages } = JSON.parse(readFileSync(root + file, 'utf8'))
+      const { '': _, ...installed } = packages as Record<string, { integrity?: string }>
+      const entries = Object.entries(installed)
+      expect(entries.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))).toEqual([])
+    },
+  )
+})
+
 describe('the workflows', () => {
   it.each(workflows)(
     '%s has no rights but those of a job, and no action that can change',
