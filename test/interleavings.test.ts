@@ -112,7 +112,8 @@ async function problems(
   const [sessions] = isolates
   const { jar, seen, done, memory } = await simulate(seed, isolates)
   const found: string[] = []
-  const kept = done.filter(({ status }) => status === 'active' || status === 'new')
+  // Who signs in by a session that has ended starts anew.
+  const kept = done.filter(({ status }) => ['active', 'new', 'missing'].includes(status))
   const dead = new Set([
     ...done
       .filter(({ kind, status }) => kind === 'destroy' && status === 'destroyed')

@@ -98,7 +98,7 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     next: SessionState,
   ): Promise<'written' | 'patched' | 'unknown' | StoredRecord | null> => {
     const id = idOf(state)
-    const grave = tombstone(now(), version)
+    const grave = tombstone(now(), version, MOVED)
     try {
       return await write(id, grave, version, { folded })
     } catch (error) {
@@ -210,10 +210,18 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
   }
 }
 
+/** Behind the version of a tombstone: the session goes on under another id. */
+const MOVED = '~'
+
 /** What a dead id keeps. `after`: the version that it ends. */
-export function tombstone(now: number, after: string): StoredRecord {
-  const version = newVersion((Number.parseInt(after, 10) || 0) + 1)
+export function tombstone(now: number, after: string, mark: '' | typeof MOVED = ''): StoredRecord {
+  const version = newVersion((Number.parseInt(after, 10) || 0) + 1) + mark
   return { value: TOMBSTONE, version, expiresAt: now + TOMBSTONE_MS }
+}
+
+/** Whether a session is over for good, and not under another id. */
+export function isEnd({ value, version }: StoredRecord): boolean {
+  return value === TOMBSTONE && !version.endsWith(MOVED)
 }
 
 /** Calls a store, and turns what is not ours into a {@link StoreUnavailableError}. */

@@ -15,7 +15,14 @@ import { idOf, type OpenedRecord, type SessionState } from '../record.ts'
 import { announce, renewAfterOf, say } from '../save.ts'
 import type { Draft, FoundSession } from '../session.ts'
 import { type SessionStore, type StoredRecord, TOMBSTONE } from '../stores/store.ts'
-import { type Committed, createCommits, guardStore, isFailure, type LastSteps } from './commits.ts'
+import {
+  type Committed,
+  createCommits,
+  guardStore,
+  isEnd,
+  isFailure,
+  type LastSteps,
+} from './commits.ts'
 import { partOf } from './cookie-part.ts'
 import { createStoredCookies, madeAt } from './cookies.ts'
 import { createMoves } from './moves.ts'
@@ -62,13 +69,13 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const find = async (
     opened: OpenedRecord,
     signal: AbortSignal | undefined,
-  ): Promise<FoundSession | 'missing' | 'superseded' | 'behind'> => {
+  ): Promise<FoundSession | 'missing' | 'superseded' | 'ended' | 'behind'> => {
     const id = idOf(opened)
     const at = context.now()
     const before = newest.of(opened)
     for (let attempt = 1; ; attempt++) {
       const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
-      if (record?.value === TOMBSTONE) return 'superseded'
+      if (record?.value === TOMBSTONE) return isEnd(record) ? 'ended' : 'superseded'
       const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
       if (found !== 'missing') newest.saw(found, before)
       if (!isBehind(found, opened)) return found
@@ -105,6 +112,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   }
 
   const waiting = createWaiting(instance, revoke)
+
+  /** Requests under way are late, but whoever signs in by it starts anew. */
+  const endedDraft = async (header: CookieFound, opened: OpenedRecord): Promise<Draft> => {
+    const draft = await goneDraft(instance, header, opened, 'superseded')
+    return Object.assign(draft, { ended: true as const })
+  }
 
   const supersede = (draft: Draft): void => {
     draft.status = 'superseded'
@@ -207,6 +220,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       try {
         let found = await find(opened, signal)
         if (found === 'superseded') return goneDraft(instance, header, opened, found)
+        if (found === 'ended') return endedDraft(header, opened)
         // The store lags behind this browser's own writes.
         if (found === 'behind') {
           if (!copy) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
@@ -220,7 +234,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           say(instance, 'session.reused', found.state)
           if (options.onReuse === 'revoke') {
             await buryRecord(idOf(opened), found.version!, found.folded)
-            return goneDraft(instance, header, opened, 'superseded')
+            return endedDraft(header, opened)
           }
         }
         const draft = await live(found)

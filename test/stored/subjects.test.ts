@@ -215,6 +215,35 @@ describe('sessions.revokeAll()', () => {
   })
 })
 
+describe('a browser whose session was ended elsewhere', () => {
+  for (const snapshot of [false, { maxAge: 10 }] as const) {
+    it(`signs in again at once${snapshot ? ', with a snapshot when that is known' : ''}`, async () => {
+      const { memory, clock } = createUsers()
+      const { sessions, visit } = createWorld({ store: memory, snapshot }, clock)
+      const { session: old } = await visit((s) => s.login('ann'))
+      expect(await sessions.revoke(old.id)).toBe(true)
+      const { response } = await visit((s) => s.set('cart', 1))
+      expect(response.headers.getSetCookie()).toEqual([])
+      const { session } = await visit((s) => s.login('ann'))
+      expect(session.id).not.toBe(old.id)
+      const next = (await visit()).session
+      expect([next.status, next.subject, next.data]).toEqual(['active', 'ann', {}])
+      expect((await sessions.list('ann')).map(({ id }) => id)).toEqual([next.id])
+    })
+  }
+
+  it('waits when it goes on under another id: its new cookie is on the way', async () => {
+    const { sessions, visit, jar } = createUsers()
+    await visit((s) => s.set('cart', 1))
+    const header = jar.header()
+    await visit((s) => s.login('ann'))
+    const late = await sessions.open(header)
+    late.login('ann')
+    expect([await sessions.save(late), late.status]).toEqual([[], 'superseded'])
+    expect((await visit()).session.data).toEqual({ cart: 1 })
+  })
+})
+
 describe('sessions.all()', () => {
   it('goes through all live sessions', async () => {
     const { sessions, signIn, visit } = createUsers()
