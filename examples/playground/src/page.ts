@@ -229,7 +229,7 @@ export function renderPage(view: View): string {
   const { session, notice, requests } = view
   const counter = `<div class="counter"><output id="count">${isUnknown(session) ? '–' : html(session.get('count') ?? 0)}</output>
     <div class="row">${button('/count', 'Count')}<button class="plain" onclick="${html(TWICE)}">Count twice at once</button></div></div>
-    <p class="hint">As two tabs would. ${view.store === 'cookie' ? 'Without a store the last response wins: it counts to one more.' : 'The slower one finds out and counts on: to two more.'}</p>`
+    <p class="hint">Twice at once is what two tabs do. ${view.store === 'cookie' ? 'Without a store the last response wins: it counts to one more.' : 'The slower one finds out and counts on: to two more.'}</p>`
   const log = `<ol id="requests">${requests.map(request).join('')}</ol>`
   return frame(`${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
 ${alert(session)}

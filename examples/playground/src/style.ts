@@ -25,7 +25,7 @@ button.small { min-height:2rem; padding:.15rem .6rem; font-size:.85rem; white-sp
 .who { margin:0 0 .8rem } .dot { display:inline-block; width:.6rem; height:.6rem; margin-right:.5rem; border-radius:50%; background:var(--accent) }
 ul, ol { list-style:none; margin:0; padding:0 }
 #cart { margin-top:.8rem } #devices { margin-bottom:.8rem } #cart li, #devices li { display:flex; justify-content:space-between; align-items:center; gap:1rem; padding:.45rem 0; border-top:1px solid var(--line) }
-.empty { color:var(--soft) } .counter { display:flex; align-items:center; justify-content:space-between } output { font-size:2.2rem; font-weight:700; font-variant-numeric:tabular-nums }
+.empty { color:var(--soft) } .counter { display:flex; flex-wrap:wrap; gap:.5rem; align-items:center; justify-content:space-between } output { font-size:2.2rem; font-weight:700; font-variant-numeric:tabular-nums }
 .notice { margin:0 0 1rem; padding:.75rem 1rem; border-radius:12px; background:var(--good); border:1px solid var(--accent) }
 .bad { background:var(--bad); border-color:var(--badink); color:var(--badink) }
 dl { display:grid; gap:.45rem; margin:0 0 1rem } dl div { display:flex; flex-wrap:wrap; align-items:baseline; justify-content:space-between; gap:0 1rem }
