@@ -175,10 +175,11 @@ export class StoreUnavailableError extends SessionError {
 
   /** 503 with `Retry-After` (RFC 9110, 15.6.4): what `handler` answers, and Hono by itself. */
   getResponse(): Response {
+    const seconds = Math.ceil(this.retryAfter ?? 1)
     return new Response('Service Unavailable', {
       status: 503,
       headers: {
-        'retry-after': String(Math.max(1, Math.ceil(this.retryAfter ?? 1))),
+        'retry-after': String(seconds > 0 && seconds < 1e6 ? seconds : 1),
         'cache-control': 'no-store',
       },
     })

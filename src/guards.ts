@@ -19,7 +19,8 @@ export async function guardDraft(
   return instance.options.binding && request ? await checkClient(instance, draft, request) : draft
 }
 
-async function checkAge(instance: Instance, draft: Draft): Promise<Draft | null> {
+/** A draft of nothing when `notBefore` says that the session is over, or cannot say. */
+export async function checkAge(instance: Instance, draft: Draft): Promise<Draft | null> {
   const { emit, options } = instance
   const { notBefore } = options
   const { subject, authenticatedAt, createdAt } = draft.current

@@ -28,7 +28,7 @@ const DEADLINE_MS = 1000
 export async function reportHealth(store: SessionStore, now: () => number): Promise<HealthReport> {
   const started = now()
   const error = await probe(store)
-  const details = store.details?.()
+  const details = detailsOf(store)
   const report: StoreHealth = {
     name: store.name,
     ok: error === null,
@@ -37,6 +37,14 @@ export async function reportHealth(store: SessionStore, now: () => number): Prom
     ...(details ? { details } : {}),
   }
   return { ok: report.ok, store: report }
+}
+
+function detailsOf(store: SessionStore): StoreDetails | undefined {
+  try {
+    return store.details?.()
+  } catch {
+    return undefined
+  }
 }
 
 async function probe(store: SessionStore): Promise<string | null> {

@@ -201,7 +201,11 @@ const RULES: Record<string, Rule> = {
   seal: wordRule('secret', 'cookie'),
   compress: [false, 'false or { above }', isObject, { above: numberRule(null, 0, Infinity) }],
   transport: ['cookie', '"cookie" or { header }', isObject, { header: [null, 'a token', isToken] }],
-  importFrom: [undefined, 'a list of importers', Array.isArray],
+  importFrom: [
+    undefined,
+    'a list of importers',
+    (value: unknown) => Array.isArray(value) && value.every(hasMethods('read')),
+  ],
   cache: [
     {},
     'false or an object',

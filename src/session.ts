@@ -100,7 +100,7 @@ export interface Session<D extends SessionData = SessionData> {
   unset(key: keyof D): void
   /**
    * Replaces a value by what `fn` makes of it. When another request was faster `fn` is called
-   * again with the newer value, so it must only depend on its argument.
+   * again with the newer value, so it must only depend on its argument, and change nothing else.
    */
   update<K extends keyof D>(key: K, fn: (current: D[K] | undefined) => D[K]): void
   /** Reads a value that the last request left, and consumes it. */
@@ -123,7 +123,8 @@ export interface Session<D extends SessionData = SessionData> {
    * (KV) more than one may run it.
    *
    * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store;
-   * {@link SessionSerializationError} when the result would not survive; {@link StoreUnavailableError}; {@link StoreTimeoutError} when others held the lease too long.
+   * {@link SessionSerializationError} when the result would not survive;
+   * {@link StoreUnavailableError}; {@link StoreTimeoutError} when others held the lease too long.
    */
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T>
 }
@@ -324,7 +325,12 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   }
 
   #apply(operation: Operation): void {
-    this.#draft.current = operation(this.#draft.current)
+    const { current } = this.#draft
+    const next = operation(current)
+    if (this.#draft.current !== current) {
+      throw new SessionError('Cannot change session in update(): return the new value')
+    }
+    this.#draft.current = next
     this.#draft.operations.push(operation)
   }
 

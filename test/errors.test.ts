@@ -37,4 +37,12 @@ describe('errors', () => {
     expect(unavailable.map(({ status }) => status)).toEqual([503, 503, 503])
     expect(made.filter((error) => 'status' in error)).toEqual(unavailable)
   })
+
+  it('name a number of seconds in Retry-After, whatever they were given', () => {
+    const given = [undefined, 0, 0.2, 7, -1, Number.NaN, Infinity]
+    const sent = given.map((retryAfter) =>
+      new errors.StoreUnavailableError('', { retryAfter }).getResponse().headers.get('retry-after'),
+    )
+    expect(sent).toEqual(['1', '1', '1', '7', '1', '1', '1'])
+  })
 })

@@ -170,12 +170,17 @@ for (const [where, createOptions] of Object.entries(stores)) {
         [clock() - 5000, 'expired'],
         [clock() - 10_000, 'active'],
       ] as const) {
-        const options = { notBefore: () => limit, importFrom: [old], ...createOptions(clock) }
+        const options: Partial<SessionsOptions> = {
+          notBefore: () => limit,
+          importFrom: [old],
+          ...createOptions(clock),
+        }
         const { sessions } = createWorld(options, clock)
         const session = await sessions.open('old=1')
         const subject = status === 'active' ? 'ann' : null
         expect([session.status, session.subject]).toEqual([status, subject])
         expect((await sessions.save(session)).length).toBe(subject ? 2 : 0)
+        if (options.store) expect((await sessions.list('ann')).length).toBe(subject ? 1 : 0)
       }
     })
 

@@ -29,6 +29,7 @@ describe('createSessions() refuses', () => {
     ['a timeout in words', { idleTimeout: '1d' }, 'TypeError', 'idleTimeout'],
     ['an endless timeout', { idleTimeout: Infinity }, 'RangeError', 'idleTimeout'],
     ['renewals after the end', { idleTimeout: 60, renewAfter: 61 }, 'RangeError', 'renewAfter'],
+    ['an importer that reads nothing', { importFrom: [{}] }, 'TypeError', 'importFrom'],
     ['a store without methods', { store: {} }, 'TypeError', 'store'],
     ['a schema that is none', { schema: {} }, 'TypeError', 'schema'],
     ['half a codec', { codec: { parse: JSON.parse } }, 'TypeError', 'codec'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSessions } from '../src/index.ts'
+import { createSessions, type Session } from '../src/index.ts'
 import { createCookieJar } from '../src/testing/index.ts'
 import { createWorld, errorOf, OTHER_SECRET, SECRET } from './support/sessions.ts'
 
@@ -168,6 +168,31 @@ describe('createSessions() with cookies', () => {
     expect((await onlyNew.sessions.open((cookie as string).split(';')[0] as string)).get('a')).toBe(
       1,
     )
+  })
+
+  it('refuse changes from inside an update, which would be lost', async () => {
+    const { visit, sessions } = createWorld()
+    const changes: ((session: Session) => void)[] = [
+      (session) => session.set('b', 1),
+      (session) => session.unset('b'),
+      (session) => session.flash('b', 1),
+      (session) => session.login('ann'),
+      (session) => session.update('b', () => 1),
+    ]
+    for (const change of changes) {
+      const error = await errorOf(() =>
+        visit((session) =>
+          session.update('a', () => {
+            change(session)
+            return 1
+          }),
+        ),
+      )
+      expect(error.message).toContain('return the new value')
+    }
+    const session = await sessions.open(null)
+    session.update('a', () => session.has('b'))
+    expect(session.get('a')).toBe(false)
   })
 
   it('keeps sessions of other cookie names apart', async () => {

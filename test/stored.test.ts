@@ -490,5 +490,7 @@ describe('health()', () => {
     }
     const sessions = createSessions({ secret: SECRET, store: { ...createMemoryStore(), health } })
     expect((await sessions.health()).store?.error).toBe('ERR_STORE_UNAVAILABLE')
+    const silent = { ...createMemoryStore(), details: health }
+    expect((await createWorld({ store: silent }).sessions.health()).ok).toBe(true)
   })
 })

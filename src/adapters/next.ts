@@ -36,8 +36,10 @@ import { SessionError } from '../errors.ts'
 import { getDraft, type Session, type SessionData } from '../session.ts'
 import { instanceOf, type Sessions } from '../sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
+import { checkSession, type PageRequirements } from './next-guard.ts'
 import { cookieHeader, open } from './next-request.ts'
 
+export type { PageRequirements } from './next-guard.ts'
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
 
 /** What server components see of a session: everything, and nothing that writes. */
@@ -83,6 +85,28 @@ export async function getSession<D extends SessionData>(
     return typeof value === 'function' ? value.bind(session) : value
   }
   return new Proxy({}, { get }) as ReadonlySession<D>
+}
+
+/**
+ * The session of a page or an action that is not for everybody: as {@link getSession}, but who does
+ * not meet the requirements is redirected to `onMissing` by Next's `redirect()`. A proxy can be missed
+ * by a matcher, or by an action called from another page: this cannot.
+ *
+ * @throws what `redirect()` throws; {@link SessionNotFoundError} without `onMissing`;
+ * {@link SessionError} when `allow` says no; {@link StoreUnavailableError} when the store could not be
+ * asked: nobody is sent to sign in because of an outage.
+ *
+ * @example
+ * export default async function Account() {
+ *   const session = await requireSession(sessions, { onMissing: '/sign-in' })
+ *   return <p>Hello {session.subject}</p>
+ * }
+ */
+export async function requireSession<D extends SessionData>(
+  sessions: Sessions<D>,
+  requirements: PageRequirements<D> = {},
+): Promise<ReadonlySession<D>> {
+  return await checkSession(await getSession(sessions), requirements)
 }
 
 /**

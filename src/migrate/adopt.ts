@@ -3,6 +3,7 @@
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionError, StoreUnavailableError } from '../errors.ts'
+import { checkAge } from '../guards.ts'
 import type { Instance } from '../instance.ts'
 import { emptyDraft, isOver } from '../open.ts'
 import type { Operation } from '../operations.ts'
@@ -40,6 +41,9 @@ export async function adoptSession(
       subject,
       data,
     })
+    // Before it is in the store, where lists would show it.
+    const outdated = await checkAge(instance, { ...draft, current: operation(current) })
+    if (outdated) return outdated
     if (instance.stored && options.store?.atomic && options.seal !== 'cookie') {
       // Overlapping requests with the old cookie go on with one session.
       asked = options.store.name

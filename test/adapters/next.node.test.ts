@@ -1,6 +1,12 @@
 import { NextRequest } from 'next/server.js'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { getSession, sessionProxy, withSession } from '../../src/adapters/next.ts'
+import {
+  getSession,
+  type PageRequirements,
+  requireSession,
+  sessionProxy,
+  withSession,
+} from '../../src/adapters/next.ts'
 import { createSessions, type SessionEvent, type Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
@@ -23,6 +29,13 @@ vi.mock('next/headers.js', () => ({
       next.jar.set(name, value ?? '')
     },
   }),
+}))
+vi.mock('next/navigation.js', () => ({
+  redirect(path: string) {
+    throw Object.assign(new Error('NEXT_REDIRECT'), {
+      digest: `NEXT_REDIRECT;replace;${path};307;`,
+    })
+  },
 }))
 vi.mock('next/cache.js', () => ({
   refresh() {
@@ -147,5 +160,37 @@ describe('getSession()', () => {
       ])
     }
     expect(session.flash?.('key')).toBe(undefined)
+  })
+})
+
+describe('requireSession()', () => {
+  it('gives the session of who may go on, and sends others to sign in', async () => {
+    const now = createClock()
+    const sessions = createSessions({ secret: SECRET, now })
+    const digestOf = async (requirements: PageRequirements) =>
+      ((await errorOf(() => requireSession(sessions, requirements))) as { digest?: string }).digest
+    for (const onMissing of ['/', '/sign-in?why=account']) {
+      expect(await digestOf({ onMissing })).toContain(`;${onMissing};`)
+    }
+    await withSession(sessions)((session) => session.login('ann'))
+    expect((await requireSession(sessions, { onMissing: '/' })).subject).toBe('ann')
+    const stepUp = { onMissing: '/again', freshWithin: 1e-9 + 1 }
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    expect(await digestOf(stepUp)).toContain(';/again;')
+  })
+
+  it('says why there is none, where there is no page to sign in on', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const sessions = createSessions({ secret: SECRET, store })
+    const codeOf = async (requirements = {}) =>
+      (await errorOf(() => requireSession(sessions, requirements))).code
+    expect(await codeOf()).toBe('ERR_SESSION_NOT_FOUND')
+    await withSession(sessions)((session) => session.login('ann'))
+    expect(await codeOf({ allow: () => false, onMissing: '/' })).toBe('ERR_SESSION')
+    store.down()
+    expect(await codeOf({ onMissing: '/' })).toBe('ERR_STORE_UNAVAILABLE')
+    expect(await errorOf(() => requireSession(sessions, { onMissing: 'x' }))).toBeInstanceOf(
+      TypeError,
+    )
   })
 })

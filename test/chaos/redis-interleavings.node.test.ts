@@ -39,6 +39,8 @@ afterAll(async () => {
 interface Done {
   readonly kind: string
   readonly key: string
+  /** The status that it found. */
+  readonly found: Session['status']
   /** The session it found, `''` when there was none. */
   readonly from: string
   readonly to: string
@@ -139,9 +141,11 @@ async function simulate(lane: Lane, seed: number) {
   const request = async (kind: string, key: string): Promise<void> => {
     let session: Session | undefined
     let from = ''
+    let found: Session['status'] = 'new'
     const handler = sessions.handler(async (request) => {
       session = await sessions.get(request)
-      from = session.status === 'active' ? session.id : ''
+      found = session.status
+      from = found === 'active' ? session.id : ''
       actions[kind]?.(session, key)
       return new Response('ok')
     })
@@ -150,7 +154,7 @@ async function simulate(lane: Lane, seed: number) {
     const header = jar.header('/')
     if (header?.includes('__Host-session=')) seen.add(header)
     const { id: to, status } = session as unknown as Session
-    done.push({ kind, key, from, to, status, ok: response.status === 200, deferred })
+    done.push({ kind, key, found, from, to, status, ok: response.status === 200, deferred })
   }
   await request('increment', 'first')
   const count = 3 + Math.floor(random() * 4)
@@ -170,7 +174,7 @@ function lineage(id: string, moves: readonly Done[]): string[] {
 }
 
 /** The statuses that no fault may produce. */
-const isWrong = ({ status }: Done): boolean => /^(missing|expired|invalid)$/.test(status)
+const isWrong = ({ found }: Done): boolean => /^(missing|expired|invalid)$/.test(found)
 
 /** What went wrong with the data, given who certainly and who perhaps changed them. */
 function lost(last: Session, certain: readonly Done[], unknown: readonly Done[]): string[] {
@@ -195,8 +199,9 @@ interface Outcome {
 async function outcomeOf(lane: Lane, seed: number): Promise<Outcome> {
   const { sessions }: { sessions: Sessions } = lane
   const { jar, seen, done } = await simulate(lane, seed)
-  const problems = done.filter(isWrong).map(({ kind, status }) => `${kind} found it ${status}`)
-  const kept = done.filter(({ ok, status }) => ok && (status === 'active' || status === 'new'))
+  const problems = done.filter(isWrong).map(({ found, kind }) => `${kind} found it ${found}`)
+  // Who signs in by a session that has ended starts anew.
+  const kept = done.filter(({ ok, status }) => ok && /^(active|new|missing)$/.test(status))
   const moves = kept.filter(({ from, to }) => from && from !== to)
   const unknown = done.filter(({ ok, from }) => !ok && from)
   const ended = done.filter(

@@ -1,10 +1,9 @@
-import { redirect } from 'next/navigation'
-import { getSession } from '../../lib/session.ts'
+import { requireUser } from '../../lib/session.ts'
 import { Summary } from '../summary.tsx'
 
-/** For who is signed in. It asks itself: the proxy turns others away, but a matcher may miss. */
+/** For who is signed in; others are sent home. */
 export default async function Account() {
-  if ((await getSession()).subject === null) redirect('/')
+  await requireUser()
   return (
     <main>
       <h1>Account</h1>
