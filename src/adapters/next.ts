@@ -89,16 +89,16 @@ export async function getSession<D extends SessionData>(
 
 /**
  * The session of a page or an action that is not for everybody: as {@link getSession}, but who does
- * not meet the requirements is redirected to `onMissing` by Next's `redirect()`. A proxy can be missed
- * by a matcher, or by an action called from another page: this cannot.
+ * not meet the requirements is sent away. A proxy can be missed by a matcher, or by an action called
+ * from another page: this cannot.
  *
- * @throws what `redirect()` throws; {@link SessionNotFoundError} without `onMissing`;
- * {@link SessionError} when `allow` says no; {@link StoreUnavailableError} when the store could not be
- * asked: nobody is sent to sign in because of an outage.
+ * @throws what `onMissing` throws, such as Next's `redirect()`; {@link SessionNotFoundError} without
+ * it; {@link SessionError} when `allow` says no; {@link StoreUnavailableError} when the store could not
+ * be asked: nobody is sent to sign in because of an outage.
  *
  * @example
  * export default async function Account() {
- *   const session = await requireSession(sessions, { onMissing: '/sign-in' })
+ *   const session = await requireSession(sessions, { onMissing: () => redirect('/sign-in') })
  *   return <p>Hello {session.subject}</p>
  * }
  */

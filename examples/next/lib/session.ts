@@ -1,3 +1,4 @@
+import { redirect } from 'next/navigation'
 import { createSessions } from 'sojourn'
 import { requireSession } from 'sojourn/guard'
 import * as next from 'sojourn/next'
@@ -22,7 +23,7 @@ export const sessions = createSessions<Shop>({
 export const getSession = () => next.getSession(sessions)
 export const withSession = next.withSession(sessions)
 /** For pages that are not for everybody. They ask themselves: a proxy's matcher may miss them. */
-export const requireUser = () => next.requireSession(sessions, { onMissing: '/' })
+export const requireUser = () => next.requireSession(sessions, { onMissing: () => redirect('/') })
 
 const guard = requireSession(sessions, { onMissing: '/' })
 
