@@ -16,6 +16,7 @@ import { isPath, pageOf, pagePathOf, redirect } from './return-path.ts'
 import type { Session, SessionData } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
+export { refuseCrossSite } from './cross-site.ts'
 export { returnPath } from './return-path.ts'
 
 /** What a session has to be. */
