@@ -12,7 +12,7 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: SessionEventType } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
-  | ({ type: 'commit.deferred'; changes: number } & AboutSession)
+  | ({ type: 'commit.deferred' | 'commit.dropped'; changes: number } & AboutSession)
   | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
   | ({ type: 'store.degraded' | 'store.unavailable'; store: string; code: string } & AboutSession)
   | StoreEvent

@@ -164,8 +164,8 @@ export interface Draft {
   refresh?: boolean
   /** The cookie is that of an id from before, which the browser got back. */
   returned?: boolean
-  /** Writes of earlier requests that had to wait, and the state with them. */
-  deferred?: Deferrals & { readonly base: SessionState }
+  /** Writes of earlier requests that had to wait, the state with them, and how many are too late. */
+  deferred?: Deferrals & { readonly base: SessionState; readonly dropped: number }
   /** `Set-Cookie` values that remove what it was imported from, once it is kept. */
   removals?: readonly string[]
   /** Keyed hash of the client that sent the request. */

@@ -55,6 +55,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'session.corrupt': 'error',
   'commit.conflict': 'debug',
   'commit.deferred': 'warn',
+  'commit.dropped': 'warn',
   'cookie.too-large': 'error',
   'store.retry': 'warn',
   'store.stale': 'warn',

@@ -67,12 +67,14 @@ function plus({ parse }: DataFormat, value: unknown, added: Change[4]): unknown 
 
 /**
  * Makes the changes on `state`, each only where the value is still the one that it was made from,
- * since what was written meanwhile is newer; only what was added to that is added to any.
+ * since what was written meanwhile is newer; only what was added to that is added to any. `onDrop` is
+ * told of data that are not changed.
  */
 export function applyChanges(
   format: DataFormat,
   state: SessionState,
   changes: readonly Change[],
+  onDrop: () => void = () => {},
 ): SessionState {
   let current = state
   for (const [place, key, text, base, added] of changes) {
@@ -82,7 +84,10 @@ export function applyChanges(
     let value = text === null ? undefined : format.parse(text)
     if (!isSame) {
       value = plus(format, there, added)
-      if (value === undefined) continue
+      if (value === undefined) {
+        if (part === 'data') onDrop()
+        continue
+      }
     }
     current = { ...current, [part]: withValue(current[part], key, value) }
   }

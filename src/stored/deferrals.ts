@@ -172,8 +172,12 @@ function withoutCopies(all: readonly Deferral[]): Deferral[] {
     .sort((a, b) => a.at - b.at)
 }
 
-/** Applies those that were not applied yet, and remembers that they were. */
-export function applyDeferrals({ format }: Instance, all: readonly Deferral[]): Operation {
+/** Applies those that were not applied yet, and remembers that they were; tells of what it drops. */
+export function applyDeferrals(
+  { format }: Instance,
+  all: readonly Deferral[],
+  onDrop?: () => void,
+): Operation {
   return (state) => {
     const known = tagsOf(state)
     let next = state
@@ -183,8 +187,12 @@ export function applyDeferrals({ format }: Instance, all: readonly Deferral[]): 
       const isForgotten = state.counter - counter > REMEMBERED
       // Some of them without the others: an old cookie that was kept back.
       const isKnown = each.some((tag) => known.has(tag))
-      if (!changes.length || isForgotten || isKnown || known.size + each.length > MAX_TAGS) continue
-      next = applyChanges(format, next, changes)
+      if (!changes.length || isKnown) continue
+      if (isForgotten || known.size + each.length > MAX_TAGS) {
+        for (const _ of changes) onDrop?.()
+        continue
+      }
+      next = applyChanges(format, next, changes, onDrop)
       for (const tag of each) known.add(tag)
       applied += tags
     }

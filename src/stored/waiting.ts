@@ -45,13 +45,14 @@ export function createWaiting(
       if (!draft.found || draft.readOnly) return draft
       const { all, names } = await deferrals.find(draft.cookies, draft.found.state.key)
       if (!names.length) return draft
-      const operation = applyDeferrals(instance, all)
-      const next = operation(draft.current)
+      let dropped = 0
+      const next = applyDeferrals(instance, all, () => dropped++)(draft.current)
       if (next !== draft.current && (await isValid(next))) {
         draft.current = next
-        draft.operations.push(operation)
+        draft.operations.push(applyDeferrals(instance, all))
       }
-      return Object.assign(draft, { deferred: { all, names, base: draft.current }, refresh: true })
+      const deferred = { all, names, base: draft.current, dropped }
+      return Object.assign(draft, { deferred, refresh: true })
     },
 
     async defer({ current, deferred, found, operations }, about) {
@@ -73,7 +74,9 @@ export function createWaiting(
     },
 
     async end(draft) {
-      for (const { grave } of draft.deferred?.all ?? []) if (grave) await revoke(grave)
+      const { all = [], dropped = 0 } = draft.deferred ?? {}
+      for (const { grave } of all) if (grave) await revoke(grave)
+      if (dropped) emit({ type: 'commit.dropped', changes: dropped }, draft.current)
       return remove(draft)
     },
 

@@ -20,6 +20,29 @@ const answer = (setCookie: readonly string[]): Response =>
   new Response('', { headers: setCookie.map((one) => ['set-cookie', one] as [string, string]) })
 
 describe('a write that could not reach the store', () => {
+  it('is told of when it comes too late: somebody has written the value since', async () => {
+    const { visit, store, types, jar, sessions, events } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const before = jar.header()
+    store.down()
+    await visit((s) => {
+      s.set('a', 2)
+      s.set('b', 2)
+      s.update('n', (n = 0) => n + 1)
+    })
+    expect(types()).not.toContain('commit.dropped')
+    store.up()
+    const other = await sessions.open(before)
+    other.set('a', 3)
+    other.set('n', 10)
+    await sessions.save(other)
+    for (let i = 0; i < 2; i++) {
+      expect((await visit()).session.data).toEqual({ a: 3, b: 2, n: 11 })
+    }
+    const dropped = events.filter(({ type }) => type === 'commit.dropped')
+    expect(dropped).toEqual([expect.objectContaining({ changes: 1 })])
+  })
+
   it('rides in a cookie, is seen at once and is applied when the store answers', async () => {
     const { visit, store, types, jar } = createDeferring()
     await visit((s) => s.set('a', 1))
