@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import jsr from '../jsr.json' with { type: 'json' }
 import pkg from '../package.json' with { type: 'json' }
@@ -10,4 +13,28 @@ it('npm and JSR publish the same version and the same entry points', () => {
   ])
   expect(jsr.version).toBe(pkg.version)
   expect(jsr.exports).toEqual(Object.fromEntries(sources))
+})
+
+it('has types that need no DOM: those of Node are enough', () => {
+  const folder = fileURLToPath(new URL('../.test-results/types-on-node', import.meta.url))
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  // What these import of others brings the types of a DOM along.
+  const others = /next|react-router|otel|hono|durable-object|package\.json/
+  const names = Object.keys(pkg.exports).filter((name) => !others.test(name))
+  const lines = names.map((name) => `import '${name.replace('.', 'sojourn')}'`)
+  writeFileSync(`${folder}/index.ts`, lines.join('\n'))
+  const types = ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022', '--types', 'node']
+  const tsc = fileURLToPath(new URL('../node_modules/.bin/tsc', import.meta.url))
+  const compile = (): string => {
+    try {
+      return execFileSync(tsc, ['--noEmit', '--strict', '--ignoreConfig', ...types, 'index.ts'], {
+        cwd: folder,
+        encoding: 'utf8',
+      })
+    } catch (error) {
+      return String((error as { stdout: string }).stdout)
+    }
+  }
+  expect(compile()).toBe('')
 })

@@ -18,7 +18,7 @@ import { loadSession } from './load.ts'
 export interface HonoSessionOptions<D extends SessionData = SessionData>
   extends ImporterOptions<D> {
   /** As in @hono/session, or `AUTH_SECRET`: a text, 32 bytes, or a key for AES-GCM. */
-  secret: string | Uint8Array<ArrayBuffer> | CryptoKey
+  secret: string | Uint8Array<ArrayBuffer> | InstanceType<typeof CryptoKey>
   /** Only differs when its cookie functions were replaced. (default: `'sid'`) */
   name?: string
   /**
@@ -45,7 +45,7 @@ const isSecret = (value: unknown): boolean =>
  * @example
  * fromHonoSession({
  *   secret: env.AUTH_SECRET,
- *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ *   toSession: ({ userId, ...data }) => ({ data, subject: userId ? String(userId) : null }),
  * })
  */
 export function fromHonoSession<D extends SessionData = SessionData>(

@@ -7,7 +7,7 @@ import { retryAfterOf } from './retry-after.ts'
 /** What {@link resilientFetch} can be told, besides how to retry. */
 export interface ResilientFetchOptions extends RetryPolicy {
   /** Sends the requests. (default: the runtime's own) */
-  fetch?: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+  fetch?: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
   /**
    * Methods that are retried; others get one attempt. `'all'` is for services where everything
    * may be done twice. (default: GET, HEAD, OPTIONS, PUT, DELETE, TRACE, the idempotent ones of
@@ -21,7 +21,7 @@ export interface ResilientFetchOptions extends RetryPolicy {
 }
 
 /** What `fetch` is called with and returns, as far as it is the same everywhere. */
-export type FetchLike = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
+export type FetchLike = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
 const IDEMPOTENT = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']
 
@@ -31,7 +31,7 @@ const RETRYABLE: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 50
 type OwnOptions = Pick<ResilientFetchOptions, 'fetch' | 'methods' | 'maxBytes' | 'redirects'>
 
 const RULES: Record<keyof OwnOptions, Rule> = {
-  fetch: functionRule((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init)),
+  fetch: functionRule((input: string | URL | Request, init?: RequestInit) => fetch(input, init)),
   methods: [
     IDEMPOTENT,
     '"all" or a list of methods',
@@ -74,7 +74,10 @@ function isRepeatable(method: string, methods: readonly string[] | 'all'): boole
 }
 
 /** A stream can be sent once; only a `Request` can be cloned for each attempt. */
-function replayable(input: RequestInfo | URL, init: RequestInit | undefined): Request | undefined {
+function replayable(
+  input: string | URL | Request,
+  init: RequestInit | undefined,
+): Request | undefined {
   const streams = init?.body instanceof ReadableStream
   if (!streams && !(input instanceof Request)) return undefined
   return new Request(input, streams ? ({ ...init, duplex: 'half' } as RequestInit) : init)
