@@ -22,7 +22,8 @@ export interface Sessions<D extends SessionData = SessionData> {
   get(request: Request): Promise<Session<D>>
   /**
    * As `get`, but throws when there is no session: {@link SessionNotFoundError},
-   * {@link SessionExpiredError}, {@link SessionEncryptionError}, {@link StoreUnavailableError}.
+   * {@link SessionExpiredError}, {@link SessionEncryptionError}, {@link SessionBindingError},
+   * {@link SessionCorruptionError}, {@link SessionValidationError}, {@link StoreUnavailableError}.
    */
   require(request: Request): Promise<Session<D>>
   /**

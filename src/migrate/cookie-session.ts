@@ -35,7 +35,7 @@ export interface CookieSessionOptions<D extends SessionData = SessionData>
  * @example
  * fromCookieSession({
  *   keys: [env.COOKIE_KEY],
- *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ *   toSession: ({ userId, ...data }) => ({ data, subject: userId ? String(userId) : null }),
  * })
  */
 export function fromCookieSession<D extends SessionData = SessionData>(

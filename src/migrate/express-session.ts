@@ -38,7 +38,7 @@ export interface ExpressSessionOptions<D extends SessionData = SessionData>
  * fromExpressSession({
  *   secret: env.SESSION_SECRET,
  *   load: async (sid) => JSON.parse((await redis.get(`sess:${sid}`)) ?? 'null'),
- *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ *   toSession: ({ userId, ...data }) => ({ data, subject: userId ? String(userId) : null }),
  * })
  */
 export function fromExpressSession<D extends SessionData = SessionData>(

@@ -34,7 +34,7 @@ const MAX_CHUNKS = 4
  * fromIronSession({
  *   password: env.IRON_PASSWORD,
  *   cookieName: 'my-app',
- *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ *   toSession: ({ userId, ...data }) => ({ data, subject: userId ? String(userId) : null }),
  * })
  */
 export function fromIronSession<D extends SessionData = SessionData>(

@@ -40,7 +40,7 @@ export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
  * @example
  * fromReactRouter({
  *   secrets: [env.COOKIE_SECRET],
- *   toSession: ({ userId, ...data }) => ({ data, subject: String(userId) }),
+ *   toSession: ({ userId, ...data }) => ({ data, subject: userId ? String(userId) : null }),
  * })
  */
 export function fromReactRouter<D extends SessionData = SessionData>(

@@ -124,9 +124,9 @@ const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE e
  * @throws TypeError when an option is missing, unknown or of the wrong type.
  *
  * @example
- * const store = resilient(createD1Store({ database: env.DB }))
+ * createSessions({ secret: env.SECRET, store: resilient(createD1Store({ database: env.DB })) })
  * // wrangler.toml: [triggers] crons = ["0 * * * *"]
- * export default { scheduled: () => store.cleanupExpired() }
+ * const scheduled = (_: unknown, env: Env) => createD1Store({ database: env.DB }).cleanupExpired()
  */
 export function createD1Store(options: D1StoreOptions): D1Store {
   refuseUnless(!!options?.database, 'database', 'a D1 binding', options?.database)
