@@ -1,6 +1,7 @@
 // SESSION_SECRET=$(openssl rand -base64 32) npx bun examples/elysia/main.ts
 import { Elysia, redirect, t } from 'elysia'
 import { createSessions } from 'sojourn'
+import { requireSession } from 'sojourn/guard'
 import { createMemoryStore } from 'sojourn/memory'
 import { type Shop, summarize } from '../story/shop.ts'
 
@@ -8,6 +9,7 @@ const secret = Bun.env.SESSION_SECRET ?? ''
 const port = Number(Bun.env.PORT ?? 3000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
+const guard = requireSession(sessions, { onMissing: '/' })
 
 const app = new Elysia()
   .derive(({ request }) => ({ session: () => sessions.get(request) }))
@@ -32,10 +34,10 @@ const app = new Elysia()
     },
     { body: t.Object({ name: t.String() }) },
   )
-  .get('/account', async ({ session }) => {
-    const current = await session()
-    return current.subject === null ? redirect('/', 303) : summarize(current)
-  })
+  .get(
+    '/account',
+    async ({ request, session }) => (await guard(request)) ?? summarize(await session()),
+  )
   .post('/sign-out', async ({ session }) => {
     ;(await session()).destroy()
     return redirect('/', 303)

@@ -1,6 +1,7 @@
 // SESSION_SECRET=$(openssl rand -base64 32) npx node examples/h3/main.ts
 import { H3, redirect, serve, toResponse } from 'h3'
 import { createSessions } from 'sojourn'
+import { requireSession } from 'sojourn/guard'
 import { createMemoryStore } from 'sojourn/memory'
 import { type Shop, summarize } from '../story/shop.ts'
 
@@ -8,6 +9,7 @@ const secret = process.env.SESSION_SECRET ?? ''
 const port = Number(process.env.PORT ?? 3000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
+const guard = requireSession(sessions, { onMissing: '/' })
 
 const app = new H3()
   .use((event, next) => sessions.handler(async () => toResponse(await next(), event))(event.req))
@@ -26,10 +28,7 @@ const app = new H3()
     session.flash('notice', `Welcome, ${name}`)
     return redirect('/account', 303)
   })
-  .get('/account', async ({ req }) => {
-    const session = await sessions.get(req)
-    return session.subject === null ? redirect('/', 303) : summarize(session)
-  })
+  .get('/account', async ({ req }) => (await guard(req)) ?? summarize(await sessions.get(req)))
   .post('/sign-out', async ({ req }) => {
     ;(await sessions.get(req)).destroy()
     return redirect('/', 303)

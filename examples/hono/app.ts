@@ -5,6 +5,7 @@ import { streamSSE } from 'hono/streaming'
 import { createSessions, type Sessions } from 'sojourn'
 import { createDurableObjectStore, type SessionObjectNamespace } from 'sojourn/durable-object'
 import { requireSession, session } from 'sojourn/hono'
+import { resilient } from 'sojourn/resilience'
 import { type Shop, summarize } from '../story/shop.ts'
 
 export { SessionObject } from 'sojourn/durable-object'
@@ -15,8 +16,10 @@ interface Env {
 
 let sessions: Sessions<Shop> | undefined
 const sessionsOf = ({ env }: Pick<Context<Env>, 'env'>): Sessions<Shop> => {
-  const store = createDurableObjectStore({ namespace: env.SESSION_OBJECTS })
-  sessions ??= createSessions<Shop>({ secret: env.SESSION_SECRET, store })
+  sessions ??= createSessions<Shop>({
+    secret: env.SESSION_SECRET,
+    store: resilient(createDurableObjectStore({ namespace: env.SESSION_OBJECTS }), { attempts: 2 }),
+  })
   return sessions
 }
 

@@ -1,5 +1,6 @@
 /** What the examples have in common: a shop, with a cart, a notice and an account. */
 import type { Session, Sessions } from 'sojourn'
+import { requireSession } from 'sojourn/guard'
 
 export interface Shop {
   cart: string[]
@@ -16,6 +17,7 @@ const seeOther = (location: string) => new Response(null, { status: 303, headers
 
 /** The shop for every runtime that calls a function with a `Request`. */
 export function createShop(sessions: Sessions<Shop>): (request: Request) => Promise<Response> {
+  const guard = requireSession(sessions, { onMissing: '/' })
   return async (request) => {
     const { pathname } = new URL(request.url)
     const session = await sessions.get(request)
@@ -23,7 +25,7 @@ export function createShop(sessions: Sessions<Shop>): (request: Request) => Prom
       case 'GET /':
         return new Response(summarize(session))
       case 'GET /account':
-        return session.subject === null ? seeOther('/') : new Response(summarize(session))
+        return (await guard(request)) ?? new Response(summarize(session))
       case 'POST /cart': {
         const item = String((await request.formData()).get('item'))
         session.update('cart', (cart = []) => [...cart, item])
