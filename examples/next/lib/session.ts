@@ -2,6 +2,7 @@ import { redirect } from 'next/navigation'
 import { createSessions } from 'sojourn'
 import { requireSession } from 'sojourn/guard'
 import * as next from 'sojourn/next'
+import { resilient } from 'sojourn/resilience'
 import { createUpstashStore } from 'sojourn/upstash'
 
 export interface Shop {
@@ -17,7 +18,7 @@ const {
 export const sessions = createSessions<Shop>({
   secret: SESSION_SECRET,
   // Without it sessions live in the cookie.
-  ...(url && { store: createUpstashStore({ url, token }) }),
+  ...(url && { store: resilient(createUpstashStore({ url, token })) }),
 })
 
 export const getSession = () => next.getSession(sessions)
