@@ -437,6 +437,8 @@ describe('a write that could not reach the store', () => {
     expect([session.status, session.get('n')]).toEqual(['active', 0])
     jar.store(answer(await next.sessions.save(session)))
     expect(jar.cookies().length).toBe(1)
+    const dropped = next.events.filter(({ type }) => type === 'commit.dropped')
+    expect(dropped).toEqual([expect.objectContaining({ changes: 1 })])
   })
 
   it('takes little room in the records of sessions that change all the time', async () => {
