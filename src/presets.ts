@@ -5,7 +5,7 @@
  * @example
  * import { fromEnv, production } from 'sojourn/presets'
  *
- * const sessions = createSessions({ ...production(), ...fromEnv(env) })
+ * const sessions = createSessions(fromEnv(process.env, production()))
  */
 import { integerRule, MAX_TIMEOUT, numberRule, type Rule, wordRule } from './check.ts'
 import type { CookieOptions } from './cookie.ts'
