@@ -3,6 +3,7 @@
  *
  * @module
  * @example
+ * import { Hono } from 'hono'
  * import { session } from 'sojourn/hono'
  *
  * const app = new Hono().use(session(sessions)).get('/', async (c) => {

@@ -40,7 +40,10 @@ const MAX_CHUNKS = 100
  * fromH3({
  *   password: env.NUXT_SESSION_PASSWORD,
  *   name: 'nuxt-session',
- *   toSession: ({ user }) => ({ data: { user }, subject: user.id }),
+ *   toSession: ({ user }) => ({
+ *     data: { user },
+ *     subject: user ? String((user as { id: number }).id) : null,
+ *   }),
  * })
  */
 export function fromH3<D extends SessionData = SessionData>(
