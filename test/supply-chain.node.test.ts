@@ -11,14 +11,14 @@ const workflows = readdirSync(`${root}.github/workflows`).map((name) => [
 const { dependencies, scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 
 describe('the package', () => {
-  it('holds its source, what is built from it, and seven files', () => {
+  it('holds its source, what is built from it, its guides, and seven files', () => {
     const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
     const [{ files }] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' }))
     const paths = (files as { path: string }[]).map(({ path }) => path)
     const others = paths.filter((path) => {
       const source = path.replace(/^dist\/(.*?)(\.d\.ts|\.js)$/, 'src/$1')
       const isBuilt = source !== path && [`${source}.ts`, `${source}.d.ts`].some(isThere)
-      return !isBuilt && !/^src\/[\w/.-]+\.ts$/.test(path)
+      return !isBuilt && !/^src\/[\w/.-]+\.ts$|^docs\/[\w-]+\.md$/.test(path)
     })
     expect(new Set(others)).toEqual(
       new Set([
