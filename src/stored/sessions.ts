@@ -113,11 +113,13 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
 
   const waiting = createWaiting(instance, revoke)
 
-  /** Requests under way are late, but whoever signs in by it starts anew. */
-  const endedDraft = async (header: CookieFound, opened: OpenedRecord): Promise<Draft> => {
-    const draft = await goneDraft(instance, header, opened, 'superseded')
-    return Object.assign(draft, { ended: true as const })
-  }
+  /** Requests under way are late. Where it has `ended` whoever signs in by it starts anew. */
+  const lateDraft = async (
+    header: CookieFound,
+    about: Pick<OpenedRecord, 'key'>,
+    ended: boolean,
+  ): Promise<Draft> =>
+    Object.assign(await goneDraft(instance, header, about, 'superseded'), { ended })
 
   const supersede = (draft: Draft): void => {
     draft.status = 'superseded'
@@ -219,8 +221,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       }
       try {
         let found = await find(opened, signal)
-        if (found === 'superseded') return goneDraft(instance, header, opened, found)
-        if (found === 'ended') return endedDraft(header, opened)
+        if (found === 'superseded' || found === 'ended') {
+          return lateDraft(header, opened, found === 'ended')
+        }
         // The store lags behind this browser's own writes.
         if (found === 'behind') {
           if (!copy) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
@@ -234,7 +237,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           say(instance, 'session.reused', found.state)
           if (options.onReuse === 'revoke') {
             await buryRecord(idOf(opened), found.version!, found.folded)
-            return endedDraft(header, opened)
+            return lateDraft(header, opened, true)
           }
         }
         const draft = await live(found)
@@ -267,10 +270,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       const there = await write(id, record, null).catch((error) => {
         throw unavailable(store, error)
       })
-      if (there === 'written') isNew()
-      else record = there as StoredRecord | null
+      if (there === 'written') {
+        newest.began(id)
+        isNew()
+      } else record = there as StoredRecord | null
       if (!record || record.value === TOMBSTONE) {
-        return goneDraft(instance, header, first, 'superseded')
+        return lateDraft(header, first, !record || isEnd(record))
       }
       const found = await records.unseal(id, record, first.key)
       return { ...liveDraft(instance, header, found.state, found), refresh: true }
