@@ -248,14 +248,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         return draft
       } catch (error) {
         const reason = unavailable(store, error)
-        const bridged =
-          !!snapshot && copy && copy.age < 1000 * (snapshot.maxAge + (snapshot.staleIfError ?? 0))
+        const bridged = !!snapshot && serves(snapshot.maxAge + (snapshot.staleIfError ?? 0))
         const type =
           options.onStoreFailure === 'throw' && !bridged ? 'store.unavailable' : 'store.degraded'
         failure(reason, type, opened)
-        if (bridged && !isOver(instance, copy.found.state)) {
-          return live({ ...copy.found, stale: true })
-        }
+        if (bridged) return live({ ...copy!.found, stale: true })
         return emptyDraft(instance, header, {
           status: 'degraded',
           reason: () => reason as StoreUnavailableError,
