@@ -1,4 +1,5 @@
 /** Requests that another site makes a browser send (CSRF), beyond what `SameSite` keeps away. */
+import { refuseUnless } from './check.ts'
 
 const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/
 
@@ -13,6 +14,7 @@ const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/
  * request.
  *
  * @param trusted Origins besides one's own, such as `https://admin.example.com`.
+ * @throws TypeError when that is no list.
  *
  * @example
  * sessions.handler(async (request) => refuseCrossSite(request) ?? answer(request))
@@ -21,6 +23,8 @@ export function refuseCrossSite(
   { headers, method, url }: Request,
   trusted: readonly string[] = [],
 ): Response | null {
+  // Of a text every part would be trusted: `https://example.co` of `https://example.com`.
+  refuseUnless(Array.isArray(trusted), 'trusted', 'a list of origins', trusted)
   const origin = headers.get('origin')
   // Any page may open a WebSocket, with a GET and, in every browser, its `Origin`.
   const isSocket = /^websocket$/i.test(headers.get('upgrade') ?? '')

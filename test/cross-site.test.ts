@@ -52,6 +52,11 @@ describe('refuseCrossSite()', () => {
     expect(send(headers, 'GET', [origin])).toBe('goes on')
   })
 
+  it('takes no text for a list of trusted origins', () => {
+    const trusted = 'https://admin.example.com' as never
+    expect(() => send({ origin: 'https://admin.example.co' }, 'POST', trusted)).toThrow(TypeError)
+  })
+
   it('looks at what changes something only', () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
       expect(send({ 'sec-fetch-site': 'cross-site' }, method)).toBe('goes on')
