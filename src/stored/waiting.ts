@@ -47,7 +47,8 @@ export function createWaiting(
       if (!names.length) return draft
       let dropped = 0
       const next = applyDeferrals(instance, all, () => dropped++)(draft.current)
-      if (next !== draft.current && (await isValid(next))) {
+      if (!(await isValid(next))) dropped = all.flatMap(({ changes }) => changes).length
+      else if (next !== draft.current) {
         draft.current = next
         draft.operations.push(applyDeferrals(instance, all))
       }

@@ -437,6 +437,7 @@ describe('a write that could not reach the store', () => {
     expect([session.status, session.get('n')]).toEqual(['active', 0])
     jar.store(answer(await next.sessions.save(session)))
     expect(jar.cookies().length).toBe(1)
+    expect(next.events.at(-1)).toMatchObject({ type: 'commit.dropped', changes: 1 })
   })
 
   it('takes little room in the records of sessions that change all the time', async () => {
