@@ -63,8 +63,6 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const cookies = createStoredCookies(instance, newest)
   const moves = createMoves(instance)
 
-  const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
-
   /** Reads a record; one older than the cookie knows it to be is read once more. */
   const find = async (
     opened: OpenedRecord,
@@ -74,7 +72,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     const at = context.now()
     const before = newest.of(opened)
     for (let attempt = 1; ; attempt++) {
-      const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
+      const record = await guardStore(store, () => store.read(id, { signal, fresh: attempt > 1 }))
       if (record?.value === TOMBSTONE) return isEnd(record) ? 'ended' : 'superseded'
       const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
       if (found !== 'missing') newest.saw(found, before)
@@ -106,7 +104,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
 
   /** Buries whatever is under an id. */
   const revoke = async (id: string): Promise<boolean> => {
-    const record = await guard(() => store.read(id, { fresh: true }))
+    const record = await guardStore(store, () => store.read(id, { fresh: true }))
     if (!record || record.value === TOMBSTONE) return false
     return (await buryRecord(id, record.version, record.patches?.length)) === 'buried'
   }
@@ -248,7 +246,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         return draft
       } catch (error) {
         const reason = unavailable(store, error)
-        const bridged = !!snapshot && serves(snapshot.maxAge + (snapshot.staleIfError ?? 0))
+        const bridged = !!snapshot && serves(snapshot.maxAge + snapshot.staleIfError)
         const type =
           options.onStoreFailure === 'throw' && !bridged ? 'store.unavailable' : 'store.degraded'
         failure(reason, type, opened)
