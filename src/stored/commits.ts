@@ -55,7 +55,7 @@ export interface Committed {
 }
 
 /** Milliseconds for which a dead id tells requests under way that they are late. */
-export const TOMBSTONE_MS = 30_000
+const TOMBSTONE_MS = 30_000
 const MAX_ATTEMPTS = 50
 /** Attempts after which it waits before the next, and for how many times an attempt's time at most. */
 const CALM_ATTEMPTS = 3
