@@ -13,8 +13,8 @@ export async function guardDraft(
   draft: Draft,
   request: Request | undefined,
 ): Promise<Draft> {
-  // Of what was just imported too, which nothing was found for.
-  const outdated = await checkAge(instance, draft)
+  // What was just imported was checked before it was kept.
+  const outdated = draft.removals ? null : await checkAge(instance, draft)
   if (outdated) return outdated
   return instance.options.binding && request ? await checkClient(instance, draft, request) : draft
 }

@@ -145,7 +145,7 @@ export interface ResolvedOptions {
   readonly renewAfter: number | undefined
   readonly onStoreFailure: 'degrade' | 'throw'
   readonly onCorruption: 'reset' | 'throw'
-  readonly snapshot: false | { maxAge: number; staleIfError?: number }
+  readonly snapshot: false | { maxAge: number; staleIfError: number }
   readonly binding: SessionsOptions['binding']
   readonly notBefore: SessionsOptions['notBefore']
   readonly onReuse: 'report' | 'revoke'

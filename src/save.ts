@@ -85,9 +85,9 @@ export function announce(
   state: SessionState,
   due: boolean,
 ): void {
-  const { current, found } = draft
+  const { current, found, status } = draft
   draft.current = state
-  if (!found) say(instance, 'session.created', state)
+  if (!found || status === 'missing') say(instance, 'session.created', state)
   else if (current.key !== found.state.key) say(instance, 'session.regenerated', state)
   else if (due) say(instance, 'session.renewed', state)
   if (state.authenticatedAt !== (found ? found.state.authenticatedAt : null)) {

@@ -31,8 +31,8 @@ export type SessionData = Record<string, any>
  * - `invalid`: the cookie, or the stored record, does not open or is not a session.
  * - `missing`: the store does not know it.
  * - `superseded`: regenerated or destroyed moments ago by another request; read-only, and whatever
- *   is written is dropped without a `Set-Cookie`. Only signing in starts a new session, where this
- *   one has ended and does not go on under another id.
+ *   is written is dropped without a `Set-Cookie`. Only signing in starts a new session (`missing`),
+ *   where this one has ended and does not go on under another id.
  * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
  *   and the session is read-only: writing throws.
  * - `destroyed`: by this request.
@@ -159,7 +159,7 @@ export interface Draft {
   /** Set while and after it is committed. */
   committed: boolean
   /** It is over, and not under another id: who signs in with its cookie starts anew. */
-  ended?: true
+  ended?: boolean
   /** The cookie is to be written anew, whether anything changed or not. */
   refresh?: boolean
   /** The cookie is that of an id from before, which the browser got back. */
@@ -287,9 +287,9 @@ export class RequestSession<D extends SessionData> implements Session<D> {
       throw new TypeError(`A subject must be 1 to ${MAX_SUBJECT} characters, got ${typeof subject}`)
     }
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    if (this.#draft.ended && this.#draft.status === 'superseded') this.#draft.status = 'missing'
     // Data of a newer version are left behind, but for those of the same user.
     this.#assertWritable(this.subject !== subject)
+    if (this.#draft.ended && this.#draft.status === 'superseded') this.#draft.status = 'missing'
     this.#draft.readOnly = null
     this.#change(signIn({ subject, ...chosen }, this.#context.clock()))
     this.regenerate()

@@ -1,6 +1,6 @@
 /** Cookies to and from sealed tokens; each is opened once in this isolate and then known. */
 import { BoundedMap } from './bounded-map.ts'
-import { createKeyRing } from './crypto/keyring.ts'
+import { createKeyRing, type KeyRing } from './crypto/keyring.ts'
 import { openToken, sealToken } from './crypto/token.ts'
 import type { ResolvedOptions } from './options.ts'
 import { decodeRecord, encodeRecord, type OpenedRecord, type SessionState } from './record.ts'
@@ -16,6 +16,8 @@ export interface CookieTokens {
   /** `null`: not ours, or from more than an hour ahead. */
   open(token: string): Promise<OpenedCookie | null>
   seal(cookie: OpenedCookie): Promise<string>
+  /** What seals them, and what rides in cookies beside them. */
+  readonly ring: KeyRing
 }
 
 const HOUR_MS = 3_600_000
@@ -35,6 +37,8 @@ export function createCookieTokens(
     return cookie
   }
   return {
+    ring,
+
     async open(token) {
       const entry = known.get(token)
       let cookie = entry && entry.until > now() ? entry.cookie : null

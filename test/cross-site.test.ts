@@ -40,6 +40,23 @@ describe('refuseCrossSite()', () => {
     expect(send({ 'sec-fetch-site': 'cross-site' }, 'POST', [''])).toBe(403)
   })
 
+  it.each([
+    ['https://example.com', 'goes on'],
+    ['https://evil.example.com', 403],
+    ['null', 403],
+  ])('takes a WebSocket of %s for %s', (origin, outcome) => {
+    const headers = { upgrade: 'WebSocket', connection: 'Upgrade', origin }
+    expect(send(headers, 'GET')).toBe(outcome)
+    // What Fetch Metadata say of a WebSocket differs from browser to browser.
+    expect(send({ ...headers, 'sec-fetch-site': 'none' }, 'GET')).toBe(outcome)
+    expect(send(headers, 'GET', [origin])).toBe('goes on')
+  })
+
+  it('takes no text for a list of trusted origins', () => {
+    const trusted = 'https://admin.example.com' as never
+    expect(() => send({ origin: 'https://admin.example.co' }, 'POST', trusted)).toThrow(TypeError)
+  })
+
   it('looks at what changes something only', () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
       expect(send({ 'sec-fetch-site': 'cross-site' }, method)).toBe('goes on')

@@ -129,9 +129,15 @@ async function problems(
     found.push(`the jar holds a cookie that is ${last.status}`)
   // Two that found no session may each have started one; nothing else is left over.
   const reachable = new Set([last.id, ...kept.filter(({ from }) => !from).map(({ to }) => to)])
+  // Nor is what became of one that was started after the first had ended.
+  const anew = kept
+    .filter(({ from, key, status }) => key !== 'first' && (!from || status === 'missing'))
+    .map(({ to }) => to)
+  const isLeft = (id: string): boolean =>
+    !reachable.has(id) && !lineage(id, done).some((one) => anew.includes(one))
   for (let cursor: string | null = null; ; ) {
     const page = await memory.page(cursor)
-    if (page.records.some(({ id }) => !reachable.has(id))) found.push('a record is left over')
+    if (page.records.some(({ id }) => isLeft(id))) found.push('a record is left over')
     cursor = page.cursor
     if (cursor === null) break
   }

@@ -1,4 +1,5 @@
 /** What guards a page or an action of Next itself, whatever its proxy has seen. */
+import { refuseUnless } from '../check.ts'
 import { SessionError, SessionNotFoundError, StoreUnavailableError } from '../errors.ts'
 import { createCheck, type Requirements } from '../guard.ts'
 import type { Session, SessionData } from '../session.ts'
@@ -19,6 +20,8 @@ export async function checkSession<D extends SessionData>(
   session: ReadonlySession<D>,
   { onMissing, ...requirements }: PageRequirements<D>,
 ): Promise<ReadonlySession<D>> {
+  const isKnown = onMissing === undefined || typeof onMissing === 'function'
+  refuseUnless(isKnown, 'requireSession.onMissing', 'a function that throws', onMissing)
   // A component does not know its own address, and all that the check would use it for is ours.
   const refusal = await createCheck<D>(requirements)(
     new Request('http://localhost'),

@@ -53,7 +53,7 @@ export async function adoptSession(
         emit({ type: 'session.imported' }, first)
         emit({ type: 'session.created' }, first)
       })
-      return started.found ? { ...started, removals } : started
+      return started.found || started.ended ? { ...started, removals } : started
     }
     emit({ type: 'session.imported' }, current)
     return {

@@ -4,7 +4,7 @@
  */
 import { SessionConflictError, SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Instance } from '../instance.ts'
-import { newerData } from '../open.ts'
+import { emptyDraft, newerData } from '../open.ts'
 import { applyAll } from '../operations.ts'
 import { idOf, type SessionState } from '../record.ts'
 import type { Draft, FoundSession } from '../session.ts'
@@ -55,7 +55,7 @@ export interface Committed {
 }
 
 /** Milliseconds for which a dead id tells requests under way that they are late. */
-export const TOMBSTONE_MS = 30_000
+const TOMBSTONE_MS = 30_000
 const MAX_ATTEMPTS = 50
 /** Attempts after which it waits before the next, and for how many times an attempt's time at most. */
 const CALM_ATTEMPTS = 3
@@ -131,6 +131,12 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
     const moving = state.key !== found.state.key
     let record = moving ? await create(state) : await records.seal(state)
     let patch: string | undefined
+    const remake = async (from: SessionState): Promise<void> => {
+      state = finish(applyAll(draft.operations, from))
+      const { version: before } = record
+      record = await records.seal(state)
+      if (moving) await write(idOf(state), record, before)
+    }
     try {
       for (let [attempt, started] = [1, Date.now()]; attempt <= MAX_ATTEMPTS; attempt++) {
         const { version = '', folded } = found
@@ -149,6 +155,17 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
           there = await readAgain(id)
         } else started = Date.now()
         if (!there || there.value === TOMBSTONE) {
+          const signsIn = draft.current.authenticatedAt !== base.state.authenticatedAt
+          if (signsIn && !draft.deferred && (!there || isEnd(there))) {
+            // It starts anew, without the data of the one that has ended.
+            draft.status = 'missing'
+            const anew = await emptyDraft(instance, draft.cookies, {
+              status: 'missing',
+              reason: null,
+            })
+            await remake(anew.current)
+            return { state, record }
+          }
           if (moving) await abandon(state)
           return null
         }
@@ -158,14 +175,10 @@ export function createCommits(instance: Instance, store: SessionStore, records: 
         found = await records.unseal(id, there, found.state.key)
         const newer = newerData(found.state, options.version)
         if (newer) throw newer
-        const next = applyAll(draft.operations, found.state)
+        await remake(found.state)
         if (patchable && base.state.version === found.state.version) {
-          patch = await records.sealPatch(id, changesBetween(format, found.state, next, []))
+          patch = await records.sealPatch(id, changesBetween(format, found.state, state, []))
         }
-        state = finish(next)
-        const { version: before } = record
-        record = await records.seal(state)
-        if (moving) await write(idOf(state), record, before)
       }
       throw new SessionConflictError(
         `Cannot commit session: others changed it ${MAX_ATTEMPTS} times meanwhile`,
@@ -219,9 +232,9 @@ export function tombstone(now: number, after: string, mark: '' | typeof MOVED = 
   return { value: TOMBSTONE, version, expiresAt: now + TOMBSTONE_MS }
 }
 
-/** Whether a session is over for good, and not under another id. */
-export function isEnd({ value, version }: StoredRecord): boolean {
-  return value === TOMBSTONE && !version.endsWith(MOVED)
+/** Whether a tombstone is that of a session that is over for good, and not under another id. */
+export function isEnd({ version }: StoredRecord): boolean {
+  return !version.endsWith(MOVED)
 }
 
 /** Calls a store, and turns what is not ours into a {@link StoreUnavailableError}. */

@@ -7,7 +7,6 @@
  */
 import { parseCookie } from 'cookie'
 import type { CookieFound } from '../cookie.ts'
-import { createKeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../instance.ts'
 import type { Operation } from '../operations.ts'
@@ -80,9 +79,14 @@ const JOIN_AFTER_MS = 30_000
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-export function createDeferralCookies({ cookie, format, options }: Instance): DeferralCookies {
+export function createDeferralCookies({
+  cookie,
+  format,
+  options,
+  tokens,
+}: Instance): DeferralCookies {
   const { now } = options
-  const ring = createKeyRing(options.secrets, 'cookie')
+  const { ring } = tokens
   const label = `deferred:${cookie.name}`
   const prefix = `${cookie.name}.d`
   const remove = (names: readonly string[]): string[] =>

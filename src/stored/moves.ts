@@ -4,7 +4,6 @@
  * response that moves a session, and helps nobody who has only the old one.
  */
 import type { CookieFound } from '../cookie.ts'
-import { createKeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../instance.ts'
 import { decodeRecord, encodeRecord, ID_BYTES, type OpenedRecord } from '../record.ts'
@@ -23,9 +22,9 @@ export interface Moves {
 const MOVED_S = 300
 const LABEL = 'm'
 
-export function createMoves({ cookie, options }: Instance): Moves {
+export function createMoves({ cookie, options, tokens }: Instance): Moves {
   const { now } = options
-  const ring = createKeyRing(options.secrets, 'cookie')
+  const { ring } = tokens
   const label = `moved:${cookie.name}`
   const start = `${cookie.name}.${LABEL}=`
   return {

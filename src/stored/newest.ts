@@ -22,6 +22,8 @@ export interface Newest {
   saw(known: Known, before: number): void
   /** The session with an id was ended here. */
   ended(id: string): void
+  /** One with that id began, perhaps again: that of an import is always the same. */
+  began(id: string): void
 }
 
 const MAX_SESSIONS = 1000
@@ -45,6 +47,7 @@ export function createNewest(): Newest {
       if (isAll) sessions.set(idOf(known.state), newness(known))
     },
     ended: (id) => sessions.set(id, Infinity),
+    began: (id) => sessions.set(id, 0),
   }
 }
 

@@ -63,8 +63,6 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
   const cookies = createStoredCookies(instance, newest)
   const moves = createMoves(instance)
 
-  const guard = <T>(call: () => Promise<T>): Promise<T> => guardStore(store, call)
-
   /** Reads a record; one older than the cookie knows it to be is read once more. */
   const find = async (
     opened: OpenedRecord,
@@ -74,7 +72,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     const at = context.now()
     const before = newest.of(opened)
     for (let attempt = 1; ; attempt++) {
-      const record = await guard(() => store.read(id, { signal, fresh: attempt > 1 }))
+      const record = await guardStore(store, () => store.read(id, { signal, fresh: attempt > 1 }))
       if (record?.value === TOMBSTONE) return isEnd(record) ? 'ended' : 'superseded'
       const found = record ? { ...(await records.unseal(id, record, opened.key)), at } : 'missing'
       if (found !== 'missing') newest.saw(found, before)
@@ -106,18 +104,20 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
 
   /** Buries whatever is under an id. */
   const revoke = async (id: string): Promise<boolean> => {
-    const record = await guard(() => store.read(id, { fresh: true }))
+    const record = await guardStore(store, () => store.read(id, { fresh: true }))
     if (!record || record.value === TOMBSTONE) return false
     return (await buryRecord(id, record.version, record.patches?.length)) === 'buried'
   }
 
   const waiting = createWaiting(instance, revoke)
 
-  /** Requests under way are late, but whoever signs in by it starts anew. */
-  const endedDraft = async (header: CookieFound, opened: OpenedRecord): Promise<Draft> => {
-    const draft = await goneDraft(instance, header, opened, 'superseded')
-    return Object.assign(draft, { ended: true as const })
-  }
+  /** Requests under way are late. Where it has `ended` whoever signs in by it starts anew. */
+  const lateDraft = async (
+    header: CookieFound,
+    about: Pick<OpenedRecord, 'key'>,
+    ended: boolean,
+  ): Promise<Draft> =>
+    Object.assign(await goneDraft(instance, header, about, 'superseded'), { ended })
 
   const supersede = (draft: Draft): void => {
     draft.status = 'superseded'
@@ -219,8 +219,9 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       }
       try {
         let found = await find(opened, signal)
-        if (found === 'superseded') return goneDraft(instance, header, opened, found)
-        if (found === 'ended') return endedDraft(header, opened)
+        if (found === 'superseded' || found === 'ended') {
+          return lateDraft(header, opened, found === 'ended')
+        }
         // The store lags behind this browser's own writes.
         if (found === 'behind') {
           if (!copy) throw new StoreUnavailableError(`The store "${store.name}" is out of date`)
@@ -234,7 +235,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           say(instance, 'session.reused', found.state)
           if (options.onReuse === 'revoke') {
             await buryRecord(idOf(opened), found.version!, found.folded)
-            return endedDraft(header, opened)
+            return lateDraft(header, opened, true)
           }
         }
         const draft = await live(found)
@@ -245,14 +246,11 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         return draft
       } catch (error) {
         const reason = unavailable(store, error)
-        const bridged =
-          !!snapshot && copy && copy.age < 1000 * (snapshot.maxAge + (snapshot.staleIfError ?? 0))
+        const bridged = !!snapshot && serves(snapshot.maxAge + snapshot.staleIfError)
         const type =
           options.onStoreFailure === 'throw' && !bridged ? 'store.unavailable' : 'store.degraded'
         failure(reason, type, opened)
-        if (bridged && !isOver(instance, copy.found.state)) {
-          return live({ ...copy.found, stale: true })
-        }
+        if (bridged) return live({ ...copy!.found, stale: true })
         return emptyDraft(instance, header, {
           status: 'degraded',
           reason: () => reason as StoreUnavailableError,
@@ -267,10 +265,12 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       const there = await write(id, record, null).catch((error) => {
         throw unavailable(store, error)
       })
-      if (there === 'written') isNew()
-      else record = there as StoredRecord | null
+      if (there === 'written') {
+        newest.began(id)
+        isNew()
+      } else record = there as StoredRecord | null
       if (!record || record.value === TOMBSTONE) {
-        return goneDraft(instance, header, first, 'superseded')
+        return lateDraft(header, first, !record || isEnd(record))
       }
       const found = await records.unseal(id, record, first.key)
       return { ...liveDraft(instance, header, found.state, found), refresh: true }

@@ -32,12 +32,13 @@ export const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
 }
 
 /** Stands for Redis not having a script yet. */
-const NO_SCRIPT = Symbol('NOSCRIPT')
+const NO_SCRIPT = Symbol()
 
 /** What Redis says when trying again will not help: refused commands, credentials and quotas. */
 const REFUSED = /^[A-Z]{3,} |[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
-/** And what it says while it is not itself. */
-const TRANSIENT = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS)\b/
+/** And what it says while it is not itself; of a script Redis 6 quotes it at the end. */
+const TRANSIENT =
+  /(^|-)(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|ERR max number)/
 
 function failure(text: string): SessionError {
   if (REFUSED.test(text) && !TRANSIENT.test(text)) return new StoreError('Redis refused a command')

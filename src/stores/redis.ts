@@ -36,7 +36,7 @@ export interface RedisStoreOptions extends RedisOptions {
 }
 
 /** What Redis itself says begins with a word in capitals; so do the names of system errors. */
-const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^NOSCRIPT|^ERR /
+const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^ERR /
 
 /**
  * Makes a store in Redis (6 or newer) or Valkey.

@@ -119,7 +119,7 @@ export function resilient(
     operation: string,
     { signal }: StoreCallOptions = {},
     fn: (options: StoreCallOptions) => Promise<T>,
-    more?: RetryCall,
+    more?: RetryCall | false,
   ): Promise<T> {
     const about = { store: name, operation }
     const what = `Cannot ${operation}: store ${name} gave no usable answer`
@@ -171,7 +171,10 @@ export function resilient(
           // Its own write: an earlier attempt was applied and only the answer was lost.
           return !result.ok && result.current?.version === record.version ? { ok: true } : result
         },
-        options?.renewal ? { retryIf: isUnwell } : {},
+        // It can wait for the next request while only its session is throttled.
+        options?.renewal && {
+          retryIf: ask().operations?.write?.retryIf ?? ask().retryIf ?? isUnwell,
+        },
       ),
     delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
     ...(index && {
@@ -189,10 +192,9 @@ export function resilient(
     }),
     async health({ signal }: StoreCallOptions = {}): Promise<void> {
       const what = `Cannot check health: store ${name} gave no usable answer`
-      const { timer } = ask()
       const late = (): Error => new StoreTimeoutError(what)
       const check = async (inner: AbortSignal): Promise<void> => store.health?.({ signal: inner })
-      await within(own().healthTimeoutMs, signal, late, check, timer).catch((error) => {
+      await within(own().healthTimeoutMs, signal, late, check, ask().timer).catch((error) => {
         throw signal?.aborted ? error : classified(error, what)
       })
     },

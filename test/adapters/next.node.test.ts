@@ -172,6 +172,15 @@ describe('requireSession()', () => {
     expect(await messageOf({ onMissing, freshWithin: 1 })).toBe('NEXT_REDIRECT')
   })
 
+  it('says which option is wrong to who is signed in too', async () => {
+    const sessions = createSessions({ secret: SECRET })
+    await withSession(sessions)((session) => session.login('ann'))
+    for (const wrong of [{ onMissing: '/sign-in' }, { freshWithin: 0 }, { unknown: 1 }]) {
+      const error = await errorOf(() => requireSession(sessions, wrong as never))
+      expect(error.message).toContain(`"requireSession.${Object.keys(wrong)[0]}"`)
+    }
+  })
+
   it('says why there is none, where nobody is sent anywhere', async () => {
     const store = createFaultyStore(createMemoryStore())
     const sessions = createSessions({ secret: SECRET, store })

@@ -115,6 +115,44 @@ describe('importFrom, on overlapping first visits', () => {
     })
   }
 
+  it('starts anew for who signs in when it was ended elsewhere, and removes the old cookie', async () => {
+    const { sessions, one } = await arriveTwice()
+    await sessions.save(one)
+    await sessions.revokeAll('from before')
+    const late = await sessions.open(old)
+    expect([late.status, late.subject]).toEqual(['superseded', null])
+    late.login('from today')
+    const [ours, removal] = await sessions.save(late)
+    expect((await sessions.open(ours!.split(';')[0]!)).subject).toBe('from today')
+    expect(removal).toMatch(/^app=; Max-Age=0/)
+  })
+
+  it('is imported again, with a cookie, where its removal never arrived', async () => {
+    const { sessions, one, clock } = await arriveTwice()
+    one.login('from today')
+    await sessions.save(one)
+    clock.advance(31)
+    const again = await sessions.open(old)
+    expect(again.status).toBe('active')
+    const [ours] = await sessions.save(again)
+    expect(ours).toMatch(/^__Host-session=[\w-]/)
+  })
+
+  it('asks notBefore once', async () => {
+    let asked = 0
+    const notBefore = () => {
+      asked++
+      return null
+    }
+    for (const more of [{}, { seal: 'cookie' as const }]) {
+      const store = createMemoryStore({ now: createClock() })
+      const { sessions } = createWorld({ store, importFrom: [importer], notBefore, ...more })
+      asked = 0
+      expect((await sessions.open(old)).subject).toBe('from before')
+      expect(asked).toBe(1)
+    }
+  })
+
   it('leaves the old cookie alone while the store is down', async () => {
     const store: SessionStore = {
       ...createMemoryStore(),

@@ -137,6 +137,15 @@ describe('a snapshot in the cookie', () => {
     expect((await errorOf(() => sessions.open(jar.header()))).code).toBe('ERR_STORE_UNAVAILABLE')
   })
 
+  it("is no answer once it has expired: onStoreFailure 'throw' throws", async () => {
+    const options = { onStoreFailure: 'throw', idleTimeout: 90 } as const
+    const { visit, store, clock, sessions, jar } = createSnapshots(options)
+    await visit((s) => s.set('a', 1))
+    store.down()
+    clock.advance(91)
+    expect((await errorOf(() => sessions.open(jar.header()))).code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+
   it('is left out where it does not fit', async () => {
     const { visit, calls, jar } = createSnapshots()
     await visit((s) => s.set('a', 'x'.repeat(4000)))

@@ -232,6 +232,44 @@ describe('a browser whose session was ended elsewhere', () => {
     })
   }
 
+  for (const [how, cache, snapshot] of [
+    ['while it signs in', false, false],
+    ['which a cache does not know', true, false],
+    ['which its snapshot does not know', false, { maxAge: 10 }],
+  ] as const) {
+    it(`starts anew, without its data, when it was ended ${how}`, async () => {
+      const { memory, clock } = createUsers()
+      const store = cache ? cached(memory, { ttl: 10, now: clock }) : memory
+      const { sessions, visit, types } = createWorld({ store, snapshot }, clock)
+      const elsewhere = createWorld({ store: memory, snapshot }, clock)
+      await visit((s) => s.login('ann'))
+      await visit((s) => s.set('cart', 1))
+      clock.advance(1)
+      const { session, setCookie } = await visit(async (s) => {
+        expect([s.status, s.subject]).toEqual(['active', 'ann'])
+        await elsewhere.sessions.revokeAll('ann')
+        s.login('ann')
+        s.set('seen', true)
+      })
+      expect([session.status, setCookie.length > 0]).toEqual(['missing', true])
+      expect(types().slice(-2)).toEqual(['session.created', 'session.login'])
+      const next = (await visit()).session
+      expect([next.id, next.status, next.data]).toEqual([session.id, 'active', { seen: true }])
+      expect((await sessions.list('ann')).map(({ id }) => id)).toEqual([next.id])
+    })
+  }
+
+  it('signs nobody in who only moves to another id', async () => {
+    const { sessions, visit } = createUsers()
+    await visit((s) => s.login('ann'))
+    const { session, setCookie } = await visit(async (s) => {
+      await sessions.revokeAll('ann')
+      s.regenerate()
+    })
+    expect([session.status, setCookie]).toEqual(['superseded', []])
+    expect(await sessions.list('ann')).toEqual([])
+  })
+
   it('waits when it goes on under another id: its new cookie is on the way', async () => {
     const { sessions, visit, jar } = createUsers()
     await visit((s) => s.set('cart', 1))

@@ -85,6 +85,22 @@ describe('createRedisStore()', () => {
     expect(sent).toEqual(['GETRANGE', 'EVALSHA'])
   })
 
+  it('names a key with every command, by which clients of a cluster find the node', async () => {
+    const named: unknown[] = []
+    const send: Send = (command) => {
+      const [name, , count] = command
+      named.push(name.startsWith('EVAL') ? Number(count) > 0 && command[3] : command[1])
+      return nodeRedis.sendCommand(command)
+    }
+    const store = createRedisStore({ send, prefix: '{cluster}:' })
+    await store.write('id', { value: 'v', version: '1.a', expiresAt: Date.now() + 1000 }, null)
+    await store.read('id')
+    await store.index.list('subject')
+    await store.page(null)
+    await store.delete('id')
+    expect(named.filter((key) => !String(key).startsWith('{cluster}:'))).toEqual([])
+  })
+
   it.each(Object.keys(clients))(
     'tells a %s that is down from one that has no session',
     async (name) => {
@@ -133,7 +149,15 @@ describe('createRedisStore()', () => {
       expect(error).toBeInstanceOf(StoreError)
       expect(inspect(error, { depth: 9 })).not.toContain('CANARY')
     }
-    for (const message of ['LOADING Redis is loading', 'ECONNREFUSED 127.0.0.1', 'Socket closed']) {
+    const transient = [
+      'LOADING Redis is loading',
+      'ECONNREFUSED 127.0.0.1',
+      'Socket closed',
+      'ERR max number of clients reached',
+      // As Redis 6 says it of a script.
+      'ERR Error running script (call to f_9b58): @user_script:25: @user_script: 25: -READONLY You ...',
+    ]
+    for (const message of transient) {
       expect(await errorOf(() => failing(message).read('id'))).toBeInstanceOf(StoreUnavailableError)
     }
   })

@@ -81,6 +81,18 @@ describe('resilient()', () => {
     expect([delays, store.details?.()]).toEqual([[1000], { breaker: 'closed', retriesLeft: 10 }])
   })
 
+  it('asks what its policy says of retries for a renewal too', async () => {
+    for (const policy of [
+      { retryIf: () => false },
+      { operations: { write: { retryIf: () => false } } },
+    ]) {
+      const { store, faulty, record } = setUp(policy)
+      faulty.down()
+      await outcomeOf(store.write('id', record(), null, { renewal: true }))
+      expect(faulty.calls.length).toBe(1)
+    }
+  })
+
   it('turns unknown errors into its own words', async () => {
     const { store, faulty } = setUp()
     for (const error of [new Error(SECRET), SECRET, null, { message: SECRET }]) {
