@@ -157,19 +157,18 @@ for (const [where, createOptions] of Object.entries(stores)) {
 
     it('holds for what is imported, on its first visit too', async () => {
       const clock = createClock()
-      const old: CookieImporter = {
-        name: 'old',
-        read: async () => ({
-          data: {},
-          subject: 'ann',
-          createdAt: clock() - 9000,
-          remove: ['old'],
-        }),
-      }
-      for (const [limit, status] of [
-        [clock() - 5000, 'expired'],
-        [clock() - 10_000, 'active'],
+      const aged = { createdAt: clock() - 9000 }
+      for (const [age, limit, status] of [
+        [aged, clock() - 5000, 'expired'],
+        [aged, clock() - 10_000, 'active'],
+        // Of unknown age.
+        [{}, clock() - 10_000, 'expired'],
+        [{}, null, 'active'],
       ] as const) {
+        const old: CookieImporter = {
+          name: 'old',
+          read: async () => ({ data: {}, subject: 'ann', ...age, remove: ['old'] }),
+        }
         const options: Partial<SessionsOptions> = {
           notBefore: () => limit,
           importFrom: [old],

@@ -41,8 +41,9 @@ export async function adoptSession(
       subject,
       data,
     })
-    // Before it is in the store, where lists would show it.
-    const outdated = await checkAge(instance, { ...draft, current: operation(current) })
+    // Before it is in the store, where lists would show it. One of unknown age is older than any limit.
+    const asOld = { ...operation(current), createdAt: found.createdAt ?? 0 }
+    const outdated = await checkAge(instance, { ...draft, current: asOld })
     if (outdated) return outdated
     if (instance.stored && options.store?.atomic && options.seal !== 'cookie') {
       // Overlapping requests with the old cookie go on with one session.
