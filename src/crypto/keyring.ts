@@ -4,6 +4,9 @@ import { deriveSubkey, importXaesKey, PREFIX_BYTES } from './xaes.ts'
 /** What keys are for. Each purpose has master keys of its own. */
 export type KeyPurpose = 'cookie' | 'store' | 'seal'
 
+/** A `CryptoKey`; Node's own types name only its class. */
+export type AesKey = InstanceType<typeof CryptoKey>
+
 /** The master keys of one purpose: the first seals, all open. */
 export interface KeyRing {
   /** Known once they were derived. */
@@ -19,8 +22,8 @@ export interface MasterKey {
    * The AES-GCM keys of hours (unix time / 3600) that opened something or will seal. What a
    * forged token names is never put in.
    */
-  readonly subkeys: BoundedMap<number, CryptoKey>
-  deriveSubkey(hour: number): Promise<CryptoKey>
+  readonly subkeys: BoundedMap<number, AesKey>
+  deriveSubkey(hour: number): Promise<AesKey>
 }
 
 // Ten days of hours; a subkey is one CryptoKey.

@@ -202,7 +202,7 @@ async function outcomeOf(lane: Lane, seed: number): Promise<Outcome> {
   const problems = done.filter(isWrong).map(({ found, kind }) => `${kind} found it ${found}`)
   // Who signs in by a session that has ended starts anew.
   const kept = done.filter(({ ok, status }) => ok && /^(active|new|missing)$/.test(status))
-  const moves = kept.filter(({ from, to }) => from && from !== to)
+  const moves = kept.filter(({ from, status, to }) => from && from !== to && status === 'active')
   const unknown = done.filter(({ ok, from }) => !ok && from)
   const ended = done.filter(
     ({ kind, ok, status }) => kind === 'destroy' && ok && status === 'destroyed',
