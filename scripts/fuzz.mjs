@@ -2,7 +2,8 @@
  * Runs every target for as long as wanted, before a release: `node scripts/fuzz.mjs 1000000 [seed]`.
  * What it finds belongs into test/fuzz/corpus.json.
  */
-import { createRandom, createTargets, mutate } from '../test/fuzz/targets.ts'
+import { createTargets, mutate } from '../test/fuzz/targets.ts'
+import { createRandomBelow } from '../test/support/schedule.ts'
 
 const [, , runs = '100000', seed = String(Date.now() % 1e9)] = process.argv
 let findings = 0
@@ -12,7 +13,7 @@ process.on('unhandledRejection', (error) => {
 })
 
 for (const [name, { seeds, run }] of Object.entries(await createTargets())) {
-  const random = createRandom(Number(seed))
+  const random = createRandomBelow(Number(seed))
   let slowest = { ms: 0, text: '' }
   const started = performance.now()
   for (let i = 0; i < Number(runs); i++) {

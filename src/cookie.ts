@@ -71,7 +71,7 @@ export interface SessionCookie {
 /** RFC 6265bis, 5.6.2: user agents cap lifetimes at 400 days. */
 export const MAX_COOKIE_AGE = 34_560_000
 /** RFC 6265bis, 5.7: name and value together; larger cookies are dropped without a word. */
-const MAX_COOKIE_BYTES = 4096
+export const MAX_COOKIE_BYTES = 4096
 export const MAX_CHUNKS = 4
 /** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
 const MAX_TOKENS = 32

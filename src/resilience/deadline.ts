@@ -3,6 +3,9 @@
 /** Calls `fire` after `ms` milliseconds, unless what it returns is called before. */
 export type Timer = (ms: number, fire: () => void) => () => void
 
+/** Timers take no more: 2^31 - 1 milliseconds, 24 days. */
+export const MAX_MS = 2_147_483_647
+
 /** The timer of the runtime. */
 export const startTimer: Timer = (ms, fire) => {
   const timer = setTimeout(fire, ms)

@@ -4,7 +4,7 @@ import { CircuitOpenError } from '../errors.ts'
 import { type BackoffOptions, backoff } from './backoff.ts'
 import { createRetryBudget, type RetryBudget } from './budget.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
-import { startTimer, type Timer, within } from './deadline.ts'
+import { MAX_MS, startTimer, type Timer, within } from './deadline.ts'
 
 /** One retry that is about to happen. */
 export interface RetryEvent {
@@ -75,9 +75,6 @@ const isRetryable = (error: unknown): boolean =>
 /** Whether only one key is throttled: the service is well, and other calls are not concerned. */
 export const isKeyOnly = (error: unknown): boolean =>
   (error as { keyOnly?: unknown } | null)?.keyOnly === true
-
-/** Timers take no more: 2^31 - 1 milliseconds, 24 days. */
-export const MAX_MS = 2_147_483_647
 
 const number = (fallback: number): Rule => numberRule(fallback, 0, MAX_MS)
 
@@ -201,7 +198,10 @@ async function runAll<T>(
 
 function pause(timer: Timer): (ms: number, signal: AbortSignal) => Promise<void> {
   return (ms, signal) =>
-    new Promise((resolve) => signal.addEventListener('abort', timer(ms, resolve)))
+    new Promise((resolve) => {
+      // Whoever listens to retries may have ended the call.
+      if (!signal.aborted) signal.addEventListener('abort', timer(ms, resolve))
+    })
 }
 
 /**

@@ -2,6 +2,7 @@
  * What the cookie of a session in a store carries: its id, how new the record is that it was made
  * from, and with `snapshot` a copy of the data where that fits.
  */
+import { MAX_COOKIE_BYTES } from '../cookie.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import type { Instance } from '../instance.ts'
 import { encodeRecord, ID_BYTES, type OpenedRecord, type StoredExtra } from '../record.ts'
@@ -36,7 +37,6 @@ export interface StoredCookies {
   write(draft: Draft, known: Known): Promise<string[]>
 }
 
-const MAX_COOKIE_BYTES = 4096
 /** Stands for the version of a record that is not known: no record has it. */
 const UNKNOWN = '0'
 

@@ -6,7 +6,7 @@
  * the record remembers their tags.
  */
 import { parseCookie } from 'cookie'
-import type { CookieFound } from '../cookie.ts'
+import { type CookieFound, MAX_COOKIE_BYTES } from '../cookie.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../instance.ts'
 import type { Operation } from '../operations.ts'
@@ -61,7 +61,6 @@ export interface DeferralCookies {
 
 /** For how long a deferral is good, from the last that travels with it. */
 const DEFERRAL_MS = 900_000
-const MAX_BYTES = 4096
 /** Cookies of this kind that one request takes up; the next one takes up the others. */
 const MAX_COOKIES = 64
 /** Cookies that one response removes: the headers of many more are too long for some proxies. */
@@ -152,7 +151,7 @@ export function createDeferralCookies({
       const name = `d${newTag()}`
       for (const sentToo of [false, true]) {
         const token = await seal(idOf({ key }), join(all, sentToo))
-        if (prefix.length + name.length + token.length > MAX_BYTES) continue
+        if (prefix.length + name.length + token.length > MAX_COOKIE_BYTES) continue
         return [cookie.beside(name, token, DEFERRAL_MS / 1000), ...remove(names)]
       }
       return null

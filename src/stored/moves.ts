@@ -3,6 +3,7 @@
  * id back to the browser. A cookie of its own tells then what that id has become; it comes with the
  * response that moves a session, and helps nobody who has only the old one.
  */
+import { parseCookie } from 'cookie'
 import type { CookieFound } from '../cookie.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../instance.ts'
@@ -36,9 +37,8 @@ export function createMoves({ cookie, options, tokens }: Instance): Moves {
     forget: ({ header }) => (header?.includes(start) ? [cookie.beside(LABEL, '', 0)] : []),
 
     async follow({ header }, { key }) {
-      const pair =
-        header?.includes(start) && header.split(/; */).find((one) => one.startsWith(start))
-      const bytes = pair ? await openToken(ring, label, pair.slice(start.length), now()) : null
+      const token = header?.includes(start) ? parseCookie(header)[start.slice(0, -1)] : ''
+      const bytes = token ? await openToken(ring, label, token, now()) : null
       const isFrom = bytes && key.subarray(0, ID_BYTES).every((byte, i) => byte === bytes[i])
       return isFrom ? decodeRecord(bytes.subarray(ID_BYTES)) : null
     },

@@ -7,7 +7,7 @@ import { idOf, type SessionState } from '../record.ts'
 import type { FoundSession } from '../session.ts'
 
 /** A session as the store has it. */
-type Known = Pick<FoundSession, 'state' | 'folded'>
+type Seen = Pick<FoundSession, 'state' | 'folded'>
 type About = Pick<SessionState, 'key'>
 
 /** What this isolate knows of its sessions. */
@@ -15,11 +15,11 @@ export interface Newest {
   /** A record's counter, and behind the point how many patches are in it; `Infinity`: it is dead. */
   of(about: About): number
   /** Whether something newer was written here, or the session ended. */
-  isAfter(known: Known): boolean
+  isAfter(known: Seen): boolean
   /** That was written here, or was kept `beside` some record. */
   wrote(state: SessionState, beside: boolean): void
   /** That was read, by a call that began when so much was known. */
-  saw(known: Known, before: number): void
+  saw(known: Seen, before: number): void
   /** The session with an id was ended here. */
   ended(id: string): void
   /** One with that id began, perhaps again: that of an import is always the same. */
@@ -51,6 +51,6 @@ export function createNewest(): Newest {
   }
 }
 
-function newness({ state, folded = 0 }: Known): number {
+function newness({ state, folded = 0 }: Seen): number {
   return state.counter + folded / 1000
 }

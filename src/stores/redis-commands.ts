@@ -1,7 +1,7 @@
 /** What stores in Redis have in common, whichever way their commands take. */
 import { functionRule, numberRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
-import { within } from '../resilience/deadline.ts'
+import { MAX_MS, within } from '../resilience/deadline.ts'
 import type { RedisKeys, RunScript } from './redis-index.ts'
 import { decode, unusable, WRITE_SHA } from './redis-record.ts'
 import type { SessionStore } from './store.ts'
@@ -21,9 +21,6 @@ export type RedisSessionStore = SessionStore & Required<Pick<SessionStore, 'inde
 
 /** Sends one command; what Redis answers is in `result`, what it refuses in `error`. */
 export type SendCommand = (command: readonly string[], signal: AbortSignal) => Promise<unknown>
-
-/** Timers take no more: 2^31 - 1 milliseconds. */
-const MAX_MS = 2_147_483_647
 
 export const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
   prefix: ['sojourn:', 'a string', (value: unknown) => typeof value === 'string'],

@@ -8,11 +8,10 @@ import {
   type CircuitStatus,
   createCircuitBreaker,
 } from '../resilience/circuit-breaker.ts'
-import { within } from '../resilience/deadline.ts'
+import { MAX_MS, within } from '../resilience/deadline.ts'
 import {
   createRetry,
   isKeyOnly,
-  MAX_MS,
   type RetryCall,
   type RetryPolicy,
   secondsOf,

@@ -135,17 +135,6 @@ export async function createTargets(): Promise<
   }
 }
 
-/** The same numbers every time (mulberry32), so that what fails can be repeated. */
-export function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
-
 /** A text somewhat different from one of the seeds. */
 export function mutate(seeds: readonly string[], random: (below: number) => number): string {
   const pick = (from: readonly string[]): string => from[random(from.length)]!

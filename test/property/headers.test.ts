@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions } from '../../src/index.ts'
 import { subtleCalls } from '../crypto/support.ts'
+import { createRandomBelow } from '../support/schedule.ts'
 
 const SECRET = 'one secret for the tests of hostile headers'
 const NAME = '__Host-session'
@@ -15,17 +16,6 @@ async function makeToken(): Promise<{ id: string; token: string }> {
   session.set('good', true)
   const [line] = await sessions.save(session)
   return { id: session.id, token: line!.slice(NAME.length + 1, line!.indexOf(';')) }
-}
-
-/** The same numbers every time (mulberry32), so that what fails can be repeated. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
 }
 
 /** The values of the session cookie, by the words of RFC 6265: only space and tab are trimmed. */
@@ -58,7 +48,7 @@ async function expectSane(header: string, good: { id: string; token: string }): 
 describe('sessions.open()', () => {
   it('never throws for random bytes', async () => {
     const good = await makeToken()
-    const random = createRandom(1)
+    const random = createRandomBelow(1)
     for (let round = 0; round < 10_000; round++) {
       const length = random(300)
       const header = Array.from({ length }, () => String.fromCharCode(random(256))).join('')
@@ -68,7 +58,7 @@ describe('sessions.open()', () => {
 
   it('never throws for pieces of cookies in any order', async () => {
     const good = await makeToken()
-    const random = createRandom(2)
+    const random = createRandomBelow(2)
     const pieces = [
       ...[NAME, NAME, `${NAME}=`, `${NAME}=${good.token}`, `; ${NAME}=${good.token}; `, good.token],
       ...['=', '=', ';', ';', '; ', ' ', '\t', ',', '"', '%', '%3B', '\\', '\0', '\n', '\r\n', '.'],

@@ -195,6 +195,16 @@ describe('createRetry()', () => {
     expect(seen).toEqual([{ attempt: 1, delayMs: 50, error, operation: 'read' }])
   })
 
+  it('leaves no timer when a call is ended by who hears of its retry', async () => {
+    const { clock } = createWorld()
+    const caller = new AbortController()
+    const onRetry = (): void => caller.abort('enough')
+    const retry = createRetry({ now: clock, timer: clock.timer, onRetry })
+    const outcome = await outcomeOf(retry(script(down()), { signal: caller.signal }))
+    expect(outcome).toEqual({ error: 'enough' })
+    expect(clock.waiting()).toBe(0)
+  })
+
   it('stops retrying when the budget is spent, and never spends it on what does not fit', async () => {
     const { retry, delays, clock } = setUp()
     for (let i = 0; i < 100; i++) await outcomeOf(retry(script(down(9))))

@@ -11,6 +11,12 @@ export function createRandom(seed: number): () => number {
   }
 }
 
+/** Whole numbers of them, from 0 to below what is asked for. */
+export function createRandomBelow(seed: number): (below: number) => number {
+  const random = createRandom(seed)
+  return (below) => Math.floor(random() * below)
+}
+
 /**
  * Runs tasks in a random but repeatable order: each stops at every `turn`, and only when all of
  * them have stopped or ended does one go on.
