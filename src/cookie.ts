@@ -138,26 +138,40 @@ function findCookie(
   chunkName: (i: number) => string,
 ): CookieFound {
   const values: string[] = []
-  const chunks: (string | undefined)[] = []
+  const chunks: string[][] = [[], [], [], []]
   if (header?.includes(name)) {
     for (const pair of header.split(';')) {
       if (!pair.includes(name)) continue
       const parsed = parseCookie(pair, { decode: (value) => value })
       const value = parsed[name]
       if (value !== undefined) values.push(value)
-      for (let i = 1; i < MAX_CHUNKS; i++) chunks[i] ??= parsed[chunkName(i)]
+      for (let i = 1; i < MAX_CHUNKS; i++) {
+        const chunk = parsed[chunkName(i)]
+        if (chunk !== undefined) chunks[i]!.push(chunk)
+      }
     }
   }
-  const tokens = values.slice(0, MAX_TOKENS).map((value) => join(value, chunks))
-  return { header, tokens, chunks: [1, 2, 3].filter((i) => chunks[i] !== undefined) }
+  const tokens = values.slice(0, MAX_TOKENS).flatMap((value) => join(value, chunks))
+  return {
+    header,
+    tokens: tokens.slice(0, MAX_TOKENS),
+    chunks: [1, 2, 3].filter((i) => chunks[i]!.length),
+  }
 }
 
-/** Puts chunks together: `3.AAAA` says that it is the first of three. */
-function join(value: string, chunks: readonly (string | undefined)[]): string {
+/**
+ * Puts chunks together: `3.AAAA` says that it is the first of three. Of a chunk that is there twice,
+ * for another domain or path, either may belong to it; an empty text where one is missing.
+ */
+function join(value: string, chunks: readonly (readonly string[])[]): string[] {
   const count = Number(/^([2-4])\./.exec(value)?.[1] ?? 1)
-  if (count === 1) return value
-  const rest = Array.from({ length: count - 1 }, (_, i) => chunks[i + 1])
-  return rest.includes(undefined) ? '' : value.slice(2) + rest.join('')
+  if (count === 1) return [value]
+  let wholes = [value.slice(2)]
+  for (const some of chunks.slice(1, count)) {
+    const first = some.slice(0, MAX_TOKENS)
+    wholes = wholes.flatMap((start) => first.map((end) => start + end)).slice(0, MAX_TOKENS)
+  }
+  return wholes.length ? wholes : ['']
 }
 
 function split(token: string, name: string): string[] {

@@ -163,6 +163,12 @@ const hasMethods =
   (value: Record<string, unknown> | null): boolean =>
     names.every((name) => typeof value?.[name] === 'function')
 
+const HEADER: Rule = [
+  null,
+  'a header for itself, not that of cookies',
+  (value) => isToken(value) && !/^(set-)?cookie$/i.test(value as string),
+]
+
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   store: [
@@ -200,7 +206,7 @@ const RULES: Record<string, Rule> = {
   onReuse: wordRule('report', 'revoke'),
   seal: wordRule('secret', 'cookie'),
   compress: [false, 'false or { above }', isObject, { above: numberRule(null, 0, Infinity) }],
-  transport: ['cookie', '"cookie" or { header }', isObject, { header: [null, 'a token', isToken] }],
+  transport: ['cookie', '"cookie" or { header }', isObject, { header: HEADER }],
   importFrom: [
     undefined,
     'a list of importers',

@@ -88,6 +88,7 @@ describe('createSessions() refuses', () => {
     ['an unknown mismatch', { binding: { onMismatch: 'ask' } }, 'TypeError', 'binding.onMismatch'],
     ['a size in words', { compress: { above: '1 KB' } }, 'TypeError', 'compress.above'],
     ['a header that is a number', { transport: { header: 5 } }, 'TypeError', 'transport.header'],
+    ['the header of cookies', { transport: { header: 'Cookie' } }, 'TypeError', 'transport.header'],
     ['a misspelt transport', { transport: { headers: 'a' } }, 'TypeError', 'transport.header'],
     ['a name that is a number', { cookie: { name: 5 } }, 'TypeError', 'cookie.name'],
     [

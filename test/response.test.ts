@@ -234,6 +234,28 @@ describe('large sessions', () => {
 })
 
 describe('cookies of the same name', () => {
+  it('takes the newest of those in chunks, and finds it among planted ones', async () => {
+    const { visit, jar, sessions, clock } = createWorld({ cookie: { maxChunks: 4 } })
+    await visit((s) => s.set('n', `old${'x'.repeat(9000)}`))
+    const older = jar.header()
+    clock.advance(10)
+    await visit((s) => s.set('n', `new${'x'.repeat(9000)}`))
+    const newer = jar.header()
+    const planted = '__Host-session.1=AAAA; __Host-session.2=BBBB'
+    for (const header of [
+      `${older}; ${newer}`,
+      `${newer}; ${older}`,
+      `${planted}; ${older}; ${newer}`,
+      `${newer}; ${planted}`,
+    ]) {
+      const session = await sessions.open(header)
+      expect(session.status).toBe('active')
+      expect(session.get('n')).toMatch(/^new/)
+    }
+    const flood = '__Host-session.1=A; __Host-session=4.B; __Host-session.3=C; '.repeat(1000)
+    expect((await sessions.open(flood)).status).toBe('invalid')
+  })
+
   it('takes the newest that opens, wherever it stands', async () => {
     const { visit, jar, sessions, clock } = createWorld()
     await visit((s) => s.set('n', 1))
