@@ -20,6 +20,8 @@ export interface RequesterOptions extends UpstashConnection, RetryPolicy {
 export interface UpstashRequester {
   readYourWrites?: boolean
   upstashSyncToken?: string
+  /** As in `@upstash/redis`: with 0 attempts every command is sent once, which is what a store wants. */
+  readonly retry?: { readonly attempts: number }
   request<TResult = unknown>(request: {
     path?: string[]
     body?: unknown
@@ -91,6 +93,8 @@ export function createRequester(options: RequesterOptions): UpstashRequester {
   const retry = createRetry({ timeoutError: late, ...policy })
 
   return {
+    retry: { attempts: policy.attempts ?? 3 },
+
     async request<TResult>(request: Parameters<UpstashRequester['request']>[0]) {
       const { path = [], body, signal, isStreaming } = request
       if (isStreaming || !Array.isArray(body)) {
@@ -104,7 +108,7 @@ export function createRequester(options: RequesterOptions): UpstashRequester {
           const json = await send(body, one, suffix)
           return Array.isArray(json) ? json.map(itemOf) : itemOf(json)
         },
-        { signal, enabled: enabled && safe },
+        { signal, enabled: enabled && safe && this?.retry?.attempts !== 0 },
       )
       return answer as { result?: TResult; error?: string }
     },

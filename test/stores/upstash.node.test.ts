@@ -531,6 +531,20 @@ describe('createRequester()', () => {
     faults.up()
   })
 
+  it.each([
+    ['by itself', () => createRequester({ url: faults.url, token: TOKEN })],
+    ['in a client', () => create()],
+  ])('leaves it to `resilient` how often a store is asked, %s', async (_, redisOf) => {
+    const store = resilient(createUpstashStore({ redis: redisOf() }), { baseMs: 1 })
+    const before = faults.count
+    faults.down({ type: 'status', status: 503 })
+    await failureOf(store.read(newId()))
+    expect(faults.count - before).toBe(3)
+    await failureOf(store.health!())
+    expect(faults.count - before).toBe(4)
+    faults.up()
+  })
+
   it('quotes no command, key, value or body', async () => {
     const client = create({ attempts: 1 })
     const answers: HttpFault[] = [
