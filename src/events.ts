@@ -1,6 +1,7 @@
 /** What Sojourn reports about itself. It never writes to the console: listen with `onEvent`. */
+
+import { ID_BYTES } from './codec/session-record.ts'
 import type { SessionErrorCode } from './errors.ts'
-import { ID_BYTES } from './record.ts'
 import type { StoreEvent } from './stores/store.ts'
 
 /**

@@ -5,15 +5,22 @@
  * @example
  * import { createSessions } from 'sojourn'
  */
-export type { CookieOptions } from './cookie.ts'
+
+export type { SessionCodec } from './codec/values.ts'
 export * from './errors.ts'
 export type { SessionEvent } from './events.ts'
-export type { HealthReport, StoreHealth } from './health.ts'
+export type { HealthReport, StoreHealth } from './observe/health.ts'
 export type { SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.ts'
+export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
-export type { LoginOptions, OnceOptions, Session, SessionData, SessionStatus } from './session.ts'
-export { createSessions, type Sessions } from './sessions.ts'
-export type { SessionInfo } from './stored/subjects.ts'
+export type {
+  LoginOptions,
+  OnceOptions,
+  Session,
+  SessionData,
+  SessionStatus,
+} from './session/session.ts'
+export { createSessions, type Sessions } from './session/sessions.ts'
 export type {
   BuryOptions,
   ReadOptions,
@@ -28,4 +35,4 @@ export type {
   WriteOptions,
   WriteResult,
 } from './stores/store.ts'
-export type { SessionCodec } from './values.ts'
+export type { CookieOptions } from './transport/cookie.ts'

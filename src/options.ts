@@ -11,14 +11,14 @@ import {
   refuseUnless,
   wordRule,
 } from './check.ts'
-import { type CookieOptions, isToken } from './cookie.ts'
+import type { SessionCodec } from './codec/values.ts'
 import type { SessionIssue } from './errors.ts'
 import type { SessionEvent } from './events.ts'
 import type { CookieImporter } from './migrate/importer.ts'
 import { resolveSecrets } from './secret.ts'
-import type { SessionData } from './session.ts'
+import type { SessionData } from './session/session.ts'
 import type { SessionStore } from './stores/store.ts'
-import type { SessionCodec } from './values.ts'
+import { type CookieOptions, isToken } from './transport/cookie.ts'
 
 /** What is needed of a schema of any library that follows {@link https://standardschema.dev Standard Schema}. */
 export interface StandardSchemaV1<Input = unknown, Output = Input> {

@@ -8,9 +8,9 @@
  * const sessions = createSessions(fromEnv(process.env, production()))
  */
 import { integerRule, MAX_TIMEOUT, numberRule, type Rule, wordRule } from './check.ts'
-import type { CookieOptions } from './cookie.ts'
 import type { SessionsOptions } from './options.ts'
 import { generateSecret } from './secret.ts'
+import type { CookieOptions } from './transport/cookie.ts'
 
 /** The options of `createSessions` that a preset or the environment may set. */
 export type SessionPreset = Pick<

@@ -18,10 +18,10 @@ import {
   type Rule,
   refuseUnless,
 } from './check.ts'
+import { copyJson, deepFreeze } from './codec/values.ts'
 import { createKeyRing } from './crypto/keyring.ts'
 import { openToken, sealToken } from './crypto/token.ts'
 import { resolveSecrets } from './secret.ts'
-import { copyJson, deepFreeze } from './values.ts'
 
 /** What {@link createSealer} can be told. */
 export interface SealerOptions {

@@ -12,9 +12,9 @@
  * })
  */
 import type { Context, Env, MiddlewareHandler } from 'hono'
-import { createCheck, type Requirements } from '../guard.ts'
-import type { Session, SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import { createCheck, type Requirements } from '../guard/guard.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
 
 /** What the middleware adds to the context. */
 export interface SessionVariables<D extends SessionData = SessionData> {

@@ -1,8 +1,8 @@
 /** What guards a page or an action of Next itself, whatever its proxy has seen. */
 import { refuseUnless } from '../check.ts'
 import { SessionError, SessionNotFoundError, StoreUnavailableError } from '../errors.ts'
-import { createCheck, type Requirements } from '../guard.ts'
-import type { Session, SessionData } from '../session.ts'
+import { createCheck, type Requirements } from '../guard/guard.ts'
+import type { Session, SessionData } from '../session/session.ts'
 import type { ReadonlySession } from './next.ts'
 
 /** What a page or an action asks of its session. */

@@ -1,9 +1,9 @@
 /** What runs in Next's proxy, before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { StoreUnavailableError } from '../errors.ts'
-import { markResponse } from '../response.ts'
-import type { SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import type { SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
+import { markResponse } from '../transport/response.ts'
 import { FLASH, sealFlash } from './next-flash.ts'
 
 /** What a proxy answers itself; nothing: go on. */

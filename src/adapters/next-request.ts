@@ -1,8 +1,8 @@
 /** The session of the request that Next is answering, wherever its code runs. */
 import { cookies, headers } from 'next/headers.js'
 import { SessionError } from '../errors.ts'
-import type { Session, SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
 
 /** Opens it from the request's headers, with these cookies. */
 export async function open<D extends SessionData>(

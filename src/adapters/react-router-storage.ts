@@ -1,8 +1,8 @@
 /** React Router's own `SessionStorage`, on sessions of ours. */
 import type { Session as ReactRouterSession, SessionStorage } from 'react-router'
 import { refuseUnless } from '../check.ts'
-import type { Session, SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
 
 /** A session as React Router's own storages hand it out. */
 export interface StorageSession<D extends SessionData, F> extends ReactRouterSession<D, F> {

@@ -21,8 +21,8 @@
  * }
  */
 import type { MiddlewareFunction, RouterContextProvider } from 'react-router'
-import type { Session, SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { createScope, type SessionScope } from './scope.ts'
 
 export {

@@ -1,7 +1,7 @@
 /** The session of one request in frameworks that run on after their response has begun. */
 import { SessionCommittedError, StoreUnavailableError } from '../errors.ts'
-import type { Session, SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
 
 /** What an adapter makes per request. */
 export interface SessionScope<D extends SessionData> {

@@ -17,8 +17,8 @@
  *   }
  * }
  */
-import type { Session, SessionData } from '../session.ts'
-import type { Sessions } from '../sessions.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
 
 /** What the hook adds to `event.locals`. */

@@ -14,8 +14,8 @@
  * )
  */
 import type { SessionsOptions } from '../options.ts'
-import type { SessionData } from '../session.ts'
-import { createSessions, type Sessions } from '../sessions.ts'
+import type { SessionData } from '../session/session.ts'
+import { createSessions, type Sessions } from '../session/sessions.ts'
 
 /** What is needed of a Worker's `ExecutionContext`. */
 export interface WorkerContext {

@@ -1,5 +1,5 @@
 import { applyRules, refuseUnless, wordRule } from '../check.ts'
-import type { SessionData } from '../session.ts'
+import type { SessionData } from '../session/session.ts'
 import { decodeBase64, toText } from './bytes.ts'
 import {
   type CookieImporter,

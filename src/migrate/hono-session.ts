@@ -1,6 +1,6 @@
 import { applyRules, functionRule, refuseUnless } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
-import type { SessionData } from '../session.ts'
+import type { SessionData } from '../session/session.ts'
 import { toBytes, toText } from './bytes.ts'
 import {
   type CookieImporter,

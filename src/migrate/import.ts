@@ -1,6 +1,6 @@
 /** From a `Cookie` header to a session that another library kept; loaded when there may be one. */
 import { parseCookie, stringifySetCookie } from 'cookie'
-import type { SessionData } from '../session.ts'
+import type { SessionData } from '../session/session.ts'
 import type { CookieImporter, ImportedSession, RawCookies } from './importer.ts'
 
 /** A session taken over, and how to be rid of what it came from. */

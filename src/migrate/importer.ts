@@ -1,6 +1,6 @@
 /** What turns another library's cookie into a session, and what all of them share. */
 import { functionRule, type Rule } from '../check.ts'
-import type { SessionData } from '../session.ts'
+import type { SessionData } from '../session/session.ts'
 
 /** The cookies of a request: name to values as they were sent, nothing decoded. */
 export type RawCookies = ReadonlyMap<string, readonly string[]>

@@ -1,5 +1,5 @@
 import { applyRules, refuseUnless } from '../check.ts'
-import type { SessionData } from '../session.ts'
+import type { SessionData } from '../session/session.ts'
 import {
   type CookieImporter,
   createImporter,

@@ -1,7 +1,7 @@
 import { NextRequest, NextResponse } from 'next/server.js'
 import { describe, expect, it } from 'vitest'
 import { type ProxyHandler, sessionProxy } from '../../src/adapters/next-proxy.ts'
-import { requireSession } from '../../src/guard.ts'
+import { requireSession } from '../../src/guard/guard.ts'
 import type { Session } from '../../src/index.ts'
 import { createSessions } from '../../src/index.ts'
 import { fromIronSession } from '../../src/migrate/index.ts'

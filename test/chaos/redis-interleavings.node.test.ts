@@ -10,7 +10,7 @@ import { SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 /*
- * As test/interleavings.test.ts, but against real Redis, with requests that fail before they reach
+ * As test/session/interleavings.test.ts, but against real Redis, with requests that fail before they reach
  * it and answers that are lost after it did what it was asked. What a request that was answered with
  * an error did may have happened or not; all else is certain.
  */

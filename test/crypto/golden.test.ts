@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { decodeRecord, encodeRecord, idOf } from '../../src/codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { createSessions } from '../../src/index.ts'
-import { decodeRecord, encodeRecord, idOf } from '../../src/record.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import golden from '../vectors/golden.json' with { type: 'json' }
 import kept from '../vectors/golden-stored.json' with { type: 'json' }

@@ -7,7 +7,7 @@ import { encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
 import { sealToken } from '../../src/crypto/token.ts'
 import { createSessions, type Session } from '../../src/index.ts'
-import { encodeRecord, idOf, type OpenedRecord } from '../../src/record.ts'
+import { encodeRecord, idOf, type OpenedRecord } from '../../src/codec/session-record.ts'
 
 const FIRST = 'a fixed secret for golden tokens, number 1'
 const SECOND = 'a fixed secret for golden tokens, number 2'

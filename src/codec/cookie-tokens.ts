@@ -1,0 +1,70 @@
+/** Cookies to and from sealed tokens; each is opened once in this isolate and then known. */
+import { BoundedMap } from '../bounded-map.ts'
+import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
+import { openToken, sealToken } from '../crypto/token.ts'
+import type { ResolvedOptions } from '../options.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  type OpenedRecord,
+  type SessionState,
+} from './session-record.ts'
+
+/** A cookie of ours, and the session in it once that was read. */
+export interface OpenedCookie {
+  readonly opened: OpenedRecord
+  state?: SessionState
+}
+
+/** Opens and seals the cookies of one name. */
+export interface CookieTokens {
+  /** `null`: not ours, or from more than an hour ahead. */
+  open(token: string): Promise<OpenedCookie | null>
+  seal(cookie: OpenedCookie): Promise<string>
+  /** What seals them, and what rides in cookies beside them. */
+  readonly ring: KeyRing
+}
+
+const HOUR_MS = 3_600_000
+/** Four cookies of 4096 bytes: nothing of ours is longer. */
+const MAX_TOKEN = 16_384
+
+export function createCookieTokens(
+  { secrets, cache, codec, now, schema }: ResolvedOptions,
+  name: string,
+): CookieTokens {
+  const ring = createKeyRing(secrets, 'cookie')
+  const label = `cookie:${name}`
+  // Plain values only: on Workers a promise of another request may never settle.
+  const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)
+  const keep = (token: string, cookie: OpenedCookie): OpenedCookie => {
+    if (cache.ttl) known.set(token, { until: now() + cache.ttl * 1000, cookie })
+    return cookie
+  }
+  return {
+    ring,
+
+    async open(token) {
+      const entry = known.get(token)
+      let cookie = entry && entry.until > now() ? entry.cookie : null
+      if (!cookie) {
+        if (token.length > MAX_TOKEN) return null
+        const bytes = await openToken(ring, label, token, now())
+        const opened = bytes && decodeRecord(bytes)
+        if (!opened) return null
+        cookie = keep(token, { opened })
+      }
+      const { opened } = cookie
+      if (Math.max(opened.renewedAt, opened.createdAt) > now() + HOUR_MS) return null
+      // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
+      return codec ? { opened } : cookie
+    },
+    async seal(cookie) {
+      const { opened } = cookie
+      const token = await sealToken(ring, label, encodeRecord(opened), now())
+      // A schema may make something else of the data when they are read.
+      keep(token, schema ? { opened } : cookie)
+      return token
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/** From text to data and back: codec, migration, schema. */
+import { SessionCorruptionError, SessionValidationError } from '../errors.ts'
+import type { ResolvedOptions } from '../options.ts'
+import type { OpenedRecord, SessionState } from './session-record.ts'
+import { type CopyValue, copyJson, copyWith, deepFreeze } from './values.ts'
+
+/** The data of a session as text. */
+export interface DataText {
+  readonly text: string
+  readonly hasFlash: boolean
+}
+
+type Data = Record<string, unknown>
+
+/** Reads and writes the data of sessions as they were configured. */
+export interface DataFormat {
+  readonly copy: CopyValue
+  /** The text of one value. */
+  stringify(value: unknown): string
+  /** The value of such a text, frozen. */
+  parse(text: string): unknown
+  /**
+   * Parses, migrates and checks the data. Those of a newer version stay unread: the state has its
+   * version and no data.
+   *
+   * @throws {@link SessionCorruptionError} or {@link SessionValidationError}.
+   */
+  read(opened: OpenedRecord): Promise<SessionState>
+  write(state: SessionState): DataText
+  /** Only with a schema. Throws {@link SessionValidationError}. */
+  readonly check: ((state: SessionState) => Promise<unknown>) | undefined
+  /** Only with a schema: what a new session starts with, its defaults. */
+  readonly initial: (() => Promise<Data>) | undefined
+}
+
+/** Puts codec, migration and schema together. */
+export function createFormat(options: ResolvedOptions): DataFormat {
+  const { schema, version, migrate, codec = JSON } = options
+  const check = async (data: unknown): Promise<Data> => {
+    const result = await schema!['~standard'].validate(data)
+    if (!result.issues) return result.value as Data
+    throw new SessionValidationError('Session data do not satisfy the schema', result.issues)
+  }
+  return {
+    copy: options.codec ? copyWith(options.codec) : copyJson,
+    stringify: (value) => codec.stringify(value),
+    parse: (text) => deepFreeze(codec.parse(text)),
+    async read(opened) {
+      if (opened.version > version) return { ...opened, data: EMPTY, flash: EMPTY }
+      try {
+        const parsed = codec.parse(opened.text ?? '')
+        const [data, flash] = opened.hasFlash ? (parsed as [unknown, Data]) : [parsed, {}]
+        const older = migrate && opened.version < version
+        const today = older ? await migrate(data, opened.version) : data
+        const checked: unknown = schema ? await check(today) : today
+        if (Object(checked) !== checked) throw new TypeError()
+        return { ...opened, data: deepFreeze(checked as Data), flash: deepFreeze(flash) }
+      } catch (error) {
+        if (error instanceof SessionValidationError) throw error
+        throw new SessionCorruptionError('Cannot read session: its data do not parse or migrate')
+      }
+    },
+    write({ data, flash }) {
+      const hasFlash = Object.keys(flash).length > 0
+      return { text: codec.stringify(hasFlash ? [data, flash] : data), hasFlash }
+    },
+    check: schema && (({ data }) => check(data)),
+    initial: schema && (async () => deepFreeze(await check({}).catch(() => EMPTY))),
+  }
+}
+
+/** No data. */
+export const EMPTY: Data = Object.freeze({})

@@ -1,0 +1,95 @@
+/** Values that can be kept: copied when they come in, frozen when they go out. */
+import { kindOf } from '../check.ts'
+import { SessionSerializationError } from '../errors.ts'
+
+/** Turns values into text and back. The default is JSON; `devalue` fits. */
+export interface SessionCodec {
+  stringify(value: unknown): string
+  parse(text: string): unknown
+}
+
+const MAX_DEPTH = 1000
+
+/** Returns a frozen copy of `value`, or throws {@link SessionSerializationError}. */
+export type CopyValue = (value: unknown, path: string) => unknown
+
+/** Copies what JSON keeps and refuses what JSON would lose, naming its path. */
+export const copyJson: CopyValue = (value, path) => copy(value, path, null)
+
+/** Copies by a round trip through the codec. */
+export function copyWith(codec: SessionCodec): CopyValue {
+  return (value, path) => {
+    try {
+      return deepFreeze(codec.parse(codec.stringify(value)))
+    } catch (cause) {
+      throw new SessionSerializationError(
+        `Cannot keep "${path}": the codec refused it (${cause instanceof Error ? cause.name : typeof cause})`,
+        path,
+      )
+    }
+  }
+}
+
+/** Where a value is: spelled as a path only when it has to be told. */
+interface Place {
+  readonly key: string | number
+  /** What holds it. */
+  readonly above: Place | null
+  readonly value: unknown
+  readonly depth: number
+}
+
+function copy(value: unknown, key: string | number, above: Place | null): unknown {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
+  // JSON has no negative zero; adding 0 removes the sign.
+  if (typeof value === 'number' && Number.isFinite(value)) return value + 0
+  const here: Place = { key, above, value, depth: above ? above.depth + 1 : 0 }
+  if (typeof value !== 'object') throw refusal(here)
+  for (let at = above; at; at = at.above) if (at.value === value) throw refusal(here, 'a cycle')
+  if (here.depth === MAX_DEPTH) throw refusal(here, `nested over ${MAX_DEPTH} levels deep`)
+  if (Array.isArray(value)) {
+    return Object.freeze(Array.from(value, (item, i) => copy(item, i, here)))
+  }
+  if (!isPlainObject(value)) throw refusal(here)
+  if (Object.getOwnPropertySymbols(value).length) throw refusal(here, 'a key that is a symbol')
+  const all: Record<string, unknown> = { ...value }
+  for (const name of Object.keys(all)) {
+    if (all[name] === undefined) delete all[name]
+    else all[name] = copy(all[name], name, here)
+  }
+  return Object.freeze(all)
+}
+
+/** Object literals and null-prototype objects, also of another realm. */
+function isPlainObject(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function refusal(place: Place, kind?: string): SessionSerializationError {
+  const { value } = place
+  const what =
+    kind ??
+    (typeof value === 'object'
+      ? `a ${value?.constructor?.name ?? 'class instance'}`
+      : kindOf(value))
+  const path = pathOf(place)
+  return new SessionSerializationError(
+    `Cannot keep "${path}": ${what} would not survive JSON; keep a string or number, or use a codec`,
+    path,
+  )
+}
+
+function pathOf({ key, above }: Place): string {
+  if (!above) return String(key)
+  return pathOf(above) + (typeof key === 'number' ? `[${key}]` : `.${key}`)
+}
+
+/** Freezes a value and all it holds; what cannot be frozen (bytes, the inside of a Map) is not. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  if (ArrayBuffer.isView(value) || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const item of Object.values(value)) deepFreeze(item)
+  return value
+}

@@ -1,0 +1,44 @@
+/** Requests that another site makes a browser send (CSRF), beyond what `SameSite` keeps away. */
+import { refuseUnless } from '../check.ts'
+
+const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/
+
+/**
+ * Refuses what a page of another origin makes a browser send, with its cookies where `SameSite` lets
+ * them through: from a subdomain, or with `sameSite: 'none'`. 403, or `null` for who may go on:
+ * safe methods (RFC 9110, 9.2.1) but for WebSockets, requests of one's own pages, and clients that
+ * are no browsers.
+ *
+ * By `Sec-Fetch-Site` ({@link https://www.w3.org/TR/fetch-metadata/ Fetch Metadata}), which every
+ * browser of today sends to trustworthy origins; else by `Origin`, whose host must be that of the
+ * request.
+ *
+ * @param trusted Origins besides one's own, such as `https://admin.example.com`.
+ * @throws TypeError when that is no list.
+ *
+ * @example
+ * sessions.handler(async (request) => refuseCrossSite(request) ?? answer(request))
+ */
+export function refuseCrossSite(
+  { headers, method, url }: Request,
+  trusted: readonly string[] = [],
+): Response | null {
+  // Of a text every part would be trusted: `https://example.co` of `https://example.com`.
+  refuseUnless(Array.isArray(trusted), 'trusted', 'a list of origins', trusted)
+  const origin = headers.get('origin')
+  // Any page may open a WebSocket, with a GET and, in every browser, its `Origin`.
+  const isSocket = /^websocket$/i.test(headers.get('upgrade') ?? '')
+  const isSafe = SAFE.test(method) && !isSocket
+  if (isSafe || (origin !== null && trusted.includes(origin))) return null
+  const site = isSocket ? null : headers.get('sec-fetch-site')
+  // A proxy may have taken the TLS off, so that only the hosts can be compared.
+  const isOwn = site
+    ? site === 'same-origin' || site === 'none'
+    : origin === null || hostOf(origin) === hostOf(url)
+  if (isOwn) return null
+  return new Response('Forbidden', { status: 403, headers: { 'cache-control': 'no-store' } })
+}
+
+function hostOf(url: string): string | null {
+  return URL.canParse(url) ? new URL(url).host : null
+}

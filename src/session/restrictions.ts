@@ -1,0 +1,73 @@
+/** Who may use a session that was opened. Loaded when `binding` or `notBefore` is configured. */
+import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
+import type { Instance } from './instance.ts'
+import { emptyDraft } from './open.ts'
+import type { Draft } from './session.ts'
+
+const hashes = new WeakMap<Instance, KeyedHash>()
+
+/** Lets a draft through, or puts an empty one in its place. */
+export async function guardDraft(
+  instance: Instance,
+  draft: Draft,
+  request: Request | undefined,
+): Promise<Draft> {
+  // What was just imported was checked before it was kept.
+  const outdated = draft.removals ? null : await checkAge(instance, draft)
+  if (outdated) return outdated
+  return instance.options.binding && request ? await checkClient(instance, draft, request) : draft
+}
+
+/** A draft of nothing when `notBefore` says that the session is over, or cannot say. */
+export async function checkAge(instance: Instance, draft: Draft): Promise<Draft | null> {
+  const { emit, options } = instance
+  const { notBefore } = options
+  const { subject, authenticatedAt, createdAt } = draft.current
+  if (!notBefore || subject === null) return null
+  try {
+    const limit = await notBefore(subject)
+    if (limit === null || (authenticatedAt ?? createdAt) >= limit) return null
+    emit({ type: 'session.expired' }, draft.current)
+    return await emptyDraft(instance, draft.cookies, {
+      status: 'expired',
+      reason: () => new SessionExpiredError('There is no session: its user signed out everywhere'),
+    })
+  } catch {
+    const reason = new StoreUnavailableError('Cannot read session: notBefore failed')
+    const isThrown = options.onStoreFailure === 'throw'
+    const type = isThrown ? 'store.unavailable' : 'store.degraded'
+    emit({ type, store: 'notBefore', code: reason.code }, draft.current)
+    if (isThrown) throw reason
+    return await emptyDraft(instance, draft.cookies, {
+      status: 'degraded',
+      reason: () => reason,
+      readOnly: reason,
+    })
+  }
+}
+
+async function checkClient(instance: Instance, draft: Draft, request: Request): Promise<Draft> {
+  const { emit, options } = instance
+  const { userAgent, ip, onMismatch } = options.binding ?? {}
+  const agent = userAgent ? (request.headers.get('user-agent') ?? '') : ''
+  // Version numbers change with every update of a browser.
+  const client = JSON.stringify([agent.replace(/[\d.]+/g, ''), ip?.(request) ?? ''])
+  const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'binding')
+  hashes.set(instance, hash)
+  const marks = await hash(client)
+  draft.binding = marks[0]
+  const { found, current } = draft
+  if (!found || current.binding === undefined || marks.includes(current.binding)) return draft
+  emit({ type: 'session.binding-mismatch' }, current)
+  if (onMismatch === 'step-down') {
+    draft.doubted = current.authenticatedAt
+    return draft
+  }
+  return await emptyDraft(instance, draft.cookies, {
+    status: 'invalid',
+    reason: () =>
+      new SessionBindingError('There is no session for this client: it is of another one'),
+    binding: marks[0],
+  })
+}

@@ -1,0 +1,175 @@
+/** `createSessions`: open, use, commit. */
+import { StoreUnavailableError } from '../errors.ts'
+import type { HealthReport } from '../observe/health.ts'
+import type { SessionsOptions } from '../options.ts'
+import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
+import { type Carrier, markResponse } from '../transport/response.ts'
+import { createInstance, type Instance } from './instance.ts'
+import { openSession } from './open.ts'
+import { saveSession } from './save.ts'
+import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
+
+/** The sessions of one application, or of one cookie of it. */
+export interface Sessions<D extends SessionData = SessionData> {
+  /**
+   * The session of a request. Nothing is read before, and only once per `Request` object.
+   *
+   * Never throws for what the client sent: see {@link Session.status}.
+   *
+   * @throws {@link StoreUnavailableError} with `onStoreFailure: 'throw'`;
+   * {@link SessionCorruptionError} or {@link SessionValidationError} with `onCorruption: 'throw'`.
+   */
+  get(request: Request): Promise<Session<D>>
+  /**
+   * As `get`, but throws when there is no session: {@link SessionNotFoundError},
+   * {@link SessionExpiredError}, {@link SessionEncryptionError}, {@link SessionBindingError},
+   * {@link SessionCorruptionError}, {@link SessionValidationError}, {@link StoreUnavailableError}.
+   */
+  require(request: Request): Promise<Session<D>>
+  /**
+   * Saves the session of a request and returns the response with its `Set-Cookie`, `Vary` and
+   * `Cache-Control`; beside a cookie there is none for CDNs alone (`CDN-Cache-Control`). The response
+   * itself, untouched, when the session was not used.
+   *
+   * @param options.save `false`: only sets `Vary`, for the page of an error. (default: `true`)
+   * @throws as {@link Sessions.save}.
+   */
+  commit(request: Request, response: Response, options?: { save?: boolean }): Promise<Response>
+  /**
+   * Wraps a fetch handler: commits what it returns, answers 503 when the store fails it. When it
+   * throws nothing is committed.
+   */
+  handler<A extends unknown[]>(
+    fn: (request: Request, ...rest: A) => Response | Promise<Response>,
+  ): (request: Request, ...rest: A) => Promise<Response>
+  /**
+   * The session of a `Cookie` header (or of that of `transport`), for places without a `Request`.
+   * Throws as `get`.
+   */
+  open(cookieHeader: string | null): Promise<Session<D>>
+  /**
+   * Saves a session and returns the `Set-Cookie` values to append; `[]` when there is nothing to
+   * say. Changing the session afterwards throws.
+   *
+   * @throws {@link CookieTooLargeError}, {@link SessionValidationError},
+   * {@link StoreUnavailableError}, {@link SessionConflictError}; nothing was saved then.
+   */
+  save(session: Session<D>): Promise<string[]>
+  /**
+   * A user's live sessions. One round trip where the store has an index.
+   *
+   * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store, with one that
+   * cannot find sessions by user, or with `seal: 'cookie'`; {@link StoreUnavailableError}.
+   */
+  list(subject: string): Promise<SessionInfo[]>
+  /** All live sessions, in pages, where the store can. Throws as `list`. */
+  all(): AsyncIterable<SessionInfo>
+  /** Ends the session with this {@link Session.id}; `false` when there is none. Throws as `list`. */
+  revoke(id: string): Promise<boolean>
+  /**
+   * Signs a user out everywhere, but for the session `except` if given, and returns how many
+   * sessions that ended. For sessions in cookies see {@link SessionsOptions.notBefore}. Throws as
+   * `list`.
+   */
+  revokeAll(subject: string, options?: { except?: string }): Promise<number>
+  /** Asks the store for a sign of life, within a second. Never throws. */
+  health(): Promise<HealthReport>
+  /** Ends what the store holds open. */
+  close(): Promise<void>
+}
+
+/**
+ * Creates the sessions of an application. Pure: no I/O, timer or randomness before the first
+ * request.
+ *
+ * @throws TypeError or RangeError naming the option that is wrong.
+ *
+ * @example
+ * const sessions = createSessions<{ visits: number }>({ secret: env.SESSION_SECRET })
+ * export default {
+ *   fetch: sessions.handler(async (request) => {
+ *     const session = await sessions.get(request)
+ *     session.update('visits', (n = 0) => n + 1)
+ *     return new Response(`visit ${session.get('visits')}`)
+ *   }),
+ * }
+ */
+export function createSessions<D extends SessionData = SessionData>(
+  options: SessionsOptions<D>,
+): Sessions<D> {
+  const instance = createInstance(options)
+  const { binding, importFrom, notBefore, store, now, transport } = instance.options
+  const carrier: Carrier =
+    transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
+  const opened = new WeakMap<Request, Promise<Session<D>>>()
+
+  const open = async (header: string | null, request?: Request): Promise<Session<D>> => {
+    let draft = await openSession(instance, header, store && request?.signal)
+    if (header && !draft.found && importFrom?.some(({ name }) => header.includes(name))) {
+      const { adoptSession } = await import('../migrate/adopt.ts')
+      draft = await adoptSession(instance, draft, header, importFrom)
+    }
+    if (notBefore || binding) {
+      draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
+    }
+    return new RequestSession<D>(draft, instance.context)
+  }
+  const subjects = async (): Promise<Subjects> =>
+    (await import('../persistence/subjects.ts')).createSubjects(instance)
+
+  const sessions: Sessions<D> = {
+    get(request) {
+      let session = opened.get(request)
+      if (!session) {
+        session = open(request.headers.get(carrier[0]), request)
+        opened.set(request, session)
+      }
+      return session
+    },
+    async require(request) {
+      const session = await sessions.get(request)
+      const { reason } = getDraft(session)
+      if (reason) throw reason()
+      return session
+    },
+    async commit(request, response, { save = true } = {}) {
+      const opening = opened.get(request)
+      if (!opening) return response
+      const session = save && (await opening.catch(() => null))
+      return markResponse(response, session ? await sessions.save(session) : [], carrier)
+    },
+    handler:
+      (fn) =>
+      async (request, ...rest) => {
+        try {
+          const response = await fn(request, ...rest)
+          return opened.has(request) ? await sessions.commit(request, response) : response
+        } catch (error) {
+          if (error instanceof StoreUnavailableError) return error.getResponse()
+          throw error
+        }
+      },
+    open: (header) => open(header),
+    save: async (session) => saveSession(instance, getDraft(session)),
+    list: async (subject) => (await subjects()).list(subject),
+    async *all() {
+      yield* (await subjects()).all()
+    },
+    revoke: async (id) => (await subjects()).revoke(id),
+    revokeAll: async (subject, options) => (await subjects()).revokeAll(subject, options),
+    health: async () =>
+      store
+        ? (await import('../observe/health.ts')).reportHealth(store, now)
+        : { ok: true, store: null },
+    close: async () => store?.close?.(),
+  }
+  instances.set(sessions, instance)
+  return sessions
+}
+
+const instances = new WeakMap<object, Instance>()
+
+/** What is behind sessions that {@link createSessions} made, for adapters. */
+export function instanceOf(sessions: object): Instance {
+  return instances.get(sessions)!
+}

@@ -1,0 +1,200 @@
+/** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
+import { parseCookie, type SetCookie, stringifySetCookie } from 'cookie'
+import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from '../check.ts'
+
+/** How the session cookie is set. */
+export interface CookieOptions {
+  /**
+   * A token (RFC 9110, 5.6.2) of at most 200 characters. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
+   * bring the rules of RFC 6265bis, checked at creation. (default: `__Host-session`)
+   */
+  name?: string
+  /** Keeps scripts from reading it. (default: `true`) */
+  httpOnly?: boolean
+  /**
+   * Sends it over HTTPS only. For plain-http development in a browser that refuses `Secure` on
+   * localhost (Safari): `{ name: 'session', secure: false }`. (default: `true`)
+   */
+  secure?: boolean
+  /** (default: `'lax'`) */
+  sameSite?: 'strict' | 'lax' | 'none'
+  /** (default: `'/'`) */
+  path?: string
+  /** Shares it with subdomains, which `__Host-` forbids. (default: this host only) */
+  domain?: string
+  /** One cookie per top-level site (CHIPS). (default: `false`) */
+  partitioned?: boolean
+  /** Chromium evicts low ones first. (default: not set) */
+  priority?: 'low' | 'medium' | 'high'
+  /**
+   * Seconds every session's cookie outlives the browser, at most 34_560_000 (400 days). Without it
+   * the cookie ends with the browser, unless `login` says `persistent`. (default: not set)
+   */
+  maxAge?: number
+  /**
+   * Into how many cookies a large session may be split, 1 to 4. Node refuses requests with over 16 KB
+   * of headers, which four full ones are, and many proxies refuse 8 KB. (default: 1)
+   */
+  maxChunks?: number
+}
+
+/** What a `Cookie` header says about the session. */
+export interface CookieFound {
+  /** The whole header. */
+  readonly header: string | null
+  /** The values to try, in the order of the header; empty when there is none. */
+  readonly tokens: readonly string[]
+  /** Numbers of the chunks beyond the first that the browser holds. */
+  readonly chunks: readonly number[]
+}
+
+/** Reads and writes the session cookie. */
+export interface SessionCookie {
+  readonly name: string
+  find(header: string | null): CookieFound
+  /**
+   * The `Set-Cookie` values that put `token` in place and remove chunks it no longer needs; `null`
+   * when it is over the {@link SessionCookie.limit}.
+   *
+   * @param lifetime Seconds for which the session lives if nothing happens.
+   * @param persistent The cookie outlives the browser.
+   */
+  write(token: string, lifetime: number, persistent: boolean, found: CookieFound): string[] | null
+  /** Bytes of name and value that it may take, over all chunks. */
+  readonly limit: number
+  /** The `Set-Cookie` values that remove it. */
+  remove(found: CookieFound): string[]
+  /** One for another cookie of the same kind, `label` after its name; lives `age` seconds. */
+  beside(label: string, value: string, age: number): string
+}
+
+/** RFC 6265bis, 5.6.2: user agents cap lifetimes at 400 days. */
+export const MAX_COOKIE_AGE = 34_560_000
+/** RFC 6265bis, 5.7: name and value together; larger cookies are dropped without a word. */
+export const MAX_COOKIE_BYTES = 4096
+export const MAX_CHUNKS = 4
+/** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
+const MAX_TOKENS = 32
+
+interface ResolvedCookieOptions extends Omit<SetCookie, 'value'> {
+  name: string
+  secure: boolean
+  maxChunks: number
+}
+
+const isText =
+  (pattern: RegExp) =>
+  (value: unknown): boolean =>
+    typeof value === 'string' && pattern.test(value)
+
+/** Whether it can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
+export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
+
+const RULES: Record<string, Rule> = {
+  name: ['__Host-session', 'a token (RFC 9110), at most 200 long', isToken],
+  httpOnly: flagRule(true),
+  secure: flagRule(true),
+  sameSite: wordRule('lax', 'strict', 'none'),
+  path: ['/', 'a path that starts with "/"', isText(/^\/[ -:<-~]*$/)],
+  domain: [undefined, 'a domain name', isText(/^[\w.-]+$/)],
+  partitioned: flagRule(false),
+  priority: wordRule(undefined, 'low', 'medium', 'high'),
+  maxAge: integerRule(undefined, 1, MAX_COOKIE_AGE),
+  maxChunks: integerRule(1, 1, MAX_CHUNKS),
+}
+
+/** Checks the options and fixes everything that does not change from response to response. */
+export function createSessionCookie(options: CookieOptions = {}): SessionCookie {
+  const resolved = applyRules<ResolvedCookieOptions>('cookie.', RULES, options)
+  assertPrefix(resolved)
+  const { name, maxChunks, maxAge, ...attributes } = resolved
+  // Checks the domain and spells every attribute; only Max-Age varies.
+  const suffix = stringifySetCookie({ name, value: '', ...attributes }).slice(name.length + 1)
+  const chunkName = (i: number): string => (i ? `${name}.${i}` : name)
+  const removal = (i: number): string =>
+    `${chunkName(i)}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT${suffix}`
+  return {
+    name,
+    find: (header) => findCookie(header, name, chunkName),
+    limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
+    write(token, lifetime, persistent, found) {
+      const parts = split(token, name)
+      if (parts.length > maxChunks) return null
+      const seconds = Math.min(lifetime, maxAge ?? MAX_COOKIE_AGE)
+      const age = persistent || maxAge ? `; Max-Age=${seconds}` : ''
+      return [
+        ...parts.map((part, i) => `${chunkName(i)}=${part}${age}${suffix}`),
+        ...found.chunks.filter((i) => i >= parts.length).map(removal),
+      ]
+    },
+    remove: (found) => [0, ...found.chunks].map(removal),
+    beside: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
+  }
+}
+
+function findCookie(
+  header: string | null,
+  name: string,
+  chunkName: (i: number) => string,
+): CookieFound {
+  const values: string[] = []
+  const chunks: string[][] = [[], [], [], []]
+  if (header?.includes(name)) {
+    for (const pair of header.split(';')) {
+      if (!pair.includes(name)) continue
+      const parsed = parseCookie(pair, { decode: (value) => value })
+      const value = parsed[name]
+      if (value !== undefined) values.push(value)
+      for (let i = 1; i < MAX_CHUNKS; i++) {
+        const chunk = parsed[chunkName(i)]
+        if (chunk !== undefined) chunks[i]!.push(chunk)
+      }
+    }
+  }
+  const tokens = values.slice(0, MAX_TOKENS).flatMap((value) => join(value, chunks))
+  return {
+    header,
+    tokens: tokens.slice(0, MAX_TOKENS),
+    chunks: [1, 2, 3].filter((i) => chunks[i]!.length),
+  }
+}
+
+/**
+ * Puts chunks together: `3.AAAA` says that it is the first of three. Of a chunk that is there twice,
+ * for another domain or path, either may belong to it; an empty text where one is missing.
+ */
+function join(value: string, chunks: readonly (readonly string[])[]): string[] {
+  const count = Number(/^([2-4])\./.exec(value)?.[1] ?? 1)
+  if (count === 1) return [value]
+  let wholes = [value.slice(2)]
+  for (const some of chunks.slice(1, count)) {
+    const first = some.slice(0, MAX_TOKENS)
+    wholes = wholes.flatMap((start) => first.map((end) => start + end)).slice(0, MAX_TOKENS)
+  }
+  return wholes.length ? wholes : ['']
+}
+
+function split(token: string, name: string): string[] {
+  if (name.length + token.length <= MAX_COOKIE_BYTES) return [token]
+  // Two bytes for `.1` in the name of a chunk, or for `3.` in the value of the first.
+  const room = MAX_COOKIE_BYTES - name.length - 2
+  const count = Math.ceil(token.length / room)
+  return Array.from({ length: count }, (_, i) => {
+    const part = token.slice(i * room, (i + 1) * room)
+    return i ? part : `${count}.${part}`
+  })
+}
+
+function assertPrefix(options: ResolvedCookieOptions): void {
+  const { name, sameSite, partitioned } = options
+  const expect = (when: unknown, key: keyof CookieOptions, value: unknown): void => {
+    const expected = `${value ?? 'left out'} with name "${name}", sameSite "${sameSite}"`
+    if (when) refuseUnless(options[key] === value, `cookie.${key}`, expected, options[key])
+  }
+  // RFC 6265bis, 4.1.3: user agents match the prefixes without regard to case.
+  const prefix = /^__(host-http|host|http|secure)-/i.exec(name)?.[1]?.toLowerCase() ?? ''
+  expect(prefix || sameSite === 'none' || partitioned, 'secure', true)
+  expect(prefix.endsWith('http'), 'httpOnly', true)
+  expect(prefix.startsWith('host'), 'domain', undefined)
+  expect(prefix.startsWith('host'), 'path', '/')
+}

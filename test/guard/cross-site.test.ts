@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { refuseCrossSite } from '../../src/guard/guard.ts'
+
+const URL_ = 'https://example.com/transfer'
+const send = (headers: Record<string, string>, method = 'POST', trusted: string[] = []) => {
+  // `new Request` may not set these; a server's request has them.
+  const request = { url: URL_, method, headers: new Headers(headers) } as Request
+  return refuseCrossSite(request, trusted)?.status ?? 'goes on'
+}
+
+describe('refuseCrossSite()', () => {
+  it.each([
+    ['same-origin', 'goes on'],
+    ['none', 'goes on'],
+    ['same-site', 403],
+    ['cross-site', 403],
+    ['something new', 403],
+  ])('takes Sec-Fetch-Site: %s for %s', (site, outcome) => {
+    expect(send({ 'sec-fetch-site': site, origin: 'https://example.com' })).toBe(outcome)
+  })
+
+  it.each([
+    ['https://example.com', 'goes on'],
+    // Behind a proxy that has taken the TLS off, or put it on.
+    ['http://example.com', 'goes on'],
+    ['https://example.com:8443', 403],
+    ['https://evil.example.com', 403],
+    ['https://example.com.evil.test', 403],
+    ['null', 403],
+    ['garbage', 403],
+  ])('takes Origin: %s for %s, where that is all there is', (origin, outcome) => {
+    expect(send({ origin })).toBe(outcome)
+  })
+
+  it('lets clients that are no browsers go on, and origins that are trusted', () => {
+    expect(send({})).toBe('goes on')
+    const headers = { 'sec-fetch-site': 'same-site', origin: 'https://admin.example.com' }
+    expect(send(headers, 'POST', ['https://admin.example.com'])).toBe('goes on')
+    expect(send(headers, 'POST', ['https://other.example.com'])).toBe(403)
+    expect(send({ 'sec-fetch-site': 'cross-site' }, 'POST', [''])).toBe(403)
+  })
+
+  it.each([
+    ['https://example.com', 'goes on'],
+    ['https://evil.example.com', 403],
+    ['null', 403],
+  ])('takes a WebSocket of %s for %s', (origin, outcome) => {
+    const headers = { upgrade: 'WebSocket', connection: 'Upgrade', origin }
+    expect(send(headers, 'GET')).toBe(outcome)
+    // What Fetch Metadata say of a WebSocket differs from browser to browser.
+    expect(send({ ...headers, 'sec-fetch-site': 'none' }, 'GET')).toBe(outcome)
+    expect(send(headers, 'GET', [origin])).toBe('goes on')
+  })
+
+  it('takes no text for a list of trusted origins', () => {
+    const trusted = 'https://admin.example.com' as never
+    expect(() => send({ origin: 'https://admin.example.co' }, 'POST', trusted)).toThrow(TypeError)
+  })
+
+  it('looks at what changes something only', () => {
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+      expect(send({ 'sec-fetch-site': 'cross-site' }, method)).toBe('goes on')
+    }
+    for (const method of ['PUT', 'PATCH', 'DELETE', 'GETAWAY']) {
+      expect(send({ 'sec-fetch-site': 'cross-site' }, method)).toBe(403)
+    }
+  })
+
+  it('says nothing that a cache could keep', () => {
+    const request = {
+      url: URL_,
+      method: 'POST',
+      headers: new Headers({ origin: 'https://evil.test' }),
+    }
+    expect(refuseCrossSite(request as Request)?.headers.get('cache-control')).toBe('no-store')
+  })
+})

@@ -1,0 +1,198 @@
+import { describe, expect, it } from 'vitest'
+import { createKeyRing } from '../../src/crypto/keyring.ts'
+import { openToken, sealToken } from '../../src/crypto/token.ts'
+import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
+import { deflate } from '../../src/persistence/compress.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
+import { createClock } from '../../src/testing/index.ts'
+import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+
+function createStored(options: Partial<SessionsOptions> = {}) {
+  const clock = createClock()
+  const memory = createMemoryStore({ now: clock })
+  return { memory, ...createWorld({ store: memory, ...options }, clock) }
+}
+
+describe('what a store holds', () => {
+  it('opens to nothing under another id', async () => {
+    const { visit, sessions, memory, jar } = createStored()
+    const victim = await visit((s) => s.login('ann'))
+    const record = await memory.read(victim.session.id)
+    const thief = await sessions.open(null)
+    thief.set('a', 1)
+    const [setCookie = ''] = await sessions.save(thief)
+    const mine = await memory.read(thief.id)
+    if (record && mine) await memory.write(thief.id, { ...record, version: '9' }, mine.version)
+    const opened = await sessions.open(setCookie.split(';')[0] ?? '')
+    expect([opened.status, opened.subject]).toEqual(['invalid', null])
+    expect((await sessions.open(jar.header())).subject).toBe('ann')
+  })
+
+  it('is refused when somebody put an older value back, and is then an outage or corrupt', async () => {
+    const { visit, memory, clock, types } = createStored({ renewAfter: 10 })
+    const { session } = await visit((s) => s.set('credit', 10))
+    const old = await memory.read(session.id)
+    await visit((s) => s.set('credit', 0))
+    clock.advance(10)
+    await visit()
+    const now = await memory.read(session.id)
+    if (old && now) await memory.write(session.id, { ...old, version: '9' }, now.version)
+    // A replica may lag for a while: that is no reason to give up the session.
+    const lagging = (await visit()).session
+    expect([lagging.status, lagging.get('credit')]).toEqual(['degraded', undefined])
+    clock.advance(120)
+    const corrupt = (await visit()).session
+    expect([corrupt.status, corrupt.get('credit')]).toEqual(['invalid', undefined])
+    expect(types()).toContain('session.corrupt')
+  })
+})
+
+describe('a patch beside a record', () => {
+  it('is refused when somebody puts it back hours after it was taken in', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    let patch: string | undefined
+    let between: Session | undefined
+    let isBack = false
+    const store: SessionStore = {
+      ...memory,
+      async write(id, record, expected, more) {
+        patch ??= more?.patch
+        const first = more?.patch && between
+        if (first) between = undefined
+        // Somebody else is faster for the second time.
+        if (first) await sessions.save(first)
+        return memory.write(id, record, expected, more)
+      },
+      async read(id, more) {
+        const record = await memory.read(id, more)
+        const patches = isBack ? [patch!] : record?.patches
+        return record && { ...record, ...(patches && { patches }) }
+      },
+    }
+    const { sessions, visit, jar } = createWorld({ store }, clock)
+    await visit((s) => s.set('role', 'user'))
+    const [one, two, three] = await Promise.all([1, 2, 3].map(() => sessions.open(jar.header())))
+    for (const [i, session] of [one, two, three].entries()) session!.set(`key ${i}`, i)
+    two!.set('role', 'admin')
+    await sessions.save(one!)
+    between = three
+    await sessions.save(two!)
+    const all = { role: 'admin', 'key 0': 0, 'key 1': 1, 'key 2': 2 }
+    expect((await visit()).session.data).toEqual(all)
+    expect(patch).toMatch(/^[\w-]+$/)
+    clock.advance(7200)
+    expect((await visit((s) => s.set('role', 'user'))).session.get('role')).toBe('user')
+    expect((await visit()).session.data).toEqual({ ...all, role: 'user' })
+    isBack = true
+    const { session } = await visit()
+    expect([session.status, session.data]).toEqual(['invalid', {}])
+  })
+})
+
+describe("seal: 'cookie'", () => {
+  const sealed = { seal: 'cookie' } as const
+
+  it('needs the cookie of the visitor, and works as ever with it', async () => {
+    const { visit, jar, memory, clock, sessions } = createStored(sealed)
+    const { session } = await visit((s) => s.set('a', 1))
+    expect((await visit((s) => s.set('b', 2))).session.data).toEqual({ a: 1, b: 2 })
+    await visit((s) => s.login('ann'))
+    expect((await visit()).session.data).toEqual({ a: 1, b: 2 })
+    expect((jar.header() as string).length > 150).toBe(true)
+    // The secret and a dump of the store, but not the cookie.
+    const other = createSessions({ secret: SECRET, store: memory, now: clock })
+    expect(await other.list('ann')).toEqual([])
+    expect(await sessions.revokeAll('ann')).toBe(1)
+    expect(await sessions.revoke(session.id)).toBe(false)
+  })
+
+  it('goes with snapshots, deferred writes, conflicts and once', async () => {
+    const { visit, sessions, jar, clock } = createStored({ ...sealed, snapshot: { maxAge: 10 } })
+    await visit((s) => s.set('n', 0))
+    const open = [await sessions.open(jar.header()), await sessions.open(jar.header())]
+    for (const session of open) session.update('n', (n) => n + 1)
+    for (const session of open) await sessions.save(session)
+    clock.advance(11)
+    expect((await visit()).session.get('n')).toBe(2)
+    expect(await (await visit()).session.once('a', async () => 1)).toBe(1)
+  })
+
+  it('keeps nothing beside a record, and no result of once, that the secret alone opens', async () => {
+    const { visit, sessions, jar, memory, clock } = createStored(sealed)
+    const { session } = await visit((s) => s.set('a', 1))
+    const header = jar.header()
+    const open = await Promise.all(Array.from({ length: 9 }, () => sessions.open(header)))
+    for (const [i, one] of open.entries()) one.set(`key ${i}`, 'canary')
+    await Promise.all(open.map((one) => sessions.save(one)))
+    expect(Object.keys((await visit()).session.data).length).toBe(10)
+    await (await visit()).session.once('token', async () => 'canary')
+    const ring = createKeyRing([SECRET], 'store')
+    const { records } = await memory.page(null)
+    expect(records.length).toBe(2)
+    for (const { id, record } of records) {
+      for (const [label, value] of [
+        [`store:${id}`, record.value],
+        [`once:${id}`, record.value],
+        ...(record.patches ?? []).map((patch) => [`patch:${id}`, patch]),
+      ]) {
+        const bytes = await openToken(ring, label!, value!, clock())
+        expect(new TextDecoder().decode(bytes ?? undefined)).not.toContain('canary')
+      }
+    }
+    expect(session.id.length).toBe(22)
+  })
+
+  it('opens what was sealed before it was switched on', async () => {
+    const { visit, memory, jar, clock } = createStored()
+    await visit((s) => s.set('a', 1))
+    const now = createWorld({ store: memory, ...sealed }, clock)
+    expect((await now.sessions.open(jar.header())).get('a')).toBe(1)
+  })
+})
+
+describe('compress', () => {
+  it('makes stored values smaller, above a size', async () => {
+    const text = 'the same again and '.repeat(500)
+    const sizes: number[] = []
+    for (const compress of [false, { above: 1000 }] as const) {
+      const { visit, memory } = createStored({ compress })
+      const { session } = await visit((s) => s.set('text', text))
+      sizes.push((await memory.read(session.id))?.value.length ?? 0)
+      expect((await visit()).session.get('text')).toBe(text)
+    }
+    expect((sizes[1] as number) * 10 < (sizes[0] as number)).toBe(true)
+  })
+
+  it('goes with seal, and reads what was stored before', async () => {
+    const { visit, memory, jar, clock } = createStored({ seal: 'cookie', compress: { above: 1 } })
+    const text = 'x'.repeat(10_000)
+    await visit((s) => s.set('text', text))
+    const without = createWorld({ store: memory, seal: 'cookie' }, clock)
+    expect((await without.sessions.open(jar.header())).get('text')).toBe(text)
+  })
+
+  it('leaves alone what would be too large on the way back', async () => {
+    const { visit } = createStored({ compress: { above: 1 } })
+    const text = 'x'.repeat(9 * 1024 * 1024)
+    await visit((s) => s.set('text', text))
+    expect((await visit()).session.get('text') === text).toBe(true)
+  })
+
+  it('is bounded on the way back', async () => {
+    const { visit, memory, jar, clock } = createStored({ compress: { above: 1 } })
+    const { session } = await visit((s) => s.set('a', 1))
+    // As the secret's owner could have sealed it.
+    const bomb = await deflate(new Uint8Array(9 * 1024 * 1024))
+    const ring = createKeyRing([SECRET], 'store')
+    const bytes = Uint8Array.of(8, ...bomb)
+    const value = await sealToken(ring, `store:${session.id}`, bytes, clock())
+    const record = await memory.read(session.id)
+    if (record) await memory.write(session.id, { ...record, version: '9', value }, record.version)
+    expect(memory.stats().bytes < 200_000).toBe(true)
+    const strict = createWorld({ store: memory, onCorruption: 'throw' }, clock)
+    const error = await errorOf(() => strict.sessions.open(jar.header()))
+    expect(error.code).toBe('ERR_SESSION_ENCRYPTION')
+  })
+})

@@ -1,0 +1,496 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, StoreUnavailableError } from '../../src/index.ts'
+import { createCircuitBreaker } from '../../src/resilience/circuit-breaker.ts'
+import { cached } from '../../src/stores/cached.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { resilient } from '../../src/stores/resilient.ts'
+import { type SessionStore, TOMBSTONE } from '../../src/stores/store.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+
+/** Sessions in a memory store that can be made to fail and looked into. */
+const createStored = (options = {}) => {
+  const clock = createClock()
+  const memory = createMemoryStore({ now: clock })
+  const store = createFaultyStore(memory)
+  return { memory, store, ...createWorld({ store, ...options }, clock) }
+}
+
+/** Sessions in `memory`; each `step` is what happens before and after the next write. */
+const createStepping = (memory: SessionStore, options = {}) => {
+  type Step = Partial<Record<'before' | 'after', () => Promise<unknown>>>
+  const steps: Step[] = []
+  const store: SessionStore = {
+    ...memory,
+    async write(...args) {
+      const { before, after } = steps.shift() ?? {}
+      await before?.()
+      const result = await memory.write(...args)
+      await after?.()
+      return result
+    },
+  }
+  const { sessions } = createWorld({ store, ...options })
+  return { sessions, step: (one: Step) => steps.push(one) }
+}
+
+describe('sessions in a store', () => {
+  it('are created by the first write, under an id that the cookie only seals', async () => {
+    const { visit, jar, memory } = createStored()
+    await visit()
+    expect(memory.stats().entries).toBe(0)
+    const { session } = await visit((s) => s.set('a', 1))
+    const record = await memory.read(session.id)
+    expect(/^[\w-]{80,}$/.test(record?.value ?? '')).toBe(true)
+    expect(record?.expiresAt).toBe(session.expiresAt)
+    expect((jar.header() as string).length < 112).toBe(true)
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('change without a new cookie', async () => {
+    const { visit } = createStored()
+    await visit((s) => s.set('a', 1))
+    expect((await visit((s) => s.set('a', 2))).setCookie).toEqual([])
+    expect((await visit()).session.get('a')).toBe(2)
+  })
+
+  it('merge what overlapping requests write', async () => {
+    const { sessions, visit, jar, types } = createStored()
+    await visit((s) => s.set('n', 0))
+    const open = () => sessions.open(jar.header())
+    const [a, b] = [await open(), await open()]
+    a.set('x', 1)
+    a.update('n', (n = 0) => n + 1)
+    b.set('y', 1)
+    b.update('n', (n = 0) => n + 1)
+    await sessions.save(a)
+    await sessions.save(b)
+    expect((await open()).data).toEqual({ n: 2, x: 1, y: 1 })
+    expect(types().filter((type) => type === 'commit.conflict').length).toBe(1)
+    expect(b.get('n')).toBe(2)
+  })
+
+  it('deliver a flash value that another request left meanwhile', async () => {
+    const { sessions, visit, jar } = createStored()
+    await visit((s) => s.flash('first', 1))
+    const open = () => sessions.open(jar.header())
+    const [a, b] = [await open(), await open()]
+    a.flash('second', 2)
+    await sessions.save(a)
+    await sessions.save(b)
+    const next = await open()
+    expect([next.flash('first'), next.flash('second')]).toEqual([undefined, 2])
+  })
+
+  it('leave a tombstone behind when they move or end', async () => {
+    const { visit, memory, sessions, jar } = createStored()
+    const { session: first } = await visit((s) => s.set('a', 1))
+    const old = jar.header()
+    const { session: second } = await visit((s) => s.regenerate())
+    expect((await memory.read(first.id))?.value).toBe(TOMBSTONE)
+    const late = await sessions.open(old)
+    expect([late.status, late.data]).toEqual(['superseded', {}])
+    late.set('a', 2)
+    expect(await sessions.save(late)).toEqual([])
+    await visit((s) => s.destroy())
+    expect((await memory.read(second.id))?.value).toBe(TOMBSTONE)
+  })
+
+  it('do not come back when a slow request ends after the sign-out', async () => {
+    const { sessions, visit, jar, types } = createStored()
+    await visit((s) => s.set('a', 1))
+    const slow = await sessions.open(jar.header())
+    const header = jar.header()
+    await visit((s) => s.destroy())
+    slow.set('a', 2)
+    expect(await sessions.save(slow)).toEqual([])
+    expect(slow.status).toBe('superseded')
+    expect((await sessions.open(header)).status).toBe('superseded')
+    expect(types().filter((type) => type === 'session.superseded').length).toBe(2)
+  })
+
+  it('end once when two requests end them, and the late one says nothing to the browser', async () => {
+    const { visit, sessions, jar, types } = createStored()
+    await visit((s) => s.login('ann'))
+    const both = await Promise.all([1, 2].map(() => sessions.open(jar.header())))
+    for (const session of both) session.destroy()
+    const [first, late] = [await sessions.save(both[0]!), await sessions.save(both[1]!)]
+    expect([first.length, late, both[1]!.status]).toEqual([1, [], 'superseded'])
+    expect(types().filter((type) => type === 'session.destroyed')).toHaveLength(1)
+  })
+
+  it('leave nothing behind when two requests move them and one is late', async () => {
+    const { sessions, visit, jar, memory } = createStored()
+    await visit((s) => s.set('a', 1))
+    const [a, b] = [await sessions.open(jar.header()), await sessions.open(jar.header())]
+    a.login('ada')
+    b.login('bob')
+    expect((await sessions.save(a)).length).toBe(1)
+    expect(await sessions.save(b)).toEqual([])
+    expect(b.status).toBe('superseded')
+    // The tombstone and the one that moved.
+    expect(memory.stats().entries).toBe(2)
+    expect(await memory.read(b.id)).toBe(null)
+  })
+
+  it('leave nothing behind when one that moves them waits for another that does', async () => {
+    const { sessions, visit, jar, memory } = createStored()
+    await visit((s) => s.set('n', 0))
+    const { sessions: slow, step } = createStepping(memory)
+    const [winner, loser] = [await slow.open(jar.header()), await slow.open(jar.header())]
+    for (const session of [winner, loser]) session.update('n', (n: number) => n + 1)
+    winner.login('ada')
+    loser.login('bob')
+    // The loser creates its new id, collides twice, and then hears of what the winner wrote.
+    step({})
+    step({ before: () => visit((s) => s.set('a', 1)) })
+    step({})
+    step({ before: () => visit((s) => s.set('b', 1)), after: () => slow.save(winner) })
+    expect(await slow.save(loser)).toEqual([])
+    expect(loser.status).toBe('superseded')
+    expect(await memory.read(loser.id)).toBe(null)
+    expect(winner.data).toEqual({ n: 1, a: 1, b: 1 })
+    expect((await sessions.list('ada')).map(({ id }) => id)).toEqual([winner.id])
+  })
+
+  for (const end of ['login', 'destroy'] as const) {
+    it(`send no cookie when a ${end} came between the write and its answer`, async () => {
+      for (const options of [{}, { snapshot: { maxAge: 10 } }]) {
+        const { visit, jar, memory, clock } = createStored()
+        await visit((s) => s.set('a', 1))
+        const { sessions, step } = createStepping(memory, { now: clock, ...options })
+        // Time to renew, which sets a cookie.
+        clock.advance(10_000)
+        const [late, last] = [await sessions.open(jar.header()), await sessions.open(jar.header())]
+        late.set('b', 2)
+        last[end]('ada')
+        let setCookie: string[] = []
+        step({
+          after: async () => {
+            setCookie = await sessions.save(last)
+          },
+        })
+        expect(await sessions.save(late)).toEqual([])
+        expect(setCookie.some((one) => one.startsWith('__Host-session='))).toBe(true)
+      }
+    })
+  }
+
+  it('start anew under a new id when the store no longer knows them', async () => {
+    const { visit, memory } = createStored()
+    const { session: lost } = await visit((s) => s.set('a', 1))
+    await memory.delete(lost.id)
+    const { session } = await visit((s) => s.set('b', 2))
+    expect(session.status).toBe('missing')
+    expect(session.id === lost.id).toBe(false)
+    expect((await visit()).session.data).toEqual({ b: 2 })
+  })
+
+  it('expire by what is sealed, not by what the store says', async () => {
+    const { visit, memory, clock } = createStored({ idleTimeout: 600 })
+    const { session } = await visit((s) => s.set('a', 1))
+    const record = await memory.read(session.id)
+    if (!record) throw new Error('not stored')
+    await memory.write(session.id, { ...record, expiresAt: clock() + 9e6 }, record.version)
+    clock.advance(600)
+    expect((await visit()).session.status).toBe('expired')
+  })
+
+  it('are missing, and not corrupt, where there is no store any more', async () => {
+    const { visit, jar, clock } = createStored()
+    await visit((s) => s.login('ann'))
+    const { sessions, types } = createWorld({ onCorruption: 'throw' }, clock)
+    expect((await sessions.open(jar.header())).status).toBe('missing')
+    expect(types()).toEqual(['session.missing'])
+  })
+
+  it('are renewed in the store and in the browser', async () => {
+    const { visit, memory, clock } = createStored({ idleTimeout: 600, renewAfter: 60 })
+    const { session } = await visit((s) => s.set('a', 1))
+    clock.advance(60)
+    expect((await visit()).setCookie.length).toBe(1)
+    expect((await memory.read(session.id))?.expiresAt).toBe(clock() + 600_000)
+  })
+})
+
+describe('what a store holds', () => {
+  it('opens under its own id only', async () => {
+    const { visit, memory, sessions, jar, types } = createStored()
+    const victim = createWorld({ store: memory }, createClock())
+    const { session: theirs } = await victim.visit((s) => s.set('secret', 'theirs'))
+    const { session: mine } = await visit((s) => s.set('a', 1))
+    const [from, to] = [await memory.read(theirs.id), await memory.read(mine.id)]
+    if (!from || !to) throw new Error('not stored')
+    await memory.write(mine.id, { ...from, version: 'x' }, to.version)
+    const session = await sessions.open(jar.header())
+    expect([session.status, session.data]).toEqual(['invalid', {}])
+    expect(types().at(-1)).toBe('session.corrupt')
+  })
+
+  it('is refused with the reason when that is asked for', async () => {
+    const { visit, memory, sessions, jar } = createStored({ onCorruption: 'throw' })
+    const { session } = await visit((s) => s.set('a', 1))
+    const record = await memory.read(session.id)
+    await memory.write(
+      session.id,
+      { value: 'rubbish', version: 'x', expiresAt: record?.expiresAt ?? 0 },
+      record?.version ?? '',
+    )
+    expect((await errorOf(() => sessions.open(jar.header()))).code).toBe('ERR_SESSION_ENCRYPTION')
+  })
+
+  it('holds nothing that reads like the session or the cookie', async () => {
+    const { visit, memory, jar } = createStored()
+    // Long enough never to be in sealed text by chance.
+    const { session } = await visit((s) => s.set('the pin', 'hunter2 hunter2'))
+    const dump = JSON.stringify(await memory.read(session.id))
+    for (const text of [
+      'hunter2 hunter2',
+      'the pin',
+      SECRET,
+      jar.get('__Host-session') as string,
+    ]) {
+      expect(dump.includes(text)).toBe(false)
+    }
+  })
+})
+
+describe('a store that fails', () => {
+  it('is never taken for a store without the session', async () => {
+    const { visit, store, jar, events } = createStored()
+    await visit((s) => s.set('a', 1))
+    store.down({ type: 'throw-before' })
+    const cookies = jar.header()
+    const { session, setCookie } = await visit()
+    expect([session.status, session.data, setCookie]).toEqual(['degraded', {}, []])
+    expect(jar.header()).toBe(cookies)
+    expect(events.at(-1)?.type).toBe('store.degraded')
+    store.up()
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('lets nothing be written over what it could not show', async () => {
+    const { store, visit } = createStored()
+    await visit((s) => s.set('a', 1))
+    store.down({ type: 'throw-before' }, 'read')
+    const { response } = await visit((s) => s.set('a', 2))
+    expect(response.status).toBe(503)
+    store.up()
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it("is answered with 503 and Retry-After with onStoreFailure 'throw'", async () => {
+    const { visit, sessions, jar, store } = createStored({ onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    store.down({
+      type: 'throw-before',
+      error: new StoreUnavailableError('down', { retryAfter: 7 }),
+    })
+    const request = jar.request('/')
+    const response = await sessions.handler(async (r) => {
+      await sessions.get(r)
+      return new Response('never')
+    })(request)
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7'])
+    expect(response.headers.getSetCookie()).toEqual([])
+    expect((await errorOf(() => sessions.require(request))).code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+
+  it('never loses a write in silence', async () => {
+    const { visit, store, events, jar } = createStored({ onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    const before = jar.header()
+    store.down({ type: 'throw-before' }, 'write')
+    const { response } = await visit((s) => s.set('a', 2))
+    expect(response.status).toBe(503)
+    expect(jar.header()).toBe(before)
+    expect(events.at(-1)?.type).toBe('store.unavailable')
+  })
+
+  it('does not pretend that somebody has signed out', async () => {
+    const { visit, store } = createStored()
+    await visit((s) => s.set('a', 1))
+    store.down({ type: 'throw-before' }, 'write')
+    const { response, setCookie } = await visit((s) => s.destroy())
+    expect([response.status, setCookie]).toEqual([503, []])
+    store.up()
+    expect((await visit()).session.status).toBe('active')
+  })
+
+  it('are neither corrupt nor over when the breaker is open', async () => {
+    const clock = createClock()
+    const breaker = createCircuitBreaker({ now: clock })
+    const store = resilient(createMemoryStore({ now: clock }), { breaker, now: clock })
+    const { visit, jar, types } = createWorld({ store, onStoreFailure: 'throw' }, clock)
+    await visit((s) => s.login('ada'))
+    const before = [jar.header(), types().length]
+    breaker.open(2)
+    const handled = await visit((s) => s.set('a', 1)).catch((error) => error)
+    expect([handled.response.status, jar.header()]).toEqual([503, before[0]])
+    expect(types().slice(Number(before[1]))).toEqual(['store.failed', 'store.unavailable'])
+    clock.advance(2)
+    expect((await visit()).session.subject).toBe('ada')
+  })
+
+  it('may miss a renewal, which the next request makes up for', async () => {
+    const { visit, store, clock } = createStored({ idleTimeout: 600, renewAfter: 60 })
+    await visit((s) => s.set('a', 1))
+    clock.advance(60)
+    store.down({ type: 'throw-before' }, 'write')
+    const { response, session, setCookie } = await visit()
+    expect([response.status, session.get('a'), setCookie]).toEqual([200, 1, []])
+    store.up()
+    expect((await visit()).setCookie.length).toBe(1)
+  })
+
+  it('lets nobody wait for a renewal that is throttled, but for a change', async () => {
+    const clock = createClock()
+    const faulty = createFaultyStore(createMemoryStore({ now: clock }))
+    const store = resilient(faulty, { now: clock, sleep: async (ms) => void clock.advanceMs(ms) })
+    const { visit } = createWorld({ store, idleTimeout: 600, renewAfter: 60 }, clock)
+    await visit((s) => s.set('a', 1))
+    clock.advance(60)
+    const busy = new StoreUnavailableError('busy', { retryAfter: 1 })
+    const error = Object.assign(busy, { keyOnly: true })
+    faulty.down({ type: 'throw-before', error }, 'write')
+    const writes = () => faulty.calls.filter(({ operation }) => operation === 'write').length
+    const before = writes()
+    await visit()
+    expect(writes() - before).toBe(1)
+    await visit((s) => s.set('a', 2))
+    expect(writes() - before).toBe(3)
+  })
+
+  it('recognises its own write when only the answer was lost', async () => {
+    const { sessions, visit, jar, memory, store } = createStored()
+    await visit((s) => s.set('n', 1))
+    // Applies the write, then answers as it would to a repetition of it.
+    const echo: SessionStore['write'] = async (id, record, expected) => {
+      await memory.write(id, record, expected)
+      return memory.write(id, record, expected)
+    }
+    const twice = createWorld({ store: { ...store, ...memory, write: echo } }, createClock())
+    const session = await twice.sessions.open(jar.header())
+    session.update('n', (n = 0) => n + 1)
+    await twice.sessions.save(session)
+    expect((await sessions.open(jar.header())).get('n')).toBe(2)
+    expect(twice.types()).toEqual([])
+  })
+
+  it('keeps its own words out of what is thrown and reported', async () => {
+    const canary = 'command was: SET sess:abc'
+    const { visit, sessions, store, events, jar } = createStored({ onStoreFailure: 'throw' })
+    await visit((s) => s.set('a', 1))
+    store.down({ type: 'throw-before', error: new Error(canary) })
+    const error = await errorOf(() => sessions.open(jar.header()))
+    expect(`${error.stack}${error.cause}${JSON.stringify(events)}`.includes('sess:abc')).toBe(false)
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+})
+
+describe('a store that may lag behind', () => {
+  const createLagging = () => {
+    const world = createStored()
+    const reads: string[] = []
+    let behind: (typeof world.memory)['read'] | null = null
+    const store: SessionStore = {
+      name: 'lagging',
+      atomic: false,
+      read: (id) => {
+        reads.push(id)
+        return behind ? behind(id) : world.memory.read(id)
+      },
+      write: (...args) => world.memory.write(...args),
+      delete: (id) => world.memory.delete(id),
+    }
+    const lag = (read: typeof behind) => {
+      behind = read
+    }
+    return { ...createWorld({ store }, world.clock), memory: world.memory, lag, reads }
+  }
+
+  it('is recognised by the cookie when it shows an older state', async () => {
+    const { visit, memory, lag } = createLagging()
+    const { session } = await visit((s) => s.set('n', 1))
+    const old = await memory.read(session.id)
+    expect((await visit((s) => s.set('n', 2))).setCookie.length).toBe(1)
+    lag(async () => old)
+    const { session: read, response } = await visit()
+    expect([read.status, read.data, response.status]).toEqual(['degraded', {}, 200])
+    lag(null)
+    expect((await visit()).session.get('n')).toBe(2)
+  })
+
+  it('is asked once more before it is given up', async () => {
+    const { visit, memory, lag, reads } = createLagging()
+    const { session } = await visit((s) => s.set('n', 1))
+    reads.length = 0
+    lag(async (id) => (reads.length === 1 ? null : memory.read(id)))
+    expect((await visit()).session.get('n')).toBe(1)
+    expect(reads).toEqual([session.id, session.id])
+  })
+})
+
+describe('a cache in front of a store', () => {
+  it('is passed by when the cookie knows of a newer state', async () => {
+    const { memory, visit, clock, jar } = createStored({ renewAfter: 60 })
+    const elsewhere = createWorld({ store: cached(memory, { ttl: 600, now: clock }) }, clock)
+    await visit((s) => s.set('a', 1))
+    expect((await elsewhere.sessions.open(jar.header())).get('a')).toBe(1)
+    clock.advance(60)
+    await visit((s) => s.set('a', 2))
+    const session = await elsewhere.sessions.open(jar.header())
+    expect([session.status, session.get('a')]).toEqual(['active', 2])
+  })
+})
+
+describe('a schema with a store', () => {
+  it('refuses to commit what does not satisfy it', async () => {
+    const validate = (value: unknown) =>
+      Object(value).a === 'wrong' ? { issues: [{ message: 'no' }] } : { value: Object(value) }
+    const schema = { '~standard': { version: 1 as const, vendor: 'test', validate } }
+    const { visit } = createStored({ schema })
+    await visit((s) => s.set('a', 'right'))
+    const error = await errorOf(() => visit((s) => s.set('a', 'wrong')))
+    expect(error.code).toBe('ERR_SESSION_VALIDATION')
+    expect((await visit()).session.get('a')).toBe('right')
+  })
+})
+
+describe('health()', () => {
+  it('has nothing to worry about without a store', async () => {
+    expect(await createWorld().sessions.health()).toEqual({ ok: true, store: null })
+  })
+
+  it('tells whether the store answers', async () => {
+    const { sessions, store } = createStored()
+    expect((await sessions.health()).ok).toBe(true)
+    store.down({ type: 'throw-before' }, 'health')
+    const report = await sessions.health()
+    expect([report.ok, report.store?.error]).toEqual([false, 'ERR_STORE_UNAVAILABLE'])
+  })
+
+  it('does not wait for a store that hangs', async () => {
+    const { sessions, store } = createStored()
+    store.down({ type: 'hang' }, 'health')
+    expect((await sessions.health()).store?.error).toBe('ERR_STORE_TIMEOUT')
+    const broken = {
+      ...createMemoryStore(),
+      health: () => {
+        throw new Error('secret')
+      },
+    }
+    const { ok, store: about } = await createWorld({ store: broken }).sessions.health()
+    expect([ok, about?.error]).toEqual([false, 'ERR_STORE_UNAVAILABLE'])
+  })
+
+  it('does not throw for a store that throws before it returns a promise', async () => {
+    const health = (): never => {
+      throw new Error('canary')
+    }
+    const sessions = createSessions({ secret: SECRET, store: { ...createMemoryStore(), health } })
+    expect((await sessions.health()).store?.error).toBe('ERR_STORE_UNAVAILABLE')
+    const silent = { ...createMemoryStore(), details: health }
+    expect((await createWorld({ store: silent }).sessions.health()).ok).toBe(true)
+  })
+})

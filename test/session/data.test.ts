@@ -1,0 +1,205 @@
+import * as devalue from 'devalue'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { SessionsOptions } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createWorld, errorOf } from '../support/sessions.ts'
+
+const schema = z.object({ visits: z.number().default(0), name: z.string().optional() })
+
+/** A later deployment: same browser, same clock, other options. */
+const deploy = (world: ReturnType<typeof createWorld>, options: Partial<SessionsOptions>) => {
+  const next = createWorld(options, world.clock)
+  const open = () => next.sessions.open(world.jar.header())
+  return { ...next, open }
+}
+
+describe('schema', () => {
+  it('gives its defaults to a new session', async () => {
+    const { visit } = createWorld({ schema })
+    expect((await visit()).session.data).toEqual({ visits: 0 })
+  })
+
+  it('refuses to commit what does not satisfy it, with its issues', async () => {
+    const { visit, jar } = createWorld({ schema })
+    const error = await errorOf(() => visit((s) => s.set('visits', 'many')))
+    expect(error.code).toBe('ERR_SESSION_VALIDATION')
+    expect(error.issues[0].path).toEqual(['visits'])
+    expect(jar.cookies('/')).toEqual([])
+  })
+
+  it('resets what does not satisfy it when read, and leaves the cookie alone', async () => {
+    const world = createWorld()
+    await world.visit((s) => s.set('visits', 'many'))
+    const next = deploy(world, { schema })
+    const session = await next.open()
+    expect([session.status, session.data]).toEqual(['invalid', { visits: 0 }])
+    expect(await next.sessions.save(session)).toEqual([])
+    expect(next.events.map((e) => ('code' in e ? e.code : ''))).toEqual(['ERR_SESSION_VALIDATION'])
+  })
+
+  it("throws what does not satisfy it with onCorruption 'throw'", async () => {
+    const world = createWorld()
+    await world.visit((s) => s.set('visits', 'many'))
+    const next = deploy(world, { schema, onCorruption: 'throw' })
+    const error = await errorOf(() => next.open())
+    expect([error.name, error.issues.length]).toEqual(['SessionValidationError', 1])
+  })
+
+  it('makes the same of the data in the isolate that wrote them as in others', async () => {
+    const trimming = {
+      '~standard': {
+        version: 1 as const,
+        vendor: 'test',
+        validate: (value: unknown) => ({ value: { name: String(Object(value).name).trim() } }),
+      },
+    }
+    const { sessions, visit, jar } = createWorld({ schema: trimming })
+    await visit((s) => s.set('name', ' ada '))
+    expect((await sessions.open(jar.header())).get('name')).toBe('ada')
+  })
+
+  it('may be asynchronous', async () => {
+    const slow = schema.refine(async (data) => data.name !== 'root', { path: ['name'] })
+    const { visit } = createWorld({ schema: slow })
+    await visit((s) => s.set('name', 'ada'))
+    expect((await visit()).session.get('name')).toBe('ada')
+    const error = await errorOf(() => visit((s) => s.set('name', 'root')))
+    expect(error.code).toBe('ERR_SESSION_VALIDATION')
+  })
+})
+
+for (const mode of ['cookie', 'store'] as const) {
+  describe(`version and migrate (${mode})`, () => {
+    const createV1 = () => {
+      const world = createWorld()
+      const store = mode === 'store' ? { store: createMemoryStore({ now: world.clock }) } : {}
+      return { world: createWorld(store, world.clock), store }
+    }
+    const v2 = {
+      version: 2,
+      migrate: (data: unknown, from: number) => ({
+        from,
+        items: (data as { cart: string }).cart.split(','),
+      }),
+    }
+
+    it('carries older data forward, and keeps them once written', async () => {
+      const { world, store } = createV1()
+      await world.visit((s) => s.set('cart', 'a,b'))
+      const next = deploy(world, { ...store, ...v2 })
+      const session = await next.open()
+      expect(session.data).toEqual({ from: 1, items: ['a', 'b'] })
+      session.set('seen', true)
+      for (const cookie of await next.sessions.save(session)) {
+        world.jar.store(new Response(null, { headers: { 'set-cookie': cookie } }))
+      }
+      const again = deploy(world, { ...store, version: 2 })
+      expect((await again.open()).data).toEqual({ from: 1, items: ['a', 'b'], seen: true })
+    })
+
+    it('does no harm when it is rolled back', async () => {
+      const { world, store } = createV1()
+      const later = createWorld({ ...store, ...v2 }, world.clock)
+      await later.visit((s) => {
+        s.login('ada')
+        s.set('items', ['a'])
+      })
+      const old = createWorld(store, world.clock)
+      const session = await old.sessions.open(later.jar.header())
+      expect([session.status, session.subject, session.data]).toEqual(['degraded', 'ada', {}])
+      expect((await errorOf(() => session.set('cart', 'x'))).code).toBe('ERR_SESSION_READ_ONLY')
+      expect(await old.sessions.save(session)).toEqual([])
+      expect((await later.visit()).session.get('items')).toEqual(['a'])
+    })
+
+    it('waits for a migration, and takes nothing for data that is none', async () => {
+      const { world, store } = createV1()
+      await world.visit((s) => s.set('cart', 'a'))
+      const slow = deploy(world, { ...store, version: 2, migrate: async (data) => data })
+      expect((await slow.open()).data).toEqual({ cart: 'a' })
+      const wrong = deploy(world, { ...store, version: 2, migrate: () => null })
+      expect((await wrong.open()).status).toBe('invalid')
+    })
+
+    it('lets users sign out when it is rolled back', async () => {
+      const { world, store } = createV1()
+      const later = createWorld({ ...store, ...v2 }, world.clock)
+      await later.visit((s) => s.login('ada'))
+      const old = createWorld(store, world.clock)
+      const session = await old.sessions.open(later.jar.header())
+      session.destroy()
+      expect(session.status).toBe('destroyed')
+      const [setCookie] = await old.sessions.save(session)
+      expect(setCookie).toContain('Max-Age=0')
+      if (mode === 'store') expect((await later.visit()).session.status).toBe('superseded')
+    })
+
+    it('lets visitors sign in when it is rolled back', async () => {
+      const { world, store } = createV1()
+      const later = createWorld({ ...store, ...v2 }, world.clock)
+      await later.visit((s) => s.set('items', ['a']))
+      const old = createWorld(store, world.clock)
+      const session = await old.sessions.open(later.jar.header())
+      session.login('ada')
+      session.set('cart', 'b')
+      const [setCookie = ''] = await old.sessions.save(session)
+      const next = await old.sessions.open(setCookie.split(';')[0] as string)
+      expect([next.status, next.subject, next.data]).toEqual(['active', 'ada', { cart: 'b' }])
+      if (mode === 'store') expect((await later.visit()).session.status).toBe('superseded')
+      const mine = createWorld({ ...store, version: 2 }, world.clock)
+      await mine.visit((s) => s.login('bob'))
+      const again = await old.sessions.open(mine.jar.header())
+      expect((await errorOf(() => again.login('bob'))).code).toBe('ERR_SESSION_READ_ONLY')
+    })
+
+    it('may take its time to migrate', async () => {
+      const { world, store } = createV1()
+      await world.visit((s) => s.set('cart', 'a,b'))
+      const migrate = async (data: unknown) => ({ items: (data as { cart: string }).cart })
+      const next = deploy(world, { ...store, version: 2, migrate })
+      expect((await next.open()).data).toEqual({ items: 'a,b' })
+    })
+
+    it('treats a migration that fails as corruption', async () => {
+      const { world, store } = createV1()
+      await world.visit((s) => s.set('cart', 5))
+      const next = deploy(world, { ...store, ...v2 })
+      expect((await next.open()).status).toBe('invalid')
+      const strict = deploy(world, { ...store, ...v2, onCorruption: 'throw' })
+      expect((await errorOf(() => strict.open())).code).toBe('ERR_SESSION_CORRUPT')
+    })
+  })
+}
+
+describe('codec', () => {
+  it('keeps what it can: dates, maps, big numbers with devalue', async () => {
+    const { visit } = createWorld({ codec: devalue })
+    const values = {
+      at: new Date(5),
+      map: new Map([['a', 1n]]),
+      big: 2n ** 70n,
+      nested: [new Set([1])],
+    }
+    await visit((s) => {
+      for (const [key, value] of Object.entries(values)) s.set(key, value)
+      s.flash('when', new Date(7))
+    })
+    const { session } = await visit((s) => expect(s.flash('when')).toEqual(new Date(7)))
+    expect(session.data).toEqual(values)
+  })
+
+  it('gives every request values of its own, since a Map cannot be frozen', async () => {
+    const { sessions, visit, jar } = createWorld({ codec: devalue })
+    await visit((s) => s.set('map', new Map([['a', 1]])))
+    const session = await sessions.open(jar.header())
+    session.get('map').set('b', 2)
+    expect((await sessions.open(jar.header())).get('map')).toEqual(new Map([['a', 1]]))
+  })
+
+  it('is asked when a value is set, and refuses by its path', async () => {
+    const { visit } = createWorld({ codec: devalue })
+    const error = await errorOf(() => visit((s) => s.set('fn', () => 1)))
+    expect([error.code, error.path]).toEqual(['ERR_SESSION_SERIALIZATION', 'fn'])
+  })
+})

@@ -1,0 +1,463 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, type Session } from '../../src/index.ts'
+import { createCookieJar } from '../../src/testing/index.ts'
+import { createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
+
+const NAME = '__Host-session'
+
+describe('createSessions() with cookies', () => {
+  it('keeps data from one request to the next', async () => {
+    const { visit } = createWorld()
+    const seen: unknown[] = []
+    for (let i = 0; i < 3; i++) {
+      await visit((session) => {
+        session.update('visits', (n = 0) => (n as number) + 1)
+        seen.push(session.get('visits'))
+      })
+    }
+    expect(seen).toEqual([1, 2, 3])
+  })
+
+  it('sets a cookie with safe attributes and nothing else', async () => {
+    const { visit } = createWorld()
+    const { setCookie } = await visit((session) => session.set('a', 1))
+    expect(setCookie.length).toBe(1)
+    expect(setCookie[0]?.replace(/=[\w-]+;/, '=token;')).toBe(
+      `${NAME}=token; Path=/; HttpOnly; Secure; SameSite=Lax`,
+    )
+  })
+
+  it('leaves a response alone whose handler did not use the session', async () => {
+    const { sessions } = createWorld()
+    const original = new Response('static', { headers: { 'cache-control': 'public' } })
+    const response = await sessions.handler(() => original)(new Request('https://example.com'))
+    expect(response).toBe(original)
+    expect([...response.headers.keys()].includes('vary')).toBe(false)
+  })
+
+  it('sets no cookie when a visitor is only read', async () => {
+    const { visit } = createWorld()
+    const { response, session, setCookie } = await visit((s) => s.get('a'))
+    expect(setCookie).toEqual([])
+    expect(session.status).toBe('new')
+    expect(response.headers.get('vary')).toBe('Cookie')
+  })
+
+  it('sets no cookie when writing changed nothing', async () => {
+    const { visit } = createWorld()
+    await visit((session) => session.set('a', { b: [1] }))
+    const { setCookie } = await visit((session) => session.set('a', { b: [1] }))
+    expect(setCookie).toEqual([])
+  })
+
+  it('sets no cookie for a visitor whose value was taken back', async () => {
+    const { visit, types } = createWorld()
+    const { setCookie } = await visit((session) => {
+      session.set('a', 1)
+      session.unset('a')
+    })
+    expect([setCookie, types()]).toEqual([[], []])
+  })
+
+  it('keeps a session from which everything was taken', async () => {
+    const { visit } = createWorld()
+    const { session: before } = await visit((session) => session.set('a', 1))
+    await visit((session) => session.unset('a'))
+    const { session } = await visit()
+    expect([session.status, session.id, session.data]).toEqual(['active', before.id, {}])
+  })
+
+  it('gives the same session for the same request', async () => {
+    const { sessions } = createWorld()
+    const request = new Request('https://example.com')
+    expect(await sessions.get(request)).toBe(await sessions.get(request))
+  })
+
+  it('tells apart what it finds', async () => {
+    const { visit, jar, clock, types } = createWorld()
+    expect((await visit((s) => s.set('a', 1))).session.status).toBe('new')
+    expect((await visit()).session.status).toBe('active')
+    clock.advance(86_400)
+    expect((await visit()).session.status).toBe('expired')
+    expect(types()).toEqual(['session.created', 'session.expired'])
+    const other = createWorld({ secret: OTHER_SECRET }, clock)
+    const header = jar.header('/')
+    expect((await other.sessions.open(header)).status).toBe('invalid')
+    expect(other.types()).toEqual(['session.invalid'])
+  })
+
+  it('leaves a cookie it cannot open where it is until something is written', async () => {
+    const { jar, visit, clock } = createWorld()
+    await visit((s) => s.set('a', 1))
+    const newer = createWorld({ secret: OTHER_SECRET }, clock)
+    const handler = newer.sessions.handler(async (request) => {
+      await newer.sessions.get(request)
+      return new Response('ok')
+    })
+    expect((await jar.fetch(handler)).headers.getSetCookie()).toEqual([])
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('throws the reason from require()', async () => {
+    const { sessions, visit, jar, clock } = createWorld()
+    const codeOf = async (cookie: string | null) => {
+      const request = new Request('https://example.com', cookie ? { headers: { cookie } } : {})
+      return (await errorOf(() => sessions.require(request))).code
+    }
+    expect(await codeOf(null)).toBe('ERR_SESSION_NOT_FOUND')
+    expect(await codeOf(`${NAME}=forged`)).toBe('ERR_SESSION_ENCRYPTION')
+    await visit((s) => s.set('a', 1))
+    expect((await sessions.require(jar.request('/'))).get('a')).toBe(1)
+    clock.advance(86_400)
+    expect(await codeOf(jar.header('/'))).toBe('ERR_SESSION_EXPIRED')
+  })
+
+  it('opens and saves without a request', async () => {
+    const { sessions, jar } = createWorld()
+    const session = await sessions.open(null)
+    session.set('a', 1)
+    const [cookie] = await sessions.save(session)
+    expect(await sessions.save(session)).toEqual([])
+    jar.store(new Response(null, { headers: { 'set-cookie': cookie as string } }))
+    expect((await sessions.open(jar.header())).get('a')).toBe(1)
+  })
+
+  it('refuses changes once the response is committed', async () => {
+    const { visit } = createWorld()
+    const { session } = await visit((s) => s.set('a', 1))
+    expect((await errorOf(() => session.set('a', 2))).code).toBe('ERR_SESSION_COMMITTED')
+    expect(session.get('a')).toBe(1)
+  })
+
+  it('commits nothing when the handler throws, and passes the error on', async () => {
+    const { visit, jar } = createWorld()
+    const boom = new Error('boom')
+    const error = await errorOf(() =>
+      visit((session) => {
+        session.set('a', 1)
+        throw boom
+      }),
+    )
+    expect(error).toBe(boom)
+    expect(jar.cookies('/')).toEqual([])
+  })
+
+  it('seals under the first secret and opens under all', async () => {
+    const old = createWorld()
+    await old.visit((s) => s.set('a', 1))
+    const both = createWorld({ secret: [OTHER_SECRET, SECRET] }, old.clock)
+    const first = await both.sessions.open(old.jar.header())
+    expect(first.get('a')).toBe(1)
+    first.set('a', 2)
+    const [cookie] = await both.sessions.save(first)
+    const onlyNew = createWorld({ secret: OTHER_SECRET }, old.clock)
+    expect((await onlyNew.sessions.open((cookie as string).split(';')[0] as string)).get('a')).toBe(
+      2,
+    )
+  })
+
+  it('reseals a cookie of an older secret when it is renewed', async () => {
+    const old = createWorld()
+    await old.visit((s) => s.set('a', 1))
+    const both = createWorld({ secret: [OTHER_SECRET, SECRET] }, old.clock)
+    const read = async () => both.sessions.save(await both.sessions.open(old.jar.header()))
+    expect(await read()).toEqual([])
+    old.clock.advance(8640)
+    const [cookie] = await read()
+    const onlyNew = createWorld({ secret: OTHER_SECRET }, old.clock)
+    expect((await onlyNew.sessions.open((cookie as string).split(';')[0] as string)).get('a')).toBe(
+      1,
+    )
+  })
+
+  it('refuse changes from inside an update, which would be lost', async () => {
+    const { visit, sessions } = createWorld()
+    const changes: ((session: Session) => void)[] = [
+      (session) => session.set('b', 1),
+      (session) => session.unset('b'),
+      (session) => session.flash('b', 1),
+      (session) => session.login('ann'),
+      (session) => session.update('b', () => 1),
+    ]
+    for (const change of changes) {
+      const error = await errorOf(() =>
+        visit((session) =>
+          session.update('a', () => {
+            change(session)
+            return 1
+          }),
+        ),
+      )
+      expect(error.message).toContain('return the new value')
+    }
+    const session = await sessions.open(null)
+    session.update('a', () => session.has('b'))
+    expect(session.get('a')).toBe(false)
+  })
+
+  it('keeps sessions of other cookie names apart', async () => {
+    const a = createSessions({ secret: SECRET, cookie: { name: '__Host-a' } })
+    const b = createSessions({ secret: SECRET, cookie: { name: '__Host-b' } })
+    const jar = createCookieJar()
+    const both = a.handler(
+      b.handler(async (request) => {
+        const [first, second] = [await a.get(request), await b.get(request)]
+        first.update('n', (n: number = 0) => n + 1)
+        second.update('n', (n: number = 10) => n + 10)
+        return new Response(`${first.get('n')} ${second.get('n')}`)
+      }),
+    )
+    expect(await (await jar.fetch(both)).text()).toBe('1 20')
+    expect(await (await jar.fetch(both)).text()).toBe('2 30')
+    expect((await b.open(`__Host-b=${jar.get('__Host-a')}`)).status).toBe('invalid')
+  })
+})
+
+describe('Session', () => {
+  it('hands out deeply frozen values and copies what it is given', async () => {
+    const { visit } = createWorld()
+    const cart = { items: [{ id: 1 }] }
+    await visit((session) => {
+      session.set('cart', cart)
+      cart.items.push({ id: 2 })
+      expect(session.get('cart')).toEqual({ items: [{ id: 1 }] })
+    })
+    const { session } = await visit()
+    const opened = session.get('cart') as typeof cart
+    expect((await errorOf(() => opened.items.push({ id: 3 }))) instanceof TypeError).toBe(true)
+    expect(Object.isFrozen(session.data)).toBe(true)
+  })
+
+  it('knows own keys only', async () => {
+    const { visit } = createWorld()
+    await visit((session) => {
+      expect(session.get('toString')).toBe(undefined)
+      expect(session.has('constructor')).toBe(false)
+      session.set('__proto__', { polluted: true })
+      expect(session.get('__proto__')).toEqual({ polluted: true })
+    })
+    const { session } = await visit()
+    expect(session.get('__proto__')).toEqual({ polluted: true })
+    expect(({} as { polluted?: boolean }).polluted).toBe(undefined)
+  })
+
+  it('removes keys by unset and by undefined', async () => {
+    const { visit } = createWorld()
+    await visit((s) => {
+      s.set('a', 1)
+      s.set('b', 2)
+    })
+    await visit((s) => {
+      s.unset('a')
+      s.set('b', undefined)
+    })
+    expect((await visit()).session.data).toEqual({})
+  })
+
+  it('names the path of a value that would not survive', async () => {
+    const { sessions } = createWorld()
+    const session = await sessions.open(null)
+    const error = await errorOf(() => session.set('cart', { items: [{ at: new Date() }] }))
+    expect(error.code).toBe('ERR_SESSION_SERIALIZATION')
+    expect(error.path).toBe('cart.items[0].at')
+  })
+
+  it('shows flash values to the next request only', async () => {
+    const { visit } = createWorld()
+    await visit((s) => {
+      s.flash('notice', 'saved')
+      expect(s.flash('notice')).toBe(undefined)
+    })
+    await visit((s) => {
+      expect(s.flash('notice')).toBe('saved')
+      expect(s.flash('notice')).toBe(undefined)
+    })
+    await visit((s) => expect(s.flash('notice')).toBe(undefined))
+  })
+
+  it('drops a flash value that the next request did not read', async () => {
+    const { visit } = createWorld()
+    await visit((s) => s.flash('notice', 'saved'))
+    await visit()
+    await visit((s) => expect(s.flash('notice')).toBe(undefined))
+  })
+
+  it('changes the id when a user signs in, and keeps the cart', async () => {
+    const { visit, clock, types } = createWorld()
+    const { session: before } = await visit((s) => s.set('cart', ['book']))
+    clock.advance(60)
+    const { session } = await visit((s) => s.login('user-1'))
+    expect(session.id === before.id).toBe(false)
+    expect(session.subject).toBe('user-1')
+    expect(session.authenticatedAt).toBe(clock())
+    expect(session.createdAt).toBe(clock())
+    const next = (await visit()).session
+    expect(next.get('cart')).toEqual(['book'])
+    expect([next.subject, next.id]).toEqual(['user-1', session.id])
+    expect(types()).toEqual(['session.created', 'session.regenerated', 'session.login'])
+  })
+
+  it('does not show one user the data of another', async () => {
+    const { visit } = createWorld()
+    await visit((s) => {
+      s.login('alice')
+      s.set('private', 'hers')
+    })
+    await visit((s) => {
+      s.login('bob')
+      s.set('own', 'his')
+    })
+    expect((await visit()).session.data).toEqual({ own: 'his' })
+  })
+
+  it('remembers a user with a persistent cookie and longer timeouts', async () => {
+    const { visit, clock } = createWorld()
+    const { setCookie } = await visit((s) =>
+      s.login('u', { persistent: true, idleTimeout: 2_592_000, absoluteTimeout: 31_536_000 }),
+    )
+    expect(setCookie[0]?.includes('; Max-Age=2592000;')).toBe(true)
+    clock.advance(2_591_999)
+    expect((await visit()).session.status).toBe('active')
+    clock.advance(2_591_999)
+    expect((await visit()).session.subject).toBe('u')
+  })
+
+  it('regenerates the id and keeps everything else', async () => {
+    const { visit } = createWorld()
+    const { session: before } = await visit((s) => s.set('a', 1))
+    const { session } = await visit((s) => s.regenerate())
+    expect(session.id === before.id).toBe(false)
+    expect(session.createdAt).toBe(before.createdAt)
+    expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('removes the cookie of a destroyed session and refuses further changes', async () => {
+    const { visit, jar } = createWorld()
+    await visit((s) => s.set('a', 1))
+    const { session, setCookie } = await visit((s) => s.destroy())
+    expect(setCookie).toEqual([
+      `${NAME}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax`,
+    ])
+    expect(jar.cookies('/')).toEqual([])
+    expect(session.status).toBe('destroyed')
+    expect(session.data).toEqual({})
+    await visit(async (s) => {
+      s.set('a', 1)
+      s.destroy()
+      expect((await errorOf(() => s.set('b', 1))).code).toBe('ERR_SESSION_DESTROYED')
+    })
+    expect((await visit()).session.status).toBe('new')
+  })
+
+  it('shows nothing of itself when printed', async () => {
+    const { visit } = createWorld()
+    const { session } = await visit((s) => s.set('pin', 'hunter2'))
+    expect(JSON.stringify(session)).toBe('{}')
+    expect(Object.keys(session)).toEqual([])
+  })
+})
+
+describe('timeouts', () => {
+  it('ends a session exactly when it was idle for too long', async () => {
+    const { visit, sessions, jar, clock } = createWorld({ idleTimeout: 600 })
+    const { session } = await visit((s) => s.set('a', 1))
+    expect(session.expiresAt).toBe(clock() + 600_000)
+    clock.advanceMs(599_999)
+    expect((await sessions.open(jar.header())).status).toBe('active')
+    clock.advanceMs(1)
+    expect((await sessions.open(jar.header())).status).toBe('expired')
+  })
+
+  it('renews a session in use at most once every renewAfter', async () => {
+    const { visit, clock, types } = createWorld({ idleTimeout: 600, renewAfter: 60 })
+    await visit((s) => s.set('a', 1))
+    clock.advance(59)
+    expect((await visit()).setCookie).toEqual([])
+    clock.advance(1)
+    expect((await visit()).setCookie.length).toBe(1)
+    expect((await visit()).setCookie).toEqual([])
+    for (let i = 0; i < 20; i++) {
+      clock.advance(300)
+      expect((await visit()).session.status).toBe('active')
+    }
+    expect(types().filter((type) => type === 'session.renewed').length).toBe(21)
+  })
+
+  it('ends a session when it is too old, whatever was done with it', async () => {
+    const { visit, clock } = createWorld({ idleTimeout: 600, absoluteTimeout: 3600 })
+    await visit((s) => s.set('n', 0))
+    for (let i = 1; i < 12; i++) {
+      clock.advance(300)
+      await visit((s) => (i % 2 ? s.set('n', i) : s.regenerate()))
+    }
+    clock.advanceMs(299_999)
+    expect((await visit()).session.status).toBe('active')
+    clock.advanceMs(1)
+    expect((await visit()).session.status).toBe('expired')
+  })
+
+  it('lets no cookie outlive its session, nor 400 days', async () => {
+    const year = 31_536_000
+    const long = createWorld({ idleTimeout: 2 * year, absoluteTimeout: 3 * year })
+    const { setCookie } = await long.visit((session) => session.login('ann', { persistent: true }))
+    expect(setCookie[0]).toContain('; Max-Age=34560000;')
+    for (const cookie of [{}, { maxAge: 7000 }]) {
+      const { visit, clock } = createWorld({ cookie, absoluteTimeout: 5000, renewAfter: 1 })
+      await visit((session) => session.login('ann', { persistent: true }))
+      clock.advance(4000)
+      expect((await visit()).setCookie[0]).toContain('; Max-Age=1000;')
+    }
+  })
+
+  it('ends every session while the clock tells no time', async () => {
+    let time = Date.now()
+    const sessions = createSessions({ secret: SECRET, now: () => time })
+    const session = await sessions.open(null)
+    session.login('ann')
+    const [setCookie = ''] = await sessions.save(session)
+    time = Number.NaN
+    expect((await sessions.open(setCookie.split(';')[0] ?? '')).status).toBe('expired')
+  })
+
+  it('counts whole seconds, also with a clock that moves on between two looks', async () => {
+    let time = 1_700_000_000_997
+    const sessions = createSessions({ secret: SECRET, now: () => time++ })
+    for (let i = 0; i < 4; i++) expect((await sessions.open(null)).createdAt % 1000).toBe(0)
+  })
+
+  it('tolerates a clock that is up to an hour behind, and no more', async () => {
+    const { visit, sessions, jar, clock } = createWorld()
+    await visit((s) => s.set('a', 1))
+    clock.advance(-3600)
+    expect((await sessions.open(jar.header())).status).toBe('active')
+    clock.advance(-1)
+    expect((await sessions.open(jar.header())).status).toBe('invalid')
+    const fresh = createWorld({}, clock)
+    expect((await fresh.sessions.open(jar.header())).status).toBe('invalid')
+  })
+})
+
+describe('events', () => {
+  it('say what happened, not what was tried', async () => {
+    const { sessions, types } = createWorld()
+    const session = await sessions.open(null)
+    session.set('a', 'x'.repeat(5000))
+    expect((await errorOf(() => sessions.save(session))).code).toBe('ERR_COOKIE_TOO_LARGE')
+    session.set('a', 'fits')
+    expect((await sessions.save(session)).length).toBe(1)
+    expect(types()).toEqual(['cookie.too-large', 'session.created'])
+  })
+
+  it('cannot change the outcome by throwing or rejecting', async () => {
+    for (const onEvent of [() => Promise.reject(new Error('late'))]) {
+      const { visit } = createWorld({ onEvent: onEvent as () => void })
+      expect((await visit((s) => s.set('a', 1))).response.status).toBe(200)
+    }
+    const { visit } = createWorld({
+      onEvent: () => {
+        throw new Error('listener')
+      },
+    })
+    expect((await visit((s) => s.set('a', 1))).response.status).toBe(200)
+  })
+})
