@@ -5,6 +5,7 @@ import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { markResponse } from '../transport/response.ts'
 import { FLASH, sealFlash } from './next-flash.ts'
+import { replaceCookies } from './next-request.ts'
 
 /** What a proxy answers itself; nothing: go on. */
 export type ProxyHandler = (
@@ -45,7 +46,7 @@ export function sessionProxy<D extends SessionData>(
       }
       sent.delete(FLASH)
       if (flash) sent.set(FLASH, flash)
-      if (setCookie.length) sent.set('cookie', cookieAfter(request, setCookie))
+      if (setCookie.length) sent.set('cookie', cookieAfter(sent, setCookie))
       return mark(goOn(answer, sent))
     } catch (error) {
       if (error instanceof StoreUnavailableError) return error.getResponse()
@@ -82,14 +83,12 @@ function goOn(answer: Response | undefined, headers: Headers): Response {
   return answer
 }
 
-/** What the browser will send next. */
-function cookieAfter({ cookies }: NextRequest, setCookie: readonly string[]): string {
-  const jar = new Map(cookies.getAll().map(({ name, value }) => [name, value]))
-  for (const one of setCookie) {
-    const [, name = '', value] = /^([^=]*)=([^;]*)/.exec(one) ?? []
-    // An empty value is one that is removed.
-    if (value) jar.set(name, value)
-    else jar.delete(name)
-  }
-  return [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+/** Returns the `Cookie` header that the browser will send next. */
+function cookieAfter(sent: Headers, setCookie: readonly string[]): string {
+  // Of a cookie that is removed the value is empty.
+  const pairs = setCookie.map((line) => {
+    const [, name = '', value = ''] = /^([^=]*)=([^;]*)/.exec(line) ?? []
+    return [name, value] as const
+  })
+  return replaceCookies(sent.get('cookie') ?? '', pairs)
 }

@@ -1,5 +1,6 @@
 /** The session of the request that Next is answering, wherever its code runs. */
 import { cookies, headers } from 'next/headers.js'
+import { NextRequest } from 'next/server.js'
 import { SessionError } from '../errors.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -14,14 +15,24 @@ export async function open<D extends SessionData>(
   return await sessions.get(new Request('http://localhost', { headers: sent }))
 }
 
-/** Its `Cookie` header as it is now: what an action has set is in it. */
+/**
+ * Returns the `Cookie` header that the browser sent, with what an action or a route handler of this
+ * request has set or removed since in place of it.
+ *
+ * Next hands cookies out decoded, and of two cookies of one name only the last. Whoever chooses the
+ * value of any cookie could end it early with an encoded `;` and add a session cookie of their own, so
+ * nothing but the raw header and what this request itself has set counts.
+ */
 export async function cookieHeader(): Promise<string> {
   try {
-    return (await cookies())
+    // Before cookies(), which writes the header anew where the proxy has set a cookie.
+    const sent = (await headers()).get('cookie') ?? ''
+    const seen = new NextRequest('http://localhost', { headers: { cookie: sent } }).cookies
+    const set = (await cookies())
       .getAll()
-      .filter(({ value }) => value)
-      .map(({ name, value }) => `${name}=${value}`)
-      .join('; ')
+      .filter(({ name, value }) => /^[^\s;=]+$/.test(name) && seen.get(name)?.value !== value)
+      .map(({ name, value }) => [name, encodeURIComponent(value)] as const)
+    return replaceCookies(sent, set)
   } catch (error) {
     // Next throws for purposes of its own too.
     if (!String(Object(error).message).includes('outside a request scope')) throw error
@@ -29,4 +40,17 @@ export async function cookieHeader(): Promise<string> {
       'There is no request: call getSession() and withSession() in a server component, server action or route handler, not as a module loads',
     )
   }
+}
+
+/** Replaces cookies of a `Cookie` header, and removes those whose new value is empty. */
+export function replaceCookies(
+  header: string,
+  changes: Iterable<readonly [name: string, value: string]>,
+): string {
+  const changed = new Map(changes)
+  if (!changed.size) return header
+  const nameOf = (pair: string): string => pair.split('=', 1)[0]!.trim()
+  const kept = header.split(';').filter((pair) => pair.trim() && !changed.has(nameOf(pair)))
+  const added = [...changed].filter(([, value]) => value).map((pair) => pair.join('='))
+  return [...kept.map((pair) => pair.trim()), ...added].join('; ')
 }

@@ -9,12 +9,13 @@ import {
 } from '../../src/adapters/next.ts'
 import { createSessions, type SessionEvent, type Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { createClock, createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
 /** Next's request, as far as the adapter asks: its headers, its cookies, and where it is. */
 const next = vi.hoisted(() => ({
   headers: new Headers(),
+  /** What this request has set, decoded; an empty value is one that it has removed. */
   jar: new Map<string, string>(),
   place: 'action' as 'action' | 'component' | 'route',
   refreshed: 0,
@@ -23,7 +24,11 @@ const next = vi.hoisted(() => ({
 vi.mock('next/headers.js', () => ({
   headers: async () => next.headers,
   cookies: async () => ({
-    getAll: () => [...next.jar].map(([name, value]) => ({ name, value })),
+    getAll() {
+      const { cookies } = new NextRequest('http://localhost', { headers: next.headers })
+      for (const [name, value] of next.jar) cookies.set(name, value)
+      return cookies.getAll()
+    },
     set({ name, value }: { name: string; value?: string }) {
       if (next.place === 'component') throw new Error('Cookies can only be modified in')
       next.jar.set(name, value ?? '')
@@ -153,6 +158,92 @@ describe('getSession()', () => {
       ])
     }
     expect(session.flash?.('key')).toBe(undefined)
+  })
+})
+
+describe('the session cookie in Next', () => {
+  const now = createClock()
+  const sessions = createSessions({ secret: SECRET, now })
+  const signIn = async (name: string): Promise<string> => {
+    const jar = createCookieJar({ now })
+    const answer = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).login(name)
+      return new Response()
+    })
+    await jar.fetch(answer, '/')
+    return jar.header() ?? ''
+  }
+  /** Who is signed in for whatever may read or write the session of a request with this header. */
+  const usersOf = async (cookie: string): Promise<Record<string, string | null>> => {
+    next.headers = new Headers({ cookie })
+    const request = new NextRequest('https://example.com/', { headers: { cookie } })
+    const routeHandler = (await sessions.get(request)).subject
+    const page = (await getSession(sessions)).subject
+    let action: string | null = null
+    await withSession(sessions)((session) => {
+      action = session.subject
+      session.set('seen', true)
+    })
+    const afterAction = (await getSession(sessions)).subject
+    next.jar.clear()
+    // Sessions of this age are renewed by the proxy, which hands the header on.
+    now.advance(9000)
+    const { headers } = await sessionProxy(sessions)(
+      new NextRequest('https://example.com/', { headers: { cookie } }),
+    )
+    const handedOn = headers.get('x-middleware-request-cookie') ?? cookie
+    const proxy = (await sessions.open(handedOn)).subject
+    return { routeHandler, page, action, afterAction, proxy }
+  }
+  const allAre = (name: string) => ({
+    routeHandler: name,
+    page: name,
+    action: name,
+    afterAction: name,
+    proxy: name,
+  })
+  const inside = (cookie: string) => `lang=${encodeURIComponent(`en; ${cookie}`)}`
+
+  it('is never taken from the decoded value of another cookie', async () => {
+    const ann = await signIn('ann')
+    now.advance(9000)
+    const mallory = await signIn('mallory')
+    for (const cookie of [`${ann}; ${inside(mallory)}`, `${inside(mallory)}; ${ann}`]) {
+      expect(await usersOf(cookie)).toEqual(allAre('ann'))
+    }
+    next.headers = new Headers({ cookie: inside(mallory) })
+    expect((await getSession(sessions)).status).toBe('new')
+  })
+
+  it('is never taken from the value of a cookie that the request itself has set', async () => {
+    next.jar.set('lang', `en; ${await signIn('mallory')}`)
+    expect((await getSession(sessions)).status).toBe('new')
+  })
+
+  it('is the one that opens when there are two of its name', async () => {
+    const ann = await signIn('ann')
+    const garbage = '__Host-session=garbage'
+    for (const cookie of [`${ann}; ${garbage}`, `${garbage}; ${ann}`, `${ann}; __Host-session=`]) {
+      expect(await usersOf(cookie)).toEqual(allAre('ann'))
+    }
+  })
+
+  it('may stand beside cookies of any value', async () => {
+    const ann = await signIn('ann')
+    for (const other of ['name=%E2%82%AC', 'name=%zz', 'name="quoted; text"', 'name', '=name']) {
+      expect(await usersOf(`${other}; ${ann}`)).toEqual(allAre('ann'))
+    }
+  })
+
+  it('reaches the page as the browser sent it, but for what the proxy has changed', async () => {
+    const ann = await signIn('ann')
+    now.advance(9000)
+    const others = 'lang=en%3B%20a%3Db; lang=de; odd=%zz'
+    const cookie = `${others}; ${ann}; __Host-session=garbage`
+    const request = new NextRequest('https://example.com/', { headers: { cookie } })
+    const { headers } = await sessionProxy(sessions)(request)
+    const renewed = headers.getSetCookie()[0]?.split(';')[0]
+    expect(headers.get('x-middleware-request-cookie')).toBe(`${others}; ${renewed}`)
   })
 })
 

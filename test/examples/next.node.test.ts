@@ -78,6 +78,31 @@ describe('Next.js', () => {
     expect([user, error]).toEqual([null, expect.stringContaining('call withSession()')])
   })
 
+  it('takes the session cookie from the raw header, not from decoded values or the last of two', async () => {
+    const signIn = async (name: string): Promise<string> => {
+      const post = {
+        method: 'POST',
+        body: new URLSearchParams({ name }),
+        redirect: 'manual',
+      } as const
+      const { headers } = await fetch(`${server.origin}/sign-in`, post)
+      return headers.getSetCookie()[0]?.split(';')[0] as string
+    }
+    const [ann, mallory] = [await signIn('Ann'), await signIn('Mallory')]
+    const planted = `lang=${encodeURIComponent(`en; ${mallory}`)}`
+    for (const cookie of [`${ann}; ${planted}`, `${planted}; ${ann}`, `${ann}; __Host-session=x`]) {
+      const headers = { cookie }
+      const ask = (path: string, method = 'GET') =>
+        fetch(server.origin + path, { method, headers, redirect: 'manual' })
+      expect(await (await ask('/')).text()).toContain('user: Ann;')
+      expect(await (await ask('/account')).text()).toContain('user: Ann;')
+      expect(await (await ask('/api/session')).json()).toMatchObject({ user: 'Ann' })
+      expect((await ask('/api/session', 'DELETE')).status).toBe(204)
+    }
+    const alone = await fetch(server.origin, { headers: { cookie: planted } })
+    expect(await alone.text()).toContain('user: nobody;')
+  })
+
   it('reads the session once in the proxy and once for all components of a page', async () => {
     const form = new URLSearchParams({ item: 'tent' })
     const post = { method: 'POST', body: form, redirect: 'manual' } as const
