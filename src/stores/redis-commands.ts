@@ -68,8 +68,8 @@ export function createRedisCommands(
   const run: RunScript = async (name, sha, args, signal) => {
     const result = await ask(['EVALSHA', sha, ...args], signal)
     if (result !== NO_SCRIPT) return result
-    const { [name]: script } = await import('./redis-scripts.ts')
-    return await ask(['EVAL', script, ...args], signal)
+    const { scriptOf } = await import('./redis-scripts.ts')
+    return await ask(['EVAL', scriptOf(name), ...args], signal)
   }
 
   const keys: RedisKeys = { records: recordKey(''), users: `${prefix}u:`, now, run }

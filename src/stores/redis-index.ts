@@ -1,6 +1,7 @@
 /** Finds a user's sessions in Redis, and all of them. Rarely needed, so loaded when it is. */
 
 import { decode, unusable } from './redis-record.ts'
+import type { ScriptName } from './redis-scripts.ts'
 import {
   type BuryOptions,
   type StoredEntry,
@@ -11,7 +12,7 @@ import {
 
 /** Runs a script that Redis most likely knows by its SHA-1. */
 export type RunScript = (
-  name: keyof typeof import('./redis-scripts.ts'),
+  name: ScriptName,
   sha: string,
   args: readonly string[],
   signal: AbortSignal | undefined,

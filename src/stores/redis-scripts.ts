@@ -1,5 +1,27 @@
 /** The Lua of stores in Redis: needed when Redis does not know it yet, and loaded then. */
 
+/** The names of the scripts. */
+export type ScriptName = 'WRITE' | 'LIST' | 'BURY' | 'PAGE'
+
+/**
+ * Returns the text of a script.
+ *
+ * One function with a fixed name instead of an export each, because bundlers drop exports of a
+ * dynamic import that they do not see used: webpack up to 5.98 takes a computed name for a literal one.
+ */
+export function scriptOf(name: ScriptName): string {
+  switch (name) {
+    case 'WRITE':
+      return WRITE
+    case 'LIST':
+      return LIST
+    case 'BURY':
+      return BURY
+    case 'PAGE':
+      return PAGE
+  }
+}
+
 /**
  * Compare-and-set. A version among the last eight was written by an earlier attempt of the same
  * write: it is done, even when others have written since. Expiry is relative, so that no clock but
