@@ -3,7 +3,6 @@ import { type NextRequest, NextResponse } from 'next/server.js'
 import { StoreUnavailableError } from '../errors.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { markResponse } from '../transport/response.ts'
 import { FLASH, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
 
@@ -31,23 +30,22 @@ export function sessionProxy<D extends SessionData>(
 ): (request: NextRequest) => Promise<Response> {
   return async (request) => {
     try {
-      const answer = absolute(await handler(request), request)
+      const answer = ownAnswer(await handler(request), request)
       const isAhead = PREFETCH.some((name) => request.headers.has(name))
       const flash = await sealFlash(sessions, request, isAhead)
-      const marks = isAhead ? null : await sessions.commit(request, new Response(null))
-      const setCookie = marks?.headers.getSetCookie() ?? []
-      const mark = (response: Response): Response =>
-        !marks || marks.headers.has('vary')
-          ? markResponse(response, setCookie, ['Cookie', 'set-cookie'])
-          : response
-      const sent = headersAfter(answer, request)
-      if (!flash && !setCookie.length && !sent.has(FLASH)) {
-        return mark(answer ?? NextResponse.next())
+      const before = answer.headers.getSetCookie().length
+      const response = await sessions.commit(request, answer, { save: !isAhead })
+      const { headers } = response
+      const setCookie = headers.getSetCookie().slice(before)
+      const sent = headersAfter(headers, request)
+      const goesOn = headers.has('x-middleware-next') || headers.has('x-middleware-rewrite')
+      if (goesOn && (flash || setCookie.length || sent.has(FLASH))) {
+        sent.delete(FLASH)
+        if (flash) sent.set(FLASH, flash)
+        if (setCookie.length) sent.set('cookie', cookieAfter(sent, setCookie))
+        sendOn(headers, sent)
       }
-      sent.delete(FLASH)
-      if (flash) sent.set(FLASH, flash)
-      if (setCookie.length) sent.set('cookie', cookieAfter(sent, setCookie))
-      return mark(goOn(answer, sent))
+      return response
     } catch (error) {
       if (error instanceof StoreUnavailableError) return error.getResponse()
       throw error
@@ -55,32 +53,30 @@ export function sessionProxy<D extends SessionData>(
   }
 }
 
-/** Next takes no redirect to a path, which is what guards answer. */
-function absolute(answer: Response | null | undefined, { url }: NextRequest): Response | undefined {
-  const location = answer?.headers.get('location')
-  if (!answer || !location?.startsWith('/')) return answer ?? undefined
-  const copy = new Response(answer.body, answer)
-  copy.headers.set('location', String(new URL(location, url)))
-  return copy
+/**
+ * Copies what the handler answered: it may be one object for all requests, such as a redirect that a
+ * module makes once. Next takes no redirect to a path, which is what guards answer.
+ */
+function ownAnswer(answer: Response | null | undefined, { url }: NextRequest): Response {
+  if (!answer) return NextResponse.next()
+  const own = new Response(answer.body, answer)
+  const location = own.headers.get('location')
+  if (location?.startsWith('/')) own.headers.set('location', String(new URL(location, url)))
+  return own
 }
 
-/** The request's headers, as its handler has changed them. */
-function headersAfter(answer: Response | undefined, { headers }: NextRequest): Headers {
-  const names = answer?.headers.get(OVERRIDE)?.split(',').filter(Boolean)
-  if (!answer || !names) return new Headers(headers)
-  return new Headers(names.map((name) => [name, answer.headers.get(OVERRIDDEN + name) ?? '']))
+/** Returns the request's headers, as its handler has changed them. */
+function headersAfter(answer: Headers, { headers }: NextRequest): Headers {
+  const names = answer.get(OVERRIDE)?.split(',').filter(Boolean)
+  return new Headers(names?.map((name) => [name, answer.get(OVERRIDDEN + name) ?? '']) ?? headers)
 }
 
-/** Goes on with these request headers, unless the handler has answered. */
-function goOn(answer: Response | undefined, headers: Headers): Response {
+/** Has Next go on with these request headers. */
+function sendOn(answer: Headers, headers: Headers): void {
   const next = NextResponse.next({ request: { headers } })
-  if (!answer) return next
-  if (answer.headers.has('x-middleware-next') || answer.headers.has('x-middleware-rewrite')) {
-    for (const [name, value] of next.headers) {
-      if (name === OVERRIDE || name.startsWith(OVERRIDDEN)) answer.headers.set(name, value)
-    }
+  for (const [name, value] of next.headers) {
+    if (name === OVERRIDE || name.startsWith(OVERRIDDEN)) answer.set(name, value)
   }
-  return answer
 }
 
 /** Returns the `Cookie` header that the browser will send next. */

@@ -107,6 +107,55 @@ describe('sessionProxy()', () => {
     expect(names.map((one) => one.split('=')[0])).toEqual(['__Host-session', 'app'])
   })
 
+  it.each<[string, () => Response]>([
+    ['NextResponse.next()', () => NextResponse.next()],
+    ['NextResponse.rewrite()', () => NextResponse.rewrite('https://example.com/b')],
+    ['NextResponse.redirect()', () => NextResponse.redirect('https://example.com/b')],
+    [
+      'a redirect to a path',
+      () => new Response(null, { status: 303, headers: { location: '/b' } }),
+    ],
+    ['Response.redirect(), which is immutable', () => Response.redirect('https://example.com/b')],
+    ['an empty 401', () => new Response(null, { status: 401 })],
+  ])(
+    'gives every request a response of its own when its handler answers with one constant: %s',
+    async (_, make) => {
+      const constant = Object.freeze(make())
+      const before = [...constant.headers]
+      const sessions = createSessions({ secret: SECRET })
+      const proxy = sessionProxy(sessions, async (request) => {
+        const session = await sessions.get(request)
+        const user = request.nextUrl.searchParams.get('as')
+        if (user) session.login(user)
+        return constant
+      })
+      const send = async (query = '', headers = {}) =>
+        await proxy(new NextRequest(`https://example.com/${query}`, { headers }))
+      const signedIn = await send('?as=ann')
+      expect(signedIn.headers.getSetCookie().length).toBe(1)
+      expect(signedIn.headers.get('cache-control')).toBe('private, no-store')
+      const cookie = signedIn.headers.getSetCookie()[0]?.split(';')[0] as string
+      await send('', { cookie, [FLASH.slice(21)]: 'forged' })
+      const stranger = await send()
+      expect(stranger.headers.getSetCookie()).toEqual([])
+      expect(stranger.headers.get('cache-control')).toBe(null)
+      expect(stranger.headers.get('x-middleware-override-headers')).toBe(null)
+      expect(stranger.headers.get('vary')).toBe('Cookie')
+      expect(stranger.status).toBe(constant.status)
+      expect([...constant.headers]).toEqual(before)
+    },
+  )
+
+  it('hands on the headers that its constant changes, with those of this request alone', async () => {
+    const constant = NextResponse.next({ request: { headers: new Headers({ 'x-nonce': 'n1' }) } })
+    const { send, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const names = 'x-middleware-override-headers'
+    expect((await send(() => constant)).get(names)?.split(',')).toContain('x-sojourn-flash')
+    const next = await send(() => constant)
+    expect([next.get(names), next.get(FLASH)]).toEqual(['x-nonce', null])
+  })
+
   it('lets no cache give what was decided by the session to somebody else', async () => {
     const { send, sessions } = createProxied()
     const guard = requireSession(sessions)
