@@ -14,9 +14,53 @@ export type Rule = readonly [
 /** Ten years in seconds: the longest timeout. */
 export const MAX_TIMEOUT = 315_360_000
 
-/** What kind of value this is; numbers are shown. */
+/** Names the kind of a value; shows numbers, and no text. */
 export function kindOf(value: unknown): string {
+  if (value === '') return 'an empty text'
+  if (Array.isArray(value)) return value.length ? 'a list' : 'an empty list'
   return value === null || typeof value === 'number' ? String(value) : typeof value
+}
+
+/** Names the kind of a value that may be data: shows no number either. */
+export function argumentKind(value: unknown): string {
+  return typeof value === 'number' ? 'a number' : kindOf(value)
+}
+
+const MAX_QUOTED = 80
+
+/**
+ * Quotes a text for a message: keys of data and the like, which visitors may have chosen. What could
+ * break or hide a line of a log is escaped or replaced, and what is too long is cut.
+ */
+export function quote(text: string): string {
+  const quoted = JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
+  return quoted.length > MAX_QUOTED ? `${quoted.slice(0, MAX_QUOTED - 2)}…"` : quoted
+}
+
+/** Texts with half of a surrogate pair: two of them can become the same bytes. */
+export const LONE_SURROGATE: RegExp = /\p{Surrogate}/u
+
+const MAX_SUBJECT = 1024
+
+/** Throws unless `subject` can stand for a user: 1 to 1024 characters of well-formed text. */
+export function assertSubject(subject: unknown): asserts subject is string {
+  const isText = typeof subject === 'string'
+  const isLone = isText && LONE_SURROGATE.test(subject)
+  if (isText && subject && subject.length <= MAX_SUBJECT && !isLone) return
+  const length = isText && subject ? `${subject.length} characters` : argumentKind(subject)
+  const got = isLone ? 'a lone surrogate' : length
+  throw new TypeError(`The subject must be a text of 1 to ${MAX_SUBJECT} characters, got ${got}`)
+}
+
+/** Throws, naming the argument of a call, unless `holds`. */
+export function expectArgument(
+  holds: unknown,
+  name: string,
+  expected: string,
+  value: unknown,
+): void {
+  if (holds) return
+  throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
 /** Whether a value can have properties of its own. */

@@ -9,7 +9,7 @@
  */
 import { integerRule, MAX_TIMEOUT, numberRule, type Rule, wordRule } from './check.ts'
 import type { SessionsOptions } from './options.ts'
-import { generateSecret } from './secret.ts'
+import { generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
 import type { CookieOptions } from './transport/cookie.ts'
 
 /** The options of `createSessions` that a preset or the environment may set. */
@@ -98,11 +98,8 @@ export function testing(): SessionPresetWithSecret {
   }
 }
 
-const MIN_SECRET_BYTES = 32
 /** A secret of that length in base64 or base64url, which know no comma. */
 const BASE64_SECRET = /^[\w+/-]{32,}=*$/
-/** What files of examples say until somebody changes it, and everybody can read there. */
-const PLACEHOLDER = /(change|replace)[ _-]?(me|this)|your[ _-]?secret|placeholder/i
 /** RFC 6265bis, 5.6.2: 400 days. */
 const MAX_COOKIE_AGE = 34_560_000
 
@@ -165,8 +162,8 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
  * | `SESSION_SAME_SITE` | `cookie.sameSite` | `strict`, `lax` or `none` |
  *
  * Several secrets have to be base64 or base64url each, as `openssl rand -base64 32` and
- * `generateSecret()` make them: neither has a comma. Other text is one secret, commas and all. A
- * placeholder ("change-me") is refused, however long.
+ * `generateSecret()` make them: neither has a comma. Other text is one secret, commas and all. What
+ * can be guessed, a placeholder ("change-me") or a repeated text, is refused, however long.
  *
  * @param preset What the variables are put over, its cookie options one by one. Spreading instead,
  * `{ ...highSecurity(), ...fromEnv(env) }`, replaces the whole `cookie` when one of its variables
@@ -205,16 +202,19 @@ function parse(name: string, text: string, rule: Rule): unknown {
 function readSecrets(env: object): [string, ...string[]] {
   const text = read(env, 'SESSION_SECRET')
   if (!text) throw new TypeError('Variable SESSION_SECRET is missing or empty')
-  if (PLACEHOLDER.test(text)) {
-    throw new RangeError(
-      'Variable SESSION_SECRET is a placeholder; make one with "openssl rand -base64 32"',
-    )
-  }
   const parts = text.split(',').map((part) => part.trim())
   const listed = parts.filter((part) => BASE64_SECRET.test(part))
-  if (listed.length === parts.length) return parts as [string, ...string[]]
+  const isList = listed.length === parts.length
+  const secrets = (isList ? parts : [text]) as [string, ...string[]]
+  const weakness = secrets.map(weaknessOf).find(Boolean)
+  if (weakness) {
+    throw new RangeError(
+      `Variable SESSION_SECRET is ${weakness}; make one with "openssl rand -base64 32"`,
+    )
+  }
   // With only some of them in base64 it is a list with a mistake in it, not one secret.
-  if (!listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES) return [text]
+  const isOne = !listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES
+  if (isList || isOne) return secrets
   throw new RangeError(
     `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, newest first; make one with "openssl rand -base64 32"`,
   )

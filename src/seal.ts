@@ -13,6 +13,7 @@
 import {
   applyRules,
   functionRule,
+  LONE_SURROGATE,
   MAX_TIMEOUT,
   numberRule,
   type Rule,
@@ -56,8 +57,9 @@ export interface Sealer {
 const MAX_TOKEN = 65_536
 const PURPOSE: Rule = [
   undefined,
-  'a string of 1 to 200 characters',
-  (value: unknown) => typeof value === 'string' && value !== '' && value.length <= 200,
+  'a well-formed string of 1 to 200 characters',
+  (value: unknown) =>
+    typeof value === 'string' && /^.{1,200}$/s.test(value) && !LONE_SURROGATE.test(value),
 ]
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],

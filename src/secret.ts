@@ -6,20 +6,33 @@ export function generateSecret(): string {
   return encodeBase64url(crypto.getRandomValues(new Uint8Array(32)))
 }
 
-const MIN_SECRET_BYTES = 32
+export const MIN_SECRET_BYTES = 32
+/** Texts that examples and documents print, ours among them: everybody can read them there. */
+const PRINTED =
+  /(change|replace)[ _-]?(me|this)|(your|my|some)[ _-](\w+[ _-])?secret|placeholder|not this text|for tests only|at[ _-]least[ _-]\d|minimum length/i
+
+/** Explains why a secret of sufficient length can be guessed, or returns `undefined`. */
+export function weaknessOf(secret: string): string | undefined {
+  if (PRINTED.test(secret)) return 'a text that examples print'
+  for (let period = 1; period < MIN_SECRET_BYTES && 2 * period <= secret.length; period++) {
+    if (secret.startsWith(secret.slice(period))) return 'a short text repeated'
+  }
+  return new Set(secret).size < 8 ? 'a text of few different characters' : undefined
+}
 
 /** Checks the secrets: the first seals, all open. Says how to make one, and shows none. */
 export function resolveSecrets(secret: string | readonly string[]): readonly string[] {
   const secrets = [secret].flat()
-  const rule = `at least one string of ${MIN_SECRET_BYTES} bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
+  const rule = `at least one string of ${MIN_SECRET_BYTES} random bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {
     const isText = typeof one === 'string'
     const length = isText ? new TextEncoder().encode(one).length : 0
-    if (length >= MIN_SECRET_BYTES) continue
+    const weakness = length < MIN_SECRET_BYTES ? `${length} bytes` : weaknessOf(one)
+    if (!weakness) continue
     const Kind = isText ? RangeError : TypeError
     // Its type, and nothing more: a number may be one that was meant to be secret.
-    const got = one ? (isText ? `${length} bytes` : typeof one) : 'none: is its variable set?'
+    const got = one ? (isText ? weakness : typeof one) : 'none: is its variable set?'
     throw new Kind(`Option "secret" must be ${rule}, got ${got}`)
   }
   return secrets

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import * as errors from '../src/errors.ts'
+import { createSessions } from '../src/index.ts'
 import { defaultLevels } from '../src/observe/log.ts'
 import { createD1Store } from '../src/stores/d1.ts'
 import { createKVStore } from '../src/stores/kv.ts'
@@ -54,6 +55,29 @@ it('have examples that compile against the built package', () => {
   }
   expect(compile()).toBe('')
 })
+
+it('print no secret that createSessions() would take', () => {
+  const files = readdirSync(fileURLToPath(new URL('../docs', import.meta.url)))
+  const shipped = ['README.md', 'SECURITY.md', 'CHANGELOG.md', ...files.map((one) => `docs/${one}`)]
+  const accepted = shipped.flatMap((file) =>
+    [...read(file).matchAll(/\bsecret"?:\s*\[?\s*['"`]([^'"`]*)['"`]/gi)]
+      .map(([, secret = '']) => secret)
+      .filter((secret) => !refuses(secret)),
+  )
+  expect(accepted).toEqual([])
+  // What earlier versions of them printed.
+  expect(refuses('use 32 random bytes, not this text')).toBe(true)
+  expect(refuses('for tests only, and long enough for them')).toBe(true)
+})
+
+const refuses = (secret: string): boolean => {
+  try {
+    createSessions({ secret })
+    return false
+  } catch (error) {
+    return error instanceof RangeError && error.message.includes('openssl rand -base64 32')
+  }
+}
 
 describe('docs/error-handling.md', () => {
   const rows = rowsOf(read('docs/error-handling.md'))

@@ -255,15 +255,18 @@ describe('fromEnv()', () => {
     expect(() => createSessions(fromEnv({ SESSION_SECRET, [variable]: value }))).not.toThrow()
   })
 
-  it('takes no placeholder for a secret, however long', async () => {
-    for (const word of ['changeme', 'CHANGE_THIS', 'replace me', 'your-secret', 'placeholder']) {
-      const error = await errorOf(() => fromEnv({ SESSION_SECRET: `${word}-`.repeat(8) }))
-      expect([error.name, error.message.includes(word)]).toEqual([
-        'RangeError',
-        word === 'placeholder',
-      ])
-    }
-  })
+  it.each(['changeme', 'CHANGE_THIS', 'replace me', 'your-secret', 'placeholder'])(
+    'refuses a secret that is a placeholder (%s) or repeats itself, however long',
+    async (word) => {
+      const secrets = [`${word}-and-a-long-tail-of-it-0123456789`, `${word}-`.repeat(8)]
+      for (const SESSION_SECRET of [...secrets, `${generateSecret()},${'A'.repeat(43)}`]) {
+        const { name, message } = await errorOf(() => fromEnv({ SESSION_SECRET }))
+        expect(name).toBe('RangeError')
+        expect(message).toMatch(/^Variable SESSION_SECRET is a .*; make one with "openssl rand/)
+        expect(message.includes(word)).toBe(false)
+      }
+    },
+  )
 
   it('says that the secret is missing, not that it is short', async () => {
     expect((await errorOf(() => fromEnv({}))).message).toBe(

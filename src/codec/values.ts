@@ -1,5 +1,5 @@
 /** Values that can be kept: copied when they come in, frozen when they go out. */
-import { kindOf } from '../check.ts'
+import { kindOf, quote } from '../check.ts'
 import { SessionSerializationError } from '../errors.ts'
 
 /** Turns values into text and back. The default is JSON; `devalue` fits. */
@@ -23,7 +23,7 @@ export function copyWith(codec: SessionCodec): CopyValue {
       return deepFreeze(codec.parse(codec.stringify(value)))
     } catch (cause) {
       throw new SessionSerializationError(
-        `Cannot keep "${path}": the codec refused it (${cause instanceof Error ? cause.name : typeof cause})`,
+        `Cannot keep ${quote(path)}: the codec refused it (${cause instanceof Error ? cause.name : typeof cause})`,
         path,
       )
     }
@@ -75,7 +75,7 @@ function refusal(place: Place, kind?: string): SessionSerializationError {
       : kindOf(value))
   const path = pathOf(place)
   return new SessionSerializationError(
-    `Cannot keep "${path}": ${what} would not survive JSON; keep a string or number, or use a codec`,
+    `Cannot keep ${quote(path)}: ${what} would not survive JSON; keep a string or number, or use a codec`,
     path,
   )
 }

@@ -89,10 +89,11 @@ export async function openToken(
   }
 }
 
-/** The hour in which a token was sealed; to be believed of one that opens. */
+/** Returns the hour in which a token says it was sealed: `NaN` for what is no token, and true of one that opens. */
 export function hourOf(text: string): number {
   // Nine bytes, of which the last three before the nonce's first are the hour.
-  const bytes = decodeBase64url(text.slice(0, 12))!
+  const bytes = decodeBase64url(text.slice(0, 12))
+  if (bytes?.length !== 9 || bytes[0] !== VERSION) return Number.NaN
   return (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!
 }
 

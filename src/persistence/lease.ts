@@ -1,6 +1,6 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, numberRule } from '../check.ts'
+import { applyRules, numberRule, quote } from '../check.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
@@ -112,7 +112,9 @@ export async function runOnce<T>(
       if (text) continue
     }
     if (now() >= deadline) {
-      throw new StoreTimeoutError(`Others held "${key}" for ${PATIENCE} leases of ${lease} seconds`)
+      throw new StoreTimeoutError(
+        `Others held ${quote(key)} for ${PATIENCE} leases of ${lease} seconds`,
+      )
     }
     await pause(delay * (0.5 + Math.random() / 2))
   }

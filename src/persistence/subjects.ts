@@ -1,4 +1,5 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
+import { assertSubject, expectArgument } from '../check.ts'
 import { SessionError } from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
@@ -55,11 +56,6 @@ export function createSubjects(instance: Instance): Subjects {
     if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
   }
 
-  const assertText = (name: string, value: unknown): void => {
-    if (typeof value === 'string' && value !== '') return
-    throw new TypeError(`The ${name} must be a text of at least 1 character, got ${typeof value}`)
-  }
-
   const indexOf = (): NonNullable<SessionStore['index']> => {
     if (store.index) return store.index
     throw required(`the store "${store.name}" has no index of users`)
@@ -67,7 +63,7 @@ export function createSubjects(instance: Instance): Subjects {
 
   return {
     async list(subject) {
-      assertText('subject', subject)
+      assertSubject(subject)
       assertReadable()
       const index = indexOf()
       const handles = await records.handlesOf(subject)
@@ -91,12 +87,12 @@ export function createSubjects(instance: Instance): Subjects {
     },
 
     async revoke(id) {
-      assertText('id', id)
+      expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
       return (await instance.stored!()).revoke(id)
     },
 
     async revokeAll(subject, { except } = {}) {
-      assertText('subject', subject)
+      assertSubject(subject)
       const index = indexOf()
       const handles = await records.handlesOf(subject)
       let count = 0

@@ -3,6 +3,7 @@
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { EMPTY } from '../codec/data.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
+import { hourOf } from '../crypto/token.ts'
 import {
   SessionEncryptionError,
   SessionError,
@@ -33,7 +34,9 @@ export async function openSession(
       reason: () =>
         isNew
           ? new SessionNotFoundError('There is no session: no cookie was sent')
-          : new SessionEncryptionError('There is no session: the cookie does not open'),
+          : new SessionEncryptionError(
+              `There is no session: the cookie does not open${aheadOf(instance, cookies)}`,
+            ),
     })
   }
   const { opened } = newest
@@ -47,6 +50,14 @@ export async function openSession(
   } catch (error) {
     return unreadableDraft(instance, cookies, opened, error)
   }
+}
+
+/** Says by how much cookies were made in the future, where one claims so; else an empty text. */
+function aheadOf({ options }: Instance, { tokens }: CookieFound): string {
+  const newest = Math.max(...tokens.map(hourOf))
+  const minutes = Math.ceil(newest * 60 - options.now() / 60_000)
+  if (!(minutes > 0)) return ''
+  return `; it was made in the future, by a clock at least ${minutes} minutes ahead of this one, or is forged`
 }
 
 /** Every cookie of the name is tried: a subdomain may have set one too. The newest that opens wins. */

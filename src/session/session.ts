@@ -1,5 +1,13 @@
 /** One request's session: what was found, what it is now, and the changes made to it. */
-import { applyRules, flagRule, MAX_TIMEOUT, numberRule, type Rule } from '../check.ts'
+import {
+  applyRules,
+  assertSubject,
+  expectArgument,
+  flagRule,
+  MAX_TIMEOUT,
+  numberRule,
+  type Rule,
+} from '../check.ts'
 import { idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import type { CopyValue } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
@@ -197,14 +205,17 @@ export interface SessionContext {
   ) => Promise<T>
 }
 
-let draftOf: (session: object) => Draft
+let draftOf: (session: object, context?: SessionContext) => Draft
 
-/** The draft of a session this package made; anything else is a `TypeError`. */
-export function getDraft(session: object): Draft {
-  return draftOf(session)
+/**
+ * Returns the draft of a session.
+ *
+ * @param context That of the instance it must belong to. (default: any)
+ * @throws TypeError for what is no session of this package, or one of another instance.
+ */
+export function getDraft(session: object, context?: SessionContext): Draft {
+  return draftOf(session, context)
 }
-
-const MAX_SUBJECT = 1024
 
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
 export class RequestSession<D extends SessionData> implements Session<D> {
@@ -214,9 +225,16 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   #flash: SessionState['flash']
 
   static {
-    draftOf = (session) => {
-      if (!(#draft in session)) throw new TypeError('Expected a session of this package')
-      return session.#draft
+    draftOf = (session, context) => {
+      const isOurs = Object(session) === session && #draft in session
+      expectArgument(isOurs, 'session', 'what "await sessions.get(request)" returned', session)
+      const own = session as RequestSession<SessionData>
+      if (context && own.#context !== context) {
+        throw new TypeError(
+          'Cannot save session: it belongs to other sessions; call save() of those that opened it',
+        )
+      }
+      return own.#draft
     }
   }
 
@@ -269,6 +287,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
 
   update<K extends keyof D>(key: K, fn: (current: D[K] | undefined) => D[K]): void {
     const path = String(key)
+    expectArgument(typeof fn === 'function', 'fn', 'a function of the current value', fn)
     this.#change(updateValue(path, (now) => this.#copy(fn(now as D[K] | undefined), path)))
   }
 
@@ -283,9 +302,7 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   }
 
   login(subject: string, options: LoginOptions = {}): void {
-    if (typeof subject !== 'string' || !subject || subject.length > MAX_SUBJECT) {
-      throw new TypeError(`A subject must be 1 to ${MAX_SUBJECT} characters, got ${typeof subject}`)
-    }
+    assertSubject(subject)
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
     // Data of a newer version are left behind, but for those of the same user.
     this.#assertWritable(this.subject !== subject)
@@ -312,6 +329,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   }
 
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
+    expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
+    expectArgument(typeof fn === 'function', 'fn', 'an async function', fn)
     return this.#context.once(this.#draft.current, key, fn, options)
   }
 

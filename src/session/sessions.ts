@@ -1,4 +1,5 @@
 /** `createSessions`: open, use, commit. */
+import { argumentKind, expectArgument } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { HealthReport } from '../observe/health.ts'
 import type { SessionsOptions } from '../options.ts'
@@ -119,6 +120,7 @@ export function createSessions<D extends SessionData = SessionData>(
 
   const sessions: Sessions<D> = {
     get(request) {
+      if (!isRequest(request)) return Promise.reject(notRequest(request))
       let session = opened.get(request)
       if (!session) {
         session = open(request.headers.get(carrier[0]), request)
@@ -133,14 +135,15 @@ export function createSessions<D extends SessionData = SessionData>(
       return session
     },
     async commit(request, response, { save = true } = {}) {
+      if (!isRequest(request)) throw notRequest(request)
       const opening = opened.get(request)
       if (!opening) return response
       const session = save && (await opening.catch(() => null))
       return markResponse(response, session ? await sessions.save(session) : [], carrier)
     },
-    handler:
-      (fn) =>
-      async (request, ...rest) => {
+    handler(fn) {
+      expectArgument(typeof fn === 'function', 'fn', 'a function from Request to Response', fn)
+      return async (request, ...rest) => {
         try {
           const response = await fn(request, ...rest)
           return opened.has(request) ? await sessions.commit(request, response) : response
@@ -148,9 +151,14 @@ export function createSessions<D extends SessionData = SessionData>(
           if (error instanceof StoreUnavailableError) return error.getResponse()
           throw error
         }
-      },
-    open: (header) => open(header),
-    save: async (session) => saveSession(instance, getDraft(session)),
+      }
+    },
+    async open(header) {
+      const isHeader = typeof (header ?? '') === 'string'
+      expectArgument(isHeader, 'cookieHeader', 'the text of the header or null', header)
+      return open(header ?? null)
+    },
+    save: async (session) => saveSession(instance, getDraft(session, instance.context)),
     list: async (subject) => (await subjects()).list(subject),
     async *all() {
       yield* (await subjects()).all()
@@ -165,6 +173,14 @@ export function createSessions<D extends SessionData = SessionData>(
   }
   instances.set(sessions, instance)
   return sessions
+}
+
+const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
+
+function notRequest(given: unknown): TypeError {
+  return new TypeError(
+    `Argument "request" must be a Request (in Hono c.req.raw, in h3 event.req), got ${argumentKind(given)}; for a Cookie header there is open()`,
+  )
 }
 
 const instances = new WeakMap<object, Instance>()

@@ -1,6 +1,6 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
 import { parseCookie, type SetCookie, stringifySetCookie } from 'cookie'
-import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from '../check.ts'
+import { applyRules, flagRule, integerRule, kindOf, type Rule, wordRule } from '../check.ts'
 
 /** How the session cookie is set. */
 export interface CookieOptions {
@@ -189,7 +189,9 @@ function assertPrefix(options: ResolvedCookieOptions): void {
   const { name, sameSite, partitioned } = options
   const expect = (when: unknown, key: keyof CookieOptions, value: unknown): void => {
     const expected = `${value ?? 'left out'} with name "${name}", sameSite "${sameSite}"`
-    if (when) refuseUnless(options[key] === value, `cookie.${key}`, expected, options[key])
+    if (!when || options[key] === value) return
+    const got = key === 'domain' ? 'a domain' : kindOf(options[key])
+    throw new TypeError(`Option "cookie.${key}" must be ${expected}, got ${got}`)
   }
   // RFC 6265bis, 4.1.3: user agents match the prefixes without regard to case.
   const prefix = /^__(host-http|host|http|secure)-/i.exec(name)?.[1]?.toLowerCase() ?? ''

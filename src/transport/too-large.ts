@@ -1,5 +1,6 @@
 /** The error of a session that does not fit into its cookie. Loaded when it happens. */
 
+import { quote } from '../check.ts'
 import type { DataFormat } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { CookieTooLargeError } from '../errors.ts'
@@ -27,6 +28,6 @@ function largestKeys({ data }: SessionState, format: DataFormat): string {
     .map((key) => [format.stringify(data[key]).length, key] as const)
     .sort(([a], [b]) => b - a)
     .slice(0, 3)
-    .map(([size, key]) => `"${key}" (${size})`)
+    .map(([size, key]) => `${quote(key)} (${size})`)
     .join(', ')
 }

@@ -3,7 +3,7 @@ import { createSessions, type Session, type SessionsOptions } from '../../src/in
 import type { CookieImporter } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { type Clock, createClock, createCookieJar } from '../../src/testing/index.ts'
-import { createWorld, errorOf } from '../support/sessions.ts'
+import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0'
 const UPDATED = 'Mozilla/5.0 (X11; Linux x86_64; rv:151.0) Gecko/20100101 Firefox/151.0'
@@ -255,7 +255,7 @@ describe('a cookie that was replaced long ago', () => {
 
 describe('the guards', () => {
   it('cost nothing where they are not used', async () => {
-    const sessions = createSessions({ secret: 'x'.repeat(32) })
+    const sessions = createSessions({ secret: SECRET })
     expect((await sessions.open(null)).status).toBe('new')
   })
 

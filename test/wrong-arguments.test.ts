@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest'
+import { createSessions, type Session, type Sessions } from '../src/index.ts'
+import { createSealer } from '../src/seal.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import { createWorld, errorOf, SECRET } from './support/sessions.ts'
+
+/** Values that are wrong nearly everywhere; functions and objects are added where they are. */
+const JUNK: readonly unknown[] = [null, undefined, 42, '', [], {}, Symbol('junk'), true]
+
+/** Words of engines, which name no argument of ours. */
+const ENGINE =
+  /is not a function|Cannot read|is not iterable|undefined \(|not an object|in operator/
+
+/** A call, the argument that is wrong, and what is right for it and left out of the junk. */
+type Case = readonly [call: (junk: never) => unknown, name: string, ...right: unknown[]]
+
+async function refusesJunk([call, name, ...right]: Case): Promise<void> {
+  for (const junk of JUNK.filter((one) => !right.includes(one))) {
+    const error = await errorOf(() => call(junk as never))
+    const { message } = error
+    expect([error instanceof TypeError || error instanceof RangeError, message]).toEqual([
+      true,
+      message,
+    ])
+    expect(message).not.toMatch(ENGINE)
+    expect(message).toMatch(new RegExp(`\\b${name}\\b`))
+    expect(message).toMatch(/must be|Unknown option|expected/)
+  }
+}
+
+const store = createMemoryStore()
+const open = async (): Promise<Session> => createSessions({ secret: SECRET, store }).open(null)
+const sessions: Sessions = createSessions({ secret: SECRET, store })
+const sealer = createSealer({ secret: SECRET })
+
+describe('a wrong argument is refused by name, with what was expected', () => {
+  const cases: Record<string, Case> = {
+    'sessions.get': [(junk) => sessions.get(junk), 'request'],
+    'sessions.require': [(junk) => sessions.require(junk), 'request'],
+    'sessions.commit': [(junk) => sessions.commit(junk, new Response()), 'request'],
+    'sessions.handler': [(junk) => sessions.handler(junk), 'fn'],
+    'sessions.open': [(junk) => sessions.open(junk), 'cookieHeader', null, undefined, ''],
+    'sessions.save': [(junk) => sessions.save(junk), 'session'],
+    'sessions.list': [(junk) => sessions.list(junk), 'subject'],
+    'sessions.revoke': [(junk) => sessions.revoke(junk), 'id'],
+    'sessions.revokeAll': [(junk) => sessions.revokeAll(junk), 'subject'],
+    'session.login': [async (junk) => (await open()).login(junk), 'subject'],
+    'session.update': [async (junk) => (await open()).update('key', junk), 'fn'],
+    'session.once, key': [async (junk) => (await open()).once(junk, async () => 1), 'key'],
+    'session.once, fn': [async (junk) => (await open()).once('key', junk), 'fn'],
+    'sealer.seal': [(purpose) => sealer.seal(1, { purpose, ttl: 1 }), 'purpose'],
+    'sealer.open': [(purpose) => sealer.open('token', { purpose }), 'purpose'],
+  }
+  it.each(Object.entries(cases))('%s', async (_name, one) => refusesJunk(one))
+
+  it('sessions.get tells users of Hono what to pass', async () => {
+    const context = { req: { raw: new Request('https://a.example'), header: () => undefined } }
+    for (const wrong of [context, context.req]) {
+      expect((await errorOf(() => sessions.get(wrong as never))).message).toContain('c.req.raw')
+    }
+  })
+
+  it('sessions.save refuses a session of other sessions, and saves nothing', async () => {
+    const [shop, admin] = [createWorld(), createWorld()]
+    const session = await shop.sessions.open(null)
+    session.login('ann')
+    const error = await errorOf(() => admin.sessions.save(session as Session))
+    expect([error.name, error.message]).toEqual([
+      'TypeError',
+      'Cannot save session: it belongs to other sessions; call save() of those that opened it',
+    ])
+    expect((await shop.sessions.save(session)).length).toBe(1)
+  })
+})
+
+describe('lone surrogates, of which two become the same bytes, are refused', () => {
+  const lone = 'ann\ud800'
+
+  it('in subjects', async () => {
+    const calls = [
+      async () => (await open()).login(lone),
+      () => sessions.list(lone),
+      () => sessions.revokeAll(lone),
+    ]
+    for (const call of calls) expect((await errorOf(call)).message).toMatch(/subject.*surrogate/)
+    ;(await open()).login('ann \u{1f642}')
+  })
+
+  it('in purposes', async () => {
+    const error = await errorOf(() => sealer.seal(1, { purpose: lone, ttl: 1 }))
+    expect(error.message).toMatch(/"purpose" must be a well-formed string/)
+    expect((await errorOf(() => sealer.open('x', { purpose: lone }))).name).toBe('TypeError')
+    expect(typeof (await sealer.seal(1, { purpose: '\u{1f642}', ttl: 1 }))).toBe('string')
+  })
+})
+
+describe('keys of data that visitors chose are quoted and cut in messages', () => {
+  const key = `${'k'.repeat(200)}\n2026-01-01 forged line \u2028 of a log`
+  const causes: [what: string, value: unknown][] = [
+    ['too large', 'x'.repeat(5000)],
+    ['not to be kept', new Map()],
+    ['not to be kept in a list', [[{ [key]: new Map() }]]],
+  ]
+
+  it.each(causes)('of a value that is %s', async (_what, value) => {
+    const { sessions: own } = createWorld()
+    const session = await own.open(null)
+    const { name, message } = await errorOf(async () => {
+      session.set(key, value)
+      await own.save(session)
+    })
+    expect(name).toMatch(/^(CookieTooLarge|SessionSerialization)Error$/)
+    expect(message).not.toMatch(/forged|[\n\u2028]|k{80}/)
+    expect(message).toContain('"kkkk')
+  })
+
+  it('whatever could break or hide a line', async () => {
+    const session = await open()
+    const { message } = await errorOf(() => session.set('a\u2028b\u0085c\u202ed\u001b[2J', 1n))
+    expect(message).toContain('"a?b?c?d\\u001b[2J"')
+  })
+})
