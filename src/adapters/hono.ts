@@ -58,7 +58,9 @@ export function session<D extends SessionData, E extends Env = any>(
 
 /**
  * Lets only those sessions through that meet the requirements; see `requireSession` of
- * `sojourn/guard` for what the others are answered. Comes after {@link session}.
+ * `sojourn/guard` for what the others are answered. Comes after {@link session}, and after `cors()`,
+ * which answers preflights. While the store is down it throws {@link StoreUnavailableError}, which
+ * `app.onError` gets, and which Hono answers with 503 by itself.
  *
  * @example
  * app.use('/account/*', requireSession({ onMissing: '/login' }))
@@ -66,11 +68,14 @@ export function session<D extends SessionData, E extends Env = any>(
 export function requireSession<D extends SessionData>(
   requirements: Requirements<D> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<D> }> {
-  const check = createCheck(requirements)
+  const onUnavailable = (_: Request, error: Error): never => {
+    throw error
+  }
+  const check = createCheck({ onUnavailable, ...requirements })
   return async (c, next) => {
     if (!c.var.session)
       throw new TypeError('requireSession() needs app.use(session(...)) before it')
-    const refusal = await check(c.req.raw, await c.var.session())
+    const refusal = await check(c.req.raw, c.var.session)
     if (refusal) return refusal
     await next()
     return undefined

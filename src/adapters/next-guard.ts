@@ -1,37 +1,46 @@
 /** What guards a page or an action of Next itself, whatever its proxy has seen. */
 import { refuseUnless } from '../check.ts'
-import { SessionError, SessionNotFoundError, StoreUnavailableError } from '../errors.ts'
+import { SessionError, SessionNotFoundError, type StoreUnavailableError } from '../errors.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { ReadonlySession } from './next.ts'
 
 /** What a page or an action asks of its session. */
 export interface PageRequirements<D extends SessionData = SessionData>
-  extends Omit<Requirements<D>, 'onMissing'> {
+  extends Omit<Requirements<D>, 'onMissing' | 'onUnavailable'> {
   /**
    * Who is not signed in, or not lately enough: what throws, such as
    * `() => redirect('/sign-in')` with that of `next/navigation`. (default: {@link SessionNotFoundError})
    */
   onMissing?: () => unknown
+  /**
+   * What throws while the store is down and nobody can tell who is signed in, such as
+   * `() => redirect('/back-soon')`. (default: {@link StoreUnavailableError})
+   */
+  onUnavailable?: (error: StoreUnavailableError) => unknown
 }
 
 /** Lets a session through, or throws what sends its user away. */
 export async function checkSession<D extends SessionData>(
-  session: ReadonlySession<D>,
-  { onMissing, ...requirements }: PageRequirements<D>,
+  open: () => Promise<ReadonlySession<D>>,
+  { onMissing, onUnavailable, ...requirements }: PageRequirements<D>,
 ): Promise<ReadonlySession<D>> {
-  const isKnown = onMissing === undefined || typeof onMissing === 'function'
-  refuseUnless(isKnown, 'requireSession.onMissing', 'a function that throws', onMissing)
-  // A component does not know its own address, and all that the check would use it for is ours.
-  const refusal = await createCheck<D>(requirements)(
-    new Request('http://localhost'),
-    session as Session<D>,
-  )
-  if (!refusal) return session
-  if (refusal.status === 403) throw new SessionError('`allow` refused this session')
-  if (refusal.status === 503) {
-    throw new StoreUnavailableError('Cannot tell who is signed in: the store could not be asked')
+  const isCallback = (value: unknown): boolean => value === undefined || typeof value === 'function'
+  for (const [name, value] of Object.entries({ onMissing, onUnavailable })) {
+    refuseUnless(isCallback(value), `requireSession.${name}`, 'a function that throws', value)
   }
+  const check = createCheck<D>({
+    ...requirements,
+    onUnavailable: async (_, error) => {
+      await onUnavailable?.(error)
+      throw error
+    },
+  })
+  const opened = open() as Promise<Session<D>>
+  // A component does not know its own address, and all that the check would use it for is ours.
+  const refusal = await check(new Request('http://localhost'), () => opened)
+  if (!refusal) return await opened
+  if (refusal.status === 403) throw new SessionError('`allow` refused this session')
   await onMissing?.()
   throw new SessionNotFoundError('There is no session: nobody is signed in, or not lately enough')
 }

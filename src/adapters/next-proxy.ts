@@ -32,13 +32,16 @@ export function sessionProxy<D extends SessionData>(
     try {
       const answer = ownAnswer(await handler(request), request)
       const isAhead = PREFETCH.some((name) => request.headers.has(name))
-      const flash = await sealFlash(sessions, request, isAhead)
+      const goesOn = ['x-middleware-next', 'x-middleware-rewrite'].some((name) =>
+        answer.headers.has(name),
+      )
+      // No page is shown behind an answer, such as that of a guard during an outage.
+      const flash = goesOn ? await sealFlash(sessions, request, isAhead) : null
       const before = answer.headers.getSetCookie().length
       const response = await sessions.commit(request, answer, { save: !isAhead })
       const { headers } = response
       const setCookie = headers.getSetCookie().slice(before)
       const sent = headersAfter(headers, request)
-      const goesOn = headers.has('x-middleware-next') || headers.has('x-middleware-rewrite')
       if (goesOn && (flash || setCookie.length || sent.has(FLASH))) {
         sent.delete(FLASH)
         if (flash) sent.set(FLASH, flash)

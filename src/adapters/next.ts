@@ -106,7 +106,7 @@ export async function requireSession<D extends SessionData>(
   sessions: Sessions<D>,
   requirements: PageRequirements<D> = {},
 ): Promise<ReadonlySession<D>> {
-  return await checkSession(await getSession(sessions), requirements)
+  return await checkSession(() => getSession(sessions), requirements)
 }
 
 /**

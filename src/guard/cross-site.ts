@@ -10,10 +10,13 @@ const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/
  * are no browsers.
  *
  * By `Sec-Fetch-Site` ({@link https://www.w3.org/TR/fetch-metadata/ Fetch Metadata}), which every
- * browser of today sends to trustworthy origins; else by `Origin`, whose host must be that of the
- * request.
+ * browser of today sends to trustworthy origins; else, and always for WebSockets, by `Origin`. Its
+ * host and port must be those of the request's URL, and an `https:` request refuses an `http:` origin,
+ * which anybody on the network can forge. Behind a proxy that changes `Host` or the port, the origins
+ * that browsers see belong into `trusted`.
  *
- * @param trusted Origins besides one's own, such as `https://admin.example.com`.
+ * @param trusted Origins that may send requests besides the request's own, such as
+ * `https://admin.example.com`.
  * @throws TypeError when that is no list.
  *
  * @example
@@ -31,14 +34,20 @@ export function refuseCrossSite(
   const isSafe = SAFE.test(method) && !isSocket
   if (isSafe || (origin !== null && trusted.includes(origin))) return null
   const site = isSocket ? null : headers.get('sec-fetch-site')
-  // A proxy may have taken the TLS off, so that only the hosts can be compared.
   const isOwn = site
     ? site === 'same-origin' || site === 'none'
-    : origin === null || hostOf(origin) === hostOf(url)
+    : origin === null || isOwnOrigin(origin, url)
   if (isOwn) return null
   return new Response('Forbidden', { status: 403, headers: { 'cache-control': 'no-store' } })
 }
 
-function hostOf(url: string): string | null {
+/** A proxy may have taken the TLS off, so that an `https:` origin may have sent an `http:` request. */
+function isOwnOrigin(origin: string, url: string): boolean {
+  const isDowngrade = /^http:/.test(origin) && /^(https|wss):/.test(url)
+  return !isDowngrade && hostOf(origin) === hostOf(url)
+}
+
+/** Returns the host of an absolute URL with its port where that is not the default, else `null`. */
+export function hostOf(url: string): string | null {
   return URL.canParse(url) ? new URL(url).host : null
 }

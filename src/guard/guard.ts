@@ -14,7 +14,7 @@ import { applyRules, flagRule, functionRule, MAX_TIMEOUT, numberRule, type Rule 
 import { StoreUnavailableError } from '../errors.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { isPath, pageOf, pagePathOf, redirect } from './return-path.ts'
+import { isPath, isSamePage, pageOf, redirect } from './return-path.ts'
 
 export { refuseCrossSite } from './cross-site.ts'
 export { returnPath } from './return-path.ts'
@@ -27,10 +27,16 @@ export interface Requirements<D extends SessionData = SessionData> {
   freshWithin?: number
   /**
    * Who is not signed in, or not lately enough: the path of the page to sign in on, to which browsers
-   * are redirected with the way back in `returnTo`, and which everybody may see; or a function that
-   * answers. (default: 401)
+   * are redirected with the way back in `returnTo`, and which everybody may see, with a slash at its
+   * end and without; or a function that answers, and may write to the session. (default: 401)
    */
   onMissing?: string | ((request: Request) => Response | Promise<Response>)
+  /**
+   * Answers while the store is down and nobody can tell who is signed in; `error.getResponse()` is
+   * the default. (default: 503 with `Retry-After`; in Hono the error is thrown, so that `app.onError`
+   * gets it)
+   */
+  onUnavailable?: (request: Request, error: StoreUnavailableError) => Response | Promise<Response>
   /** Who may go on; everybody else gets 403. (default: everybody) */
   allow?: (session: Session<D>) => boolean | Promise<boolean>
 }
@@ -46,6 +52,7 @@ const RULES: Record<string, Rule> = {
     'a path such as "/login", or a function',
     (value: unknown) => typeof value === 'function' || isPath(value),
   ],
+  onUnavailable: functionRule((_: Request, error: StoreUnavailableError) => error.getResponse()),
   allow: functionRule(),
 }
 
@@ -59,6 +66,10 @@ const RULES: Record<string, Rule> = {
  * - 401 for everything else that is not signed in, or not lately enough;
  * - 403 for who is not allowed to.
  *
+ * A preflight (`OPTIONS` with `Access-Control-Request-Method`) never has cookies, so it gets 401 too:
+ * what answers preflights comes before the guard. Letting them through would let everybody through
+ * who sends such a header to a page that does not look at the method.
+ *
  * @throws TypeError or RangeError naming the option that is wrong.
  */
 export function requireSession<D extends SessionData>(
@@ -67,19 +78,17 @@ export function requireSession<D extends SessionData>(
   now: () => number = () => Date.now(),
 ): Guard {
   const check = createCheck(requirements, now)
-  return async (request) => check(request, await sessions.get(request))
+  return (request) => check(request, () => sessions.get(request))
 }
 
-/** The same for adapters, which have the session already. */
+/** Makes the check of {@link requireSession} for adapters, which open the session in their own way. */
 export function createCheck<D extends SessionData>(
   requirements: Requirements<D>,
   now: () => number = () => Date.now(),
-): (request: Request, session: Session<D>) => Promise<Response | null> {
-  const { subject, freshWithin, onMissing, allow } = applyRules<Requirements<D>>(
-    'requireSession.',
-    RULES,
-    requirements,
-  )
+): (request: Request, open: () => Promise<Session<D>>) => Promise<Response | null> {
+  const { subject, freshWithin, onMissing, onUnavailable, allow } = applyRules<
+    Requirements<D> & Required<Pick<Requirements<D>, 'onUnavailable'>>
+  >('requireSession.', RULES, requirements)
   const isThere = (session: Session<D>): boolean => {
     const { authenticatedAt, data, status } = session
     // While the store is down an empty one is one of which nothing is known.
@@ -87,20 +96,27 @@ export function createCheck<D extends SessionData>(
     if (subject ? session.subject === null : !isLive) return false
     return !freshWithin || (authenticatedAt ?? 0) > now() - freshWithin * 1000
   }
-  return async (request, session) => {
-    if (!isThere(session)) {
-      // Else everybody would be sent there from there, for ever.
-      if (typeof onMissing === 'string' && pagePathOf(request.url) === pagePathOf(onMissing))
-        return null
-      if (session.status === 'degraded' && session.subject === null) {
-        return new StoreUnavailableError('').getResponse()
-      }
-      if (typeof onMissing === 'function') return await onMissing(request)
-      const page = onMissing ? pageOf(request) : null
-      if (onMissing && page !== null) return redirect(page, onMissing)
-      return refusal(401, 'Unauthorized')
+  return async (request, open) => {
+    // Avoids a redirect loop on the sign-in page.
+    if (typeof onMissing === 'string' && isSamePage(request.url, onMissing)) return null
+    let session: Session<D>
+    try {
+      session = await open()
+    } catch (error) {
+      if (error instanceof StoreUnavailableError) return await onUnavailable(request, error)
+      throw error
     }
-    return !allow || (await allow(session)) ? null : refusal(403, 'Forbidden')
+    if (isThere(session)) {
+      return !allow || (await allow(session)) ? null : refusal(403, 'Forbidden')
+    }
+    if (session.status === 'degraded' && session.subject === null) {
+      const message = 'Cannot tell who is signed in: the store failed'
+      return await onUnavailable(request, new StoreUnavailableError(message))
+    }
+    if (typeof onMissing === 'function') return await onMissing(request)
+    const page = onMissing ? pageOf(request) : null
+    if (onMissing && page !== null) return redirect(page, onMissing)
+    return refusal(401, 'Unauthorized')
   }
 }
 

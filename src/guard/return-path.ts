@@ -1,4 +1,5 @@
 /** Where a browser was on its way to, and how it gets there after signing in. */
+import { hostOf } from './cross-site.ts'
 
 const RETURN_TO = 'returnTo'
 /**
@@ -12,14 +13,23 @@ export const isPath = (value: unknown): boolean =>
  * Routers in a browser fetch a page's data in place of the page. Those of React Router and SvelteKit
  * do so under another path; Next's sends this header, and hides the others from its proxy.
  */
-const ROUTER_DATA = /(?:(?<=\/)_(?:root)?)?\.data$|\/__data\.json$/
+const ROUTER_DATA = /(?:(?<=\/)_(?:root)?)?\.data$|(?:\/|(?<=\.html))__data\.json$/
 const ROUTER_HEADER = 'next-url'
 const ROUTER_PARAMS = ['_routes', '_rsc', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
 
 const pathOf = (url: string): string => new URL(url, 'http://localhost').pathname
 
 /** The path of the page that an address is of, or has the data of. */
-export const pagePathOf = (url: string): string => pathOf(url).replace(ROUTER_DATA, '') || '/'
+const pagePathOf = (url: string): string => pathOf(url).replace(ROUTER_DATA, '') || '/'
+
+/**
+ * Returns true for two addresses of one page, or of its data. Frameworks redirect to the form with or
+ * without a trailing slash (`trailingSlash`), so that both are one page.
+ */
+export const isSamePage = (url: string, other: string): boolean =>
+  withoutSlash(url) === withoutSlash(other)
+
+const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
 
 /**
  * Where to go after signing in: the path in `returnTo`, as `requireSession` put it there.
@@ -34,9 +44,12 @@ export function returnPath(request: Request, fallback = '/'): string {
 
 /** To the page to sign in on, and back to this one if there is one. */
 export function redirect(page: string, to: string): Response {
-  const back = page.replace(/^\w+:\/\/[^/]*|#.*$/g, '')
+  const sent = page.replace(/^\w+:\/\/[^/]*|#.*$/g, '')
+  // A form on the page to sign in on knows the way back already; a way back to it would grow each time.
+  const isSignIn = sent !== '' && isSamePage(sent, to)
+  const back = isSignIn ? new URL(sent, 'http://localhost').searchParams.get(RETURN_TO) : sent
   const query = isPath(back)
-    ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back)}`
+    ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back as string)}`
     : ''
   return new Response(null, {
     status: 303,
@@ -55,7 +68,8 @@ export function pageOf({ headers, method, url }: Request): string | null {
   if (!isRouter && !headers.get('accept')?.includes('text/html')) return null
   if (!/^(GET|HEAD)$/.test(method)) {
     const from = headers.get('referer') ?? ''
-    return from.startsWith(`${page.origin}/`) ? from : ''
+    // A proxy may have taken the TLS off, so that only the hosts can be compared.
+    return hostOf(from) === page.host ? from : ''
   }
   if (isRouter) for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
   return page.href

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { hc } from 'hono/client'
+import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import { jsx } from 'hono/jsx'
 import { renderToReadableStream, Suspense } from 'hono/jsx/streaming'
@@ -257,6 +258,43 @@ describe('hono requireSession()', () => {
     expect(response.headers.get('location')).toBe('/account/orders?page=2')
     expect(await (await ask('/account/orders')).json()).toEqual({ page: 'orders' })
     expect((await ask('/admin')).status).toBe(403)
+  })
+
+  it('throws the error of an outage, so that app.onError answers', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    for (const onStoreFailure of ['degrade', 'throw'] as const) {
+      const stored = createSessions({ secret: SECRET, store, onStoreFailure })
+      const signed = await stored.open(null)
+      signed.login('ann')
+      const cookie = (await stored.save(signed))[0]!.split(';')[0]!
+      store.down()
+      const down = new Hono()
+        .use(session(stored))
+        .use(requireSession({ onMissing: '/login' }))
+        .get('/', (c) => c.text('page'))
+        .onError((error, c) =>
+          error instanceof StoreUnavailableError ? c.text('back soon', 503) : c.text('boom', 500),
+        )
+      const response = await down.request('/', { headers: { cookie, accept: 'text/html' } })
+      expect([response.status, await response.text()]).toEqual([503, 'back soon'])
+      store.up()
+    }
+  })
+
+  it('comes after cors(), which answers preflights', async () => {
+    const api = new Hono()
+      .use(cors({ origin: 'https://app.example', credentials: true }))
+      .use(session(sessions))
+      .use(requireSession())
+      .put('/api', (c) => c.text('done'))
+    const headers = { origin: 'https://app.example', 'access-control-request-method': 'PUT' }
+    const preflight = await api.request('/api', { method: 'OPTIONS', headers })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('PUT')
+    const { origin } = headers
+    const refused = await api.request('/api', { method: 'PUT', headers: { origin } })
+    expect(refused.status).toBe(401)
+    expect(refused.headers.get('access-control-allow-origin')).toBe(origin)
   })
 
   it('says what comes before it', async () => {

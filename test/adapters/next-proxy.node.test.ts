@@ -8,6 +8,7 @@ import { fromIronSession } from '../../src/migrate/index.ts'
 import { createClock, createCookieJar } from '../../src/testing/index.ts'
 import { SECRET } from '../support/sessions.ts'
 import frozen from '../vectors/migrate.json' with { type: 'json' }
+import { testGuards } from './guarded.ts'
 
 const FLASH = 'x-middleware-request-x-sojourn-flash'
 const AHEAD = { 'next-router-prefetch': '1' }
@@ -175,4 +176,13 @@ describe('sessionProxy()', () => {
     expect((await send((request) => guard(request), AHEAD)).get('vary')).toBe('Cookie')
     expect((await send()).get('vary')).toBe(null)
   })
+})
+
+testGuards('Next.js, in its proxy', (sessions, requirements, page) => {
+  const guard = requireSession(sessions, requirements)
+  const proxy = sessionProxy(sessions, (request) => guard(request))
+  return async (request) => {
+    const response = await proxy(new NextRequest(request))
+    return response.headers.has('x-middleware-next') ? page(request) : response
+  }
 })

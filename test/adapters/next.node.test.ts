@@ -284,4 +284,21 @@ describe('requireSession()', () => {
     store.down()
     expect(await codeOf({ onMissing })).toBe('ERR_STORE_UNAVAILABLE')
   })
+  it('lets onUnavailable answer during an outage, and throws its error if that returns', async () => {
+    for (const onStoreFailure of ['degrade', 'throw'] as const) {
+      next.jar.clear()
+      const store = createFaultyStore(createMemoryStore())
+      const sessions = createSessions({ secret: SECRET, store, onStoreFailure })
+      await withSession(sessions)((session) => session.login('ann'))
+      store.down()
+      const backSoon = () => {
+        throw new Error('NEXT_REDIRECT to /back-soon')
+      }
+      const ask = (more: PageRequirements) =>
+        errorOf(() => requireSession(sessions, { onMissing, ...more }))
+      expect((await ask({ onUnavailable: backSoon })).message).toContain('/back-soon')
+      expect((await ask({ onUnavailable: () => {} })).code).toMatch(/^ERR_(STORE|CIRCUIT)/)
+      expect((await ask({})).code).toMatch(/^ERR_(STORE|CIRCUIT)/)
+    }
+  })
 })

@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { refuseCrossSite } from '../../src/guard/guard.ts'
 
 const URL_ = 'https://example.com/transfer'
-const send = (headers: Record<string, string>, method = 'POST', trusted: string[] = []) => {
+const send = (
+  headers: Record<string, string>,
+  method = 'POST',
+  trusted: string[] = [],
+  url = URL_,
+) => {
   // `new Request` may not set these; a server's request has them.
-  const request = { url: URL_, method, headers: new Headers(headers) } as Request
+  const request = { url, method, headers: new Headers(headers) } as Request
   return refuseCrossSite(request, trusted)?.status ?? 'goes on'
 }
 
@@ -21,8 +26,7 @@ describe('refuseCrossSite()', () => {
 
   it.each([
     ['https://example.com', 'goes on'],
-    // Behind a proxy that has taken the TLS off, or put it on.
-    ['http://example.com', 'goes on'],
+    ['http://example.com', 403],
     ['https://example.com:8443', 403],
     ['https://evil.example.com', 403],
     ['https://example.com.evil.test', 403],
@@ -50,6 +54,37 @@ describe('refuseCrossSite()', () => {
     // What Fetch Metadata say of a WebSocket differs from browser to browser.
     expect(send({ ...headers, 'sec-fetch-site': 'none' }, 'GET')).toBe(outcome)
     expect(send(headers, 'GET', [origin])).toBe('goes on')
+  })
+
+  it.each([
+    ['https:', 'https://example.com', 'goes on'],
+    ['https:', 'http://example.com', 403],
+    ['wss:', 'http://example.com', 403],
+    ['wss:', 'https://example.com', 'goes on'],
+    // Behind a proxy that has taken the TLS off.
+    ['http:', 'https://example.com', 'goes on'],
+    ['http:', 'http://example.com', 'goes on'],
+  ])('compares schemes: a WebSocket and a form to %s from %s: %s', (scheme, origin, outcome) => {
+    const url = `${scheme}//example.com/transfer`
+    const upgrade = { upgrade: 'websocket', connection: 'Upgrade', origin }
+    expect(send(upgrade, 'GET', [], url)).toBe(outcome)
+    expect(send({ origin }, 'POST', [], url)).toBe(outcome)
+    expect(send(upgrade, 'GET', [origin], url)).toBe('goes on')
+  })
+
+  it('refuses WebSockets behind a proxy that changes Host or the port, unless their origin is trusted', () => {
+    const origin = 'https://example.com'
+    const headers = { upgrade: 'websocket', origin, 'sec-fetch-site': 'same-origin' }
+    for (const url of ['http://10.0.0.7/chat', 'http://example.com:3000/chat']) {
+      expect(send(headers, 'GET', [], url)).toBe(403)
+      expect(send(headers, 'GET', [origin], url)).toBe('goes on')
+      expect(send({ origin, 'sec-fetch-site': 'same-origin' }, 'POST', [], url)).toBe('goes on')
+    }
+  })
+
+  it('lets preflights go on, which have no cookies', () => {
+    const headers = { origin: 'https://a.example', 'access-control-request-method': 'PUT' }
+    expect(send(headers, 'OPTIONS')).toBe('goes on')
   })
 
   it('takes no text for a list of trusted origins', () => {

@@ -140,6 +140,63 @@ describe('requireSession()', () => {
     expect((await ask('/login/more'))?.status).toBe(303)
   })
 
+  it.each(['/login', '/login/', '/login?from=guard'])(
+    'has its sign-in page %s open with and without a slash, its data requests too',
+    async (onMissing) => {
+      const { ask } = createGuarded({ onMissing })
+      for (const path of ['/login', '/login/', '/login/?returnTo=%2F']) {
+        expect(await ask(path)).toBe(null)
+      }
+      for (const path of ['/login.data', '/login/_.data', '/login/__data.json']) {
+        expect(await ask(path, { headers: { accept: '*/*' } })).toBe(null)
+      }
+      for (const path of ['/loginx', '/login/more', '/login//', '/', '/account/']) {
+        expect((await ask(path))?.status).toBe(303)
+      }
+    },
+  )
+
+  it('has its sign-in page open with and without the data suffix of SvelteKit for .html', async () => {
+    const { ask } = createGuarded({ onMissing: '/login.html' })
+    expect(await ask('/login.html__data.json', {})).toBe(null)
+  })
+
+  it('has its sign-in page open to who is not allowed elsewhere', async () => {
+    const { ask, signIn } = createGuarded({ onMissing: '/login', allow: () => false })
+    await signIn()
+    expect((await ask())?.status).toBe(403)
+    expect(await ask('/login')).toBe(null)
+  })
+
+  it('leads back from a form behind a proxy that took the TLS off', async () => {
+    const guard = requireSession(createWorld().sessions, { onMissing: '/login' })
+    const send = async (referer: string) => {
+      const headers = { ...PAGE, referer }
+      const request = new Request('http://app.example/cart', { method: 'POST', headers })
+      return (await guard(request))?.headers.get('location')
+    }
+    expect(await send('https://app.example/cart?x=1')).toBe('/login?returnTo=%2Fcart%3Fx%3D1')
+    for (const other of [
+      'https://evil.example/cart',
+      'https://app.example:8443/cart',
+      'nonsense',
+    ]) {
+      expect(await send(other)).toBe('/login')
+    }
+  })
+
+  it('keeps the way back of a form on the sign-in page, which does not grow', async () => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    const send = async (page: string) => {
+      const headers = { ...PAGE, referer: `https://example.com${page}` }
+      return (await ask('/authenticate', { method: 'POST', headers }))?.headers.get('location')
+    }
+    expect(await send('/login?returnTo=%2Fcart')).toBe('/login?returnTo=%2Fcart')
+    expect(await send('/login/?returnTo=%2Fcart')).toBe('/login?returnTo=%2Fcart')
+    expect(await send('/login?returnTo=%2F%2Fevil.example')).toBe('/login')
+    expect(await send('/login')).toBe('/login')
+  })
+
   it('may answer in its own way', async () => {
     const { ask } = createGuarded({ onMissing: (request) => new Response(request.method) })
     expect(await (await ask())?.text()).toBe('GET')
@@ -149,6 +206,7 @@ describe('requireSession()', () => {
     for (const wrong of [
       { onMissing: 'login' },
       { onMissing: '//evil' },
+      { onUnavailable: '/later' },
       { freshWithin: -1 },
       { x: 1 },
     ]) {

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest'
+import type { Requirements } from '../../src/guard/guard.ts'
+import { createSessions, type Sessions } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
+import { SECRET } from '../support/sessions.ts'
+
+/** An application whose every page is guarded; `page` answers what the guard lets through. */
+export type CreateGuarded = (
+  sessions: Sessions,
+  requirements: Requirements,
+  page: (request: Request) => Response,
+) => (request: Request) => Promise<Response>
+
+const ORIGIN = 'https://example.com'
+const HTML = { accept: 'text/html' }
+
+/** Redirects to the one form of an address, as frameworks with `trailingSlash` do. */
+const SLASHES: Readonly<Record<string, (path: string) => string>> = {
+  always: (path) => (path.endsWith('/') ? path : `${path}/`),
+  never: (path) => path.replace(/(.)\/$/, '$1'),
+  ignore: (path) => path,
+}
+
+/** Shows what a guard promises, in one adapter. */
+export function testGuards(adapter: string, create: CreateGuarded): void {
+  const setUp = (requirements: Requirements, options = {}) => {
+    const sessions = createSessions({ secret: SECRET, ...options })
+    const shown: string[] = []
+    const fetch = create(sessions, requirements, ({ url }) => {
+      shown.push(new URL(url).pathname)
+      return new Response('page')
+    })
+    return { sessions, shown, fetch }
+  }
+
+  describe(`guards in ${adapter}`, () => {
+    for (const [slash, normalize] of Object.entries(SLASHES)) {
+      for (const onMissing of ['/login', '/login/', '/login?from=guard']) {
+        it(`lead to the sign-in page ${onMissing} with trailingSlash "${slash}", without a loop`, async () => {
+          const { fetch, shown } = setUp({ onMissing })
+          let url = `${ORIGIN}/account`
+          for (let hops = 0; hops < 4; hops++) {
+            const { pathname, search } = new URL(url)
+            const location =
+              normalize(pathname) !== pathname
+                ? normalize(pathname) + search
+                : (await fetch(new Request(url, { headers: HTML }))).headers.get('location')
+            if (!location) break
+            url = new URL(location, ORIGIN).href
+          }
+          expect(shown).toEqual([normalize(onMissing.split('?')[0]!)])
+          expect(new URL(url).searchParams.getAll('returnTo')).toEqual([normalize('/account')])
+        })
+      }
+    }
+
+    it('answer HEAD as GET', async () => {
+      const { fetch, shown } = setUp({ onMissing: '/login' })
+      for (const headers of [HTML, { accept: '*/*' }]) {
+        const [get, head] = await Promise.all(
+          ['GET', 'HEAD'].map((method) => fetch(new Request(`${ORIGIN}/a`, { method, headers }))),
+        )
+        expect(head!.status).toBe(get!.status)
+        expect(head!.headers.get('location')).toBe(get!.headers.get('location'))
+      }
+      expect(shown).toEqual([])
+    })
+
+    it('let no preflight through, which anybody could send to a page', async () => {
+      const { fetch, shown } = setUp({ onMissing: '/login' })
+      const headers = { origin: 'https://a.example', 'access-control-request-method': 'GET' }
+      const response = await fetch(new Request(`${ORIGIN}/a`, { method: 'OPTIONS', headers }))
+      expect([response.status, shown]).toEqual([401, []])
+    })
+
+    it('save what onMissing writes to the session', async () => {
+      let sessions: Sessions | undefined
+      const guarded = setUp({
+        async onMissing(request) {
+          ;(await sessions!.get(request)).flash('notice', 'Please sign in')
+          return new Response(null, { status: 303, headers: { location: '/login' } })
+        },
+      })
+      sessions = guarded.sessions
+      const jar = createCookieJar()
+      const refused = await guarded.fetch(jar.request('/account', { headers: HTML }))
+      expect(refused.status).toBe(303)
+      jar.store(refused)
+      const next = await sessions.get(jar.request('/login'))
+      expect(next.flash('notice')).toBe('Please sign in')
+    })
+
+    for (const onStoreFailure of ['degrade', 'throw'] as const) {
+      const setUpOutage = async (requirements: Requirements) => {
+        const store = createFaultyStore(createMemoryStore())
+        const guarded = setUp(requirements, { store, onStoreFailure })
+        const jar = createCookieJar()
+        const signIn = guarded.sessions.handler(async (request) => {
+          ;(await guarded.sessions.get(request)).login('ann')
+          return new Response()
+        })
+        await jar.fetch(signIn, '/')
+        store.down()
+        return () => guarded.fetch(jar.request('/account', { headers: HTML }))
+      }
+
+      it(`answer 503 during an outage, with onStoreFailure "${onStoreFailure}"`, async () => {
+        const response = await (await setUpOutage({ onMissing: '/login' }))()
+        expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+      })
+
+      it(`let onUnavailable answer during an outage, with onStoreFailure "${onStoreFailure}"`, async () => {
+        const codes: string[] = []
+        const ask = await setUpOutage({
+          onMissing: '/login',
+          onUnavailable(request, error) {
+            codes.push(error.code)
+            return new Response(`${new URL(request.url).pathname}: back soon`, { status: 200 })
+          },
+        })
+        expect(await (await ask()).text()).toBe('/account: back soon')
+        expect(codes).toEqual([expect.stringMatching(/^ERR_(STORE|CIRCUIT)/)])
+      })
+    }
+  })
+}
