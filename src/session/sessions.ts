@@ -29,8 +29,10 @@ export interface Sessions<D extends SessionData = SessionData> {
   require(request: Request): Promise<Session<D>>
   /**
    * Saves the session of a request and returns the response with its `Set-Cookie`, `Vary` and
-   * `Cache-Control`; beside a cookie there is none for CDNs alone (`CDN-Cache-Control`). The response
-   * itself, untouched, when the session was not used.
+   * `Cache-Control`: `private, no-store` beside a cookie, `private` for a page that read a session
+   * and sets none; headers for CDNs alone (`CDN-Cache-Control`) go. A response that could be sent
+   * twice, or gets a cookie, is copied and stays as it was. The response itself, untouched, when the
+   * session was not used.
    *
    * @param options.save `false`: only sets `Vary`, for the page of an error. (default: `true`)
    * @throws as {@link Sessions.save}.
@@ -138,8 +140,9 @@ export function createSessions<D extends SessionData = SessionData>(
       if (!isRequest(request)) throw notRequest(request)
       const opening = opened.get(request)
       if (!opening) return response
-      const session = save && (await opening.catch(() => null))
-      return markResponse(response, session ? await sessions.save(session) : [], carrier)
+      const session = await opening.catch(() => null)
+      const values = save && session ? await sessions.save(session) : []
+      return markResponse(response, values, carrier, Boolean(session && getDraft(session).found))
     },
     handler(fn) {
       expectArgument(typeof fn === 'function', 'fn', 'a function from Request to Response', fn)

@@ -1,42 +1,69 @@
-/** Puts a session's cookies on a response without touching what others put there. */
+/** Puts a session's cookies on a response. The response that the application holds stays as it was. */
 
 /** The headers in which a session comes and goes. */
 export type Carrier = readonly [request: string, response: string]
 
-/** Appends to the headers, on a copy where they cannot be changed. */
+/**
+ * Returns a response with the `Set-Cookie` values, `Vary` and `Cache-Control` of a session.
+ *
+ * An application may make a response once and return it to everybody, so the headers go on a copy.
+ * A page without a new cookie is marked in place: its body can be sent once only, and copying costs
+ * it the fast paths that servers have for texts.
+ *
+ * @param isPrivate The response may show what is in the session of one visitor.
+ */
 export function markResponse(
   response: Response,
   values: readonly string[],
   carrier: Carrier,
+  isPrivate = false,
 ): Response {
-  try {
-    mark(response.headers, values, carrier)
-    return response
-  } catch {
-    // 101 (WebSocket) and network errors cannot be rebuilt, and carry no page to cache.
-    if (response.status < 200) return response
-    // From `fetch` or `Response.redirect`: immutable, except on Bun.
-    const copy = new Response(response.body, response)
-    mark(copy.headers, values, carrier)
-    return copy
+  const isHandshake = response.status < 200
+  const isPage = response.ok && response.headers.has('content-type')
+  if (isHandshake || (isPage && !values.length)) {
+    try {
+      mark(response.headers, values, carrier, isPrivate)
+      return response
+    } catch {
+      // 101 (WebSocket) and network errors cannot be rebuilt, and carry no page to cache.
+      if (isHandshake) return response
+      // From `fetch`: immutable, except on Bun.
+    }
   }
+  const copy = new Response(response.body, response)
+  mark(copy.headers, values, carrier, isPrivate)
+  return copy
 }
 
-function mark(headers: Headers, values: readonly string[], [vary, name]: Carrier): void {
-  const known =
-    headers
-      .get('vary')
-      ?.toLowerCase()
-      .split(/[\s,]+/) ?? []
-  if (!known.includes('*') && !known.includes(vary.toLowerCase())) headers.append('vary', vary)
-  if (!values.length) return
+/** Headers that CDNs put above `Cache-Control` (RFC 9213; Akamai, Fastly, nginx). */
+const CDN_HEADER = /(?:cdn-cache|surrogate|edge)-control$|^x-accel-expires$/
+const SHARED_DIRECTIVE = /^(?:public|s-maxage|proxy-revalidate)\b/i
+
+function mark(
+  headers: Headers,
+  values: readonly string[],
+  [vary, name]: Carrier,
+  isPrivate: boolean,
+): void {
+  const known = directives(headers.get('vary'))
+  const lower = vary.toLowerCase()
+  if (!known.some((one) => one === '*' || one.toLowerCase() === lower)) headers.append('vary', vary)
   for (const value of values) headers.append(name, value)
-  // OWASP: a response that sets a session cookie is not stored, by anybody. Headers for CDNs alone
-  // (RFC 9213) would win over Cache-Control there.
-  for (const name of [...headers.keys()]) {
-    if (/(cdn-cache|surrogate)-control$/.test(name)) headers.delete(name)
-  }
-  if (!/no-store/i.test(headers.get('cache-control') ?? '')) {
-    headers.set('cache-control', 'private, no-store')
-  }
+  if (!values.length && !isPrivate) return
+  for (const name of [...headers.keys()]) if (CDN_HEADER.test(name)) headers.delete(name)
+  const cacheControl = headers.get('cache-control')
+  if (/\bno-store\b/i.test(cacheControl ?? '')) return
+  const kept = directives(cacheControl).filter((one) => !SHARED_DIRECTIVE.test(one))
+  if (!kept.some((one) => /^private$/i.test(one))) kept.unshift('private')
+  // OWASP: a response that sets a session cookie is not stored, by anybody.
+  headers.set('cache-control', values.length ? 'private, no-store' : kept.join(', '))
+}
+
+function directives(header: string | null): string[] {
+  return (
+    header
+      ?.split(',')
+      .map((one) => one.trim())
+      .filter(Boolean) ?? []
+  )
 }

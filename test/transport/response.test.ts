@@ -12,6 +12,15 @@ const commit = async (response: Response, write = true): Promise<Response> => {
   return sessions.commit(request, response)
 }
 
+/** A page of somebody with a session, who reads it only. */
+const readSignedIn = async (response: Response): Promise<Response> => {
+  const { sessions, visit, jar } = createWorld()
+  await visit((session) => session.login('ann'))
+  const request = jar.request('/')
+  await sessions.get(request)
+  return sessions.commit(request, response)
+}
+
 describe('commit()', () => {
   it('appends its cookie to those of others', async () => {
     const headers = new Headers({
@@ -30,11 +39,35 @@ describe('commit()', () => {
     expect(response.headers.get('vary')).toBe('Cookie')
   })
 
-  it('leaves no word to a CDN that would win over Cache-Control', async () => {
-    for (const name of ['CDN-Cache-Control', 'Cloudflare-CDN-Cache-Control', 'Surrogate-Control']) {
+  it('Cache-Control for CDNs alone does not win over that of a session', async () => {
+    for (const name of [
+      'CDN-Cache-Control',
+      'Cloudflare-CDN-Cache-Control',
+      'Surrogate-Control',
+      'Edge-Control',
+      'X-Accel-Expires',
+    ]) {
       const response = () => new Response('ok', { headers: { [name]: 'max-age=600' } })
       expect((await commit(response())).headers.get(name)).toBe(null)
+      expect((await readSignedIn(response())).headers.get(name)).toBe(null)
       expect((await commit(response(), false)).headers.get(name)).toBe('max-age=600')
+    }
+  })
+
+  it('Cache-Control of a page that read a session and set none is private', async () => {
+    for (const [given, expected] of [
+      [null, 'private'],
+      ['public', 'private'],
+      ['public, max-age=60, s-maxage=600', 'private, max-age=60'],
+      ['private="set-cookie", max-age=60', 'private, private="set-cookie", max-age=60'],
+      ['max-age=60, Private', 'max-age=60, Private'],
+      ['no-cache', 'private, no-cache'],
+      ['no-store', 'no-store'],
+    ] as const) {
+      const response = new Response('ok', { headers: given ? { 'cache-control': given } : {} })
+      const { headers } = await readSignedIn(response)
+      expect(headers.get('cache-control')).toBe(expected)
+      expect([headers.get('vary'), headers.getSetCookie()]).toEqual(['Cookie', []])
     }
   })
 
@@ -89,6 +122,31 @@ describe('commit()', () => {
     expect(response.status).toBe(303)
     expect(response.headers.get('location')).toBe('https://example.com/next')
     expect(response.headers.getSetCookie().length).toBe(1)
+  })
+
+  it('a response that gets a cookie is copied, one that could be sent twice is, no other is', async () => {
+    const shared = [
+      ...[204, 205, 304, 401, 200].map((status) => new Response(null, { status })),
+      new Response(null, { status: 303, headers: { location: '/' } }),
+      new Response('sorry', { status: 403 }),
+      Response.redirect('https://example.com/'),
+    ]
+    const texts = [new Response('ok'), Response.json({}), new Response(new Blob(['ok']))]
+    const headersOf = ({ headers }: Response) => JSON.stringify([...headers])
+    for (const response of [...shared, ...texts]) {
+      const before = headersOf(response)
+      expect((await commit(response)).headers.getSetCookie()).toHaveLength(1)
+      expect(headersOf(response)).toBe(before)
+    }
+    for (const response of shared) {
+      const before = headersOf(response)
+      const committed = await readSignedIn(response)
+      expect(committed.headers.get('vary')).toBe('Cookie')
+      expect(committed.headers.get('cache-control')).toBe('private')
+      expect(headersOf(response)).toBe(before)
+    }
+    const page = Response.json({})
+    expect(await readSignedIn(page)).toBe(page)
   })
 
   it('keeps a null body null', async () => {

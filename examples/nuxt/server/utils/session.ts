@@ -16,7 +16,7 @@ export async function withSession<T>(
   const result = await fn(session)
   const setCookie = await sessions.save(session)
   for (const one of setCookie) appendResponseHeader(event, 'set-cookie', one)
-  if (setCookie.length) setResponseHeader(event, 'cache-control', 'private, no-store')
+  setResponseHeader(event, 'cache-control', setCookie.length ? 'private, no-store' : 'private')
   appendResponseHeader(event, 'vary', 'Cookie')
   return result
 }

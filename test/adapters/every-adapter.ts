@@ -1,0 +1,189 @@
+/**
+ * Every adapter under one interface, each with the real framework, in this process. What needs a
+ * build before it runs (Nitro, Nuxt, SvelteKit's and Astro's pages) is asked over HTTP in
+ * `test/examples`.
+ */
+import { sequence } from 'astro/middleware'
+import { Elysia } from 'elysia'
+import { H3, toResponse } from 'h3'
+import { createApp, fromWebHandler, toWebHandler } from 'h3-v1'
+import { Hono } from 'hono'
+import { createRequestHandler, type ServerBuild } from 'react-router'
+import { sessionMiddleware } from '../../src/adapters/astro.ts'
+import { session } from '../../src/adapters/hono.ts'
+import { createSessionMiddleware } from '../../src/adapters/react-router.ts'
+import { sessionHandle } from '../../src/adapters/sveltekit.ts'
+import { type WorkerContext, withSessions } from '../../src/adapters/workers.ts'
+import type { Session, Sessions } from '../../src/index.ts'
+
+/** What a page or an endpoint has at hand, whatever the framework calls it. */
+export interface Visit {
+  readonly request: Request
+  /** The session, as this adapter hands it out. */
+  session(): Promise<Session>
+}
+
+export type Route = (visit: Visit) => Response | Promise<Response>
+
+/** Serves pages with sessions, as an application of this framework does. */
+export interface Adapter {
+  readonly name: string
+  /** Answers every path with `route`. */
+  serve(sessions: Sessions, route: Route): (request: Request) => Promise<Response>
+  /** The framework itself answers what a route throws. (default: the caller gets the error) */
+  readonly catches?: boolean
+}
+
+// Its types would bring those of Vite into every test.
+const kit = await import('@sveltejs/kit/hooks' as string)
+const { with_request_store } = await import('@sveltejs/kit/internal/server' as string)
+
+const context: WorkerContext = { waitUntil: () => {}, passThroughOnException: () => {} }
+
+const visitOf = (sessions: Sessions, request: Request): Visit => ({
+  request,
+  session: () => sessions.get(request),
+})
+
+const fetchHandler: Adapter = {
+  name: 'a fetch handler',
+  serve: (sessions, route) => sessions.handler((request) => route(visitOf(sessions, request))),
+}
+
+const workers: Adapter = {
+  name: 'Workers',
+  serve(sessions, route) {
+    const worker = withSessions(
+      () => ({ secret: 'of sessions that this route does not use' }),
+      // The sessions of the test, whose options are not known here.
+      (request) => fetchHandler.serve(sessions, route)(request),
+    )
+    return (request) => worker.fetch(request, {}, context)
+  },
+}
+
+const hono: Adapter = {
+  name: 'Hono',
+  catches: true,
+  serve(sessions, route) {
+    const app = new Hono()
+      .use(session(sessions))
+      .all('*', (c) => route({ request: c.req.raw, session: c.var.session }))
+      .onError((error, c) => c.text(error.message, 500))
+    return async (request) => app.fetch(request, {})
+  },
+}
+
+const reactRouter: Adapter = {
+  name: 'React Router',
+  catches: true,
+  serve(sessions, route) {
+    const [middleware, getSession] = createSessionMiddleware(sessions)
+    const answer = ({ context, request }: { context: never; request: Request }) =>
+      route({ request, session: () => getSession(context) })
+    const build = {
+      entry: {
+        module: {
+          default: async (_: Request, status: number, headers: Headers) =>
+            new Response('a page', { status, headers }),
+          handleError: () => {},
+        },
+      },
+      routes: {
+        root: { id: 'root', module: { middleware: [middleware] } },
+        all: { id: 'all', parentId: 'root', path: '*', module: { loader: answer, action: answer } },
+      },
+      assets: {
+        routes: {
+          root: { id: 'root', hasLoader: false },
+          all: { id: 'all', parentId: 'root', hasLoader: true, hasAction: true },
+        },
+        entry: { imports: [], module: '' },
+        url: '',
+        version: '1',
+      },
+      publicPath: '/',
+      assetsBuildDirectory: '',
+      future: { v8_middleware: true },
+      ssr: true,
+      isSpaMode: false,
+      prerender: [],
+      routeDiscovery: { mode: 'initial' },
+    }
+    return createRequestHandler(build as unknown as ServerBuild, 'production')
+  },
+}
+
+const svelteKit: Adapter = {
+  name: 'SvelteKit',
+  serve(sessions, route) {
+    type Next = { event: object; resolve: (event: object) => unknown }
+    const last = ({ event, resolve }: Next) => resolve(event)
+    const handle = kit.sequence(sessionHandle(sessions), last)
+    return async (request) => {
+      const event = { request, url: new URL(request.url), locals: {} as Visit }
+      const span = { setAttribute: () => {} }
+      const state = {
+        tracing: { record_span: ({ fn }: { fn: (span: object) => unknown }) => fn(span) },
+      }
+      const resolve = ({ locals }: typeof event) => route({ request, session: locals.session })
+      return with_request_store({ event, state }, () => handle({ event, resolve }))
+    }
+  },
+}
+
+const astro: Adapter = {
+  name: 'Astro',
+  serve(sessions, route) {
+    const onRequest = sequence(sessionMiddleware(sessions) as never, (_, next) => next())
+    return async (request) => {
+      const locals = {} as Visit
+      const context = { request, url: new URL(request.url), locals }
+      const page = async () => route({ request, session: locals.session })
+      return (await onRequest(context as never, page)) as Response
+    }
+  },
+}
+
+const h3: Adapter = {
+  name: 'h3',
+  catches: true,
+  serve(sessions, route) {
+    const app = new H3({ silent: true })
+      .use((event, next) =>
+        sessions.handler(async () => toResponse(await next(), event))(event.req),
+      )
+      .all('/**', ({ req }) => route(visitOf(sessions, req as Request)))
+    return async (request) => app.fetch(request)
+  },
+}
+
+const h3v1: Adapter = {
+  name: 'h3 1',
+  catches: true,
+  serve: (sessions, route) =>
+    toWebHandler(createApp().use(fromWebHandler(fetchHandler.serve(sessions, route)))),
+}
+
+const elysia: Adapter = {
+  name: 'Elysia',
+  catches: true,
+  serve(sessions, route) {
+    const app = new Elysia({ aot: false }).all('/*', ({ request }) =>
+      route(visitOf(sessions, request)),
+    )
+    return sessions.handler(app.fetch)
+  },
+}
+
+export const adapters: readonly Adapter[] = [
+  fetchHandler,
+  workers,
+  hono,
+  reactRouter,
+  svelteKit,
+  astro,
+  h3,
+  h3v1,
+  elysia,
+]
