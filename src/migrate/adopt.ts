@@ -41,6 +41,7 @@ export async function adoptSession(
       subject,
       data,
     })
+    operation.isAutomatic = true
     // Before it is in the store, where lists would show it. One of unknown age is older than any limit.
     const asOld = { ...operation(current), createdAt: found.createdAt ?? 0 }
     const outdated = await checkAge(instance, { ...draft, current: asOld })

@@ -13,6 +13,8 @@ export interface Operation {
   updates?: string
   /** The key whose value does not. */
   sets?: string
+  /** Made by the library and not by the application, so that going without it breaks no promise. */
+  isAutomatic?: true
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -49,12 +51,14 @@ export function addFlash(key: string, value: unknown): Operation {
 
 /** Drops the flash values this request could read, and none that others added since. */
 export function sweepFlash(seen: Values, same: (a: unknown, b: unknown) => boolean): Operation {
-  return (state) => {
+  const operation: Operation = (state) => {
     const left = Object.entries(state.flash).filter(
       ([key, value]) => !(Object.hasOwn(seen, key) && same(value, seen[key])),
     )
     return { ...state, flash: Object.fromEntries(left) }
   }
+  operation.isAutomatic = true
+  return operation
 }
 
 /** Moves the session to a new id. */

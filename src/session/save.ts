@@ -3,6 +3,7 @@
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'
+import { CookieTooLargeError } from '../errors.ts'
 import type { SessionEventType } from '../events.ts'
 import type { Instance } from './instance.ts'
 import type { Draft } from './session.ts'
@@ -15,6 +16,9 @@ export async function saveSession(instance: Instance, draft: Draft): Promise<str
     const setCookie = await save(instance, draft)
     return draft.removals ? [...setCookie, ...draft.removals] : setCookie
   } catch (error) {
+    // Renewals, imports and the end of flash values go without: a page that only reads is shown.
+    const isOurs = draft.operations.every(({ isAutomatic }) => isAutomatic)
+    if (error instanceof CookieTooLargeError && isOurs) return []
     draft.committed = false
     throw error
   }

@@ -91,6 +91,22 @@ export function testGuards(adapter: string, create: CreateGuarded): void {
       expect(next.flash('notice')).toBe('Please sign in')
     })
 
+    it('show a page that only reads, although its session does not fit for its renewal', async () => {
+      const { fetch, shown } = setUp({}, { now: () => Date.now() + 60_000, renewAfter: 1 })
+      const wide = createSessions({ secret: SECRET, cookie: { maxChunks: 4 } })
+      const jar = createCookieJar()
+      const signIn = wide.handler(async (request) => {
+        const session = await wide.get(request)
+        session.login('ann')
+        session.set('text', 'x'.repeat(6000))
+        return new Response()
+      })
+      await jar.fetch(signIn, '/')
+      const response = await fetch(jar.request('/account', { headers: HTML }))
+      expect([response.status, shown]).toEqual([200, ['/account']])
+      expect(response.headers.getSetCookie()).toEqual([])
+    })
+
     for (const onStoreFailure of ['degrade', 'throw'] as const) {
       const setUpOutage = async (requirements: Requirements) => {
         const store = createFaultyStore(createMemoryStore())
