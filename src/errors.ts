@@ -45,6 +45,8 @@ export class SessionError extends Error {
   readonly code: SessionErrorCode = 'ERR_SESSION'
   /** Whether the same call may succeed later without anything being changed. */
   readonly retryable: boolean = false
+  /** A word that says why and quotes nothing, where there is one: `OOM` when Redis is full. */
+  declare readonly reason?: string
 
   constructor(message: string, options?: SessionErrorOptions & { code?: SessionErrorCode }) {
     super(message, options)

@@ -15,7 +15,13 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
   | ({ type: 'commit.deferred' | 'commit.dropped'; changes: number } & AboutSession)
   | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
-  | ({ type: 'store.degraded' | 'store.unavailable'; store: string; code: string } & AboutSession)
+  | ({
+      type: 'store.degraded' | 'store.unavailable'
+      store: string
+      code: string
+      /** The word with which the store refused, where it has one: `OOM`. */
+      reason?: string
+    } & AboutSession)
   | StoreEvent
 )
 

@@ -111,7 +111,7 @@ describe('docs/error-handling.md', () => {
     for (const [type = '', , properties = ''] of rows) {
       for (const [, property] of properties.matchAll(/`(\w+)`/g)) {
         if (defaultLevels[quoted(type) as keyof typeof defaultLevels]) {
-          expect(types).toMatch(new RegExp(`\\b${property}: `))
+          expect(types).toMatch(new RegExp(`\\b${property}\\??: `))
         }
       }
     }

@@ -34,7 +34,7 @@ const BREAKER_STATES = { 'breaker.closed': 0, 'breaker.half-open': 1, 'breaker.o
  *
  * | instrument | kind | attributes |
  * | --- | --- | --- |
- * | `sojourn.events` | counter, `{event}` | `sojourn.event.type`, and where the event has them `sojourn.store`, `sojourn.operation`, `error.type` |
+ * | `sojourn.events` | counter, `{event}` | `sojourn.event.type`, and where the event has them `sojourn.store`, `sojourn.operation`, `sojourn.reason`, `error.type` |
  * | `sojourn.breaker.state` | gauge: 0 closed, 1 half-open, 2 open | `sojourn.store` |
  *
  * On the active span, if one is recording, each event is a span event `sojourn.<type>` with all its
@@ -54,10 +54,11 @@ export function recordEvents(options: RecordOptions = {}): (event: SessionEvent)
   })
   return (event) => {
     const { type, at, ...fields } = event
-    const { store, operation, code } = fields as Partial<Record<string, string>>
+    const { store, operation, code, reason } = fields as Partial<Record<string, string>>
     const about = {
       ...(store !== undefined && { 'sojourn.store': store }),
       ...(operation !== undefined && { 'sojourn.operation': operation }),
+      ...(reason !== undefined && { 'sojourn.reason': reason }),
       ...(code !== undefined && { 'error.type': code }),
     }
     counter.add(1, { 'sojourn.event.type': type, ...about })

@@ -131,7 +131,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
     about: Pick<SessionState, 'key'>,
   ): void => {
     if (!isFailure(error)) throw error
-    emit({ type, store: store.name, code: error.code }, about)
+    const { code, reason } = error
+    emit({ type, store: store.name, code, ...(reason && { reason }) }, about)
     if (type === 'store.unavailable') throw error
   }
 
@@ -342,5 +343,7 @@ function isPlain({ current, found }: Draft): boolean {
 /** Reading failed for good or for now: either way nothing is known about the session. */
 function unavailable(store: SessionStore, error: unknown): unknown {
   if (!(error instanceof StoreError)) return error
-  return new StoreUnavailableError(`The store "${store.name}" refused to be read`, { cause: error })
+  const message = `The store "${store.name}" refused to be read`
+  const { reason } = error
+  return Object.assign(new StoreUnavailableError(message, { cause: error }), reason && { reason })
 }

@@ -31,15 +31,27 @@ export const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
 /** Stands for Redis not having a script yet. */
 const NO_SCRIPT = Symbol()
 
-/** What Redis says when trying again will not help: refused commands, credentials and quotas. */
-const REFUSED = /^[A-Z]{3,} |[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
-/** And what it says while it is not itself; of a script Redis 6 quotes it at the end. */
-const TRANSIENT =
-  /(^|-)(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|ERR max number)/
+/** The word that an error of Redis begins with. Redis 6 quotes that of a script further on. */
+const REASON = /^(?:ERR Error running script .* -)?([A-Z]{3,}) /
+/** What gateways in front of Redis say, without such a word, when trying again will not help. */
+const REFUSED = /[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
+/** What Redis says while it cannot serve anybody, or has too many clients. */
+const PASSING =
+  /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|MISCONF|ERR max (number of clients|concurrent) .*)$/
 
+/** What to do about the refusals that a configuration causes. */
+const ADVICE: Record<string, string> = {
+  CROSSSLOT: ': in a cluster the store needs a prefix with a hash tag, such as "{sojourn}:"',
+  MOVED: ': it is part of a cluster, and needs a client for clusters',
+}
+
+/** Makes an error of what Redis said, of which only the first word is told: the rest may quote. */
 function failure(text: string): SessionError {
-  if (REFUSED.test(text) && !TRANSIENT.test(text)) return new StoreError('Redis refused a command')
-  return unusable()
+  const reason = REASON.exec(text)?.[1]
+  const isPassing = PASSING.test(reason ?? '') || PASSING.test(text)
+  if (isPassing || !(reason || REFUSED.test(text))) return unusable(undefined, reason)
+  const why = reason ? ` (${reason})${ADVICE[reason] ?? ''}` : ''
+  return Object.assign(new StoreError(`Redis refused a command${why}`), reason && { reason })
 }
 
 /** Patches kept beside one record. */
@@ -91,13 +103,14 @@ export function createRedisCommands(
       const { version, value, expiresAt, subject = '' } = record
       const time = Math.floor(now())
       const [tag, owner] = [encodeURIComponent(version), encodeURIComponent(subject)]
-      const named = [recordKey(id), ...(owner && [keys.users + owner])]
       const result = await run(
         'WRITE',
         WRITE_SHA,
         [
-          String(named.length),
-          ...named,
+          // Without an owner too: a cluster that keeps the two apart refuses the first write.
+          '2',
+          recordKey(id),
+          keys.users + owner,
           encodeURIComponent(expected ?? ''),
           tag,
           String(Math.max(1, Math.ceil(expiresAt - time))),

@@ -27,9 +27,9 @@ export interface RedisKeys {
   run: RunScript
 }
 
-export const LIST_SHA: string = '8d3860171f352338819958a3bfe42d6e4bb0881c'
-export const BURY_SHA: string = '3af9278c7cf577aa477368a0d8a8407d57926733'
-export const PAGE_SHA: string = 'f0ef5a6ea2dc0d952b5b3f071d1f89200b3a25d0'
+export const LIST_SHA: string = '3f92ffd16f6e4c2421a4a7f3c80cf7401343fba6'
+export const BURY_SHA: string = 'bb3bfa49b95f39f2d47dd5cb6a7aeea8894fe683'
+export const PAGE_SHA: string = 'afea068e1e5da4c566320b999df3208fb3568a82'
 
 /** Of ids and records, alternating, those that live. */
 function entriesOf(pairs: readonly unknown[], now: number): StoredEntry[] {
@@ -46,7 +46,7 @@ export async function list(
   subject: string,
   signal?: AbortSignal,
 ): Promise<StoredEntry[]> {
-  const args = ['1', users + encodeURIComponent(subject), records]
+  const args = ['2', users + encodeURIComponent(subject), records]
   const result = await run('LIST', LIST_SHA, args, signal)
   if (!Array.isArray(result) || result.length % 2) throw unusable()
   return entriesOf(result, now()).filter(({ record }) => record.subject === subject)
@@ -64,7 +64,7 @@ export async function bury(
     'BURY',
     BURY_SHA,
     [
-      '1',
+      '2',
       users + owner,
       records,
       except,
@@ -85,14 +85,12 @@ export async function page(
   cursor: string | null,
   signal?: AbortSignal,
 ): Promise<StoredPage> {
-  const pattern = `${records.replace(/[\\*?[\]^]/g, '\\$&')}*`
   // A key that nobody has: it takes the script to the node of a cluster where the records are.
-  const result = await run('PAGE', PAGE_SHA, ['1', records, cursor ?? '0', pattern], signal)
+  const result = await run('PAGE', PAGE_SHA, ['1', records, cursor ?? '0'], signal)
   if (!Array.isArray(result) || !(result.length % 2)) throw unusable()
   const [next, ...pairs] = result
-  const found = entriesOf(pairs, now())
   return {
-    records: found.map(({ id, record }) => ({ id: id.slice(records.length), record })),
+    records: entriesOf(pairs, now()),
     cursor: String(next) === '0' ? null : String(next),
   }
 }

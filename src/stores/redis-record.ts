@@ -31,9 +31,11 @@ export function decode(text: unknown, now: number): StoredRecord | null {
 }
 
 /** Of the script that writes one. */
-export const WRITE_SHA: string = '9b58daaa8e57ba1fddf04f81d6fb449b018856e0'
+export const WRITE_SHA: string = 'f09798d1333e09b9b4b465e489bf0b8d9e569c59'
 
 /** Nothing that can be used came back. Says nothing of what did: that may hold keys and data. */
-export function unusable(retryAfter?: number): StoreUnavailableError {
-  return new StoreUnavailableError('Redis gave no usable answer', { retryAfter })
+export function unusable(retryAfter?: number, reason?: string): StoreUnavailableError {
+  const why = reason ? ` (${reason})` : ''
+  const error = new StoreUnavailableError(`Redis gave no usable answer${why}`, { retryAfter })
+  return Object.assign(error, reason && { reason })
 }

@@ -1,4 +1,8 @@
-/** The Lua of stores in Redis: needed when Redis does not know it yet, and loaded then. */
+/**
+ * The Lua of stores in Redis: needed when Redis does not know it yet, and loaded then.
+ *
+ * What a name begins with comes as a key too, for clients that put a prefix of their own before keys.
+ */
 
 /** The names of the scripts. */
 export type ScriptName = 'WRITE' | 'LIST' | 'BURY' | 'PAGE'
@@ -55,8 +59,8 @@ end
 local rest=c and c:match(head..'[^\\n]*'..('\\n[^\\n]*'):rep(tonumber(ARGV[8]))..'(.*)$') or ''
 if rest~='' and ARGV[4]:match('!$') then return c end
 redis.call('SET',KEYS[1],tags(ARGV[2]..' '..t)..'\\n'..ARGV[4]..rest,'PX',ARGV[3])
+if not ARGV[4]:find('^%d+\\n\\n') then
 local s=KEYS[2]
-if s then
 local n=redis.call('TIME')
 n=n[1]*1000+math.floor(n[2]/1000)
 redis.call('ZREMRANGEBYSCORE',s,'-inf',n)
@@ -68,7 +72,7 @@ return 1`
 /** The ids of a subject and their records, alternating; ids without a record go. */
 export const LIST: string = `local r={}
 for _,i in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do
-local c=redis.call('GET',ARGV[1]..i)
+local c=redis.call('GET',KEYS[2]..i)
 if c then r[#r+1]=i r[#r+1]=c else redis.call('ZREM',KEYS[1],i) end
 end
 return r`
@@ -76,11 +80,11 @@ return r`
 /** Puts a tombstone over the live records of a subject, but one, and says how many. */
 export const BURY: string = `local n=0
 for _,i in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do
-if i~=ARGV[2] then
-local k=ARGV[1]..i
+if i~=ARGV[1] then
+local k=KEYS[2]..i
 local t,e,o,v=(redis.call('GET',k) or ''):match('^([^\\n]*)\\n(%d+)\\n([^\\n]*)\\n([^\\n]*)')
-if v and v~='!' and o==ARGV[6] and tonumber(e)>tonumber(ARGV[7]) then
-redis.call('SET',k,(ARGV[3]..' '..t):match('^'..('%S* ?'):rep(8))..'\\n'..ARGV[5],'PX',ARGV[4])
+if v and v~='!' and o==ARGV[5] and tonumber(e)>tonumber(ARGV[6]) then
+redis.call('SET',k,(ARGV[2]..' '..t):match('^'..('%S* ?'):rep(8))..'\\n'..ARGV[4],'PX',ARGV[3])
 n=n+1
 end
 redis.call('ZREM',KEYS[1],i)
@@ -88,11 +92,12 @@ end
 end
 return n`
 
-/** A step of a scan: where to go on, then keys and records, alternating. */
-export const PAGE: string = `local s=redis.call('SCAN',ARGV[1],'MATCH',ARGV[2],'COUNT',500)
+/** A step of a scan: where to go on, then ids and records, alternating. */
+export const PAGE: string = `local m=KEYS[1]:gsub('[%[%]%^%*%?\\\\]','\\\\%0')..'*'
+local s=redis.call('SCAN',ARGV[1],'MATCH',m,'COUNT',500)
 local r={s[1]}
 for _,k in ipairs(s[2]) do
 local c=redis.call('GET',k)
-if c then r[#r+1]=k r[#r+1]=c end
+if c then r[#r+1]=k:sub(#KEYS[1]+1) r[#r+1]=c end
 end
 return r`

@@ -11,7 +11,9 @@
  * import { resilient } from 'sojourn/resilience'
  *
  * // node-redis
- * createRedisStore({ send: (command) => client.sendCommand(command) })
+ * createRedisStore({
+ *   send: (command, { signal }) => client.sendCommand(command, { abortSignal: signal }),
+ * })
  * // ioredis
  * createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) })
  * // Bun
@@ -31,8 +33,14 @@ export interface RedisStoreOptions extends RedisOptions {
   /**
    * Sends one command and resolves with what Redis answers: strings as strings, integers as numbers.
    * Rejects when Redis refuses it and when it cannot be reached.
+   *
+   * @param call.signal Aborted when nobody waits for the answer any more: a client that queues
+   * commands while it reconnects can then leave this one out.
    */
-  send: (command: [name: string, ...args: string[]]) => Promise<unknown>
+  send: (
+    command: [name: string, ...args: string[]],
+    call: { signal: AbortSignal },
+  ) => Promise<unknown>
 }
 
 /** What Redis itself says begins with a word in capitals; so do the names of system errors. */
@@ -41,14 +49,19 @@ const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^ERR /
 /**
  * Makes a store in Redis (6 or newer) or Valkey.
  *
- * In a cluster all keys must be in one slot: give it a `prefix` with a hash tag, `'{sojourn}:'`. A
- * client that keeps commands while it reconnects sends them late; they change nothing then that others
- * have changed meanwhile.
+ * In a cluster all keys must be in one slot: give it a `prefix` with a hash tag, `'{sojourn}:'`;
+ * without one the first write is refused (`CROSSSLOT`). A client that keeps commands while it
+ * reconnects sends those late that it cannot leave out; they change nothing then that others have
+ * changed meanwhile.
  *
  * @throws TypeError or RangeError when an option is missing, unknown or wrong.
  *
  * @example
- * const store = resilient(createRedisStore({ send: (command) => client.sendCommand(command) }))
+ * const store = resilient(
+ *   createRedisStore({
+ *     send: (command, { signal }) => client.sendCommand(command, { abortSignal: signal }),
+ *   }),
+ * )
  */
 export function createRedisStore(options: RedisStoreOptions): RedisSessionStore {
   const { send, ...settings } = applyRules<Required<RedisStoreOptions>>(
@@ -59,9 +72,9 @@ export function createRedisStore(options: RedisStoreOptions): RedisSessionStore 
   refuseUnless(send !== undefined, 'send', 'a function that sends a command', send)
   return createRedisCommands(
     'redis',
-    async (command) => {
+    async (command, signal) => {
       try {
-        return { result: await send(command as [string, ...string[]]) }
+        return { result: await send(command as [string, ...string[]], { signal }) }
       } catch (cause) {
         // A client's own words may quote commands: only what kind of failure it was may leave.
         const text = String(Object(cause).message)

@@ -151,7 +151,11 @@ export function resilient(
       if (attempts > 1) emit({ type: 'store.recovered', ...about, attempts })
       return result
     } catch (error) {
-      if (!signal?.aborted) emit({ type: 'store.failed', ...about, attempts, code: codeOf(error) })
+      if (!signal?.aborted) {
+        const { reason } = Object(error) as { reason?: string }
+        const code = codeOf(error)
+        emit({ type: 'store.failed', ...about, attempts, code, ...(reason && { reason }) })
+      }
       throw error
     }
   }

@@ -153,7 +153,15 @@ export type StoreEvent =
       delayMs: number
       code: string
     }
-  | { type: 'store.failed'; store: string; operation: string; attempts: number; code: string }
+  | {
+      type: 'store.failed'
+      store: string
+      operation: string
+      attempts: number
+      code: string
+      /** The word with which the store refused, where it has one: `OOM`. */
+      reason?: string
+    }
   | { type: 'store.recovered'; store: string; operation: string; attempts: number }
   | { type: 'store.stale'; store: string; operation: string; code: string }
   | { type: 'breaker.open' | 'breaker.half-open' | 'breaker.closed'; store: string }

@@ -16,11 +16,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 let redis: RedisServer
 let ioredis: Redis
+let prefixed: Redis
 let nodeRedis: ReturnType<typeof createClient>
 
 beforeAll(async () => {
   redis = await startRedis()
   ioredis = new Redis(redis.port, '127.0.0.1')
+  prefixed = new Redis(redis.port, '127.0.0.1', { keyPrefix: 'app[1]*:' })
   nodeRedis = createClient({ socket: { host: '127.0.0.1', port: redis.port } })
   nodeRedis.on('error', () => {})
   ioredis.on('error', () => {})
@@ -29,6 +31,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   ioredis.disconnect()
+  prefixed.disconnect()
   nodeRedis.destroy()
   await redis.stop()
 })
@@ -36,7 +39,8 @@ afterAll(async () => {
 type Send = RedisStoreOptions['send']
 const clients: Record<string, Send> = {
   ioredis: ([name, ...args]) => ioredis.call(name, ...args),
-  'node-redis': (command) => nodeRedis.sendCommand(command),
+  'ioredis with a keyPrefix': ([name, ...args]) => prefixed.call(name, ...args),
+  'node-redis': (command, { signal }) => nodeRedis.sendCommand(command, { abortSignal: signal }),
 }
 
 for (const [name, send] of Object.entries(clients)) {
@@ -101,7 +105,7 @@ describe('createRedisStore()', () => {
     expect(named.filter((key) => !String(key).startsWith('{cluster}:'))).toEqual([])
   })
 
-  it.each(Object.keys(clients))(
+  it.each(['ioredis', 'node-redis'])(
     'tells a %s that is down from one that has no session',
     async (name) => {
       const port = await freePort()
@@ -144,22 +148,92 @@ describe('createRedisStore()', () => {
           throw new Error(message)
         },
       })
-    for (const message of ['NOAUTH Authentication required CANARY', 'ERR unknown command CANARY']) {
-      const error = await errorOf(() => failing(message).read('id'))
-      expect(error).toBeInstanceOf(StoreError)
+    // As Redis 6 says it of a script.
+    const inScript =
+      'ERR Error running script (call to f_9b58): @user_script:25: @user_script: 25: -'
+    const refused = {
+      'NOAUTH Authentication required': 'NOAUTH',
+      'WRONGPASS invalid username-password pair': 'WRONGPASS',
+      "NOPERM this user has no permissions to run the 'evalsha' command": 'NOPERM',
+      "OOM command not allowed when used memory > 'maxmemory'.": 'OOM',
+      [`${inScript}OOM command not allowed`]: 'OOM',
+      "CROSSSLOT Keys in request don't hash to the same slot": 'CROSSSLOT',
+      'MOVED 3999 127.0.0.1:6381': 'MOVED',
+      'ERR unknown command -LOADING': 'ERR',
+      'ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.': 'ERR',
+    }
+    for (const [message, reason] of Object.entries(refused)) {
+      const error = await errorOf(() => failing(`${message} CANARY`).read('id'))
+      expect([error, message]).toEqual([expect.any(StoreError), message])
+      expect(error).toMatchObject({ reason, message: expect.stringContaining(reason) })
       expect(inspect(error, { depth: 9 })).not.toContain('CANARY')
     }
-    const transient = [
-      'LOADING Redis is loading',
-      'ECONNREFUSED 127.0.0.1',
-      'Socket closed',
-      'ERR max number of clients reached',
-      // As Redis 6 says it of a script.
-      'ERR Error running script (call to f_9b58): @user_script:25: @user_script: 25: -READONLY You ...',
-    ]
-    for (const message of transient) {
-      expect(await errorOf(() => failing(message).read('id'))).toBeInstanceOf(StoreUnavailableError)
+    const passing = {
+      'LOADING Redis is loading': 'LOADING',
+      'MISCONF Redis is configured to save RDB snapshots, but is unable to persist': 'MISCONF',
+      'NOREPLICAS Not enough good replicas to write.': 'NOREPLICAS',
+      "READONLY You can't write against a read only replica.": 'READONLY',
+      [`${inScript}READONLY You can't write`]: 'READONLY',
+      'ERR max number of clients reached': 'ERR',
+      'ERR max concurrent connections exceeded': 'ERR',
+      'ECONNREFUSED 127.0.0.1': undefined,
+      'Socket closed': undefined,
     }
+    for (const [message, reason] of Object.entries(passing)) {
+      const error = await errorOf(() => failing(message).read('id'))
+      expect([error, message]).toEqual([expect.any(StoreUnavailableError), message])
+      expect((error as StoreUnavailableError).reason).toBe(reason)
+    }
+  })
+
+  it('tells why Redis refused a command, in the events of resilient() and of sessions', async () => {
+    const send: Send = async () => {
+      throw new Error("OOM command not allowed when used memory > 'maxmemory'.")
+    }
+    const events: object[] = []
+    const store = resilient(createRedisStore({ send }))
+    const onEvent = (event: object): void => void events.push(event)
+    const sessions = createSessions({ secret: SECRET, store, onEvent })
+    const jar = createCookieJar()
+    const signIn = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      session.login('ann')
+      return new Response()
+    })
+    expect(await errorOf(() => jar.fetch(signIn))).toMatchObject({ reason: 'OOM' })
+    const failed = { type: 'store.failed', operation: 'write', code: 'ERR_STORE', reason: 'OOM' }
+    const unavailable = { type: 'store.unavailable', code: 'ERR_STORE', reason: 'OOM' }
+    expect(events).toMatchObject([failed, unavailable])
+  })
+
+  it('tells the client when nobody waits for a command any more', async () => {
+    const signals: AbortSignal[] = []
+    const send: Send = (_, { signal }) => {
+      signals.push(signal)
+      return new Promise(() => {})
+    }
+    const store = createRedisStore({ send, timeoutMs: 10 })
+    await errorOf(() => store.read('id'))
+    expect(signals[0]?.aborted).toBe(true)
+  })
+
+  it('leaves nothing in the queue of a node-redis that is not connected', async () => {
+    const client = createClient({ socket: { host: '127.0.0.1', port: await freePort() } })
+    client.on('error', () => {})
+    client.connect().catch(() => {})
+    const sent = new Set<unknown>()
+    const store = createRedisStore({
+      send(command, { signal }) {
+        const answer = client.sendCommand(command, { abortSignal: signal })
+        sent.add(answer)
+        return answer.finally(() => sent.delete(answer))
+      },
+      timeoutMs: 20,
+    })
+    await Promise.all([1, 2, 3].map(() => errorOf(() => store.read('id'))))
+    await new Promise((resolve) => setTimeout(resolve))
+    expect(sent.size).toBe(0)
+    client.destroy()
   })
 
   it('signs nobody out when Redis is restarted', async () => {

@@ -1,7 +1,10 @@
 /** A real redis-server on a free loopback port, for tests. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface RedisServer {
@@ -34,27 +37,105 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-export async function startRedis(): Promise<RedisServer> {
-  const port = await freePort()
-  let child: ChildProcess | undefined
-
-  async function start(): Promise<void> {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
-    child = spawn('redis-server', args, { stdio: 'ignore' })
-    for (let tries = 0; tries < 200; tries++) {
-      if (await answers(port)) return
-      await sleep(25)
-    }
-    throw new Error('redis-server does not answer')
-  }
-
-  async function stop(): Promise<void> {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+/** A redis-server with these arguments beside the usual ones; resolves when it answers. */
+async function spawnRedis(port: number, ...more: string[]): Promise<() => Promise<void>> {
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  const child: ChildProcess = spawn('redis-server', [...args, ...more], { stdio: 'ignore' })
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill('SIGKILL')
     await exited
   }
+  for (let tries = 0; tries < 200; tries++) {
+    if (await answers(port)) return stop
+    await sleep(25)
+  }
+  await stop()
+  throw new Error('redis-server does not answer')
+}
 
-  await start()
-  return { port, start, stop }
+/** Sends one command without spaces in its words; resolves with the first piece of the answer. */
+async function tell(port: number, command: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    socket.write(`${command}\r\n`)
+    const [data] = (await once(socket, 'data')) as [Buffer]
+    return data.toString()
+  } finally {
+    socket.destroy()
+  }
+}
+
+export async function startRedis(): Promise<RedisServer> {
+  const port = await freePort()
+  let stop = await spawnRedis(port)
+  return {
+    port,
+    async start() {
+      stop = await spawnRedis(port)
+    },
+    stop: () => stop(),
+  }
+}
+
+export interface RedisCluster {
+  readonly ports: readonly number[]
+  stop(): Promise<void>
+}
+
+/** A cluster of so many primaries, each with its share of the slots. */
+export async function startCluster(size: number): Promise<RedisCluster> {
+  const dir = mkdtempSync(join(tmpdir(), 'redis-cluster-'))
+  const nodes: { port: number; bus: number; stop: () => Promise<void> }[] = []
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map((node) => node.stop()))
+    rmSync(dir, { recursive: true, force: true })
+  }
+  for (let i = 0; i < size; i++) {
+    const [port, bus] = [await freePort(), await freePort()]
+    const more = ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--dir', dir]
+    const file = ['--cluster-config-file', `nodes-${i}.conf`]
+    nodes.push({ port, bus, stop: await spawnRedis(port, ...more, ...file) })
+  }
+  const share = 16_384 / size
+  for (const [i, { port }] of nodes.entries()) {
+    const [from, to] = [Math.ceil(i * share), Math.ceil((i + 1) * share) - 1]
+    await tell(port, `CLUSTER ADDSLOTSRANGE ${from} ${to}`)
+    await tell(port, `CLUSTER SET-CONFIG-EPOCH ${i + 1}`)
+    const [first] = nodes
+    if (i) await tell(port, `CLUSTER MEET 127.0.0.1 ${first!.port} ${first!.bus}`)
+  }
+  for (let tries = 0; tries < 400; tries++) {
+    const states = await Promise.all(nodes.map(({ port }) => tell(port, 'CLUSTER INFO')))
+    const isReady = (state: string): boolean =>
+      state.includes('cluster_state:ok') && state.includes(`cluster_known_nodes:${size}`)
+    if (states.every(isReady)) return { ports: nodes.map(({ port }) => port), stop }
+    await sleep(50)
+  }
+  await stop()
+  throw new Error('The cluster does not come together')
+}
+
+/** A Sentinel that watches one primary under a name. */
+export async function startSentinel(
+  name: string,
+): Promise<{ port: number; stop: RedisServer['stop'] }> {
+  const dir = mkdtempSync(join(tmpdir(), 'redis-sentinel-'))
+  const primary = await startRedis()
+  const file = join(dir, 'sentinel.conf')
+  writeFileSync(file, `sentinel monitor ${name} 127.0.0.1 ${primary.port} 1\n`)
+  const port = await freePort()
+  const args = [file, '--sentinel', '--port', String(port), '--bind', '127.0.0.1', '--dir', dir]
+  const child = spawn('redis-server', args, { stdio: 'ignore' })
+  for (let tries = 0; tries < 200 && !(await answers(port)); tries++) await sleep(25)
+  return {
+    port,
+    async stop() {
+      child.kill('SIGKILL')
+      await primary.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
 }
