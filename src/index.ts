@@ -14,13 +14,14 @@ export type { SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
 export type {
+  Frozen,
   LoginOptions,
   OnceOptions,
   Session,
   SessionData,
   SessionStatus,
 } from './session/session.ts'
-export { createSessions, type Sessions } from './session/sessions.ts'
+export { createSessions, type Initial, type Sessions } from './session/sessions.ts'
 export type {
   BuryOptions,
   ReadOptions,

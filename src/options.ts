@@ -122,7 +122,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * Sessions of other libraries, from `sojourn/migrate`: when there is no cookie of ours, theirs is
    * read, goes on as a session and is removed. (default: none)
    */
-  importFrom?: readonly CookieImporter<D>[]
+  importFrom?: readonly CookieImporter<NoInfer<D>>[]
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
   /** Hears everything that happens. Neither what it throws nor what it returns matters. */

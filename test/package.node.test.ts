@@ -15,6 +15,18 @@ it('npm and JSR publish the same version and the same entry points', () => {
   expect(jsr.exports).toEqual(Object.fromEntries(sources))
 })
 
+it('has no entry point that awaits as it loads: CommonJS requires each', () => {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const names = Object.keys(pkg.exports).filter(
+    (name) => !/package\.json|durable-object/.test(name),
+  )
+  const code = `for (const name of process.argv.slice(1)) {
+    try { require(name) } catch (error) { console.log(name, error.code ?? error.message) }
+  }`
+  const subpaths = names.map((name) => name.replace('.', 'sojourn'))
+  expect(execFileSync('node', ['-e', code, ...subpaths], { cwd: root, encoding: 'utf8' })).toBe('')
+})
+
 it('has types that need no DOM: those of Node are enough', () => {
   const folder = fileURLToPath(new URL('../.test-results/types-on-node', import.meta.url))
   rmSync(folder, { recursive: true, force: true })

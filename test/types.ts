@@ -2,8 +2,11 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { session } from '../src/adapters/hono.ts'
+import { createSessionMiddleware } from '../src/adapters/react-router.ts'
+import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
-import { createSessions, type Session } from '../src/index.ts'
+import { createSessions, type Frozen, type Session, type Sessions } from '../src/index.ts'
+import { fromIronSession } from '../src/migrate/index.ts'
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -19,6 +22,24 @@ export async function typedData(request: Request): Promise<void> {
   const current = await sessions.get(request)
   const visits = current.get('visits')
   holds<Equal<typeof visits, number | undefined>>()
+  const { cart } = current.data
+  holds<Equal<typeof cart, Frozen<Cart> | undefined>>()
+  // @ts-expect-error Without a schema nothing is there on a first visit.
+  cart.items
+  // @ts-expect-error What is inside is read-only too.
+  cart?.items.push('book')
+  // @ts-expect-error As is what get() gives.
+  current.get('cart')?.items.push('book')
+  current.update('cart', (now) => {
+    // @ts-expect-error And what update() gives.
+    now?.items.push('book')
+    return now ?? { items: [] }
+  })
+  current.update('cart', (now) => ({ items: [...(now?.items ?? []), 'book'] }))
+  current.set('cart', current.get('cart') ?? { items: [] })
+  // As the sessions that an application passes around.
+  const passed: Session<{ visits: number; cart: Cart }> = current
+  await sessions.save(passed)
   // @ts-expect-error There is no such key.
   current.get('nope')
   // @ts-expect-error The value has another type.
@@ -42,8 +63,29 @@ export async function schemaData(request: Request): Promise<void> {
   const current = await createSessions({ secret: '', schema }).get(request)
   const { visits } = current.data
   holds<Equal<typeof visits, number>>()
+  const whole: Sessions<{ visits: number; name?: string | undefined }> = createSessions({
+    secret: '',
+    schema,
+  })
+  await whole.get(request)
+  const required = z.object({ visits: z.number() })
+  const { data } = await createSessions({ secret: '', schema: required }).get(request)
+  // @ts-expect-error Without a default it is not there on a first visit.
+  data.visits.toFixed()
   // @ts-expect-error The schema has no such key.
   current.get('nope')
+}
+
+export async function importedData(request: Request): Promise<void> {
+  const schema = z.object({ cart: z.array(z.string()).default([]), seen: z.number().default(0) })
+  const toSession = () => ({ data: { cart: ['x'] }, subject: null })
+  const importer = fromIronSession({ password: '', cookieName: 'old', toSession })
+  const importFrom = [fromIronSession<z.infer<typeof schema>>({ password: '', cookieName: 'old' })]
+  const current = await createSessions({ secret: '', schema, importFrom }).get(request)
+  const { seen } = current.data
+  holds<Equal<typeof seen, number>>()
+  // @ts-expect-error The schema decides what there is: this importer leaves `seen` out.
+  createSessions({ secret: '', schema, importFrom: [importer] })
 }
 
 export function options(): void {
@@ -58,6 +100,8 @@ export function hono(): void {
   new Hono().use(session(sessions)).get('/', async (c) => {
     const { session: open } = c.var
     holds<Equal<typeof open, () => Promise<Session<{ visits: number }>>>>()
+    const { visits } = (await open()).data
+    holds<Equal<typeof visits, number | undefined>>()
     // @ts-expect-error There is no such key.
     ;(await c.var.session()).get('nope')
     return c.text('ok')
@@ -74,6 +118,34 @@ export const worker = withSessions(
     const current = await sessions.get(request)
     // @ts-expect-error There is no such key.
     current.get('nope')
+    // @ts-expect-error Without a default it is not there on a first visit.
+    current.data.visits.toFixed()
     return new Response(String(current.get('visits')))
   },
 )
+
+export const workerWithDefaults = withSessions(
+  (env: { SECRET: string }) => ({
+    secret: env.SECRET,
+    schema: z.object({ visits: z.number().default(0) }),
+  }),
+  async (request, _env, _ctx, sessions) => {
+    const { visits } = (await sessions.get(request)).data
+    holds<Equal<typeof visits, number>>()
+    return new Response(String(visits))
+  },
+)
+
+export async function adapters(sessions: Sessions<{ visits: number }>): Promise<void> {
+  const schema = z.object({ visits: z.number().default(0) })
+  const defaults = createSessions({ secret: '', schema })
+  new Hono().use(session(defaults)).get('/', async (c) => {
+    const { visits } = (await c.var.session()).data
+    holds<Equal<typeof visits, number>>()
+    return c.text(String(visits))
+  })
+  const [, getSession] = createSessionMiddleware(sessions)
+  holds<Equal<Awaited<ReturnType<typeof getSession>>, Session<{ visits: number }>>>()
+  sessionHandle(sessions)
+  sessionHandle(defaults)
+}

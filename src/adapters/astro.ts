@@ -24,7 +24,10 @@ import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
 
 /** What the middleware adds to `locals`. */
-export interface SessionLocals<D extends SessionData = SessionData> {
+export interface SessionLocals<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> {
   /**
    * The session of this request; nothing is read before it is called.
    *
@@ -33,7 +36,7 @@ export interface SessionLocals<D extends SessionData = SessionData> {
    *
    * @throws SessionCommittedError when it is first called after the response has begun.
    */
-  session: () => Promise<Session<D>>
+  session: () => Promise<Session<D, Data>>
 }
 
 /** What is needed of an `APIContext`. */

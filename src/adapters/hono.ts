@@ -17,9 +17,12 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 /** What the middleware adds to the context. */
-export interface SessionVariables<D extends SessionData = SessionData> {
+export interface SessionVariables<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> {
   /** The session of this request; nothing is read before it is called. */
-  session: () => Promise<Session<D>>
+  session: () => Promise<Session<D, Data>>
 }
 
 /** Where a context notes whose middleware has run. */
@@ -34,10 +37,14 @@ const RUNS = 'sojourn'
  * @param sessions The sessions, or a function of the context for what only `c.env` knows: it is
  * called once for each `c.env`, that is once per isolate.
  */
-// biome-ignore lint/suspicious/noExplicitAny: TypeScript does not infer E from the app; a function that wants a typed `c.env` says `(c: Context<{ Bindings: Env }>)`.
-export function session<D extends SessionData, E extends Env = any>(
-  sessions: Sessions<D> | ((c: Context<E>) => Sessions<D>),
-): MiddlewareHandler<{ Variables: SessionVariables<D> }> {
+export function session<
+  D extends SessionData,
+  // biome-ignore lint/suspicious/noExplicitAny: TypeScript does not infer E from the app; a function that wants a typed `c.env` says `(c: Context<{ Bindings: Env }>)`.
+  E extends Env = any,
+  Data extends object = Partial<D>,
+>(
+  sessions: Sessions<D, Data> | ((c: Context<E>) => Sessions<D, Data>),
+): MiddlewareHandler<{ Variables: SessionVariables<D, Data> }> {
   const resolve = typeof sessions === 'function' ? oncePerEnv(sessions) : () => sessions
   return async (c, next) => {
     const current = resolve(c as unknown as Context<E>)
@@ -82,10 +89,10 @@ export function requireSession<D extends SessionData>(
   }
 }
 
-function oncePerEnv<D extends SessionData, E extends Env>(
-  create: (c: Context<E>) => Sessions<D>,
-): (c: Context<E>) => Sessions<D> {
-  const known = new WeakMap<object, Sessions<D>>()
+function oncePerEnv<D extends SessionData, Data extends object, E extends Env>(
+  create: (c: Context<E>) => Sessions<D, Data>,
+): (c: Context<E>) => Sessions<D, Data> {
+  const known = new WeakMap<object, Sessions<D, Data>>()
   const none = {}
   return (c) => {
     const env: object = c.env ?? none

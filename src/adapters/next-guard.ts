@@ -21,10 +21,10 @@ export interface PageRequirements<D extends SessionData = SessionData>
 }
 
 /** Lets a session through, or throws what sends its user away. */
-export async function checkSession<D extends SessionData>(
-  open: () => Promise<ReadonlySession<D>>,
+export async function checkSession<D extends SessionData, Data extends object>(
+  open: () => Promise<ReadonlySession<D, Data>>,
   { onMissing, onUnavailable, ...requirements }: PageRequirements<D>,
-): Promise<ReadonlySession<D>> {
+): Promise<ReadonlySession<D, Data>> {
   const isCallback = (value: unknown): boolean => value === undefined || typeof value === 'function'
   for (const [name, value] of Object.entries({ onMissing, onUnavailable })) {
     refuseUnless(isCallback(value), `requireSession.${name}`, 'a function that throws', value)
@@ -36,9 +36,12 @@ export async function checkSession<D extends SessionData>(
       throw error
     },
   })
-  const opened = open() as Promise<Session<D>>
+  const opened = open()
   // A component does not know its own address, and all that the check would use it for is ours.
-  const refusal = await check(new Request('http://localhost'), () => opened)
+  const refusal = await check(
+    new Request('http://localhost'),
+    () => opened as Promise<unknown> as Promise<Session<D>>,
+  )
   if (!refusal) return await opened
   if (refusal.status === 403) throw new SessionError('`allow` refused this session')
   await onMissing?.()

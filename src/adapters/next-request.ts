@@ -6,10 +6,10 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 /** Opens it from the request's headers, with these cookies. */
-export async function open<D extends SessionData>(
-  sessions: Sessions<D>,
+export async function open<D extends SessionData, Data extends object>(
+  sessions: Sessions<D, Data>,
   cookie: string,
-): Promise<Session<D>> {
+): Promise<Session<D, Data>> {
   const sent = new Headers(await headers())
   sent.set('cookie', cookie)
   return await sessions.get(new Request('http://localhost', { headers: sent }))

@@ -43,8 +43,11 @@ export type { PageRequirements } from './next-guard.ts'
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
 
 /** What server components see of a session: everything, and nothing that writes. */
-export type ReadonlySession<D extends SessionData = SessionData> = Pick<
-  Session<D>,
+export type ReadonlySession<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> = Pick<
+  Session<D, Data>,
   | 'id'
   | 'status'
   | 'data'
@@ -68,9 +71,9 @@ const openOnce: typeof open = React.cache?.(open) ?? open
  *
  * @throws {@link SessionError} outside of a request; as `sessions.get`.
  */
-export async function getSession<D extends SessionData>(
-  sessions: Sessions<D>,
-): Promise<ReadonlySession<D>> {
+export async function getSession<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
+): Promise<ReadonlySession<D, Data>> {
   const session = await openOnce(sessions, await cookieHeader())
   const flash = await openFlash(sessions, session, (await headers()).get(FLASH))
   const refuse = (): never => refuseWrite('change')
@@ -84,7 +87,7 @@ export async function getSession<D extends SessionData>(
     const value = view[name] ?? session[name as keyof typeof session]
     return typeof value === 'function' ? value.bind(session) : value
   }
-  return new Proxy({}, { get }) as ReadonlySession<D>
+  return new Proxy({}, { get }) as ReadonlySession<D, Data>
 }
 
 /**
@@ -102,10 +105,10 @@ export async function getSession<D extends SessionData>(
  *   return <p>Hello {session.subject}</p>
  * }
  */
-export async function requireSession<D extends SessionData>(
-  sessions: Sessions<D>,
+export async function requireSession<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
   requirements: PageRequirements<D> = {},
-): Promise<ReadonlySession<D>> {
+): Promise<ReadonlySession<D, Data>> {
   return await checkSession(() => getSession(sessions), requirements)
 }
 
@@ -122,9 +125,9 @@ export async function requireSession<D extends SessionData>(
  * @throws as `sessions.save`; {@link SessionError} in a server component; TypeError at once for
  * sessions whose `transport` is a header.
  */
-export function withSession<D extends SessionData>(
-  sessions: Sessions<D>,
-): <T>(fn: (session: Session<D>) => T | Promise<T>) => Promise<T> {
+export function withSession<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
+): <T>(fn: (session: Session<D, Data>) => T | Promise<T>) => Promise<T> {
   const { transport } = instanceOf(sessions).options
   refuseUnless(transport === 'cookie', 'transport', '"cookie" for withSession()', transport)
   return async (fn) => {
@@ -140,7 +143,10 @@ export function withSession<D extends SessionData>(
   }
 }
 
-async function save<D extends SessionData>(sessions: Sessions<D>, session: Session<D>) {
+async function save<D extends SessionData, Data extends object>(
+  sessions: Sessions<D, Data>,
+  session: Session<D, Data>,
+) {
   const jar = await cookies()
   const changed = getDraft(session).operations.length > 0
   const setCookie = await sessions.save(session)

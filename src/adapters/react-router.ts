@@ -41,13 +41,13 @@ export type RouterContext = Readonly<RouterContextProvider>
  * The function throws when the middleware did not run, and when the session is opened only after
  * the response has begun (in a promise that a loader did not await).
  */
-export function createSessionMiddleware<D extends SessionData>(
-  sessions: Sessions<D>,
+export function createSessionMiddleware<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
 ): [
   sessionMiddleware: MiddlewareFunction<Response>,
-  getSession: (context: RouterContext) => Promise<Session<D>>,
+  getSession: (context: RouterContext) => Promise<Session<D, Data>>,
 ] {
-  const scopes = new WeakMap<RouterContext, SessionScope<D>>()
+  const scopes = new WeakMap<RouterContext, SessionScope<D, Data>>()
   return [
     ({ request, context }, next) => {
       if (scopes.has(context)) {

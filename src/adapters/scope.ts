@@ -4,14 +4,14 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 /** What an adapter makes per request. */
-export interface SessionScope<D extends SessionData> {
+export interface SessionScope<D extends SessionData, Data extends object> {
   /**
    * The session; nothing is read before the first call.
    *
    * @throws {@link SessionCommittedError} when the first call comes after the response has begun:
    * it would be committed no more, and the page could be cached.
    */
-  open(): Promise<Session<D>>
+  open(): Promise<Session<D, Data>>
   /**
    * Commits with the response. One of 500 or above saves nothing, as if its handler had thrown:
    * frameworks catch first. A store that fails is answered with 503.
@@ -20,11 +20,11 @@ export interface SessionScope<D extends SessionData> {
 }
 
 /** @param place Where to open the session in time, for the error that says so. */
-export function createScope<D extends SessionData>(
-  sessions: Sessions<D>,
+export function createScope<D extends SessionData, Data extends object>(
+  sessions: Sessions<D, Data>,
   request: Request,
   place: string,
-): SessionScope<D> {
+): SessionScope<D, Data> {
   let opened = false
   let begun = false
   return {

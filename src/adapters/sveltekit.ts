@@ -22,14 +22,17 @@ import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
 
 /** What the hook adds to `event.locals`. */
-export interface SessionLocals<D extends SessionData = SessionData> {
+export interface SessionLocals<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> {
   /**
    * The session of this request; nothing is read before it is called.
    *
    * @throws SessionCommittedError when it is first called after the response has begun, in a
    * promise that a `load` function did not await.
    */
-  session: () => Promise<Session<D>>
+  session: () => Promise<Session<D, Data>>
 }
 
 /** What is needed of a `RequestEvent`. */

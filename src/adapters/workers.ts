@@ -13,9 +13,9 @@
  *   },
  * )
  */
-import type { SessionsOptions } from '../options.ts'
+import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionData } from '../session/session.ts'
-import { createSessions, type Sessions } from '../session/sessions.ts'
+import { createSessions, type Initial, type Sessions } from '../session/sessions.ts'
 
 /** What is needed of a Worker's `ExecutionContext`. */
 export interface WorkerContext {
@@ -24,12 +24,12 @@ export interface WorkerContext {
 }
 
 /** A fetch handler that is given the sessions too. */
-export type SessionsHandler<E, D extends SessionData, C extends WorkerContext = WorkerContext> = (
-  request: Request,
-  env: E,
-  ctx: C,
-  sessions: Sessions<D>,
-) => Response | Promise<Response>
+export type SessionsHandler<
+  E,
+  D extends SessionData,
+  C extends WorkerContext = WorkerContext,
+  Data extends object = Partial<D>,
+> = (request: Request, env: E, ctx: C, sessions: Sessions<D, Data>) => Response | Promise<Response>
 
 /** What a Worker exports; other handlers (`scheduled`, `queue`) can be spread beside it. */
 export interface SessionsWorker<E, C extends WorkerContext = WorkerContext> {
@@ -42,6 +42,19 @@ export interface SessionsWorker<E, C extends WorkerContext = WorkerContext> {
  *
  * @throws as `createSessions`, at the first request: the environment is not known before.
  */
+export function withSessions<
+  E,
+  D extends SessionData,
+  C extends WorkerContext = WorkerContext,
+  Input = unknown,
+>(
+  options: (env: E) => SessionsOptions<D> & { schema: StandardSchemaV1<Input, D> },
+  handler: SessionsHandler<E, D, C, Initial<Input, D>>,
+): SessionsWorker<E, C>
+export function withSessions<E, D extends SessionData, C extends WorkerContext = WorkerContext>(
+  options: (env: E) => SessionsOptions<D>,
+  handler: SessionsHandler<E, D, C>,
+): SessionsWorker<E, C>
 export function withSessions<E, D extends SessionData, C extends WorkerContext = WorkerContext>(
   options: (env: E) => SessionsOptions<D>,
   handler: SessionsHandler<E, D, C>,

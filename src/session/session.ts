@@ -30,6 +30,19 @@ import {
 // biome-ignore lint/suspicious/noExplicitAny: `unknown` would shut out interfaces, which have no index signature.
 export type SessionData = Record<string, any>
 
+/** Types whose values are handed out as they are. */
+type Whole =
+  | Uint8Array
+  | Date
+  | ReadonlyMap<unknown, unknown>
+  | ReadonlySet<unknown>
+  | RegExp
+  | URL
+  | ((...given: never[]) => unknown)
+
+/** A value as it is handed out: deeply frozen, so deeply readonly. */
+export type Frozen<T> = T extends Whole ? T : { readonly [K in keyof T]: Frozen<T[K]> }
+
 /**
  * What was found when the session was opened, or became of it.
  *
@@ -78,17 +91,20 @@ export interface OnceOptions {
 /**
  * The session of one request. Changes are recorded and take effect when the response is committed.
  *
+ * `D` is what can be set. `Data` is what is there from the start: every key may be missing
+ * (`Partial<D>`), unless a `schema` gives defaults.
+ *
  * Every method that changes it throws {@link SessionCommittedError} after the response was
  * committed, {@link SessionError} with code `ERR_SESSION_DESTROYED` after `destroy`, and
  * {@link StoreUnavailableError} when the store could not be read and nothing is known about the
  * session.
  */
-export interface Session<D extends SessionData = SessionData> {
+export interface Session<D extends SessionData = SessionData, Data extends object = Partial<D>> {
   /** A public handle, safe to store beside user data: it is not the cookie and opens nothing. */
   readonly id: string
   readonly status: SessionStatus
-  /** The data as they are now, deeply frozen. Empty (`{}`) until something was set. */
-  readonly data: Readonly<D>
+  /** The data as they are now, deeply frozen. Without defaults of a `schema` empty (`{}`) until something was set. */
+  readonly data: Frozen<Data>
   /** Epoch milliseconds. */
   readonly createdAt: number
   /** Epoch milliseconds: the earlier of the idle and the absolute timeout. */
@@ -97,20 +113,25 @@ export interface Session<D extends SessionData = SessionData> {
   readonly subject: string | null
   /** Epoch milliseconds of the last `login`, for step-up checks. */
   readonly authenticatedAt: number | null
-  get<K extends keyof D>(key: K): D[K] | undefined
+  /** A value, deeply frozen: to change it, `set` another one, or `update` it. */
+  get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
   has(key: keyof D): boolean
   /**
    * Keeps a copy of `value`. `undefined` removes the key.
    *
    * @throws {@link SessionSerializationError} naming the path of what would not survive.
    */
-  set<K extends keyof D>(key: K, value: D[K]): void
+  set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void
   unset(key: keyof D): void
   /**
    * Replaces a value by what `fn` makes of it. When another request was faster `fn` is called
-   * again with the newer value, so it must only depend on its argument, and change nothing else.
+   * again with the newer value, so it must only depend on its argument, and change nothing else. The
+   * argument is frozen: return a new value, as in `(list = []) => [...list, item]`.
    */
-  update<K extends keyof D>(key: K, fn: (current: D[K] | undefined) => D[K]): void
+  update<K extends keyof D>(
+    key: K,
+    fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
+  ): void
   /** Reads a value that the last request left, and consumes it. */
   flash(key: string): unknown
   /** Leaves a value that only the next request using the session can read. */
@@ -218,7 +239,7 @@ export function getDraft(session: object, context?: SessionContext): Draft {
 }
 
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
-export class RequestSession<D extends SessionData> implements Session<D> {
+export class RequestSession<D extends SessionData> implements Session<D, D> {
   readonly #draft: Draft
   readonly #context: SessionContext
   /** What this request may still read once. */
@@ -252,8 +273,8 @@ export class RequestSession<D extends SessionData> implements Session<D> {
   get status(): SessionStatus {
     return this.#draft.status
   }
-  get data(): Readonly<D> {
-    return Object.freeze(this.#draft.current.data) as D
+  get data(): Frozen<D> {
+    return Object.freeze(this.#draft.current.data) as Frozen<D>
   }
   get createdAt(): number {
     return this.#draft.current.createdAt
@@ -269,15 +290,15 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     return current.authenticatedAt === doubted ? null : current.authenticatedAt
   }
 
-  get<K extends keyof D>(key: K): D[K] | undefined {
-    return ownValue(this.#draft.current.data, key) as D[K] | undefined
+  get<K extends keyof D>(key: K): Frozen<D[K]> | undefined {
+    return ownValue(this.#draft.current.data, key) as Frozen<D[K]> | undefined
   }
 
   has(key: keyof D): boolean {
     return Object.hasOwn(this.#draft.current.data, key)
   }
 
-  set<K extends keyof D>(key: K, value: D[K]): void {
+  set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void {
     this.#change(setValue(String(key), this.#copy(value, String(key))))
   }
 
@@ -285,10 +306,13 @@ export class RequestSession<D extends SessionData> implements Session<D> {
     this.#change(setValue(String(key), undefined))
   }
 
-  update<K extends keyof D>(key: K, fn: (current: D[K] | undefined) => D[K]): void {
+  update<K extends keyof D>(
+    key: K,
+    fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
+  ): void {
     const path = String(key)
     expectArgument(typeof fn === 'function', 'fn', 'a function of the current value', fn)
-    this.#change(updateValue(path, (now) => this.#copy(fn(now as D[K] | undefined), path)))
+    this.#change(updateValue(path, (now) => this.#copy(fn(now as Frozen<D[K]> | undefined), path)))
   }
 
   flash(key: string, ...value: [unknown?]): unknown {

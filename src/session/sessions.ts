@@ -2,7 +2,7 @@
 import { argumentKind, expectArgument } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { HealthReport } from '../observe/health.ts'
-import type { SessionsOptions } from '../options.ts'
+import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import { createInstance, type Instance } from './instance.ts'
@@ -10,8 +10,8 @@ import { openSession } from './open.ts'
 import { saveSession } from './save.ts'
 import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
 
-/** The sessions of one application, or of one cookie of it. */
-export interface Sessions<D extends SessionData = SessionData> {
+/** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
+export interface Sessions<D extends SessionData = SessionData, Data extends object = Partial<D>> {
   /**
    * The session of a request. Nothing is read before, and only once per `Request` object.
    *
@@ -20,13 +20,13 @@ export interface Sessions<D extends SessionData = SessionData> {
    * @throws {@link StoreUnavailableError} with `onStoreFailure: 'throw'`;
    * {@link SessionCorruptionError} or {@link SessionValidationError} with `onCorruption: 'throw'`.
    */
-  get(request: Request): Promise<Session<D>>
+  get(request: Request): Promise<Session<D, Data>>
   /**
    * As `get`, but throws when there is no session: {@link SessionNotFoundError},
    * {@link SessionExpiredError}, {@link SessionEncryptionError}, {@link SessionBindingError},
    * {@link SessionCorruptionError}, {@link SessionValidationError}, {@link StoreUnavailableError}.
    */
-  require(request: Request): Promise<Session<D>>
+  require(request: Request): Promise<Session<D, Data>>
   /**
    * Saves the session of a request and returns the response with its `Set-Cookie`, `Vary` and
    * `Cache-Control`: `private, no-store` beside a cookie, `private` for a page that read a session
@@ -49,7 +49,7 @@ export interface Sessions<D extends SessionData = SessionData> {
    * The session of a `Cookie` header (or of that of `transport`), for places without a `Request`.
    * Throws as `get`.
    */
-  open(cookieHeader: string | null): Promise<Session<D>>
+  open(cookieHeader: string | null): Promise<Session<D, Data>>
   /**
    * Saves a session and returns the `Set-Cookie` values to append; `[]` when there is nothing to
    * say. Changing the session afterwards throws.
@@ -57,7 +57,7 @@ export interface Sessions<D extends SessionData = SessionData> {
    * @throws {@link CookieTooLargeError}, {@link SessionValidationError},
    * {@link StoreUnavailableError}, {@link SessionConflictError}; nothing was saved then.
    */
-  save(session: Session<D>): Promise<string[]>
+  save(session: Session<D, Data>): Promise<string[]>
   /**
    * A user's live sessions. One round trip where the store has an index.
    *
@@ -81,6 +81,10 @@ export interface Sessions<D extends SessionData = SessionData> {
   close(): Promise<void>
 }
 
+/** What a session has from the start: all of `D` where the schema takes `{}`, as with defaults. */
+// biome-ignore lint/complexity/noBannedTypes: asks whether an object without properties is one.
+export type Initial<Input, D> = {} extends Input ? D : Partial<D>
+
 /**
  * Creates the sessions of an application. Pure: no I/O, timer or randomness before the first
  * request.
@@ -97,16 +101,20 @@ export interface Sessions<D extends SessionData = SessionData> {
  *   }),
  * }
  */
+export function createSessions<D extends SessionData, Input = unknown>(
+  options: SessionsOptions<D> & { schema: StandardSchemaV1<Input, D> },
+): Sessions<D, Initial<Input, D>>
 export function createSessions<D extends SessionData = SessionData>(
   options: SessionsOptions<D>,
-): Sessions<D> {
+): Sessions<D>
+export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
   const { binding, importFrom, notBefore, store, now, transport } = instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
-  const opened = new WeakMap<Request, Promise<Session<D>>>()
+  const opened = new WeakMap<Request, Promise<Session<D, D>>>()
 
-  const open = async (header: string | null, request?: Request): Promise<Session<D>> => {
+  const open = async (header: string | null, request?: Request): Promise<Session<D, D>> => {
     let draft = await openSession(instance, header, store && request?.signal)
     if (header && !draft.found && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
@@ -120,7 +128,7 @@ export function createSessions<D extends SessionData = SessionData>(
   const subjects = async (): Promise<Subjects> =>
     (await import('../persistence/subjects.ts')).createSubjects(instance)
 
-  const sessions: Sessions<D> = {
+  const sessions: Sessions<D, D> = {
     get(request) {
       if (!isRequest(request)) return Promise.reject(notRequest(request))
       let session = opened.get(request)

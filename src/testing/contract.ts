@@ -498,17 +498,26 @@ export function testStore(name: string, factory: StoreFactory, api: TestApi = ru
   })
 }
 
-/** The runner these tests are in, asked for by name so that no bundler looks for it. */
-async function findRunner(): Promise<Partial<TestApi>> {
-  if ('__vitest_worker__' in globalThis) return import(/* @vite-ignore */ String('vitest'))
-  if ('Bun' in globalThis) return import(/* @vite-ignore */ String('bun:test')).catch(() => ({}))
-  return globalThis as Partial<TestApi>
+/** Where runners keep what their tests import, besides in globals. */
+interface Runners extends Partial<TestApi> {
+  /** What vitest has for `import.meta.vitest`. */
+  readonly __vitest_index__?: Partial<TestApi>
+  readonly Bun?: { readonly jest?: (path: string) => Partial<TestApi> }
 }
 
-const found = await findRunner()
+function runnerOfBun({ Bun }: Runners): Partial<TestApi> | undefined {
+  try {
+    return Bun?.jest?.('/')
+  } catch {
+    // Outside of `bun test`.
+    return undefined
+  }
+}
 
+/** Finds the runner these tests are in. Imports and awaits nothing, so that `require` works too. */
 function runner(): TestApi {
-  const { describe, it, expect } = found
+  const all = globalThis as Runners
+  const { describe, it, expect } = all.__vitest_index__ ?? runnerOfBun(all) ?? all
   if (describe && it && expect) return { describe, it, expect }
   throw new TypeError(
     'testStore needs a test runner: pass { describe, it, expect } as its third argument',
