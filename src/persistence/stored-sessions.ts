@@ -194,7 +194,7 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
       supersede(draft)
     } catch (error) {
       const { from: counter, tag: tags } = steps
-      const rides = tags && isFailure(error) && draft.cookies.header !== null && !draft.removals
+      const rides = tags && isOutage(error) && draft.cookies.header !== null && !draft.removals
       const sent = !(error instanceof CircuitOpenError)
       const ride = rides ? await waiting.defer(draft, { tags, counter, sent }) : null
       if (ride) return ride
@@ -247,6 +247,8 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
         }
         return draft
       } catch (error) {
+        // Whoever has hung up says nothing about the store.
+        signal?.throwIfAborted()
         const reason = unavailable(store, error)
         const bridged = !!snapshot && serves(snapshot.maxAge + snapshot.staleIfError)
         const type =
@@ -338,6 +340,14 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
 /** Whether only data change: the same id, nobody signed in. */
 function isPlain({ current, found }: Draft): boolean {
   return current.key === found?.state.key && current.authenticatedAt === found.state.authenticatedAt
+}
+
+/**
+ * Whether the store failed everybody. What it refuses, and what is unavailable for one session only, a
+ * visitor can bring about: a write that waits in a cookie then could be dropped by its owner.
+ */
+function isOutage(error: unknown): boolean {
+  return error instanceof StoreUnavailableError && !('keyOnly' in error)
 }
 
 /** Reading failed for good or for now: either way nothing is known about the session. */

@@ -17,7 +17,8 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    *
    * Never throws for what the client sent: see {@link Session.status}.
    *
-   * @throws {@link StoreUnavailableError} with `onStoreFailure: 'throw'`;
+   * @throws the reason of the request's own signal, when the client has gone before the store answered;
+   * {@link StoreUnavailableError} with `onStoreFailure: 'throw'`;
    * {@link SessionCorruptionError} or {@link SessionValidationError} with `onCorruption: 'throw'`.
    */
   get(request: Request): Promise<Session<D, Data>>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { CircuitOpenError } from '../../src/errors.ts'
+import { CircuitOpenError, StoreError, StoreUnavailableError } from '../../src/errors.ts'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
-import { createWorld } from '../support/sessions.ts'
+import { createWorld, errorOf } from '../support/sessions.ts'
 
 function createDeferring(options: Partial<SessionsOptions> = {}) {
   const clock = createClock()
@@ -41,6 +41,24 @@ describe('a write that could not reach the store', () => {
     }
     const dropped = events.filter(({ type }) => type === 'commit.dropped')
     expect(dropped).toEqual([expect.objectContaining({ changes: 1 })])
+  })
+
+  it('is thrown and not deferred when the store refuses it, which a visitor can bring about', async () => {
+    const perKey = Object.assign(new StoreUnavailableError('busy'), { keyOnly: true })
+    for (const snapshot of [false, { maxAge: 60, staleIfError: 3600 }] as const) {
+      for (const error of [new StoreError('too large'), perKey]) {
+        const { visit, store, types, jar } = createDeferring({ snapshot })
+        await visit((s) => s.set('credit', 10))
+        const cookies = jar.header()
+        store.down({ type: 'throw-before', error }, 'write')
+        const buy = () => visit((s) => s.update('credit', (credit = 0) => credit - 10))
+        if (error === perKey) expect((await buy()).response.status).toBe(503)
+        else expect(await errorOf(buy)).toBe(error)
+        expect([jar.header(), types().includes('commit.deferred')]).toEqual([cookies, false])
+        store.up()
+        expect((await visit()).session.get('credit')).toBe(10)
+      }
+    }
   })
 
   it('rides in a cookie, is seen at once and is applied when the store answers', async () => {

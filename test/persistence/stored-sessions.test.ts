@@ -269,6 +269,34 @@ describe('a store that fails', () => {
     expect((await visit()).session.get('a')).toBe(1)
   })
 
+  it('is not what a browser means that goes away while its session is read', async () => {
+    for (const onStoreFailure of ['degrade', 'throw'] as const) {
+      for (const snapshot of [false, { maxAge: 5, staleIfError: 3600 }] as const) {
+        const { sessions, visit, store, jar, clock, types } = createStored({
+          onStoreFailure,
+          snapshot,
+        })
+        await visit((s) => s.login('ann'))
+        await sessions.revokeAll('ann')
+        const cookie = jar.header() as string
+        clock.advance(1800)
+        const before = types().length
+        store.down({ type: 'hang' }, 'read')
+        const client = new AbortController()
+        const request = new Request('https://app.example/', {
+          headers: { cookie },
+          signal: client.signal,
+        })
+        const opened = errorOf(() => sessions.get(request))
+        await new Promise((resolve) => setTimeout(resolve))
+        client.abort()
+        // No snapshot brings the session back that has ended, and no event tells of an outage.
+        expect((await opened).name).toBe('AbortError')
+        expect(types().slice(before)).toEqual([])
+      }
+    }
+  })
+
   it('lets nothing be written over what it could not show', async () => {
     const { store, visit } = createStored()
     await visit((s) => s.set('a', 1))
