@@ -9,7 +9,7 @@
  */
 import { integerRule, MAX_TIMEOUT, numberRule, type Rule, wordRule } from './check.ts'
 import type { SessionsOptions } from './options.ts'
-import { generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
+import { assertServer, generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
 import type { CookieOptions } from './transport/cookie.ts'
 
 /** The options of `createSessions` that a preset or the environment may set. */
@@ -200,6 +200,7 @@ function parse(name: string, text: string, rule: Rule): unknown {
 }
 
 function readSecrets(env: object): [string, ...string[]] {
+  assertServer()
   const text = read(env, 'SESSION_SECRET')
   if (!text) throw new TypeError('Variable SESSION_SECRET is missing or empty')
   const parts = text.split(',').map((part) => part.trim())

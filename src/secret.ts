@@ -20,8 +20,19 @@ export function weaknessOf(secret: string): string | undefined {
   return new Set(secret).size < 8 ? 'a text of few different characters' : undefined
 }
 
+/** Throws in a browser, where the secret would be everybody's. */
+export function assertServer(): void {
+  // Tests on a server may have a document too: that of jsdom or happy-dom.
+  const { document, navigator } = globalThis as { document?: unknown; navigator?: Navigator }
+  if (!document || /jsdom|HappyDOM/.test(navigator?.userAgent ?? '')) return
+  throw new TypeError(
+    'Sessions run on servers only: never put the secret into the browser, import them in server code',
+  )
+}
+
 /** Checks the secrets: the first seals, all open. Says how to make one, and shows none. */
 export function resolveSecrets(secret: string | readonly string[]): readonly string[] {
+  assertServer()
   const secrets = [secret].flat()
   const rule = `at least one string of ${MIN_SECRET_BYTES} random bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)

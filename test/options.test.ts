@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, generateSecret } from '../src/index.ts'
+import { fromEnv } from '../src/presets.ts'
+import { createSealer } from '../src/seal.ts'
 import { SECRET } from './support/sessions.ts'
 
 const refusal = (options: unknown): Error | null => {
@@ -151,6 +153,25 @@ describe('createSessions() refuses', () => {
   it('says how to make a secret', () => {
     expect(refusal({ secret: 'short' })?.message.includes('generateSecret()')).toBe(true)
     expect(refusal({ secret: '' })?.message).toMatch(/got none: is its variable set\?$/)
+  })
+
+  it('a browser, whatever the secret, and does not ask for one there', () => {
+    const world = globalThis as { document?: unknown }
+    const makers = [
+      () => createSessions({ secret: undefined as never }),
+      () => createSessions({ secret: SECRET }),
+      () => createSealer({ secret: SECRET }),
+      () => fromEnv({}),
+    ]
+    world.document = {}
+    try {
+      for (const make of makers) {
+        expect(make).toThrow(/run on servers only: never put the secret into the browser/)
+      }
+    } finally {
+      delete world.document
+    }
+    expect(() => createSessions({ secret: SECRET })).not.toThrow()
   })
 
   for (const character of [';', '\r', '\n', '\0', ',', ' ']) {

@@ -24,15 +24,20 @@ export async function open<D extends SessionData, Data extends object>(
  * nothing but the raw header and what this request itself has set counts.
  */
 export async function cookieHeader(): Promise<string> {
+  // Before cookies(), which writes the header anew where the proxy has set a cookie.
+  const sent = (await requestHeaders()).get('cookie') ?? ''
+  const seen = new NextRequest('http://localhost', { headers: { cookie: sent } }).cookies
+  const set = (await cookies())
+    .getAll()
+    .filter(({ name, value }) => /^[^\s;=]+$/.test(name) && seen.get(name)?.value !== value)
+    .map(({ name, value }) => [name, encodeURIComponent(value)] as const)
+  return replaceCookies(sent, set)
+}
+
+/** Returns the request's headers. */
+export async function requestHeaders(): Promise<Awaited<ReturnType<typeof headers>>> {
   try {
-    // Before cookies(), which writes the header anew where the proxy has set a cookie.
-    const sent = (await headers()).get('cookie') ?? ''
-    const seen = new NextRequest('http://localhost', { headers: { cookie: sent } }).cookies
-    const set = (await cookies())
-      .getAll()
-      .filter(({ name, value }) => /^[^\s;=]+$/.test(name) && seen.get(name)?.value !== value)
-      .map(({ name, value }) => [name, encodeURIComponent(value)] as const)
-    return replaceCookies(sent, set)
+    return await headers()
   } catch (error) {
     // Next throws for purposes of its own too.
     if (!String(Object(error).message).includes('outside a request scope')) throw error

@@ -11,6 +11,7 @@
  * export const proxy = next.sessionProxy(sessions)
  * export const getSession = () => next.getSession(sessions)
  * export const withSession = next.withSession(sessions)
+ * export const handler = next.handler(sessions)
  *
  * // proxy.ts (or middleware.ts, with the name `middleware`)
  * export { proxy } from './lib/session'
@@ -22,14 +23,14 @@
  * await withSession((session) => session.login(name))
  *
  * // app/sign-out/route.ts
- * export const POST = sessions.handler(async (request) => {
+ * export const POST = handler(async (request) => {
  *   ;(await sessions.get(request)).destroy()
  *   return new Response(null, { status: 303, headers: { location: '/' } })
  * })
  */
-import { parseSetCookie } from 'cookie'
 import { refresh } from 'next/cache.js'
 import { cookies, headers } from 'next/headers.js'
+import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
 import { refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
@@ -38,6 +39,7 @@ import { instanceOf, type Sessions } from '../session/sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
 import { checkSession, type PageRequirements } from './next-guard.ts'
 import { cookieHeader, open } from './next-request.ts'
+import { isAnswered, queueUse } from './next-uses.ts'
 
 export type { PageRequirements } from './next-guard.ts'
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
@@ -76,18 +78,17 @@ export async function getSession<D extends SessionData, Data extends object = Pa
 ): Promise<ReadonlySession<D, Data>> {
   const session = await openOnce(sessions, await cookieHeader())
   const flash = await openFlash(sessions, session, (await headers()).get(FLASH))
-  const refuse = (): never => refuseWrite('change')
-  const view: Record<string, unknown> = {
-    flash: (key: string, ...value: unknown[]) => (value.length ? refuse() : flash(key)),
-  }
-  for (const name of ['set', 'unset', 'update', 'login', 'regenerate', 'destroy', 'once']) {
-    view[name] = refuse
-  }
-  const get = (_: object, name: string): unknown => {
-    const value = view[name] ?? session[name as keyof typeof session]
+  const get = (_: object, name: string | symbol): unknown => {
+    if (name === 'flash') {
+      return (key: string, ...value: unknown[]) => (value.length ? refuseChange() : flash(key))
+    }
+    if (/^(set|unset|update|login|regenerate|destroy|once)$/.test(String(name))) return refuseChange
+    const value = session[name as keyof typeof session]
     return typeof value === 'function' ? value.bind(session) : value
   }
-  return new Proxy({}, { get }) as ReadonlySession<D, Data>
+  // Its prototype is that of the session: React refuses to pass it to a client component, where a
+  // plain object would arrive empty.
+  return new Proxy<ReadonlySession<D, Data>>(session, { get, set: refuseChange })
 }
 
 /**
@@ -115,12 +116,13 @@ export async function requireSession<D extends SessionData, Data extends object 
 /**
  * Makes what writes in server actions, and in route handlers: gives the session to a function and
  * saves it into Next's cookies; after an action the page shows it at once. When the function throws
- * nothing is saved, `redirect()` apart.
+ * nothing is saved, `redirect()` apart. Await it: what an action does not wait for cannot be saved.
  *
- * A route handler may be `sessions.handler(...)` as well, which answers 503 when the store fails and
- * keeps caches away; Next's `redirect()` throws there, so return a `Response`.
+ * Calls of one request are queued. A call inside of another, or inside of {@link handler}, gets the
+ * same session, which is saved once, when the outer one ends.
  *
- * Calls of one request go one after the other: each saves a session of its own.
+ * A response of a route handler that calls this is not kept from caches, as no response is at hand
+ * here: wrap the route handler in {@link handler}.
  *
  * @throws as `sessions.save`; {@link SessionError} in a server component; TypeError at once for
  * sessions whose `transport` is a header.
@@ -130,42 +132,97 @@ export function withSession<D extends SessionData, Data extends object = Partial
 ): <T>(fn: (session: Session<D, Data>) => T | Promise<T>) => Promise<T> {
   const { transport } = instanceOf(sessions).options
   refuseUnless(transport === 'cookie', 'transport', '"cookie" for withSession()', transport)
-  return async (fn) => {
-    const session = await open(sessions, await cookieHeader())
-    try {
-      const result = await fn(session)
-      await save(sessions, session)
-      return result
-    } catch (error) {
-      if (String(Object(error).digest).startsWith('NEXT_REDIRECT')) await save(sessions, session)
-      throw error
-    }
-  }
+  return (fn) =>
+    queueUse(sessions, fn, async (share) => {
+      const session = await open(sessions, await cookieHeader())
+      const commit = async (): Promise<void> => {
+        const changed = getDraft(session).operations.length > 0
+        const setCookie = await sessions.save(session)
+        await setCookies(setCookie)
+        try {
+          // A cookie makes Next render the page again; what only the store has seen does not.
+          if (changed && !setCookie.length) refresh()
+        } catch {
+          // In a route handler, which has no page.
+        }
+      }
+      try {
+        const result = await share(
+          () => session,
+          () => fn(session),
+        )
+        await commit()
+        return result
+      } catch (error) {
+        if (isRedirect(error)) await commit()
+        throw error
+      }
+    })
 }
 
-async function save<D extends SessionData, Data extends object>(
+/**
+ * Makes what wraps route handlers: as `sessions.handler`, which saves the session of the request and
+ * keeps caches from the response, but Next's `redirect()` saves too, as in {@link withSession}. After
+ * `notFound()`, or any other error, nothing is saved. Next redirects with 307 here, which repeats a
+ * form: after a POST return a response of 303.
+ *
+ * @example
+ * // lib/session.ts
+ * export const handler = next.handler(sessions)
+ *
+ * // app/sign-in/callback/route.ts
+ * export const GET = handler(async (request) => {
+ *   const session = await sessions.get(request)
+ *   session.login(await userOf(request.nextUrl.searchParams.get('code')))
+ *   redirect('/account')
+ * })
+ */
+export function handler<D extends SessionData, Data extends object = Partial<D>>(
   sessions: Sessions<D, Data>,
-  session: Session<D, Data>,
-) {
+): <A extends unknown[]>(
+  fn: (request: NextRequest, ...rest: A) => Response | Promise<Response>,
+) => (request: NextRequest, ...rest: A) => Promise<Response> {
+  return (fn) =>
+    sessions.handler(async (request, ...rest) => {
+      const run = () => fn(request as NextRequest, ...rest)
+      try {
+        return await queueUse(sessions, run, (share) => share(() => sessions.get(request), run))
+      } catch (error) {
+        if (isRedirect(error)) {
+          const saved = await sessions.commit(request, new Response())
+          await setCookies(saved.headers.getSetCookie())
+        }
+        throw error
+      }
+    })
+}
+
+const isRedirect = (error: unknown): boolean =>
+  String(Object(error).digest).startsWith('NEXT_REDIRECT')
+
+async function setCookies(setCookie: readonly string[]): Promise<void> {
   const jar = await cookies()
-  const changed = getDraft(session).operations.length > 0
-  const setCookie = await sessions.save(session)
+  const headers = setCookie.map((line): [string, string] => ['set-cookie', line])
   try {
-    for (const one of setCookie) jar.set(parseSetCookie(one) as never)
+    // After an action that has changed nothing by its end, Next drops cookies without a word.
+    if (setCookie.length && (await isAnswered())) throw new Error()
+    for (const one of new NextResponse(null, { headers }).cookies.getAll()) {
+      // Next's parser leaves out an empty value and an age of 0.
+      jar.set(one.value ? one : { ...one, value: '', maxAge: 0 })
+    }
   } catch {
-    refuseWrite('save')
-  }
-  try {
-    // A cookie makes Next render the page again; what only the store has seen does not.
-    if (changed && !setCookie.length) refresh()
-  } catch {
-    // In a route handler, which has no page.
+    throw new SessionError(
+      'Cannot save session in a server component, in after(), or after the action ended: await withSession() in a server action or route handler',
+      READ_ONLY,
+    )
   }
 }
 
-function refuseWrite(what: 'change' | 'save'): never {
+const READ_ONLY = { code: 'ERR_SESSION_READ_ONLY' } as const
+
+function refuseChange(): never {
   throw new SessionError(
-    `Cannot ${what} session in a server component or after(): call withSession() in a server action or route handler`,
-    { code: 'ERR_SESSION_READ_ONLY' },
+    'Cannot change session: getSession() is read-only; call withSession() in a server action or route handler',
+    READ_ONLY,
   )
 }

@@ -2,6 +2,7 @@ import { NextRequest } from 'next/server.js'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   getSession,
+  handler,
   type PageRequirements,
   requireSession,
   sessionProxy,
@@ -88,8 +89,86 @@ describe('withSession()', () => {
     const error = await errorOf(() => use((session) => session.set('n', 1)))
     expect(error).toMatchObject({
       code: 'ERR_SESSION_READ_ONLY',
-      message: expect.stringMatching(/component or after\(\).*server action or route handler/),
+      message: expect.stringMatching(
+        /component, in after\(\), or after the action ended: await withSession\(\) in a server action/,
+      ),
     })
+  })
+
+  it.each<[string, () => Sessions]>([
+    ['in cookies', () => createSessions({ secret: SECRET })],
+    ['in a store', () => createSessions({ secret: SECRET, store: createMemoryStore() })],
+  ])(
+    'loses no write of calls side by side or inside of each other: sessions %s',
+    async (_, make) => {
+      const sessions = make()
+      const use = withSession(sessions)
+      const wait = () => new Promise((resolve) => setTimeout(resolve, 1))
+      await Promise.all([
+        use(async (session) => {
+          await wait()
+          session.set('a', 1)
+        }),
+        use((session) => session.set('b', 2)),
+        // What is called with `withSession` of the same sessions made elsewhere waits too.
+        withSession(sessions)((session) => session.set('c', 3)),
+      ])
+      expect((await getSession(sessions)).data).toEqual({ a: 1, b: 2, c: 3 })
+
+      let late: Promise<void> | undefined
+      await use(async (outer) => {
+        outer.set('outer', 1)
+        await use(async (inner) => {
+          expect(inner).toBe(outer)
+          await use((innermost) => innermost.login('ann'))
+          inner.set('inner', inner.subject)
+        })
+        // Not awaited, and yet saved with the rest.
+        late = use(async (inner) => {
+          await wait()
+          await use((innermost) => innermost.set('innermost', true))
+          inner.set('late', true)
+        })
+      })
+      await late
+      const { data, subject } = await getSession(sessions)
+      const more = { outer: 1, inner: 'ann', innermost: true, late: true }
+      expect([subject, data]).toEqual(['ann', { a: 1, b: 2, c: 3, ...more }])
+    },
+  )
+
+  it('does not hold up or take along other calls when one fails', async () => {
+    const sessions = createSessions({ secret: SECRET })
+    const use = withSession(sessions)
+    const results = await Promise.allSettled([
+      use((session) => {
+        session.set('failed', true)
+        throw new Error('no')
+      }),
+      use((session) => session.set('saved', true)),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect((await getSession(sessions)).data).toEqual({ saved: true })
+    await use(async (session) => {
+      await errorOf(() => use(() => Promise.reject(new Error('no'))))
+      session.set('after', true)
+    })
+    expect((await getSession(sessions)).data).toEqual({ saved: true, after: true })
+  })
+
+  it('keeps the sessions of two cookies and of two requests apart', async () => {
+    const shop = createSessions({ secret: SECRET })
+    const admin = createSessions({ secret: SECRET, cookie: { name: '__Host-admin' } })
+    await withSession(shop)(async (session) => {
+      session.set('of', 'shop')
+      await withSession(admin)((other) => other.set('of', 'admin'))
+      const here = next.headers
+      next.headers = new Headers()
+      await withSession(shop)((other) => expect(other).not.toBe(session))
+      next.headers = here
+    })
+    expect((await getSession(shop)).data).toEqual({ of: 'shop' })
+    expect((await getSession(admin)).data).toEqual({ of: 'admin' })
   })
 
   it('is refused for sessions in a header, which Next lets nobody set', async () => {
@@ -110,6 +189,62 @@ describe('withSession()', () => {
     await withSession(sessions)((session) => session.destroy())
     expect((await getSession(sessions)).status).toBe('new')
     expect(events.map(({ type }) => type)).not.toContain('session.invalid')
+  })
+})
+
+describe('handler()', () => {
+  const REDIRECT = Object.assign(new Error('NEXT_REDIRECT'), {
+    digest: 'NEXT_REDIRECT;replace;/account;307;',
+  })
+  const NOT_FOUND = Object.assign(new Error('not found'), {
+    digest: 'NEXT_HTTP_ERROR_FALLBACK;404',
+  })
+  const sessions = createSessions({ secret: SECRET })
+  const handle = handler(sessions)
+  const request = () => new NextRequest('https://example.com/', { headers: next.headers })
+  beforeEach(() => {
+    next.place = 'route'
+  })
+
+  it('saves before redirect(), and not before notFound() or another error', async () => {
+    for (const thrown of [NOT_FOUND, new Error('no')]) {
+      const route = handle(async (request) => {
+        ;(await sessions.get(request)).login('ann')
+        throw thrown
+      })
+      expect(await errorOf(() => route(request()))).toBe(thrown)
+      expect(next.jar.size).toBe(0)
+    }
+    const route = handle(async (request) => {
+      ;(await sessions.get(request)).login('ann')
+      throw REDIRECT
+    })
+    expect(await errorOf(() => route(request()))).toBe(REDIRECT)
+    expect((await getSession(sessions)).subject).toBe('ann')
+  })
+
+  it('gives what is in it to withSession(), and keeps caches from the response', async () => {
+    const route = handle(async (request, { id }: { id: number }) => {
+      await withSession(sessions)(async (session) => {
+        session.set('id', id)
+        expect(session).toBe(await sessions.get(request))
+      })
+      ;(await sessions.get(request)).set('more', true)
+      return new Response(null, { headers: { 'cache-control': 'public, max-age=60' } })
+    })
+    const { headers } = await route(request(), { id: 7 })
+    expect(headers.get('cache-control')).toBe('private, no-store')
+    expect(headers.getSetCookie().length).toBe(1)
+    expect(next.jar.size).toBe(0)
+    const { data } = await sessions.open(headers.getSetCookie()[0]?.split(';')[0] as string)
+    expect(data).toEqual({ id: 7, more: true })
+  })
+
+  it('leaves a response alone whose request used no session', async () => {
+    const response = new Response('hello')
+    expect(await handle(() => response)(request())).toBe(response)
+    expect(await errorOf(() => handle(() => Promise.reject(REDIRECT))(request()))).toBe(REDIRECT)
+    expect(next.jar.size).toBe(0)
   })
 })
 
@@ -150,14 +285,24 @@ describe('getSession()', () => {
       string,
       (...a: unknown[]) => void
     >
+    const readOnly = {
+      code: 'ERR_SESSION_READ_ONLY',
+      message: expect.stringMatching(/getSession\(\) is read-only; call withSession\(\)/),
+    }
     for (const name of ['set', 'unset', 'update', 'flash', 'login', 'destroy', 'regenerate']) {
       const error = await errorOf(() => session[name]?.('key', 'value'))
-      expect([name, error]).toEqual([
-        name,
-        expect.objectContaining({ code: 'ERR_SESSION_READ_ONLY' }),
-      ])
+      expect([name, error]).toEqual([name, expect.objectContaining(readOnly)])
     }
+    const assign = () => {
+      session.cart = () => {}
+    }
+    expect(await errorOf(assign)).toMatchObject(readOnly)
     expect(session.flash?.('key')).toBe(undefined)
+  })
+
+  it('is no plain object, which React would pass to a client component without a word', async () => {
+    const session = await getSession(createSessions({ secret: SECRET }))
+    expect(Object.getPrototypeOf(Object.getPrototypeOf(session))).not.toBe(null)
   })
 })
 

@@ -2,7 +2,8 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import chromium from '@sparticuz/chromium'
 import { type Browser, type Page, chromium as playwright } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type CookieJar, createCookieJar } from '../../src/testing/index.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
@@ -13,7 +14,7 @@ process.env.NEXT_TELEMETRY_DISABLED = '1'
 process.env.SESSION_SECRET = SECRET
 
 const folder = 'examples/next'
-/** The same with the older convention, which runs on the edge runtime. */
+/** The same with the older convention, which runs on the edge runtime, and with pages of tests. */
 const edge = 'examples/next-middleware'
 let redis: RedisServer
 let bridge: Bridge
@@ -39,6 +40,7 @@ beforeAll(async () => {
     recursive: true,
     filter: (path) => !/\.next$|proxy\.ts$/.test(path),
   })
+  cpSync(join(root, 'test/fixtures/next'), join(root, edge), { recursive: true })
   const proxy = readFileSync(join(root, folder, 'proxy.ts'), 'utf8')
   const middleware = proxy.replace('{ proxy }', '{ proxy as middleware }')
   writeFileSync(join(root, edge, 'middleware.ts'), middleware)
@@ -132,6 +134,67 @@ describe('Next.js', () => {
     const headers = { 'x-sojourn-flash': 'forged', 'x-session-id': 'forged' }
     const response = await fetch(server.origin, { headers })
     expect([response.status, (await response.text()).includes('forged')]).toEqual([200, false])
+  })
+})
+
+describe('Next.js, where its pieces meet', () => {
+  let server: Server
+  let jar: CookieJar
+  beforeAll(async () => {
+    server = await start(edge)
+  })
+  afterAll(() => server?.stop())
+  beforeEach(() => {
+    jar = createCookieJar({ origin: server.origin })
+  })
+
+  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers({ cookie: jar.header(path) ?? '' })
+    const response = await fetch(server.origin + path, { redirect: 'manual', headers, ...init })
+    jar.store(response, path)
+    return response
+  }
+  /** Submits the form of an action, as a browser without scripts does. */
+  const act = async (action: string): Promise<string> => {
+    const page = await (await send('/odd')).text()
+    const form = page.slice(page.indexOf(`<form id="${action}"`))
+    const body = new FormData()
+    body.set(/name="(\$ACTION_ID_\w+)"/.exec(form)?.[1] as string, '')
+    return (await send('/odd', { method: 'POST', body })).text()
+  }
+
+  it('loses no write of withSession() side by side or inside of another', async () => {
+    expect(await act('sideBySide')).toContain('user: nobody; cart: a, b, c;')
+    expect(await act('nested')).toContain('user: Ada; cart: a, b, c, before, inside, after Ada;')
+    expect(await (await send('/odd')).text()).toContain('user: Ada; cart: a, b, c, before')
+  })
+
+  it('says that withSession() was not awaited, and that getSession() is read-only', async () => {
+    await act('notAwaited')
+    await expect
+      .poll(async () => (await send('/odd/outcome')).text(), { timeout: 10_000 })
+      .toContain('after the action ended: await withSession()')
+    await act('readOnly')
+    expect(await (await send('/odd/outcome')).text()).toContain('getSession() is read-only')
+  })
+
+  it('saves in handler() with a response and with redirect(), once, and tells caches', async () => {
+    const names = (response: Response) =>
+      response.headers.getSetCookie().map((line) => line.split('=')[0])
+    const notFound = await send('/odd/route?end=notFound')
+    expect([notFound.status, names(notFound)]).toEqual([404, []])
+    const redirected = await send('/odd/route?end=redirect')
+    expect([redirected.status, names(redirected)]).toEqual([307, ['__Host-session']])
+    expect(await (await send('/odd')).text()).toContain('user: Ada;')
+    const done = await send('/odd/route')
+    expect(names(done)).toEqual(['__Host-session'])
+    expect(done.headers.get('cache-control')).toBe('private, no-store')
+    expect(done.headers.get('vary')).toContain('Cookie')
+  })
+
+  it('says that a session cannot go to a client component', async () => {
+    expect((await send('/odd/client')).status).toBe(500)
+    expect(server.output?.()).toContain('Only plain objects')
   })
 })
 

@@ -12,6 +12,8 @@ import { SECRET } from '../support/sessions.ts'
 export interface Server {
   /** Where it listens, such as `http://127.0.0.1:3000`. */
   readonly origin: string
+  /** Returns what it has printed. */
+  output?(): string
   stop(): Promise<void>
 }
 
@@ -72,7 +74,7 @@ export async function startProgram(
     await ended
   }
   for (let tries = 0; tries < 300 && !running.over; tries++) {
-    if (await fetch(origin).catch(() => null)) return { origin, stop }
+    if (await fetch(origin).catch(() => null)) return { origin, stop, output: () => running.output }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   await stop()

@@ -23,6 +23,7 @@ export const sessions = createSessions<Shop>({
 
 export const getSession = () => next.getSession(sessions)
 export const withSession = next.withSession(sessions)
+export const handler = next.handler(sessions)
 /** For pages that are not for everybody. They ask themselves: a proxy's matcher may miss them. */
 export const requireUser = () => next.requireSession(sessions, { onMissing: () => redirect('/') })
 

@@ -1,7 +1,7 @@
-import { seeOther, sessions } from '../../lib/session.ts'
+import { handler, seeOther, sessions } from '../../lib/session.ts'
 
-/** A route handler is a fetch handler like any other. */
-export const POST = sessions.handler(async (request) => {
+/** A route handler is a fetch handler: `handler` saves the session that it uses. */
+export const POST = handler(async (request) => {
   const session = await sessions.get(request)
   const item = String((await request.formData()).get('item'))
   session.update('cart', (cart = []) => [...cart, item])

@@ -1,6 +1,6 @@
-import { seeOther, sessions } from '../../lib/session.ts'
+import { handler, seeOther, sessions } from '../../lib/session.ts'
 
-export const POST = sessions.handler(async (request) => {
+export const POST = handler(async (request) => {
   const session = await sessions.get(request)
   const name = String((await request.formData()).get('name'))
   session.login(name)

@@ -1,6 +1,6 @@
-import { seeOther, sessions } from '../../lib/session.ts'
+import { handler, seeOther, sessions } from '../../lib/session.ts'
 
-export const POST = sessions.handler(async (request) => {
+export const POST = handler(async (request) => {
   ;(await sessions.get(request)).destroy()
   return seeOther('/')
 })
