@@ -16,6 +16,7 @@
  * import { createDurableObjectStore } from 'sojourn/durable-object'
  * export { SessionObject } from 'sojourn/durable-object'
  */
+import { BoundedMap } from '../bounded-map.ts'
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { type SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
@@ -43,6 +44,11 @@ export interface DurableObjectStore extends SessionStore {
   readonly index: SubjectIndex
 }
 
+/** An object that was overloaded is left alone for this long: every call makes it worse. */
+const LEFT_ALONE_MS = 5000
+/** Overloaded objects that are remembered. */
+const MAX_OVERLOADED = 100
+
 const RULES: Record<string, Rule> = {
   namespace: [
     undefined,
@@ -57,7 +63,8 @@ const RULES: Record<string, Rule> = {
  *
  * A read, a write, `list` and `bury` are one round trip from the Worker each; the last two fan out
  * from the user's object. The runtime repeats what could not be delivered by itself, so do not stack
- * many attempts on top: `resilient(store, { attempts: 2 })`.
+ * many attempts on top: `resilient(store, { attempts: 2 })`. An object that is overloaded is not
+ * asked again for five seconds; others are.
  *
  * @throws TypeError when an option is missing, unknown or of the wrong type.
  *
@@ -68,6 +75,9 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
   refuseUnless(!!options?.namespace, 'namespace', 'a Durable Object binding', options?.namespace)
   const { namespace, now } = applyRules<Required<DurableObjectStoreOptions>>('', RULES, options)
 
+  /** Until when overloaded objects are left alone, by their names. */
+  const overloaded = new BoundedMap<string, number>(MAX_OVERLOADED)
+
   /** A stub is not used again: after an error it stays broken. */
   const call = async <T>(
     name: string,
@@ -75,11 +85,19 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
     run: (object: SessionObjectCalls) => Promise<T>,
   ): Promise<T> => {
     signal?.throwIfAborted()
+    const wait = (overloaded.get(name) ?? 0) - now()
+    if (wait > 0) {
+      // One visitor can overload one object: that does not count against the others.
+      const error = new StoreUnavailableError(OVERLOADED, { retryAfter: wait / 1000 })
+      throw Object.assign(error, { keyOnly: true })
+    }
     try {
       return await orAbort(run(namespace.getByName(name) as SessionObjectCalls), signal)
     } catch (error) {
       signal?.throwIfAborted()
-      throw toStoreError(error)
+      const failure = toStoreError(error)
+      if (failure.message === OVERLOADED) overloaded.set(name, now() + LEFT_ALONE_MS)
+      throw failure
     }
   }
 
@@ -107,13 +125,27 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
   }
 }
 
+const OVERLOADED = 'The Durable Object is overloaded'
+/** Of all objects of an account. */
+const TOO_MUCH_LOAD = /too much load|back off/
+const USED_UP = /xceeded allowed .* free tier/
+/**
+ * What the platform says of objects that start again, or of itself. An error that comes from an object
+ * behind the one that was asked has nothing but its text.
+ */
+const PASSING = /^(internal error|Network connection lost)|\breset\b|code has been updated/
+
 /** What an object throws quotes what it was given, so it is not passed on. */
 function toStoreError(error: unknown): SessionError {
   const { durableObjectReset, message, overloaded, remote, retryable } = Object(error)
-  if (overloaded) return new StoreError('The Durable Object is overloaded')
-  if (String(message).includes(NO_BINDING)) return new StoreError(NO_BINDING)
-  // An object that was reset, perhaps behind the one that was asked, starts again.
-  if (remote && !retryable && !durableObjectReset) {
+  const text = String(message)
+  if (text.includes(NO_BINDING)) return new StoreError(NO_BINDING)
+  if (USED_UP.test(text)) return new StoreError("The day's share of Durable Objects is used up")
+  if (TOO_MUCH_LOAD.test(text)) {
+    return new StoreUnavailableError('Durable Objects get too many calls', { retryAfter: 5 })
+  }
+  if (overloaded || /\boverloaded\b/.test(text)) return new StoreUnavailableError(OVERLOADED)
+  if (remote && !retryable && !durableObjectReset && !PASSING.test(text)) {
     return new StoreError('The Durable Object failed')
   }
   return new StoreUnavailableError('The Durable Object gave no usable answer')

@@ -18,7 +18,9 @@ export interface RequesterOptions extends UpstashConnection, RetryPolicy {
 
 /** A `Requester` of `@upstash/redis`: `new Redis(requester)` takes it. */
 export interface UpstashRequester {
+  /** `false`: the sync token is not sent. (default: `true`) */
   readYourWrites?: boolean
+  /** What the client shows as `readYourWritesSyncToken`: read, and handed over from elsewhere. */
   upstashSyncToken?: string
   /** As in `@upstash/redis`: with 0 attempts every command is sent once, which is what a store wants. */
   readonly retry?: { readonly attempts: number }
@@ -88,25 +90,38 @@ export function createRequester(options: RequesterOptions): UpstashRequester {
   const { repeatable } = applyRules<Required<RequesterOptions>>('', RULES, own)
   const { now = () => Date.now(), enabled = true } = policy
   const connection = { url, token, ...(fetch && { fetch }) }
-  const send = createTransport('createRequester', connection, now)
+  const sync = { token: '' }
+  const send = createTransport('createRequester', connection, now, sync)
   const late = (): Error => new StoreTimeoutError('Upstash did not answer in time')
   const retry = createRetry({ timeoutError: late, ...policy })
 
   return {
     retry: { attempts: policy.attempts ?? 3 },
+    readYourWrites: true,
+    get upstashSyncToken() {
+      return sync.token
+    },
+    set upstashSyncToken(token) {
+      sync.token = token
+    },
 
     async request<TResult>(request: Parameters<UpstashRequester['request']>[0]) {
       const { path = [], body, signal, isStreaming } = request
+      if (this?.readYourWrites === false) sync.token = ''
       if (isStreaming || !Array.isArray(body)) {
         throw new TypeError('createRequester: only commands and pipelines are supported')
       }
-      const commands: readonly Command[] = Array.isArray(body[0]) ? body : [body]
+      const isMany = Array.isArray(body[0])
+      const commands: readonly Command[] = isMany ? body : [body]
       const safe = commands.every((command) => isRepeatable(command, repeatable))
       const suffix = path.map((part) => `/${encodeURIComponent(part)}`).join('')
       const answer = await retry(
         async (one) => {
           const json = await send(body, one, suffix)
-          return Array.isArray(json) ? json.map(itemOf) : itemOf(json)
+          if (Array.isArray(json)) return json.map(itemOf)
+          const item = itemOf(json)
+          // A client makes its own error of what each command of a pipeline gets.
+          return isMany && item.error ? commands.map(() => item) : item
         },
         { signal, enabled: enabled && safe && this?.retry?.attempts !== 0 },
       )

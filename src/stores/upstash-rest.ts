@@ -48,15 +48,20 @@ function assertStatus({ status, type, headers }: Response, now: number): void {
   if (status > 400) throw new StoreError('Upstash refused a command')
 }
 
+/** The token with which reads see earlier writes, whichever replica they reach. */
+export interface SyncToken {
+  token: string
+}
+
 /** Makes what sends commands to one database, each exactly once. */
 export function createTransport(
   factory: string,
   connection: UpstashConnection,
   now: () => number,
+  sync: SyncToken = { token: '' },
 ): Transport {
   const base = assertConnection(factory, connection)
   const { token, fetch: send = (input, init) => fetch(input, init) } = connection
-  let syncToken = ''
 
   return async (body, signal, path = '') => {
     try {
@@ -65,8 +70,7 @@ export function createTransport(
         headers: {
           authorization: `Bearer ${token}`,
           'content-type': 'application/json',
-          // Reads see earlier writes, whichever replica they reach.
-          ...(syncToken && { 'upstash-sync-token': syncToken }),
+          ...(sync.token && { 'upstash-sync-token': sync.token }),
         },
         body: JSON.stringify(body),
         redirect: 'manual',
@@ -80,7 +84,7 @@ export function createTransport(
       }
       const tooLarge = (): Error => new StoreError('Upstash answered with more than 10 MiB')
       const read = await readBody(response, MAX_BYTES, signal, tooLarge)
-      syncToken = response.headers.get('upstash-sync-token') ?? syncToken
+      sync.token = response.headers.get('upstash-sync-token') ?? sync.token
       const json = JSON.parse((await read?.text()) ?? '')
       if (!response.ok && !json?.error) throw unusable()
       return json

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Redis } from '@upstash/redis'
+import { errors, Redis } from '@upstash/redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   CircuitOpenError,
@@ -504,6 +504,41 @@ describe('createRequester()', () => {
     expect(await client.pipeline().incr(`${key}n`).incr(`${key}n`).exec()).toEqual([1, 2])
     expect(await client.multi().set(key, 'é').get(key).exec()).toEqual(['OK', 'é'])
     expect(await client.createScript('return ARGV[1]').exec([], ['x'])).toBe('x')
+  })
+
+  it("throws the client's own UpstashError with Redis's words when a pipeline is refused as a whole", async () => {
+    const client = create()
+    const refusal = 'ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.'
+    for (const run of [
+      () => client.get('a'),
+      () => client.pipeline().set('a', 1).get('a').exec(),
+      () => client.multi().set('a', 1).get('a').exec(),
+    ]) {
+      faults.inject({ type: 'status', status: 400, body: JSON.stringify({ error: refusal }) })
+      const error = await failureOf(run())
+      expect(error).toBeInstanceOf(errors.UpstashError)
+      expect(error.message).toContain(refusal)
+    }
+    faults.inject({ type: 'status', status: 400, body: JSON.stringify({ error: refusal }) })
+    const pipeline = client.pipeline().set('a', 1).get('a')
+    expect(await pipeline.exec({ keepErrors: true })).toMatchObject([
+      { error: refusal },
+      { error: refusal },
+    ])
+    faults.up()
+  })
+
+  it('shows its sync token, sends the one that is handed over, or none at all', async () => {
+    const client = create()
+    await client.set('a', 1)
+    expect(client.readYourWritesSyncToken).toBe(`sync-${bridge.requests.length}`)
+    client.readYourWritesSyncToken = 'handed-over'
+    await client.get('a')
+    expect(bridge.syncTokens.at(-1)).toBe('handed-over')
+    const requester = createRequester({ url: faults.url, token: TOKEN })
+    requester.readYourWrites = false
+    for (let i = 0; i < 2; i++) await new Redis(requester).get('a')
+    expect(bridge.syncTokens.at(-1)).toBe(undefined)
   })
 
   it('retries what may be repeated, on every failure', async () => {

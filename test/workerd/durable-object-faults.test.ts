@@ -1,11 +1,13 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it } from 'vitest'
+import { StoreUnavailableError } from '../../src/errors.ts'
 import {
   createDurableObjectStore,
   SessionObject,
   type SessionObjectNamespace,
 } from '../../src/stores/durable-object.ts'
+import { resilient } from '../../src/stores/resilient.ts'
 import { type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { createRandom } from '../support/schedule.ts'
@@ -413,6 +415,79 @@ describe('what fails in Durable Objects', () => {
     broken = false
     expect(await store.read(id)).toBe(null)
     expect(await store.write(id, record({ subject }), null)).toEqual({ ok: true })
+  })
+
+  /** A store whose objects fail as the platform's do; `calls` are the objects that were asked. */
+  function createFailing(text: string, flags: object) {
+    const calls: string[] = []
+    const clock = createClock()
+    const fail = async () => {
+      throw Object.assign(new Error(text), flags)
+    }
+    const getByName = (name: string) => {
+      calls.push(name)
+      return new Proxy({}, { get: () => fail })
+    }
+    const failing = createDurableObjectStore({ namespace: { getByName }, now: clock })
+    const store = resilient(failing, { attempts: 2, baseMs: 0, now: clock })
+    return { calls, clock, store }
+  }
+
+  it.each([
+    ['internal error; reference = abc', { remote: true }],
+    ['Network connection lost.', { remote: true }],
+    ['Durable Object reset because its code was updated.', { remote: true }],
+    ['Durable Object exceeded its CPU time limit and was reset.', { remote: true }],
+  ])('is an outage and tried again: %s', async (text, flags) => {
+    const { calls, store } = createFailing(text, flags)
+    expect((await errorOf(() => store.read('id'))).code).toBe('ERR_STORE_UNAVAILABLE')
+    expect(calls).toHaveLength(2)
+  })
+
+  it('is an outage for the breaker when many objects are overloaded, and asked once each', async () => {
+    const { calls, store } = createFailing(
+      'Durable Object is overloaded. Requests queued for too long.',
+      {
+        overloaded: true,
+        remote: true,
+      },
+    )
+    for (let i = 0; i < 50; i++) {
+      expect(await errorOf(() => store.read(`id ${i}`))).toBeInstanceOf(StoreUnavailableError)
+    }
+    expect(calls.length).toBeLessThan(10)
+    expect(new Set(calls).size).toBe(calls.length)
+    expect(store.details?.().breaker).toBe('open')
+  })
+
+  it('leaves one overloaded object alone for five seconds, and lets nobody else suffer', async () => {
+    const { calls, clock, store } = createFailing('Durable Object is overloaded.', {
+      overloaded: true,
+    })
+    for (let i = 0; i < 50; i++) await errorOf(() => store.read('id'))
+    expect([calls.length, store.details?.().breaker]).toEqual([1, 'closed'])
+    expect(await errorOf(() => store.read('id'))).toMatchObject({ keyOnly: true, retryAfter: 5 })
+    clock.advanceMs(5000)
+    await errorOf(() => store.read('id'))
+    expect(calls.length).toBe(2)
+  })
+
+  it('leaves all objects alone when the account is told to back off', async () => {
+    const text =
+      'Your account is generating too much load on Durable Objects. Please back off and try again later.'
+    const { calls, store } = createFailing(text, { overloaded: true })
+    for (let i = 0; i < 50; i++) {
+      const error = await errorOf(() => store.read(`id ${i}`))
+      expect(error).toBeInstanceOf(StoreUnavailableError)
+    }
+    expect(calls).toHaveLength(1)
+  })
+
+  it('is a refusal when the share of a day is used up', async () => {
+    const text = 'Exceeded allowed duration in Durable Objects free tier.'
+    const { calls, store } = createFailing(text, {})
+    expect((await errorOf(() => store.read('id'))).code).toBe('ERR_STORE')
+    expect(calls).toHaveLength(1)
   })
 
   it('says so when the class has no binding to itself', async () => {
