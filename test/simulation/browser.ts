@@ -1,0 +1,50 @@
+/** A browser's cookies, as far as the session's own go. */
+
+interface Cookie {
+  readonly value: string
+  /** Epoch milliseconds. */
+  readonly until: number
+}
+
+export class Jar {
+  readonly #cookies: Map<string, Cookie>
+
+  constructor(cookies: Iterable<[string, Cookie]> = []) {
+    this.#cookies = new Map(cookies)
+  }
+
+  copy(): Jar {
+    return new Jar(this.#cookies)
+  }
+
+  /** The `Cookie` header; `null` when there is nothing to send. */
+  header(now: number): string | null {
+    const pairs: string[] = []
+    for (const [name, { value, until }] of this.#cookies) {
+      if (now < until) pairs.push(`${name}=${value}`)
+    }
+    return pairs.length > 0 ? pairs.join('; ') : null
+  }
+
+  /** The names of the cookies that would be sent. */
+  names(now: number): string[] {
+    return [...this.#cookies].filter(([, { until }]) => now < until).map(([name]) => name)
+  }
+
+  take(setCookies: readonly string[], now: number): void {
+    for (const header of setCookies) {
+      const { name, value, until } = parseSetCookie(header, now)
+      if (until <= now) this.#cookies.delete(name)
+      else this.#cookies.set(name, { value, until })
+    }
+  }
+}
+
+/** Name, value and end of a cookie. */
+export function parseSetCookie(header: string, now: number): Cookie & { name: string } {
+  const [pair = '', ...attributes] = header.split('; ')
+  const at = pair.indexOf('=')
+  const age = attributes.find((text) => text.startsWith('Max-Age='))?.slice(8)
+  const until = age === undefined ? Infinity : now + Number(age) * 1000
+  return { name: pair.slice(0, at), value: pair.slice(at + 1), until }
+}

@@ -1,0 +1,113 @@
+/** Promises 3, 4 and 7: who sees a session, by which credential, and until when. */
+import { tokensIn } from './check-writes.ts'
+import { destroys, type Facts, KV_LAG, LIMIT, SLACK } from './facts.ts'
+import { FIRST_THIEF } from './generate.ts'
+import type { Effect, Exchange } from './history.ts'
+import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
+
+/** Only browsers that began a session, and thieves of theirs, open it. */
+export function checkOwner(facts: Facts, reader: Exchange, { holders, origin }: Lineage): void {
+  if (origin === null || holders.has(reader.jar)) return
+  facts.report('4 session of another browser', reader, `it is that of browser ${[...holders]}`)
+}
+
+/** A credential from before a rotation does not open what came after it. */
+export function checkCredential(facts: Facts, reader: Exchange, lineage: Lineage): void {
+  const unknown = rotationsOf(lineage).filter((one) => isUnknown(facts, one, reader, lineage))
+  if (unknown.length === 0) return
+  const { subject } = reader.seen!
+  const shown = new Set(tokensIn(reader).flatMap(([, tokens]) => tokens))
+  const needs = ({ exchange: writer }: Effect): Exchange | undefined =>
+    unknown.find((one) => one === writer || writer.knows.has(one.id))
+  for (const effect of lineage.effects) {
+    const need = shown.has(effect.token) && needs(effect)
+    if (!need) continue
+    const text = `sees ${effect.token}, which came after the rotation by ${need.id}`
+    facts.report('4 old credential', reader, text)
+  }
+  const logins = lineage.effects.filter(
+    ({ use }) => use.op === 'login' && `u${use.user}` === subject,
+  )
+  if (logins.length === 0 || !logins.every(needs)) return
+  facts.report('4 old credential', reader, `is ${subject}, who signed in after it`)
+}
+
+/** Whether a rotation happened for certain, and the reader's credential is from before. */
+function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Lineage): boolean {
+  if (one === reader || reader.knows.has(one.id) || one.outcome !== 'ok') return false
+  if (one.fate === 'dropped' || one.seen?.status === 'superseded') return false
+  if (facts.isForgotten(one.sent, one.done)) return false
+  // Overlapping sign-ins may end up with one credential.
+  return !rotationsOf(lineage).some(
+    (other) =>
+      other !== one &&
+      (reader.knows.has(other.id) || other === reader) &&
+      other.sent < one.done &&
+      other.done > one.sent,
+  )
+}
+
+/** After an acknowledged end nobody sees the session. */
+export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): void {
+  for (const end of endsOf(facts, lineage)) {
+    if (!(reader.sent > end.at + latenessOfEnd(facts, reader, end))) continue
+    facts.report('3 ended session is shown', reader, `${end.by} was acknowledged before`)
+    return
+  }
+}
+
+interface End {
+  /** When it was acknowledged. */
+  readonly at: number
+  readonly by: string
+  readonly isolate: number | null
+  readonly jar: number
+}
+
+function latenessOfEnd(facts: Facts, reader: Exchange, { isolate, jar }: End): number {
+  const { cached, snapshot, lagMs, store } = facts.config
+  // The browser that signed out has nothing left to show.
+  if (store === 'none' || jar === reader.jar) return 0
+  const isStale = reader.seen?.status === 'degraded'
+  const seconds = (fresh: number, stale: number): number =>
+    1000 * (fresh + (isStale ? stale : 0)) + SLACK
+  const copies = snapshot ? seconds(snapshot.maxAge, snapshot.staleIfError) : 0
+  const isElsewhere = isolate !== reader.isolate || isStale
+  const cache = cached && isElsewhere ? seconds(cached.ttl, cached.staleIfError) : 0
+  return copies + cache + (store === 'kv' ? KV_LAG : 0) + (lagMs && lagMs + SLACK)
+}
+
+/** Everything that certainly ended a session. */
+function endsOf(facts: Facts, lineage: Lineage): End[] {
+  const ends: End[] = []
+  for (const one of lineage.visits) {
+    if (one.outcome !== 'ok' || facts.lineages.found(one) !== lineage) continue
+    const isLeft = changesUser(one) && facts.lineages.target(one) !== lineage
+    if (!destroys(one) && !isLeft) continue
+    if (facts.config.store === 'none' && !isOnlyCopy(facts, one)) continue
+    const by = `${destroys(one) ? 'destroy' : 'the sign-in of somebody else'} by request ${one.id}`
+    ends.push({ at: one.received, by, isolate: one.isolate, jar: one.jar })
+  }
+  for (const { kind, to, from, print, user, except } of facts.history.ends) {
+    const { byPrint } = facts.lineages
+    const isMeant =
+      kind === 'revoke'
+        ? byPrint(print!) === lineage
+        : belongsTo(facts, lineage, user!, from) && (!except || byPrint(except) !== lineage)
+    if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1 })
+  }
+  return ends.filter(({ at }) => !facts.isForgotten(at - LIMIT, at))
+}
+
+/** A session in a cookie ends in the browser that ends it, and only there. */
+function isOnlyCopy({ history }: Facts, { jar }: Exchange): boolean {
+  return jar < FIRST_THIEF && !history.thefts.some((theft) => theft.jar === jar)
+}
+
+/** Whether it was certainly this user's before. */
+function belongsTo(facts: Facts, { effects }: Lineage, user: string, from: number): boolean {
+  const lag = facts.config.store === 'kv' ? KV_LAG : 0
+  const logins = effects.filter(({ use }) => use.op === 'login')
+  const isOther = logins.some(({ use }) => use.op === 'login' && `u${use.user}` !== user)
+  return !isOther && logins.some(({ acked }) => acked + lag <= from)
+}

@@ -1,0 +1,82 @@
+/** Promises 6, 9 and 10, and `once`: time, lists, leases. */
+import { endOf, type Facts, LIMIT, SLACK } from './facts.ts'
+import type { Exchange } from './history.ts'
+import { isLive, type Lineage } from './lineages.ts'
+
+/** No session outlives its timeouts. */
+export function checkTimeouts(facts: Facts, reader: Exchange, { visits, effects }: Lineage): void {
+  const { idleTimeout, absoluteTimeout } = facts.config
+  const { at } = reader.seen!
+  const last = (exchanges: readonly Exchange[]): number =>
+    Math.max(...exchanges.filter(({ sent }) => sent < at).map((one) => Math.min(endOf(one), at)))
+  const before = visits.filter((one) => one !== reader && one.sent < at)
+  if (before.length === 0) return
+  const idle = at - last(before)
+  if (idle > 1000 * idleTimeout + SLACK) {
+    facts.report('6 outlives its timeout', reader, `idle for ${idle / 1000} s`)
+  }
+  const logins = effects.flatMap(({ use, exchange }) => (use.op === 'login' ? [exchange] : []))
+  const age = at - last([before[0]!, ...logins])
+  if (age > 1000 * absoluteTimeout + SLACK) {
+    facts.report('6 outlives its timeout', reader, `${age / 1000} s old`)
+  }
+}
+
+/** Every request ends. */
+export function checkDeadline(facts: Facts, exchange: Exchange): void {
+  const { outcome, done, sent, action, isolate } = exchange
+  if (outcome === 'broken' || facts.history.restarted.has(isolate)) return
+  const once = action.uses.filter(({ op }) => op === 'once').length * 20_000
+  const took = done - sent - action.up - action.think - once
+  if (took > LIMIT) facts.report('10 deadline', exchange, `took ${took / 1000} s`)
+}
+
+/** A list shows the sessions that somebody has, and no others. */
+export function checkGhosts(facts: Facts): void {
+  const { store, cached, lagMs } = facts.config
+  if (store === 'kv' || cached || lagMs) return
+  for (const { user, prints, isFinal, at } of facts.history.listings) {
+    if (!isFinal) continue
+    for (const print of prints) {
+      const lineage = facts.lineages.byPrint(print)
+      if (lineage ? !isGhost(lineage) : !isCertain(facts, user)) continue
+      const text = `the list of ${user} has a session that nobody got (${print})`
+      facts.problems.push({ rule: '9 ghost', text, at })
+    }
+  }
+}
+
+/** Whether every sign-in of a user was answered, with at most one fault on the way. */
+function isCertain({ history }: Facts, user: string): boolean {
+  return history.exchanges.every(
+    ({ action, outcome, activity }) =>
+      !action.uses.some((use) => use.op === 'login' && `u${use.user}` === user) ||
+      (outcome !== 'broken' && outcome !== 'pending' && activity.faults < 2),
+  )
+}
+
+/** Begun by a sign-in that was answered 503, and never seen by anybody. */
+function isGhost({ origin, visits }: Lineage): boolean {
+  if (origin?.outcome !== 'failed' || origin.activity.faults > 1) return false
+  return visits.every((one) => one === origin)
+}
+
+/** Of overlapping requests one does the work. */
+export function checkOnce(facts: Facts): void {
+  const { store, lagMs, snapshot, cached } = facts.config
+  const { onceRuns, failovers } = facts.history
+  if (store !== 'shared' || lagMs || snapshot || cached || failovers.length) return
+  for (const [i, run] of onceRuns.entries()) {
+    for (const other of onceRuns.slice(0, i)) {
+      if (run.key !== other.key || !sharesLease(facts, run.exchange, other.exchange)) continue
+      if (run.from > other.to + 9000 || run.from > other.from + 4500) continue
+      const text = `the work of once ${run.key} ran in request ${other.exchange.id} too`
+      facts.report('2 once ran twice', run.exchange, text)
+    }
+  }
+}
+
+function sharesLease({ history }: Facts, a: Exchange, b: Exchange): boolean {
+  const isCalm = a.activity.faults + b.activity.faults === 0 && history.troubles.length === 0
+  return isCalm && a !== b && a.seen?.print === b.seen?.print && isLive(a) && isLive(b)
+}

@@ -1,0 +1,87 @@
+/** Promises 5, 7 and 9: whoever is signed in stays so, whatever the store and the network do. */
+import { destroys, endOf, type Facts, KV_LAG, SLACK } from './facts.ts'
+import { FIRST_THIEF } from './generate.ts'
+import { type Exchange, rotates } from './history.ts'
+import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
+
+/** A browser whose session lives opens it. */
+export function checkSignedIn(facts: Facts, reader: Exchange): void {
+  const { jar, seen, outcome } = reader
+  if (jar >= FIRST_THIEF || !seen || outcome === 'broken') return
+  const base = settledBy(facts, reader)
+  const lineage = base && lineageOf(facts, base)
+  if (!lineage || !mustLive(facts, lineage, base, reader)) return
+  const found = facts.lineages.found(reader)
+  if (found === lineage || (seen.status === 'degraded' && !found)) return
+  const text = found ? 'it found another session' : `its status is ${seen.status}`
+  facts.report('5 signed out', reader, `${text}, after request ${base.id} was answered`)
+}
+
+const lineageOf = ({ lineages }: Facts, exchange: Exchange): Lineage | null =>
+  lineages.target(exchange) ?? lineages.found(exchange)
+
+/** The last response that says for certain which session this browser has. */
+function settledBy(facts: Facts, reader: Exchange): Exchange | null {
+  const own = facts.history.exchanges.filter(
+    (one) => one.jar === reader.jar && one !== reader && one.sent < reader.sent,
+  )
+  const answered = own.filter(
+    (one) => one.received < reader.sent && one.outcome === 'ok' && settles(one),
+  )
+  const base = answered.reduce<Exchange | null>((a, b) => (a && a.sent > b.sent ? a : b), null)
+  if (!base) return null
+  const lineage = lineageOf(facts, base)
+  const isClear = own.every(
+    (one) => one === base || endOf(one) < base.sent || isPlain(facts, one, lineage),
+  )
+  return isClear ? base : null
+}
+
+function settles(one: Exchange): boolean {
+  if (one.fate !== 'kept' || destroys(one)) return false
+  const isCreated = one.activity.events.some(({ type }) => type === 'session.created')
+  return one.seen?.status === 'active' || isCreated
+}
+
+/** Whether it left the browser with the same session, whatever came of it. */
+function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): boolean {
+  if (destroys(one) || changesUser(one)) return false
+  if (one.seen === null) return one.outcome === 'failed' && !rotates(one)
+  if (lineages.found(one) === lineage) return true
+  return (one.effects.length === 0 || one.seen.status === 'superseded') && !rotates(one)
+}
+
+/** Whether nothing that is allowed can have ended the session for this browser. */
+function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchange): boolean {
+  const { origin, visits } = lineage
+  const at = reader.seen!.at
+  const until = Math.max(reader.done, at)
+  if (facts.mayHaveEnded(lineage, until) || !isWithinTimes(facts, visits, base, at)) return false
+  if (!origin || facts.isForgotten(origin.sent, origin.done)) return false
+  const rotations = rotationsOf(lineage).filter(
+    (one) => one !== reader && one.sent < until && one.fate !== 'dropped',
+  )
+  if (rotations.some(({ id }) => !reader.knows.has(id))) return false
+  if (rotations.some(({ sent, done }) => facts.isForgotten(sent, done))) return false
+  const { seal, store } = facts.config
+  if (seal === 'cookie' && rotations.some(({ outcome }) => outcome !== 'ok')) return false
+  return store !== 'kv' || !rotatesTwiceAtOnce(rotations)
+}
+
+function isWithinTimes(
+  { config }: Facts,
+  visits: readonly Exchange[],
+  base: Exchange,
+  at: number,
+): boolean {
+  const { idleTimeout, absoluteTimeout, renewAfter } = config
+  const idle = (1000 * idleTimeout) / 2 - 1000 * renewAfter - SLACK
+  const began = Math.min(...visits.map(({ sent }) => sent))
+  return at <= base.sent + idle && at <= began + 1000 * absoluteTimeout - SLACK
+}
+
+function rotatesTwiceAtOnce(rotations: readonly Exchange[]): boolean {
+  return rotations.some((a) =>
+    rotations.some((b) => a !== b && a.sent < endOf(b) + KV_LAG && endOf(a) > b.sent - KV_LAG),
+  )
+}

@@ -1,0 +1,123 @@
+/** Browsers: their cookies, and what the responses they received have told them. */
+import type { RequestAction } from './actions.ts'
+import { Jar, parseSetCookie } from './browser.ts'
+import { type Effect, type Exchange, rotates } from './history.ts'
+import { COOKIE } from './server.ts'
+import type { Activity } from './world.ts'
+
+interface Client {
+  readonly jar: Jar
+  /** Rotations whose responses it has received. */
+  readonly knows: Set<number>
+  /** Effects in each cookie that holds deferred writes. */
+  readonly waits: Map<string, readonly Effect[]>
+  /** Fingerprint of the session that it was last told of. */
+  session: string | null
+}
+
+const DEFERRED = `${COOKIE}.d`
+
+export class Clients {
+  readonly #clients: Map<number, Client> = new Map()
+
+  get jars(): number[] {
+    return [...this.#clients.keys()]
+  }
+
+  get(jar: number): Client {
+    const client = this.#clients.get(jar) ?? {
+      jar: new Jar(),
+      knows: new Set(),
+      waits: new Map(),
+      session: null,
+    }
+    this.#clients.set(jar, client)
+    return client
+  }
+
+  steal(from: number, thief: number): void {
+    const { jar, knows, waits, session } = this.get(from)
+    this.#clients.set(thief, {
+      jar: jar.copy(),
+      knows: new Set(knows),
+      waits: new Map(waits),
+      session,
+    })
+  }
+
+  /** A request as it leaves the browser, and its `Cookie` header. */
+  send(action: RequestAction, activity: Activity, isolate: number, now: number) {
+    const { jar, knows, waits } = this.get(action.jar)
+    const names = new Set(jar.names(now))
+    const waiting = [...waits].flatMap(([name, effects]) => (names.has(name) ? effects : []))
+    const exchange: Exchange = {
+      id: action.id,
+      action,
+      jar: action.jar,
+      isolate,
+      activity,
+      sent: now,
+      knows: new Set(knows),
+      waits: [...new Set(waiting)],
+      seen: null,
+      effects: [],
+      aims: null,
+      outcome: 'pending',
+      code: null,
+      done: Infinity,
+      received: Infinity,
+      fate: 'unknown',
+    }
+    return { exchange, header: jar.header(now) }
+  }
+
+  receive(exchange: Exchange, setCookies: readonly string[], now: number): void {
+    const client = this.get(exchange.jar)
+    exchange.received = now
+    client.jar.take(setCookies, now)
+    if (rotates(exchange)) client.knows.add(exchange.id)
+    if (exchange.outcome === 'ok' && exchange.aims) client.session = exchange.aims
+    if (exchange.fate === 'kept') for (const effect of exchange.effects) effect.acked = now
+    followDeferred(exchange, client, setCookies, now)
+  }
+}
+
+/** What the response says of the request's own writes. */
+export function fateOf({ activity, outcome, seen }: Exchange): Exchange['fate'] {
+  if (activity.events.some(({ type }) => type === 'commit.deferred')) return 'deferred'
+  const isDropped =
+    seen?.status === 'superseded' ||
+    activity.events.some(
+      (event) =>
+        event.type === 'session.superseded' ||
+        (event.type === 'commit.dropped' && /superseded|ended/.test(reasonOf(event))),
+    )
+  if (isDropped) return 'dropped'
+  return outcome === 'ok' ? 'kept' : 'unknown'
+}
+
+const reasonOf = (event: object): string => String((event as { reason?: unknown }).reason)
+
+/** What the response says of writes that waited: those that are gone without a word were applied. */
+function followDeferred(
+  { activity, effects, waits }: Exchange,
+  client: Client,
+  setCookies: readonly string[],
+  now: number,
+): void {
+  const removed: Effect[] = []
+  let isCarried = activity.events.some(({ type }) => type === 'commit.dropped')
+  for (const header of setCookies) {
+    const { name, until } = parseSetCookie(header, now)
+    if (!name.startsWith(DEFERRED)) continue
+    if (until > now) {
+      isCarried = true
+      client.waits.set(name, [...waits, ...effects])
+    } else {
+      removed.push(...(client.waits.get(name) ?? []))
+      client.waits.delete(name)
+    }
+  }
+  if (isCarried) return
+  for (const effect of removed) effect.acked = Math.min(effect.acked, now)
+}

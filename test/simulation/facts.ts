@@ -1,0 +1,85 @@
+/** What a run and its settings say, for all checks: who was told what, and how late it may be seen. */
+import type { Exchange, History, Problem } from './history.ts'
+import { changesUser, type Lineage, type Lineages, trace } from './lineages.ts'
+import type { RunConfig } from './profiles.ts'
+import { CAN_END } from './stores.ts'
+
+/** KV shows an old state elsewhere for up to a minute, and its caches half of one more. */
+export const KV_LAG = 95_000
+/** Milliseconds that clocks may differ by, and that whole seconds may hide. */
+export const SLACK = 5000
+/** Milliseconds within which a request has to end; before the new core nothing limited a commit. */
+export const LIMIT: number = CAN_END ? 16_000 : 60_000
+
+export class Facts {
+  readonly config: RunConfig
+  readonly history: History
+  readonly lineages: Lineages
+  readonly problems: Problem[]
+
+  constructor(config: RunConfig, history: History) {
+    this.config = config
+    this.history = history
+    this.lineages = trace(history)
+    this.problems = [...history.problems]
+  }
+
+  report(rule: string, { id, seen, sent }: Exchange, text: string): void {
+    this.problems.push({ rule, text: `request ${id}: ${text}`, at: seen?.at ?? sent })
+  }
+
+  /** Milliseconds after the acknowledgement for which a reader may still see an older state. */
+  lateness(writer: Exchange, reader: Exchange): number {
+    const { cached, snapshot, lagMs, store } = this.config
+    if (store === 'none') return 0
+    const isOwn = writer.jar === reader.jar && !this.#isMixedUp(writer, reader)
+    const copies = isOwn || !snapshot ? 0 : 1000 * snapshot.maxAge + SLACK
+    const cache = !cached || writer.isolate === reader.isolate ? 0 : 1000 * cached.ttl + SLACK
+    if (store === 'kv') return copies + (isOwn ? 0 : KV_LAG)
+    return copies + cache + (lagMs ? lagMs + SLACK : 0)
+  }
+
+  /** Whether an older response reached the browser after the writer's. */
+  #isMixedUp(writer: Exchange, reader: Exchange): boolean {
+    return this.history.exchanges.some(
+      (other) =>
+        other !== writer &&
+        other.jar === writer.jar &&
+        other.sent < writer.received &&
+        other.received > writer.received &&
+        other.received < reader.sent,
+    )
+  }
+
+  /** Whether a failover may have lost what was done between two times. */
+  isForgotten(from: number, to: number): boolean {
+    return this.history.failovers.some(({ at, loses }) => from <= at && to >= at - loses)
+  }
+
+  /** Whether anything that ends a session was tried. */
+  mayHaveEnded(lineage: Lineage, until: number): boolean {
+    const byRequest = lineage.visits.some(
+      (one) =>
+        one.sent < until &&
+        (destroys(one) ||
+          changesUser(one) ||
+          (this.history.hasVersions && one.action.uses.some(({ op }) => op === 'login'))),
+    )
+    const byOthers = this.history.ends.some(({ kind, from, print, user }) => {
+      if (from >= until) return false
+      if (kind === 'revoke') return this.lineages.byPrint(print!) === lineage
+      return lineage.effects.some(({ use }) => use.op === 'login' && `u${use.user}` === user)
+    })
+    return byRequest || byOthers
+  }
+}
+
+export function destroys({ action }: Exchange): boolean {
+  return action.uses.some(({ op }) => op === 'destroy')
+}
+
+/** When the browser, or else the server, was done with it. */
+export function endOf({ outcome, received, done }: Exchange): number {
+  if (outcome === 'pending' || outcome === 'broken') return Infinity
+  return received < Infinity ? received : done
+}

@@ -1,0 +1,166 @@
+/** Makes up what happens in a run. */
+import type { Action, RequestAction, Use } from './actions.ts'
+import { TROUBLES, type Trouble } from './network.ts'
+import type { RunConfig } from './profiles.ts'
+import { streamOf } from './world.ts'
+
+/** The first thief; browsers are below. */
+export const FIRST_THIEF = 10
+/** The user as whom thieves sign in. */
+export const MALLORY = 9
+
+const OPS: Readonly<Record<string, number>> = {
+  read: 22,
+  append: 16,
+  increment: 12,
+  update: 10,
+  set: 14,
+  unset: 3,
+  flash: 3,
+  login: 8,
+  regenerate: 6,
+  destroy: 4,
+  once: 2,
+}
+
+/** Every action of a run, by time. */
+export function generate(config: RunConfig): Action[] {
+  const random = streamOf(config.seed, `actions ${config.profile}`)
+  const story = new Story(config, random)
+  const length = 12 + Math.floor(random() * 24)
+  for (let i = 0; i < length; i++) story.next()
+  return story.actions.sort((a, b) => a.at - b.at)
+}
+
+class Story {
+  readonly actions: Action[] = []
+  readonly #config: RunConfig
+  readonly #random: () => number
+  readonly #browsers: number
+  #thieves = 0
+  #at = 0
+  #id = 1
+
+  constructor(config: RunConfig, random: () => number) {
+    this.#config = config
+    this.#random = random
+    this.#browsers = 1 + this.#below(2)
+    for (let jar = 0; jar < this.#browsers; jar++) {
+      if (this.#chance(75)) this.#request({ jar, uses: [{ op: 'login', user: jar }] })
+      else this.#request({ jar, uses: [{ op: 'set', key: 0 }] })
+      this.#at += 500
+    }
+  }
+
+  next(): void {
+    this.#at += this.#gap()
+    const others = Object.entries(this.#config.rates)
+    const total = others.reduce((sum, [, weight]) => sum + weight, 0)
+    if (this.#random() * 100 >= total) {
+      this.#visit()
+      return
+    }
+    const type = this.#weighed(this.#config.rates)
+    const isolate = this.#below(this.#config.isolates.length)
+    const jar = this.#below(this.#browsers)
+    const at = this.#at
+    const id = this.#id++
+    if (type === 'steal') {
+      const thief = FIRST_THIEF + this.#thieves++
+      this.actions.push({ type, id, at, jar, thief })
+    } else if (type === 'revoke') this.actions.push({ type, id, at, isolate, jar })
+    else if (type === 'revokeAll') {
+      const except = this.#chance(30) ? jar : null
+      this.actions.push({ type, id, at, isolate, user: this.#user(jar), except })
+    } else if (type === 'list') this.actions.push({ type, id, at, isolate, user: this.#user(jar) })
+    else if (type === 'restart') {
+      this.actions.push({ type, id, at, isolate, newer: this.#chance(40) })
+    } else if (type === 'trouble') this.#trouble(id)
+    else if (type === 'failover') {
+      this.actions.push({ type, id, at, loses: 200 + this.#below(3000) })
+    }
+  }
+
+  #trouble(id: number): void {
+    const trouble: Trouble = TROUBLES[this.#below(TROUBLES.length)]!
+    const lasts = this.#pick(1000, 5000, 20_000, 60_000)
+    this.actions.push({ type: 'trouble', id, at: this.#at, trouble, lasts })
+    this.#at += this.#below(300)
+  }
+
+  /** One request, or a few that overlap. */
+  #visit(): void {
+    const isThief = this.#thieves > 0 && this.#chance(30)
+    const jar = isThief ? FIRST_THIEF + this.#below(this.#thieves) : this.#below(this.#browsers)
+    const count = this.#chance(25) ? 2 + this.#below(2) : 1
+    for (let i = 0; i < count; i++) {
+      this.#request({ jar, uses: this.#uses(jar, isThief) })
+      if (i + 1 < count) this.#at += this.#below(80)
+    }
+  }
+
+  #request(given: Pick<RequestAction, 'jar' | 'uses'>): void {
+    const isSlow = this.#chance(8)
+    this.actions.push({
+      type: 'request',
+      id: this.#id++,
+      at: this.#at,
+      isolate: this.#below(this.#config.isolates.length),
+      up: 1 + this.#below(40),
+      think: this.#chance(70) ? 0 : this.#chance(85) ? this.#below(400) : this.#below(8000),
+      down: isSlow ? 200 + this.#below(5000) : 1 + this.#below(60),
+      lost: this.#chance(3),
+      ...given,
+    })
+  }
+
+  #uses(jar: number, isThief: boolean): Use[] {
+    const count = this.#chance(75) ? 1 : 2
+    const uses: Use[] = []
+    for (let i = 0; i < count; i++) {
+      const op = this.#weighed(OPS)
+      if (op === 'read') continue
+      if (op === 'login') uses.push({ op, user: isThief ? MALLORY : this.#user(jar) })
+      else if (op === 'regenerate' || op === 'destroy') uses.push({ op })
+      else uses.push({ op: op as 'set', key: this.#below(2) })
+      if (op === 'destroy') break
+    }
+    return uses
+  }
+
+  /** Mostly a browser's own. */
+  #user(jar: number): number {
+    return this.#chance(88) ? jar : this.#below(this.#browsers + 1)
+  }
+
+  #gap(): number {
+    const kind = this.#random() * 100
+    if (kind < 40) return this.#below(120)
+    if (kind < 76) return 200 + this.#below(3000)
+    if (kind < 90) return 3000 + this.#below(17_000)
+    if (kind < 98) return 20_000 + this.#below(60_000)
+    return 100_000 + this.#below(600_000)
+  }
+
+  #weighed(weights: Readonly<Record<string, number>>): string {
+    const entries = Object.entries(weights)
+    let left = this.#random() * entries.reduce((sum, [, weight]) => sum + weight, 0)
+    for (const [name, weight] of entries) {
+      left -= weight
+      if (left < 0) return name
+    }
+    return entries.at(-1)![0]
+  }
+
+  #pick<T>(...list: T[]): T {
+    return list[this.#below(list.length)]!
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit)
+  }
+
+  #chance(percent: number): boolean {
+    return this.#random() * 100 < percent
+  }
+}

@@ -1,0 +1,93 @@
+/** Faults that are put in on purpose: a simulation that does not find them proves nothing. */
+import type { SessionStore } from '../../src/stores/store.ts'
+import { wrapMethods } from './network.ts'
+
+/** One fault put in on purpose. */
+export interface Plant {
+  readonly name: string
+  /** The profile that has to find it, and the beginning of the rule that it violates. */
+  readonly profile: string
+  readonly rule: string
+  /** A store with the fault. */
+  readonly store?: (store: SessionStore) => SessionStore
+  /** Two responses under way at once may get each other's cookies. */
+  readonly swapsCookies?: true
+  /** How many times longer sessions live than the model believes. */
+  readonly timeoutFactor?: number
+  /** Replacements in the source, which the command line puts in before anything is loaded. */
+  readonly source?: readonly SourceChange[]
+}
+
+/** Replaces text in one file; that it is there, and once, is checked. */
+export interface SourceChange {
+  /** Below `src/`. */
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+interface AnyRecord {
+  readonly value: string
+  readonly version: string
+  readonly entries?: readonly string[]
+}
+
+const TOMBSTONE = '!'
+
+/** Every write succeeds, whatever is there. */
+function overwriting(store: SessionStore): SessionStore {
+  return wrapMethods(store, async (name, args, run) => {
+    if (name !== 'write') return run(args)
+    const [id, record, , ...rest] = args as [string, AnyRecord, ...unknown[]]
+    const there = await store.read(id)
+    return run([id, record, there?.version ?? null, ...rest])
+  })
+}
+
+/** Sessions do not end. */
+function undying(store: SessionStore): SessionStore {
+  return wrapMethods(store, async (name, args, run) => {
+    const isTombstone = (args[1] as AnyRecord | undefined)?.value === TOMBSTONE
+    if (name === 'delete') return undefined
+    if (name === 'index.bury' || name === 'index.end') return 1
+    if (name === 'end') return true
+    return name === 'write' && isTombstone ? { ok: true } : run(args)
+  })
+}
+
+/** What should be put beside a record is thrown away, and said to be there. */
+function forgetful(store: SessionStore): SessionStore {
+  return wrapMethods(store, async (name, args, run) => {
+    const { entry, patch } = (args[3] ?? {}) as { entry?: string; patch?: string }
+    if (name !== 'write' || args[2] === null || !(entry ?? patch)) return run(args)
+    const there = (await store.read(args[0] as string)) as AnyRecord | null
+    if (!there || there.version === args[2] || there.value === TOMBSTONE) return run(args)
+    if (patch) return { ok: true, patched: true }
+    return { ok: true, current: { ...there, entries: [...(there.entries ?? []), entry] } }
+  })
+}
+
+const ALL: readonly Plant[] = [
+  { name: 'compare-and-set always succeeds', profile: 'memory', rule: '1', store: overwriting },
+  { name: 'end ignored', profile: 'memory', rule: '3', store: undying },
+  { name: 'appended entries dropped', profile: 'memory', rule: '1', store: forgetful },
+  { name: 'longer timeouts', profile: 'memory', rule: '6', timeoutFactor: 1.5 },
+  { name: "another's Set-Cookie", profile: 'memory', rule: '4', swapsCookies: true },
+  {
+    name: 'tags forgotten',
+    profile: 'outage',
+    rule: '2',
+    source: [
+      {
+        file: 'persistence/tags.ts',
+        from: "return new Set(eachTag([extra?.k, ...others].join('')))",
+        to: 'return new Set(others.length < 0 ? [String(extra)] : [])',
+      },
+    ],
+  },
+]
+
+/** By name. */
+export const PLANTS: Readonly<Record<string, Plant>> = Object.fromEntries(
+  ALL.map((plant) => [plant.name, plant]),
+)

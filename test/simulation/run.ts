@@ -1,0 +1,348 @@
+/** Runs a list of actions in a world, and keeps what happened. */
+import { SessionError } from '../../src/errors.ts'
+import type { Action, RequestAction } from './actions.ts'
+import { describeAction } from './actions.ts'
+import { parseSetCookie } from './browser.ts'
+import { Clients, fateOf } from './clients.ts'
+import { FIRST_THIEF } from './generate.ts'
+import { type EndAttempt, type Exchange, fingerprint, type History } from './history.ts'
+import { Network, type Trouble } from './network.ts'
+import type { Plant } from './plants.ts'
+import type { RunConfig } from './profiles.ts'
+import { Isolate } from './server.ts'
+import { createKVPlaces, createSharedStore, type StorePlace } from './stores.ts'
+import { type Activity, World, within } from './world.ts'
+
+/** What one run gave. */
+export interface Run {
+  readonly history: History
+  /** Lines; empty unless asked for. */
+  readonly trace: readonly string[]
+}
+
+/** Milliseconds until a breaker has closed again, until KV has forgotten nothing. */
+const CALM = 45_000
+const CALM_KV = 200_000
+const PATIENCE = 120_000
+
+export async function runActions(
+  config: RunConfig,
+  actions: readonly Action[],
+  { plant = null, traced = false }: { plant?: Plant | null; traced?: boolean } = {},
+): Promise<Run> {
+  const world = new World(config.seed)
+  return await within(world, async () => {
+    const simulation = new Simulation(world, config, plant, traced)
+    await simulation.run(actions)
+    return { history: simulation.history, trace: simulation.trace() }
+  })
+}
+
+class Simulation {
+  readonly history: History = {
+    exchanges: [],
+    ends: [],
+    listings: [],
+    onceRuns: [],
+    failovers: [],
+    thefts: [],
+    troubles: [],
+    problems: [],
+    hasVersions: false,
+    ids: new Map(),
+    restarted: new Set(),
+  }
+  readonly #world: World
+  readonly #config: RunConfig
+  readonly #plant: Plant | null
+  readonly #network: Network
+  readonly #place: StorePlace | null
+  readonly #isolates: Isolate[] = []
+  readonly #clients: Clients = new Clients()
+  readonly #lines: { at: number; text: string }[] = []
+  readonly #isTraced: boolean
+  readonly #start: number
+  #started = 0
+  /** Responses on their way, for the plant that mixes them up. */
+  readonly #onTheirWay: { exchange: Exchange; setCookies: readonly string[] }[] = []
+
+  constructor(world: World, config: RunConfig, plant: Plant | null, isTraced: boolean) {
+    this.#world = world
+    this.#start = world.now()
+    this.#config = config
+    this.#plant = plant
+    this.#isTraced = isTraced
+    this.#network = new Network(world, config, isTraced)
+    this.#place = this.#createPlace()
+    for (let i = 0; i < config.isolates.length; i++) this.#startIsolate(i)
+  }
+
+  async run(actions: readonly Action[]): Promise<void> {
+    const world = this.#world
+    const problem = (error: unknown): void => {
+      const text = String((error as Error)?.stack ?? error)
+      this.history.problems.push({ rule: '10 unhandled rejection', text, at: world.now() })
+    }
+    process.on('unhandledRejection', problem)
+    try {
+      for (const action of actions) {
+        const activity = world.activity(`${action.type} ${action.id}`)
+        const wait = this.#start + action.at - world.now()
+        world.as(activity, () => world.after(wait, () => this.#act(action, activity)))
+      }
+      const last = actions.at(-1)?.at ?? 0
+      const end = this.#start + last + PATIENCE
+      world.after(end - world.now(), () => {})
+      await world.run(() => world.now() >= end)
+      await this.#finish()
+    } finally {
+      // Promises that were rejected last are reported in the next turn.
+      await new Promise((resolve) => void setImmediate(resolve))
+      process.off('unhandledRejection', problem)
+    }
+  }
+
+  trace(): string[] {
+    const calls = this.#network.log.map(({ at, activity, name, what }) => ({
+      at,
+      text: `    ${activity}: ${name} ${what}`,
+    }))
+    return [...this.#lines, ...calls]
+      .map((line, i) => ({ ...line, i }))
+      .sort((a, b) => a.at - b.at || a.i - b.i)
+      .map(({ at, text }) => `${((at - this.#start) / 1000).toFixed(3).padStart(9)}  ${text}`)
+  }
+
+  #createPlace(): StorePlace | null {
+    const { store, lagMs } = this.#config
+    const plant = this.#plant
+    if (store === 'none') return null
+    if (store === 'shared') return createSharedStore(this.#world, this.#network, { lagMs, plant })
+    const clockOf = (isolate: number) => (): number =>
+      this.#world.now() + (this.#config.isolates[isolate]?.drift ?? 0)
+    return createKVPlaces(this.#world, this.#network, clockOf, plant)
+  }
+
+  #startIsolate(i: number, newer: boolean = false): void {
+    const given = this.#config.isolates[i]!
+    const old = this.#isolates[i]
+    if (old) {
+      old.isAlive = false
+      this.history.restarted.add(old.number)
+    }
+    const version = newer || old?.config.version === 2 ? 2 : given.version
+    if (version === 2) this.history.hasVersions = true
+    const order = newer && this.#config.isolates.some((one) => one.order === 1) ? 1 : given.order
+    const config = { ...given, version, order } as const
+    const store = this.#place?.connect(i) ?? null
+    const { timeoutFactor = 1 } = this.#plant ?? {}
+    this.#isolates[i] = new Isolate(
+      this.#world,
+      ++this.#started,
+      config,
+      this.#config,
+      store,
+      timeoutFactor,
+    )
+  }
+
+  #say(text: string): void {
+    if (this.#isTraced) this.#lines.push({ at: this.#world.now(), text })
+  }
+
+  #act(action: Action, activity: Activity): void {
+    this.#say(describeAction(action))
+    switch (action.type) {
+      case 'request':
+        void this.#request(action, activity)
+        break
+      case 'steal':
+        this.#steal(action.jar, action.thief)
+        break
+      case 'revoke':
+      case 'revokeAll':
+        void this.#end(action)
+        break
+      case 'list':
+        void this.#list(this.#isolates[action.isolate]!, `u${action.user}`, false)
+        break
+      case 'restart':
+        this.#startIsolate(action.isolate, action.newer)
+        break
+      case 'trouble':
+        this.#trouble(action.trouble as Trouble, action.lasts)
+        break
+      case 'failover':
+        this.history.failovers.push({ at: this.#world.now(), loses: action.loses })
+        void this.#place?.failover(action.loses)
+    }
+  }
+
+  #steal(jar: number, thief: number): void {
+    this.#clients.steal(jar, thief)
+    this.history.thefts.push({ thief, jar, at: this.#world.now() })
+  }
+
+  #trouble(trouble: Trouble, lasts: number): void {
+    const now = this.#world.now()
+    this.#network.trouble = trouble
+    const record = { from: now, to: now + lasts }
+    this.history.troubles.push(record)
+    this.#world.after(lasts, () => {
+      if (this.#network.trouble !== trouble) return
+      this.#network.trouble = null
+      this.#say(`the trouble is over`)
+    })
+  }
+
+  async #request(action: RequestAction, activity: Activity): Promise<void> {
+    const isolate = this.#isolates[action.isolate]!
+    const now = this.#world.now()
+    const { exchange, header } = this.#clients.send(action, activity, isolate.number, now)
+    this.history.exchanges.push(exchange)
+    await this.#world.sleep(action.up)
+    let setCookies: readonly string[] = []
+    try {
+      const response = await isolate.answer(exchange, header, this.history)
+      setCookies = response.headers.getSetCookie()
+      exchange.outcome = response.status === 200 ? 'ok' : 'failed'
+      exchange.code = response.status === 200 ? null : String(response.status)
+    } catch (error) {
+      exchange.outcome = 'failed'
+      exchange.code = error instanceof SessionError ? error.code : 'unexpected'
+      if (exchange.code === 'unexpected') {
+        const text = String((error as Error).stack ?? error)
+        this.history.problems.push({ rule: '10 unexpected error', text, at: this.#world.now() })
+      }
+    }
+    exchange.done = this.#world.now()
+    exchange.fate = fateOf(exchange)
+    if (!isolate.isAlive) exchange.outcome = 'broken'
+    this.#tellAnswer(exchange, setCookies)
+    if (!isolate.isAlive || action.lost) return
+    this.#onTheirWay.push({ exchange, setCookies })
+    await this.#world.sleep(action.down)
+    const cookies = this.#take(exchange)
+    this.#clients.receive(exchange, cookies, this.#world.now())
+    this.#say(`  browser ${exchange.jar} has response ${exchange.id}`)
+  }
+
+  /** The cookies that arrive with a response. */
+  #take(exchange: Exchange): readonly string[] {
+    const at = this.#onTheirWay.findIndex((one) => one.exchange === exchange)
+    const own = this.#onTheirWay.splice(at, 1)[0]!.setCookies
+    if (!this.#plant?.swapsCookies || !this.#onTheirWay.length) return own
+    const [other] = this.#onTheirWay.splice(0, 1)
+    this.#onTheirWay.unshift({ exchange: other!.exchange, setCookies: own })
+    return other!.setCookies
+  }
+
+  #tellAnswer(
+    { id, seen, outcome, code, activity }: Exchange,
+    setCookies: readonly string[],
+  ): void {
+    if (!this.#isTraced) return
+    const { status, subject, data } = seen ?? {}
+    const found = seen ? `${status} ${subject ?? 'nobody'} ${JSON.stringify(data)}` : 'nothing'
+    const events = activity.events.map(({ type }) => type).join(' ')
+    const names = setCookies.map((header) => {
+      const { name, until } = parseSetCookie(header, 0)
+      return until > 0 ? name : `-${name}`
+    })
+    this.#say(
+      `  ${id}: ${outcome}${code ? ` ${code}` : ''}, saw ${found} [${events}] sets ${names.join(' ') || 'nothing'}`,
+    )
+  }
+
+  async #end(action: Extract<Action, { type: 'revoke' | 'revokeAll' }>): Promise<void> {
+    const { sessions } = this.#isolates[action.isolate]!
+    const spared = action.type === 'revokeAll' && action.except !== null ? action.except : null
+    const about = action.type === 'revoke' ? action.jar : spared
+    const id = about === null ? null : this.#idOf(about)
+    if (this.#config.store === 'none' || (about !== null && id === null)) return
+    const attempt: EndAttempt = {
+      kind: action.type,
+      from: this.#world.now(),
+      to: Infinity,
+      print: action.type === 'revoke' ? fingerprint(id!) : null,
+      user: action.type === 'revokeAll' ? `u${action.user}` : null,
+      except: spared === null ? null : fingerprint(id!),
+    }
+    this.history.ends.push(attempt)
+    try {
+      if (action.type === 'revoke') await sessions.revoke(id!)
+      else await sessions.revokeAll(attempt.user!, id === null ? {} : { except: id })
+      attempt.to = this.#world.now()
+      this.#say(`  ${action.type} ${action.id} is done`)
+    } catch (error) {
+      this.#expectKnown(error, action.type)
+      this.#say(`  ${action.type} ${action.id} failed`)
+    }
+  }
+
+  /** The id of the session that a browser was last told of. */
+  #idOf(jar: number): string | null {
+    const { session } = this.#clients.get(jar)
+    return (session && this.history.ids.get(session)) ?? null
+  }
+
+  async #list(isolate: Isolate, user: string, isFinal: boolean): Promise<void> {
+    if (this.#config.store === 'none' || this.#config.seal === 'cookie') return
+    const from = this.#world.now()
+    try {
+      const infos = await isolate.sessions.list(user)
+      const prints = infos.map(({ id }) => fingerprint(id))
+      this.history.listings.push({ user, from, at: this.#world.now(), prints, isFinal })
+      this.#say(`  ${user} has ${prints.join(' ') || 'no sessions'}`)
+    } catch (error) {
+      this.#expectKnown(error, 'list')
+    }
+  }
+
+  #expectKnown(error: unknown, what: string): void {
+    if (error instanceof SessionError) return
+    const text = `${what}: ${String((error as Error).stack ?? error)}`
+    this.history.problems.push({ rule: '10 unexpected error', text, at: this.#world.now() })
+  }
+
+  /** Everything works again; every browser looks twice, once after a write. */
+  async #finish(): Promise<void> {
+    const world = this.#world
+    this.#network.isCalm = true
+    this.#network.trouble = null
+    this.#say('everything works again')
+    const step = async (ms: number, act?: () => void): Promise<void> => {
+      if (act) world.as(world.activity(`at the end, ${world.now()}`), act)
+      const until = world.now() + ms
+      world.after(ms, () => {})
+      await world.run(() => world.now() >= until)
+    }
+    await step(this.#config.store === 'kv' ? CALM_KV : CALM)
+    let id = 100_000
+    const { jars } = this.#clients
+    for (const round of ['read', 'append', 'read']) {
+      for (const jar of jars) {
+        const uses =
+          round === 'append' && jar < FIRST_THIEF ? [{ op: 'append', key: 0 } as const] : []
+        const action: RequestAction = {
+          type: 'request',
+          id: id++,
+          at: 0,
+          jar,
+          isolate: jar % this.#isolates.length,
+          uses,
+          up: 1,
+          think: 0,
+          down: 1,
+          lost: false,
+        }
+        const activity = world.activity(`request ${action.id}`)
+        this.#say(describeAction(action))
+        await step(10_000, () => void world.as(activity, () => this.#request(action, activity)))
+      }
+    }
+    for (let user = 0; user < 3; user++) {
+      await step(10_000, () => void this.#list(this.#isolates[0]!, `u${user}`, true))
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/** An isolate: one instance of the library, and a handler that does what a request asks for. */
+import {
+  createSessions,
+  type Session,
+  type SessionEvent,
+  type Sessions,
+  type SessionsOptions,
+} from '../../src/index.ts'
+import { cached } from '../../src/stores/cached.ts'
+import { resilient } from '../../src/stores/resilient.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
+import type { Use } from './actions.ts'
+import {
+  type Effect,
+  type Exchange,
+  fingerprint,
+  type History,
+  type OnceRun,
+  type Seen,
+} from './history.ts'
+import { wrapMethods } from './network.ts'
+import type { IsolateConfig, RunConfig } from './profiles.ts'
+import type { World } from './world.ts'
+
+const SECRETS = [
+  'the first secret of the simulation, 32+',
+  'the other secret of the simulation, 32+',
+]
+export const COOKIE = 's'
+
+/** The methods of the new core, where it is there. */
+interface Additions {
+  increment?(key: string, by?: number): void
+  append?(key: string, ...items: unknown[]): void
+}
+
+export class Isolate {
+  readonly number: number
+  readonly config: IsolateConfig
+  readonly sessions: Sessions
+  readonly #world: World
+  isAlive = true
+
+  constructor(
+    world: World,
+    number: number,
+    config: IsolateConfig,
+    run: RunConfig,
+    store: SessionStore | null,
+    timeoutFactor: number,
+  ) {
+    this.#world = world
+    this.number = number
+    this.config = config
+    const now = (): number => world.now() + config.drift
+    const options: SessionsOptions = {
+      secret: config.order ? [SECRETS[1]!, SECRETS[0]!] : [SECRETS[0]!, SECRETS[1]!],
+      cookie: { name: COOKIE },
+      version: config.version,
+      idleTimeout: run.idleTimeout * timeoutFactor,
+      absoluteTimeout: run.absoluteTimeout * timeoutFactor,
+      renewAfter: run.renewAfter,
+      onStoreFailure: run.onStoreFailure,
+      snapshot: run.snapshot,
+      seal: run.seal,
+      now,
+      onEvent: (event: SessionEvent) => void world.current.events.push(event),
+      ...(config.version > 1 && {
+        migrate: (data: unknown) => ({ ...(data as object), migrated: true }),
+      }),
+      ...(store && { store: this.#around(store, run, now) }),
+    }
+    this.sessions = createSessions(options)
+  }
+
+  /** Whoever was killed calls nobody any more. */
+  #around(
+    store: SessionStore,
+    { resilient: retries, cached: cache }: RunConfig,
+    now: () => number,
+  ) {
+    const mortal = wrapMethods(store, (_, args, run) =>
+      this.isAlive ? run(args) : new Promise(() => {}),
+    )
+    const outer = retries ? resilient(mortal, { now }) : mortal
+    return cache ? cached(outer, { ...cache, now }) : outer
+  }
+
+  /** Answers one request. */
+  async answer(exchange: Exchange, header: string | null, history: History): Promise<Response> {
+    const print = (session: Session): string => {
+      const text = fingerprint(session.id)
+      history.ids.set(text, session.id)
+      return text
+    }
+    const handler = this.sessions.handler(async (request) => {
+      const session = await this.sessions.get(request)
+      exchange.seen = look(session, print(session), this.#world.now())
+      if (exchange.action.think) await this.#world.sleep(exchange.action.think)
+      for (const [i, use] of exchange.action.uses.entries()) {
+        await this.#use(session, use, `${exchange.id}.${i}`, exchange, history.onceRuns)
+      }
+      exchange.aims = print(session)
+      return new Response(null)
+    })
+    const headers = header === null ? {} : { cookie: header }
+    return await handler(new Request('https://example.com/', { headers }))
+  }
+
+  async #use(session: Session, use: Use, token: string, exchange: Exchange, runs: OnceRun[]) {
+    const effect: Effect = { token, use, exchange, acked: Infinity, isLeft: false }
+    const { increment, append } = session as Session & Additions
+    const add = (n = 0): number => n + 1
+    switch (use.op) {
+      case 'append':
+        if (append) append.call(session, `a${use.key}`, token)
+        else session.update(`a${use.key}`, (list: string[] = []) => [...list, token])
+        break
+      case 'increment':
+        if (increment) increment.call(session, `c${use.key}`)
+        else session.update(`c${use.key}`, add)
+        break
+      case 'update':
+        session.update(`u${use.key}`, add)
+        break
+      case 'set':
+        session.set(`s${use.key}`, token)
+        break
+      case 'unset':
+        session.unset(`s${use.key}`)
+        break
+      case 'flash':
+        session.flash('f', token)
+        break
+      case 'login': {
+        const before = session.subject
+        session.login(`u${use.user}`)
+        // The data of somebody else are left behind, and what was just written with them.
+        if (before !== null && before !== session.subject) {
+          for (const one of exchange.effects) one.isLeft = true
+        }
+        break
+      }
+      case 'once':
+        await this.#once(session, use.key, exchange, runs)
+        return
+      default:
+        session[use.op]()
+    }
+    exchange.effects.push(effect)
+  }
+
+  async #once(session: Session, key: number, exchange: Exchange, runs: OnceRun[]): Promise<void> {
+    // Without a store there is nothing to hold a lease in.
+    if (exchange.seen?.status !== 'active') return
+    const work = async (): Promise<string> => {
+      const run: OnceRun = { key, exchange, from: this.#world.now(), to: Infinity }
+      runs.push(run)
+      await this.#world.sleep(this.#world.current.random() * 1500)
+      run.to = this.#world.now()
+      return 'done'
+    }
+    await session.once(`k${key}`, work, { lease: 5, ttl: 10 })
+  }
+}
+
+function look(session: Session, print: string, at: number): Seen {
+  const { status, subject, data } = session
+  const flash = session.flash('f') as string | undefined
+  return { at, status, subject, print, data: { ...data }, flash }
+}
