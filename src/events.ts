@@ -11,6 +11,7 @@ import type { StoreEvent } from './stores/store.ts'
 export type SessionEvent = { readonly at: number } & (
   | { type: 'session.invalid' }
   | ({ type: SessionEventType } & AboutSession)
+  | ({ type: 'session.imported'; signedIn: boolean } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
   | ({ type: 'commit.deferred' | 'commit.dropped'; changes: number } & AboutSession)
@@ -31,7 +32,7 @@ export type SessionEventType =
   | 'session.created'
   | 'session.destroyed'
   | 'session.expired'
-  | 'session.imported'
+  | 'session.import-conflict'
   | 'session.login'
   | 'session.missing'
   | 'session.regenerated'

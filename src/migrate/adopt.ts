@@ -1,19 +1,25 @@
 /** Goes on with the session of another library. Loaded when its cookie comes. */
 
+import { assertSubject } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash } from '../crypto/keyed-hash.ts'
-import { SessionError, StoreUnavailableError } from '../errors.ts'
+import {
+  SessionCorruptionError,
+  SessionError,
+  SessionNotFoundError,
+  StoreUnavailableError,
+} from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
 import { checkAge } from '../session/restrictions.ts'
 import type { Draft } from '../session/session.ts'
-import { importSession } from './import.ts'
+import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
 
 /**
- * Puts the session that an old cookie stands for in place of an empty one. It is kept, and the old
- * cookie removed, with the response.
+ * Puts the session that an old cookie stands for in place of an empty one, or of another user's who
+ * signed in earlier. It is kept, and the old cookie removed, with the response.
  */
 export async function adoptSession(
   instance: Instance,
@@ -21,48 +27,61 @@ export async function adoptSession(
   header: string,
   importers: readonly CookieImporter[],
 ): Promise<Draft> {
-  const { cookie, emit, format, options } = instance
-  const { current, status } = draft
-  // A cookie of ours that opens says more, also about a session that is over or out of reach.
-  if (status !== 'new' && status !== 'invalid') return draft
+  const { cookie, emit, options } = instance
+  const { current, ended, found: ours, status } = draft
+  // Nothing is known about ours, or it goes on under another id.
+  if ((status === 'degraded' && !ours) || (status === 'superseded' && !ended)) return draft
+  // Beside ours there is rarely one; ours has taken the place of an old one of its own name.
+  const isBeside = ({ name }: CookieImporter): boolean =>
+    name !== cookie.name && `; ${header}`.includes(`; ${name}`)
+  const others = ours ? importers.filter(isBeside) : importers
+  let draftOnFailure = draft
   let asked = 'importFrom'
   try {
-    const found = await importSession(importers, header, options.now(), cookie.name)
+    const found = await importSession(others, header, options.now(), cookie.name)
     if (!found) return draft
-    const { createdAt = current.createdAt, subject = null, removals } = found
-    const times = { ...current, createdAt: createdAt - (createdAt % 1000) }
-    if (isOver(instance, times)) return draft
-    const version = options.version
-    const text = format.stringify(found.data)
-    const { data } = await format.read({ ...times, version, text, hasFlash: false })
-    const operation: Operation = (state) => ({
-      ...state,
-      createdAt: times.createdAt,
-      subject,
-      data,
-    })
-    operation.isAutomatic = true
+    const subject = subjectOf(instance, draft, found)
+    const winner = await winnerOf(instance, draft, found, subject)
+    if (winner === 'ours') return Object.assign(draft, { leftovers: found.removals })
+    if (winner === 'neither') {
+      emit({ type: 'session.import-conflict' }, current)
+      return await emptyDraft(instance, draft.cookies, {
+        status: 'invalid',
+        reason: () =>
+          new SessionNotFoundError(
+            'There is no session: an old cookie and a new one name two users, and nothing tells who signed in last',
+          ),
+        leftovers: found.removals,
+      })
+    }
+    const empty = isEmpty(draft) ? draft : await startOver(instance, draft)
+    draftOnFailure = empty
+    const operation = await operationOf(instance, empty, found, subject)
+    if (!operation) return draft
+    const first = operation(empty.current)
     // Before it is in the store, where lists would show it. One of unknown age is older than any limit.
-    const asOld = { ...operation(current), createdAt: found.createdAt ?? 0 }
-    const outdated = await checkAge(instance, { ...draft, current: asOld })
-    if (outdated) return outdated
+    const asOld = { ...first, createdAt: found.createdAt ?? 0 }
+    const outdated = await checkAge(instance, { ...empty, current: asOld })
+    if (outdated) return Object.assign(outdated, { leftovers: found.removals })
+    const { removals } = found
+    const signedIn = subject !== null
     if (instance.stored && options.store?.atomic && options.seal !== 'cookie') {
       // Overlapping requests with the old cookie go on with one session.
       asked = options.store.name
       const [hash] = await createKeyedHash(options.secrets, 'import')(found.origin)
-      const first = { ...operation(current), key: decodeBase64url(hash)!, counter: 1 }
-      const started = await (await instance.stored()).start(draft.cookies, first, () => {
-        emit({ type: 'session.imported' }, first)
-        emit({ type: 'session.created' }, first)
+      const state = { ...first, key: decodeBase64url(hash)!, counter: 1 }
+      const started = await (await instance.stored()).start(draft.cookies, state, () => {
+        emit({ type: 'session.imported', signedIn }, state)
+        emit({ type: 'session.created' }, state)
       })
       return started.found || started.ended ? { ...started, removals } : started
     }
-    emit({ type: 'session.imported' }, current)
+    emit({ type: 'session.imported', signedIn }, empty.current)
     return {
-      ...draft,
+      ...empty,
       status: 'active',
       reason: null,
-      current: operation(current),
+      current: first,
       operations: [operation],
       removals,
     }
@@ -70,8 +89,8 @@ export async function adoptSession(
     if (!(error instanceof SessionError)) throw error
     if (!(error instanceof StoreUnavailableError)) {
       emit({ type: 'session.corrupt', code: error.code }, current)
-      if (options.onCorruption === 'throw') throw error
-      return draft
+      if (options.onCorruption === 'throw' && !ours) throw error
+      return draftOnFailure
     }
     const isThrown = options.onStoreFailure === 'throw'
     const type = isThrown ? 'store.unavailable' : 'store.degraded'
@@ -82,5 +101,92 @@ export async function adoptSession(
       reason: () => error,
       readOnly: error,
     })
+  }
+}
+
+/** Returns true where no cookie of ours stands for a session. */
+const isEmpty = ({ status }: Draft): boolean => status === 'new' || status === 'invalid'
+
+const startOver = (instance: Instance, { cookies }: Draft): Promise<Draft> =>
+  emptyDraft(instance, cookies, { status: 'new', reason: null })
+
+/** Returns the user of an old session; `null` for nobody, and for what `login` would refuse. */
+function subjectOf(
+  { emit, options }: Instance,
+  { current, found }: Draft,
+  { subject = null }: Import,
+): string | null {
+  if (subject === null) return null
+  try {
+    assertSubject(subject)
+    return subject
+  } catch (refusal) {
+    const error = new SessionCorruptionError(`Cannot import session: ${(refusal as Error).message}`)
+    if (options.onCorruption === 'throw' && !found) throw error
+    emit({ type: 'session.corrupt', code: error.code }, current)
+    return null
+  }
+}
+
+/**
+ * Decides between an old cookie and one of ours: whoever signed in last wins. Both are there when the
+ * old library ran again for a while, or when the browser does not remove the old cookie.
+ */
+async function winnerOf(
+  { tokens }: Instance,
+  draft: Draft,
+  { createdAt, writtenAt = createdAt }: Import,
+  subject: string | null,
+): Promise<'theirs' | 'ours' | 'neither'> {
+  if (isEmpty(draft)) return 'theirs'
+  const ours = draft.found?.state
+  if (subject === null || subject === ours?.subject) return 'ours'
+  if (!ours) {
+    // What has ended leaves nothing but its cookies.
+    const opened = await Promise.all(draft.cookies.tokens.map((token) => tokens.open(token)))
+    const last = Math.max(...opened.map((cookie) => cookie?.opened.renewedAt ?? 0))
+    return writtenAt !== undefined && writtenAt >= last + 1000 ? 'theirs' : 'ours'
+  }
+  // Ours knows whole seconds, and of two sign-ins in the same one neither came last.
+  const isUnknown = writtenAt === undefined || writtenAt - (writtenAt % 1000) === ours.createdAt
+  if (isUnknown) return ours.subject === null ? 'theirs' : 'neither'
+  return writtenAt > ours.createdAt ? 'theirs' : 'ours'
+}
+
+/** Returns what turns an empty state into the imported one; `null` when its time is up. */
+async function operationOf(
+  instance: Instance,
+  { current }: Draft,
+  found: Import,
+  subject: string | null,
+): Promise<Operation | null> {
+  const { format, options } = instance
+  const { createdAt: since = current.createdAt, endsAt = Infinity, persistent = false } = found
+  const createdAt = since - (since % 1000)
+  const left = Math.floor((endsAt - createdAt) / 1000)
+  const absoluteTimeout = left < options.absoluteTimeout ? Math.max(left, 0) : undefined
+  const times = { ...current, createdAt, absoluteTimeout }
+  if (isOver(instance, times)) return null
+  const text = textOf(() => format.stringify(found.data))
+  const opened = { ...times, version: options.version, text, hasFlash: false }
+  const { data } = await format.read(opened)
+  const operation: Operation = (state) => ({
+    ...state,
+    createdAt,
+    absoluteTimeout,
+    persistent,
+    subject,
+    data,
+  })
+  operation.isAutomatic = true
+  return operation
+}
+
+/** Old data may be what no codec writes. */
+function textOf(stringify: () => string): string {
+  try {
+    return stringify()
+  } catch {
+    throw new SessionCorruptionError('Cannot import session: its data cannot be written')
   }
 }

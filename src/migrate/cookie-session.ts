@@ -27,7 +27,8 @@ export interface CookieSessionOptions<D extends SessionData = SessionData>
 /**
  * Reads the signed cookies of cookie-session.
  *
- * They say neither when they began nor when they end. Without signatures there is nothing to check,
+ * They say neither when they began nor when they end: give `endsAt`, and `persistent: true` if they
+ * had a `maxAge`. Without signatures there is nothing to check,
  * so that cookies of `signed: false` are not taken over.
  *
  * @throws TypeError naming the option that is wrong.

@@ -69,14 +69,13 @@ export function fromExpressSession<D extends SessionData = SessionData>(
       const stored = await loadSession(load, id)
       if (!stored) continue
       const { cookie, ...data } = stored
-      if (!isOver(cookie, now)) return { data, remove: [name] }
+      const { expires = null, originalMaxAge } = isObject(cookie) ? cookie : {}
+      const expiresAt = expires === null ? undefined : new Date(expires as string).getTime()
+      // Its stores drop what has expired; not every `load` does.
+      if (expiresAt !== undefined && !(expiresAt > now)) continue
+      const writtenAt = Number(expiresAt) - Number(originalMaxAge ?? Number.NaN)
+      return { data, writtenAt, persistent: expiresAt !== undefined, remove: [name] }
     }
     return null
   })
-}
-
-/** Its stores drop what has expired; not every `load` does. */
-function isOver(cookie: unknown, now: number): boolean {
-  const { expires = null } = isObject(cookie) ? cookie : {}
-  return expires !== null && !(new Date(expires as string).getTime() > now)
 }

@@ -10,7 +10,7 @@ import {
   type RawCookies,
   valuesOf,
 } from './importer.ts'
-import { unseal } from './iron.ts'
+import { openSeal, parseSeal, type Seal } from './iron.ts'
 
 /** What {@link fromH3} can be told. */
 export interface H3Options<D extends SessionData = SessionData> extends ImporterOptions<D> {
@@ -22,9 +22,19 @@ export interface H3Options<D extends SessionData = SessionData> extends Importer
   maxAge?: number
   /** As in h3: seconds since it was last sealed. (default: what the seal says) */
   idleTimeout?: number
+  /**
+   * The version of h3 that made the cookies: 1 with Nuxt 3 and 4, Nitro 2. Version 2 derives its keys
+   * in 8192 rounds, which a forged cookie costs too. (default: either)
+   */
+  version?: 1 | 2
   /** Rounds of PBKDF2, if `seal` changed them. (default: 1 of h3 version 1, and 8192 of version 2) */
   iterations?: number
 }
+
+/** Rounds of PBKDF2 by h3's version. */
+const ROUNDS = { 1: 1, 2: 8192 } as const
+/** A key of more rounds costs milliseconds. */
+const MANY_ROUNDS = 100
 
 const CHUNKED = '__chunked__'
 const MAX_CHUNKS = 100
@@ -57,39 +67,48 @@ export function fromH3<D extends SessionData = SessionData>(
     password: [undefined, expected, holds] as const,
     maxAge: numberRule(undefined, 0, MAX_TIMEOUT),
     idleTimeout: numberRule(undefined, 0, MAX_TIMEOUT),
+    version: integerRule(undefined, 1, 2),
     iterations: integerRule(undefined, 1, 10_000_000),
   }
   const resolved = applyRules<H3Options<D> & { name: string }>('', rules, options)
-  const { name, password, maxAge, idleTimeout, iterations } = resolved
+  const { name, password, maxAge, idleTimeout, iterations, version } = resolved
   refuseUnless(!!password, 'password', expected, password)
-  const keys = {
-    passwords: (): string[] => [password],
-    iterations: iterations ? [iterations] : [1, 8192],
-  }
+  const ofVersions = version ? [ROUNDS[version]] : [ROUNDS[1], ROUNDS[2]]
+  const allRounds = iterations ? [iterations] : ofVersions
 
   return createImporter<D>(resolved, async (cookies, now) => {
     const isOver = (since: unknown, seconds: number | undefined): boolean =>
       !!seconds && !(now - Number(since ?? Number.NaN) <= seconds * 1000)
-    for (const value of valuesOf(cookies, name)) {
-      const { seal, chunks } = join(cookies, name, value)
-      const session = await unseal(seal, keys, now)
-      const { data, createdAt, lastSeenAt = createdAt } = session ?? {}
-      if (!isObject(data)) continue
-      if (isOver(createdAt, maxAge) || isOver(lastSeenAt, idleTimeout)) continue
-      return { data, createdAt, remove: [name, ...chunks] }
+    const seals = valuesOf(cookies, name).flatMap((value) => findSeal(cookies, name, value, now))
+    for (const rounds of allRounds) {
+      // Any may be forged, so a costly key is derived for the first only.
+      for (const { seal, chunks } of rounds > MANY_ROUNDS ? seals.slice(0, 1) : seals) {
+        const session = await openSeal(seal, password, rounds)
+        const { data, createdAt, lastSeenAt = createdAt } = session ?? {}
+        if (!isObject(data)) continue
+        if (isOver(createdAt, maxAge) || isOver(lastSeenAt, idleTimeout)) continue
+        // h3 gives the cookie an end where it gives the seal one.
+        const persistent = seal.expiresAt !== undefined
+        return { data, createdAt, writtenAt: lastSeenAt, persistent, remove: [name, ...chunks] }
+      }
     }
     return null
   })
 }
 
+interface FoundSeal {
+  readonly seal: Seal
+  /** Names of the cookies that hold its other chunks. */
+  readonly chunks: readonly string[]
+}
+
 /** Puts chunks together: `__chunked__2` says that there are `name.1` and `name.2`. */
-function join(
-  cookies: RawCookies,
-  name: string,
-  value: string,
-): { seal: string; chunks: readonly string[] } {
-  if (!value.startsWith(CHUNKED)) return { seal: value, chunks: [] }
-  const count = Math.min(Number.parseInt(value.slice(CHUNKED.length), 10) || 0, MAX_CHUNKS)
-  const chunks = Array.from({ length: Math.max(0, count) }, (_, i) => `${name}.${i + 1}`)
-  return { seal: chunks.map((chunk) => valuesOf(cookies, chunk)[0] ?? '').join(''), chunks }
+function findSeal(cookies: RawCookies, name: string, value: string, now: number): FoundSeal[] {
+  const isChunked = value.startsWith(CHUNKED)
+  const given = isChunked ? Number.parseInt(value.slice(CHUNKED.length), 10) || 0 : 0
+  const count = Math.max(0, Math.min(given, MAX_CHUNKS))
+  const chunks = Array.from({ length: count }, (_, i) => `${name}.${i + 1}`)
+  const joined = chunks.map((chunk) => valuesOf(cookies, chunk)[0] ?? '').join('')
+  const seal = parseSeal(isChunked ? joined : value, now)
+  return seal ? [{ seal, chunks }] : []
 }

@@ -72,7 +72,8 @@ export function fromHonoSession<D extends SessionData = SessionData>(
       if (typeof sid !== 'string') continue
       if (exp !== undefined && !(Number(exp) * 1000 > now)) continue
       const data = load ? await loadSession(load, sid) : rest
-      if (data) return { data, createdAt: Number(iat) * 1000, remove: [name] }
+      const persistent = exp !== undefined
+      if (data) return { data, createdAt: Number(iat) * 1000, persistent, remove: [name] }
     }
     return null
   })

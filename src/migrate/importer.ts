@@ -1,5 +1,6 @@
 /** What turns another library's cookie into a session, and what all of them share. */
 import { functionRule, type Rule } from '../check.ts'
+import { SessionCorruptionError, StoreUnavailableError } from '../errors.ts'
 import type { SessionData } from '../session/session.ts'
 
 /** The cookies of a request: name to values as they were sent, nothing decoded. */
@@ -12,6 +13,15 @@ export interface ImportedSession<D extends SessionData = SessionData> {
   subject?: string | null
   /** Epoch milliseconds, where the old cookie says it. */
   createdAt?: number
+  /**
+   * Epoch milliseconds of the old library's last write, where the old cookie says it. Decides who
+   * signed in last when another user's session of ours is there too. (default: `createdAt`)
+   */
+  writtenAt?: number
+  /** The old cookie outlives the browser, so the new one does. (default: `false`) */
+  persistent?: boolean
+  /** Epoch milliseconds at which the session is over, if its timeouts do not end it earlier. */
+  endsAt?: number
   /** Names of the old cookies, to be removed once the session is kept. */
   remove: readonly string[]
 }
@@ -30,7 +40,7 @@ export interface CookieImporter<D extends SessionData = SessionData> {
    *
    * @param now Epoch milliseconds.
    * @throws {@link StoreUnavailableError} when a `load` failed, TypeError when it returned
-   * something else than data, and whatever `toSession` throws.
+   * something else than data, {@link SessionCorruptionError} when `toSession` threw.
    */
   read(cookies: RawCookies, now: number): Promise<ImportedSession<D> | null>
 }
@@ -44,7 +54,9 @@ export type ConvertedSession<D extends SessionData> = Pick<ImportedSession<D>, '
 /** What every importer can be told. */
 export interface ImporterOptions<D extends SessionData = SessionData> {
   /**
-   * Turns old data into today's and says who is signed in; `null` takes no session over.
+   * Turns old data into today's and says who is signed in; `null` takes no session over. When it
+   * throws, this visitor starts a new session, with the event `session.corrupt`; when it throws
+   * {@link StoreUnavailableError} the session counts as unreachable.
    * (default: the data as they are, and nobody signed in)
    */
   toSession?: (data: OldData) => ConvertedSession<D> | null | Promise<ConvertedSession<D> | null>
@@ -52,17 +64,33 @@ export interface ImporterOptions<D extends SessionData = SessionData> {
   path?: string
   /** The old cookie's domain, without which it cannot be removed. (default: not set) */
   domain?: string
+  /**
+   * Whether the old cookie outlives the browser (`Max-Age`); the new one then does too. (default:
+   * what the old cookie says, `false` where it says nothing)
+   */
+  persistent?: boolean
+  /**
+   * Epoch milliseconds, such as `Date.UTC(2030, 0, 31)`, at which moving in is over: nothing is imported any more, and what was
+   * imported has ended, unless somebody signed in since. Give it where old cookies do not say how
+   * old they are: otherwise each import of one starts the timeouts afresh. (default: never)
+   */
+  endsAt?: number
 }
 
 /** What an old cookie says when it checks out. */
 export interface OldSession {
   data: OldData
   createdAt?: unknown
+  /** When the old library last wrote it. */
+  writtenAt?: unknown
+  persistent?: boolean
   remove: readonly string[]
 }
 
 /** Values tried of one name: each costs some cryptography, and honest browsers send one or two. */
-const MAX_VALUES = 4
+const MAX_VALUES = 2
+/** Epoch milliseconds are above it, and seconds below. */
+const MIN_TIME = 1e12
 
 /** Rules of {@link ImporterOptions}. */
 export function importerRules(): Record<keyof ImporterOptions, Rule> {
@@ -70,6 +98,13 @@ export function importerRules(): Record<keyof ImporterOptions, Rule> {
     toSession: functionRule(),
     path: ['/', 'a path that starts with "/"', (value) => /^\/[ -:<-~]*$/.test(value)],
     domain: [undefined, 'a domain name', (value) => /^[\w.-]+$/.test(value)],
+    persistent: [undefined, 'true or false', (value: unknown) => typeof value === 'boolean'],
+    endsAt: [
+      undefined,
+      'epoch milliseconds',
+      (value: unknown) => Number.isFinite(value) && (value as number) >= MIN_TIME,
+      'number',
+    ],
   }
 }
 
@@ -91,7 +126,14 @@ export function secretsRule(minLength: number): Rule {
 
 /** Makes an importer of `find`, which reads the old cookies. */
 export function createImporter<D extends SessionData>(
-  { name, path = '/', domain, toSession }: ImporterOptions<D> & { name: string },
+  {
+    name,
+    path = '/',
+    domain,
+    endsAt,
+    persistent,
+    toSession,
+  }: ImporterOptions<D> & { name: string },
   find: (cookies: RawCookies, now: number) => Promise<OldSession | null>,
 ): CookieImporter<D> {
   return {
@@ -99,15 +141,43 @@ export function createImporter<D extends SessionData>(
     path,
     ...(domain && { domain }),
     async read(cookies, now) {
+      if (endsAt !== undefined && now >= endsAt) return null
       const old = await find(cookies, now)
       // An empty one is what several libraries give to everybody who comes along.
       if (!old || Object.keys(old.data).length === 0) return null
-      const { data, createdAt, remove } = old
-      const session = toSession ? await toSession(data) : { data: data as D }
-      const isPast = typeof createdAt === 'number' && createdAt > 0 && createdAt <= now
-      return session && { ...session, ...(isPast && { createdAt }), remove }
+      const session = toSession ? await convert(toSession, old.data) : { data: old.data as D }
+      const [createdAt, writtenAt] = [old.createdAt, old.writtenAt].map((time) => pastOf(time, now))
+      return (
+        session && {
+          ...session,
+          ...(createdAt && { createdAt }),
+          ...(writtenAt && { writtenAt }),
+          ...((persistent ?? old.persistent) && { persistent: true }),
+          ...(endsAt && { endsAt }),
+          remove: old.remove,
+        }
+      )
     },
   }
+}
+
+/** Calls `toSession`, whose errors may quote the data and are therefore not passed on. */
+async function convert<D extends SessionData>(
+  toSession: NonNullable<ImporterOptions<D>['toSession']>,
+  data: OldData,
+): Promise<ConvertedSession<D> | null> {
+  try {
+    return await toSession(data)
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) throw error
+    const name = error instanceof Error ? error.name : typeof error
+    throw new SessionCorruptionError(`Cannot import session: toSession threw ${name}`)
+  }
+}
+
+/** Returns a time in the past, and `undefined` for everything else. */
+function pastOf(time: unknown, now: number): number | undefined {
+  return typeof time === 'number' && time > 0 && time <= now ? time : undefined
 }
 
 /** The values of a cookie, decoded as the old libraries do; those tried at most. */

@@ -1,4 +1,4 @@
-import { applyRules, refuseUnless } from '../check.ts'
+import { applyRules, MAX_TIMEOUT, numberRule, refuseUnless } from '../check.ts'
 import type { SessionData } from '../session/session.ts'
 import {
   type CookieImporter,
@@ -9,7 +9,7 @@ import {
   secretsRule,
   valuesOf,
 } from './importer.ts'
-import { unseal } from './iron.ts'
+import { openSeal, parseSeal } from './iron.ts'
 
 /** What {@link fromIronSession} can be told. */
 export interface IronSessionOptions<D extends SessionData = SessionData>
@@ -18,6 +18,11 @@ export interface IronSessionOptions<D extends SessionData = SessionData>
   password: string | Readonly<Record<string, string>>
   /** As in iron-session. */
   cookieName: string
+  /**
+   * As in iron-session: seconds for which a seal is good. Tells when a seal was made, should another
+   * user's session of ours be there too. (default: 1_209_600, 14 days)
+   */
+  ttl?: number
 }
 
 /** Cookies that iron-session splits a large seal into, beginning with `name.0`. */
@@ -26,7 +31,8 @@ const MAX_CHUNKS = 4
 /**
  * Reads the cookies of iron-session 6 to 9: seals, whole or in chunks.
  *
- * A seal does not say when its session began, so that its absolute timeout starts anew.
+ * A seal does not say when its session began, so that its absolute timeout starts with the import.
+ * Where the seal has an end (any `ttl` but 0) the old cookie outlives the browser, and so does the new.
  *
  * @throws TypeError naming the option that is wrong.
  *
@@ -45,18 +51,18 @@ export function fromIronSession<D extends SessionData = SessionData>(
     ...importerRules(),
     cookieName: nameRule(),
     password: [undefined, expected, (map: object) => holds(Object.values(map) as never)] as const,
+    ttl: numberRule(14 * 86_400, 0, MAX_TIMEOUT),
   }
   const given = options.password
   const password = typeof given === 'string' ? { 1: given } : given
-  const resolved = applyRules<IronSessionOptions<D>>('', rules, { ...options, password })
-  const { cookieName } = resolved
+  const resolved = applyRules<IronSessionOptions<D> & { ttl: number }>('', rules, {
+    ...options,
+    password,
+  })
+  const { cookieName, ttl } = resolved
   refuseUnless(!!password, 'password', expected, password)
   refuseUnless(!!cookieName, 'cookieName', rules.cookieName[1], cookieName)
   const passwords = new Map(Object.entries(password))
-  const keys = {
-    passwords: (id: string): string[] => [passwords.get(id) ?? []].flat(),
-    iterations: [1],
-  }
   const chunkNames = Array.from({ length: MAX_CHUNKS }, (_, i) => `${cookieName}.${i}`)
 
   return createImporter<D>({ ...resolved, name: cookieName }, async (cookies, now) => {
@@ -65,9 +71,14 @@ export function fromIronSession<D extends SessionData = SessionData>(
     const joined = parts.slice(0, missing < 0 ? MAX_CHUNKS : missing).join('')
     for (const value of [...valuesOf(cookies, cookieName), joined]) {
       // What follows the seal is the version of its contents, outside of what is signed.
-      const data = await unseal(value.split('~', 1)[0]!, keys, now)
+      const seal = parseSeal(value.split('~', 1)[0]!, now)
+      const found = seal && passwords.get(seal.id)
+      const data = found && (await openSeal(seal, found, 1))
+      if (!data) continue
       const remove = [cookieName, ...chunkNames].filter((name) => cookies.has(name))
-      if (data) return { data, remove }
+      const { expiresAt } = seal
+      if (expiresAt === undefined) return { data, remove }
+      return { data, writtenAt: expiresAt - 1000 * ttl, persistent: true, remove }
     }
     return null
   })

@@ -3,36 +3,51 @@ import { decodeBase64url } from '../crypto/base64url.ts'
 import { toBytes, toText } from './bytes.ts'
 import { type OldData, parseObject } from './importer.ts'
 
-/** How {@link unseal} finds a password. */
-export interface SealKeys {
-  /** The passwords to try for the id that a seal names, which may be empty. */
-  passwords(id: string): readonly string[]
-  /** Rounds of PBKDF2 to try. */
-  iterations: readonly number[]
+/** A seal taken apart; nothing of it is checked yet. */
+export interface Seal {
+  /** The id of its password, which may be empty. */
+  readonly id: string
+  /** Epoch milliseconds; `undefined`: it never ends. */
+  readonly expiresAt: number | undefined
+  readonly salt: string
+  readonly vector: Uint8Array<ArrayBuffer>
+  readonly ciphertext: Uint8Array<ArrayBuffer>
+  readonly macSalt: string
+  readonly tag: Uint8Array<ArrayBuffer>
+  readonly signed: Uint8Array<ArrayBuffer>
 }
 
 const MAC = { name: 'HMAC', hash: 'SHA-256', length: 256 }
 const CIPHER = { name: 'AES-CBC', length: 256 }
 
-/** Opens a seal; `null` when it is forged, foreign, expired, or holds no object. */
-export async function unseal(seal: string, keys: SealKeys, now: number): Promise<OldData | null> {
-  const parts = seal.split('*')
+/** Takes a seal apart; `null` when it is none, or expired. Costs no cryptography. */
+export function parseSeal(text: string, now: number): Seal | null {
+  const parts = text.split('*')
   const [prefix, id = '', salt, iv = '', sealed = '', expiry = '', macSalt, mac = ''] = parts
   if (parts.length !== 8 || prefix !== 'Fe26.2' || !salt || !macSalt) return null
   if (expiry && !(/^\d+$/.test(expiry) && Number(expiry) > now)) return null
   const [vector, ciphertext, tag] = [iv, sealed, mac].map(decodeBase64url)
   if (!vector || !ciphertext || !tag) return null
   const signed = toBytes(parts.slice(0, 6).join('*'))
-  for (const password of keys.passwords(id)) {
-    for (const iterations of keys.iterations) {
-      const macKey = await deriveKey(password, macSalt, iterations, MAC, 'verify')
-      if (!(await crypto.subtle.verify('HMAC', macKey, tag, signed))) continue
-      const key = await deriveKey(password, salt, iterations, CIPHER, 'decrypt')
-      const algorithm = { name: CIPHER.name, iv: vector }
-      return parseObject(toText(await crypto.subtle.decrypt(algorithm, key, ciphertext)))
-    }
-  }
-  return null
+  const expiresAt = expiry ? Number(expiry) : undefined
+  return { id, expiresAt, salt, vector, ciphertext, macSalt, tag, signed }
+}
+
+/**
+ * Opens a seal; `null` when it is forged, foreign, or holds no object. A forged one costs one key.
+ *
+ * @param iterations Rounds of PBKDF2.
+ */
+export async function openSeal(
+  { ciphertext, macSalt, salt, signed, tag, vector }: Seal,
+  password: string,
+  iterations: number,
+): Promise<OldData | null> {
+  const macKey = await deriveKey(password, macSalt, iterations, MAC, 'verify')
+  if (!(await crypto.subtle.verify('HMAC', macKey, tag, signed))) return null
+  const key = await deriveKey(password, salt, iterations, CIPHER, 'decrypt')
+  const algorithm = { name: CIPHER.name, iv: vector }
+  return parseObject(toText(await crypto.subtle.decrypt(algorithm, key, ciphertext)))
 }
 
 async function deriveKey(

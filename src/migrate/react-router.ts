@@ -33,7 +33,8 @@ export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
  * Reads the signed cookies of React Router's and Remix's session storages: of
  * `createCookieSessionStorage`, and with `load` of those that keep an id in it.
  *
- * They say neither when they began nor when they end. What `flash` left in them is dropped.
+ * They say neither when they began nor when they end: give `endsAt`, and `persistent: true` if they
+ * had a `maxAge`. What `flash` left in them is dropped.
  *
  * @throws TypeError naming the option that is wrong.
  *

@@ -46,6 +46,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'session.superseded': 'debug',
   'session.expired': 'debug',
   'session.imported': 'info',
+  'session.import-conflict': 'warn',
   'session.destroyed': 'debug',
   'session.login': 'info',
   'session.missing': 'info',

@@ -14,7 +14,8 @@ export async function saveSession(instance: Instance, draft: Draft): Promise<str
   draft.committed = true
   try {
     const setCookie = await save(instance, draft)
-    return draft.removals ? [...setCookie, ...draft.removals] : setCookie
+    const leftovers = draft.found || setCookie.length ? draft.leftovers : null
+    return [...setCookie, ...(draft.removals ?? leftovers ?? [])]
   } catch (error) {
     // Renewals, imports and the end of flash values go without: a page that only reads is shown.
     const isOurs = draft.operations.every(({ isAutomatic }) => isAutomatic)

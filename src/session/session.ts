@@ -197,6 +197,8 @@ export interface Draft {
   deferred?: Deferrals & { readonly base: SessionState; readonly dropped: number }
   /** `Set-Cookie` values that remove what it was imported from, once it is kept. */
   removals?: readonly string[]
+  /** `Set-Cookie` values that remove an old cookie beside ours, once ours is there or written. */
+  leftovers?: readonly string[]
   /** Keyed hash of the client that sent the request. */
   binding?: string | undefined
   /** A sign-in that this client is not trusted with. */

@@ -117,7 +117,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
 
   const open = async (header: string | null, request?: Request): Promise<Session<D, D>> => {
     let draft = await openSession(instance, header, store && request?.signal)
-    if (header && !draft.found && importFrom?.some(({ name }) => header.includes(name))) {
+    if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
       draft = await adoptSession(instance, draft, header, importFrom)
     }

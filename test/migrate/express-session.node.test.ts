@@ -125,8 +125,8 @@ describe('fromExpressSession()', () => {
     const [name, value] = header.split('=')
     const importer = fromExpressSession({ secret, load })
     expect((await read(importer, `${name}="${value}"`))?.data).toEqual(data)
-    expect((await read(importer, `${`${name}=x; `.repeat(3)}${header}`))?.data).toEqual(data)
-    expect(await read(importer, `${`${name}=x; `.repeat(4)}${header}`)).toBe(null)
+    expect((await read(importer, `${name}=x; ${header}`))?.data).toEqual(data)
+    expect(await read(importer, `${name}=x; ${name}=y; ${header}`)).toBe(null)
   })
 
   it('refuses options that are missing, unknown or wrong', () => {

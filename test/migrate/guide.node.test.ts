@@ -7,7 +7,7 @@ import { sealSession } from 'h3'
 import { Hono } from 'hono'
 import { sealData } from 'iron-session'
 import { createCookieSessionStorage } from 'react-router'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createCookieJar } from '../../src/testing/index.ts'
 import { cookiesOf, headerOf, type Middleware } from './support.ts'
 
@@ -16,47 +16,53 @@ const folder = `${root}.test-results/migrating`
 const require = createRequire(import.meta.url)
 
 const password = 'the secret that the old library was told'
-const data = { userId: 7, theme: 'light' }
-const fill = ({ session }: { session: object }): void => void Object.assign(session, data)
+const dataOf = (userId: number) => ({ userId, theme: 'light' })
+const fillWith =
+  (userId: number) =>
+  ({ session }: { session: object }): void =>
+    void Object.assign(session, dataOf(userId))
 
 /** Old sessions of express-session, as connect-redis keeps them. */
 const redis = new Map<string, string>()
 
-/** The chapters of the guide, and the cookies that their old library makes. */
-const chapters: Record<string, () => Promise<string>> = {
-  'iron-session': async () => `my-app=${await sealData(data, { password })}`,
-  'h3, Nitro and Nuxt': async () => {
-    const session = { id: 'x', createdAt: Date.now(), data: { user: { id: 7 }, theme: 'light' } }
+/** The chapters of the guide, and the cookies that their old library makes for a user. */
+const chapters: Record<string, (userId?: number) => Promise<string>> = {
+  'iron-session': async (userId = 7) => `my-app=${await sealData(dataOf(userId), { password })}`,
+  'h3, Nitro and Nuxt': async (userId = 7) => {
+    const data = { user: { id: userId }, theme: 'light' }
+    const session = { id: 'x', createdAt: Date.now(), data }
     const event = { context: { sessions: { h3: session } } }
     return `h3=${await sealSession(event as never, { password })}`
   },
-  '@hono/session': async () => {
+  '@hono/session': async (userId = 7) => {
     const app = new Hono()
     app.use(useSession({ secret: password }) as never)
     app.get('/', async (c) => {
       const { session } = c.var as { session: { update(data: unknown): Promise<void> } }
-      await session.update(data)
+      await session.update(dataOf(userId))
       return c.text('ok')
     })
     return headerOf((await app.request('/')).headers.getSetCookie())
   },
-  'express-session': async () => {
+  'express-session': async (userId = 7) => {
     const middleware = require('express-session') as (options: object) => Middleware
-    redis.set('sess:old', JSON.stringify({ cookie: { expires: null }, ...data }))
-    const options = { resave: false, saveUninitialized: false, genid: () => 'old' }
-    return cookiesOf(middleware({ secret: password, ...options }), fill)
+    const [hour, id] = [3_600_000, `old-${userId}`]
+    const cookie = { originalMaxAge: hour, expires: new Date(Date.now() + hour) }
+    redis.set(`sess:${id}`, JSON.stringify({ cookie, ...dataOf(userId) }))
+    const options = { resave: false, saveUninitialized: false, genid: () => id }
+    return cookiesOf(middleware({ secret: password, ...options }), fillWith(userId))
   },
-  'cookie-session': () => {
+  'cookie-session': (userId = 7) => {
     const middleware = require('cookie-session') as (options: object) => Middleware
-    return cookiesOf(middleware({ keys: [password] }), fill)
+    return cookiesOf(middleware({ keys: [password] }), fillWith(userId))
   },
-  'React Router and Remix': async () => {
+  'React Router and Remix': async (userId = 7) => {
     const storage = createCookieSessionStorage({ cookie: { secrets: [password] } })
     const session = await storage.getSession()
-    for (const [key, value] of Object.entries(data)) session.set(key, value)
+    for (const [key, value] of Object.entries(dataOf(userId))) session.set(key, value)
     return headerOf([await storage.commitSession(session)])
   },
-  'Anything else': async () => 'token=the-old-token',
+  'Anything else': async (userId = 7) => `token=the-old-token-${userId}`,
 }
 
 const guide = readFileSync(`${root}docs/migrating.md`, 'utf8')
@@ -85,7 +91,9 @@ beforeAll(() => {
     redis: { get: async (key: string) => redis.get(key) ?? null },
     database: {
       sessionOf: async (token: string) =>
-        token === 'the-old-token' ? { theme: 'light', userId: '7', since: new Date() } : null,
+        /^the-old-token-\d$/.test(token)
+          ? { theme: 'light', userId: token.slice(-1), since: new Date() }
+          : null,
     },
   })
 })
@@ -121,6 +129,32 @@ describe('docs/migrating.md', () => {
     expect(jar.cookies().map((cookie) => cookie.name)).toEqual([name])
     expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from dark')
   })
+
+  it.each(Object.keys(chapters))(
+    '%s: after a rollback nobody gets the session of the user before',
+    async (title) => {
+      const { handler } = (await import(fileOf(title))) as {
+        handler: (request: Request) => Promise<Response>
+      }
+      const jar = createCookieJar()
+      const arrive = async (userId: number) => {
+        for (const pair of (await chapters[title]!(userId)).split('; ')) {
+          jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/` } }))
+        }
+        return await (await jar.fetch(handler, 'https://example.com/')).text()
+      }
+      expect(await arrive(5)).toBe('5 changed from light')
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5000 })
+      try {
+        // These cookies do not say when they were made: nobody is signed in then.
+        const isUnknown = title === 'cookie-session'
+        const expected = isUnknown ? 'null changed from undefined' : '6 changed from light'
+        expect(await arrive(6)).toBe(expected)
+      } finally {
+        vi.useRealTimers()
+      }
+    },
+  )
 
   it.each(Object.keys(chapters))('%s: nobody else gets in', async (title) => {
     const { handler } = (await import(fileOf(title))) as {

@@ -22,6 +22,23 @@ const importers: Record<string, CookieImporter> = {
   cookie: fromCookieSession({ keys: [secret] }),
 }
 
+/** The rounds of PBKDF2 of each key that is derived meanwhile. */
+async function roundsOf(run: () => Promise<void>): Promise<number[]> {
+  const subtle: SubtleCrypto = Object.getPrototypeOf(crypto.subtle)
+  const { deriveKey } = subtle
+  const rounds: number[] = []
+  subtle.deriveKey = function (this: SubtleCrypto, ...call: Parameters<typeof deriveKey>) {
+    rounds.push((call[0] as Pbkdf2Params).iterations)
+    return deriveKey.apply(this, call)
+  } as typeof deriveKey
+  try {
+    await run()
+  } finally {
+    subtle.deriveKey = deriveKey
+  }
+  return rounds
+}
+
 describe('cookies that nobody honest sends', () => {
   for (const [name, importer] of Object.entries(importers)) {
     const header = frozen.cookies[name as keyof typeof frozen.cookies]
@@ -53,6 +70,33 @@ describe('cookies that nobody honest sends', () => {
       expect(Date.now() - started).toBeLessThan(5000)
     })
   }
+
+  it.each([
+    ['by itself', undefined, 8192 + 2],
+    ['of version 1', 1, 2],
+    ['of version 2', 2, 8192],
+  ] as const)(
+    'cost an importer of h3 %s at most one key of many rounds',
+    async (_, version, most) => {
+      const importer = fromH3({ password: secret, ...(version && { version }) })
+      const forged = `Fe26.2**${'a'.repeat(64)}*AAAA*AAAA**${'b'.repeat(64)}*AAAA`
+      const header = Array.from({ length: 4 }, () => `h3=${forged}`).join('; ')
+      const rounds = await roundsOf(async () => {
+        expect(await importSession([importer], header, NOW)).toBe(null)
+      })
+      expect(rounds.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(most)
+      expect(rounds.filter((one) => one > 100).length).toBeLessThanOrEqual(1)
+    },
+  )
+
+  it('cost an importer of iron-session keys of one round, and few of them', async () => {
+    const forged = `Fe26.2*1*${'a'.repeat(64)}*AAAA*AAAA**${'b'.repeat(64)}*AAAA`
+    const header = [0, 1, 2, 3].map((i) => `app=${forged}; app.${i}=${forged}`).join('; ')
+    const rounds = await roundsOf(async () => {
+      expect(await importSession([importers.iron!], header, NOW)).toBe(null)
+    })
+    expect(rounds).toEqual([1, 1])
+  })
 
   it('are corrupt where a schema refuses what they hold', async () => {
     const schema = {

@@ -29,7 +29,24 @@ describe('fromIronSession()', () => {
   it('reads what iron-session sealed', async () => {
     const data = { userId: 7, cart: ['ä', '€'], nested: { deep: [1, null] } }
     const session = await read(fromIronSession({ password, cookieName }), await cookieOf(data))
-    expect(session).toEqual({ data, removed: [cookieName] })
+    expect(session).toMatchObject({ data, removed: [cookieName] })
+  })
+
+  it('says when a seal was made, by its ttl, and that its cookie outlives the browser', async () => {
+    const started = Date.now()
+    for (const [options, ttl] of [
+      [{}, undefined],
+      [{ ttl: 3600 }, 3600],
+    ] as const) {
+      const importer = fromIronSession({ password, cookieName, ...(ttl && { ttl }) })
+      const session = await read(importer, await cookieOf({ n: 1 }, options))
+      expect(session?.persistent).toBe(true)
+      expect(session?.writtenAt).toBeGreaterThanOrEqual(started)
+      expect(session?.writtenAt).toBeLessThanOrEqual(Date.now())
+    }
+    const endless = await cookieOf({ n: 1 }, { ttl: 0 })
+    const importer = fromIronSession({ password, cookieName })
+    expect(await read(importer, endless)).toEqual({ data: { n: 1 }, removed: [cookieName] })
   })
 
   it('converts data and says who is signed in', async () => {
@@ -42,7 +59,7 @@ describe('fromIronSession()', () => {
       }),
     })
     const header = await cookieOf({ userId: 7, theme: 'dark' })
-    expect(await read(importer, header)).toEqual({
+    expect(await read(importer, header)).toMatchObject({
       data: { theme: 'dark' },
       subject: '7',
       removed: [cookieName],
@@ -153,7 +170,7 @@ describe('fromIronSession()', () => {
     expect(make({ cookieName, password: 'short' })).not.toThrow('short')
     expect(make({ password })).toThrow('"cookieName"')
     expect(make({ password, cookieName: 'a b' })).toThrow('"cookieName"')
-    expect(make({ password, cookieName, ttl: 3 })).toThrow('"ttl"')
+    expect(make({ password, cookieName, maxAge: 3 })).toThrow('"maxAge"')
     expect(make({ password, cookieName, path: 'here' })).toThrow('"path"')
     expect(make({ password, cookieName, domain: 'a;b' })).toThrow('"domain"')
   })

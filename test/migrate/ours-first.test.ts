@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../../src/errors.ts'
 import type { Session, SessionsOptions } from '../../src/index.ts'
-import { fromIronSession } from '../../src/migrate/index.ts'
+import { type CookieImporter, fromIronSession } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
@@ -15,57 +15,214 @@ const importer = fromIronSession({
   toSession: (data) => ({ data, subject: 'from before' }),
 })
 
-/** A session of ours, beside an old cookie that no browser would remove. */
-async function setUp() {
+/** What the old cookie says; `writtenAt` where it says when it was written. */
+interface Old {
+  subject: string | null
+  writtenAt?: number
+}
+
+const places: Record<string, () => Partial<SessionsOptions>> = {
+  'in a cookie': () => ({}),
+  'in a store': () => ({ store: createMemoryStore() }),
+  'in a store, with snapshots': () => ({ store: createMemoryStore(), snapshot: { maxAge: 60 } }),
+  'in a store, sealed by the cookie': () => ({ store: createMemoryStore(), seal: 'cookie' }),
+}
+
+/** A browser with a session of ours, and an old cookie that came beside it afterwards. */
+async function setUp(place: string, user: string | null, old: (now: number) => Old) {
   const clock = createClock()
-  const memory = createMemoryStore({ now: clock })
   const outage = { on: false }
-  const store: SessionStore = {
-    ...memory,
-    read: (...call) => (outage.on ? Promise.reject(new Error('down')) : memory.read(...call)),
+  const options = places[place]!()
+  if (options.store) {
+    const memory = createMemoryStore({ now: clock })
+    options.store = {
+      ...memory,
+      read: (...call) => (outage.on ? Promise.reject(new Error('down')) : memory.read(...call)),
+    }
   }
-  const options = { store, importFrom: [importer], idleTimeout: 60, cache: false as const }
-  const world = createWorld(options, clock)
-  const session = await world.sessions.open(null)
-  session.login('from today')
-  const [setCookie] = await world.sessions.save(session)
-  const ours = setCookie!.split(';')[0]!
-  const open = async () => {
-    const { status, subject } = await world.sessions.open(`${ours}; ${old}`)
+  let said: Old = { subject: null }
+  let reads = 0
+  const oldOnes: CookieImporter = {
+    name: 'old',
+    async read(cookies) {
+      reads++
+      return cookies.has('old') ? { data: { from: 'before' }, ...said, remove: ['old'] } : null
+    },
+  }
+  const world = createWorld({ importFrom: [oldOnes], idleTimeout: 60, ...options }, clock)
+  await world.visit((session) => {
+    session.set('from', 'today')
+    if (user !== null) session.login(user)
+  })
+  clock.advance(10)
+  said = old(clock())
+  world.jar.store(new Response('', { headers: { 'set-cookie': 'old=1; Path=/' } }))
+  const names = () => world.jar.cookies().map(({ name }) => name)
+  const whoIs = async () => {
+    const { status, subject } = (await world.visit()).session
     return [status, subject]
   }
-  return { ...world, outage, ours, open }
+  return { ...world, outage, names, whoIs, reads: () => reads }
+}
+
+const LATER = (subject: string | null) => (now: number) => ({ subject, writtenAt: now - 5000 })
+const EARLIER = (subject: string | null) => (now: number) => ({ subject, writtenAt: now - 15_000 })
+const UNKNOWN = (subject: string | null) => () => ({ subject })
+
+for (const place of Object.keys(places)) {
+  describe(`importFrom, beside a session of ours ${place}: whoever signed in last wins`, () => {
+    it('goes by the old cookie of another user who signed in later, after a rollback', async () => {
+      const { visit, whoIs, names, types } = await setUp(place, 'ann', LATER('bob'))
+      const { session } = await visit()
+      expect([session.status, session.subject, session.data]).toEqual([
+        'active',
+        'bob',
+        { from: 'before' },
+      ])
+      expect(names()).not.toContain('old')
+      expect(await whoIs()).toEqual(['active', 'bob'])
+      expect(types()).toContain('session.imported')
+    })
+
+    it('goes by ours where the old cookie is older, and removes that', async () => {
+      const { whoIs, names, visit } = await setUp(place, 'ann', EARLIER('bob'))
+      expect(await whoIs()).toEqual(['active', 'ann'])
+      expect(names()).not.toContain('old')
+      await visit((session) => session.destroy())
+      expect(await whoIs()).toEqual(['new', null])
+    })
+
+    it('goes by ours for the same user, and a sign-out in the same request removes both', async () => {
+      const { visit, whoIs, names } = await setUp(place, 'ann', LATER('ann'))
+      await visit((session) => {
+        expect(session.get('from')).toBe('today')
+        session.destroy()
+      })
+      expect(names()).not.toContain('old')
+      expect(await whoIs()).toEqual(['new', null])
+    })
+
+    it('goes by ours where nobody is signed in with the old cookie', async () => {
+      const { whoIs } = await setUp(place, 'ann', LATER(null))
+      expect(await whoIs()).toEqual(['active', 'ann'])
+    })
+
+    it('shows neither user where nothing tells who came last, until somebody signs in', async () => {
+      const { whoIs, visit, names, types } = await setUp(place, 'ann', UNKNOWN('bob'))
+      for (let visits = 0; visits < 2; visits++) {
+        const { session } = await visit()
+        expect([session.status, session.subject, session.data]).toEqual(['invalid', null, {}])
+      }
+      expect(types().filter((type) => type === 'session.import-conflict')).toHaveLength(2)
+      expect(names()).toContain('old')
+      await visit((session) => session.login('bob'))
+      expect(names()).not.toContain('old')
+      expect(await whoIs()).toEqual(['active', 'bob'])
+    })
+
+    it('shows neither user where both signed in within the same second', async () => {
+      const { whoIs } = await setUp(place, 'ann', (now) => ({
+        subject: 'bob',
+        writtenAt: now - 10_000 + 400,
+      }))
+      expect(await whoIs()).toEqual(['invalid', null])
+    })
+
+    it('signs in by an old cookie of unknown age where nobody is signed in with ours', async () => {
+      const { whoIs } = await setUp(place, null, UNKNOWN('bob'))
+      expect(await whoIs()).toEqual(['active', 'bob'])
+    })
+
+    it('does not bring back what has expired, unless it was written since', async () => {
+      for (const [old, subject] of [
+        [LATER('bob'), 'bob'],
+        [EARLIER('bob'), null],
+        [UNKNOWN('bob'), null],
+      ] as const) {
+        const { whoIs, clock, visit, names } = await setUp(place, 'ann', old)
+        clock.advance(61)
+        expect((await whoIs())[1]).toBe(subject)
+        await visit((session) => session.login('ann'))
+        expect(names()).not.toContain('old')
+        expect(await whoIs()).toEqual(['active', 'ann'])
+      }
+    })
+
+    it('asks nothing of an importer while there is no old cookie', async () => {
+      const { jar, visit, reads } = await setUp(place, 'ann', UNKNOWN('bob'))
+      jar.store(new Response('', { headers: { 'set-cookie': 'old=; Max-Age=0; Path=/' } }))
+      jar.store(new Response('', { headers: { 'set-cookie': 'new-old=1; Path=/' } }))
+      await visit()
+      expect(reads()).toBe(0)
+    })
+  })
 }
 
 describe('importFrom, beside a cookie of ours', () => {
-  it('asks no old cookie while our session lives', async () => {
-    expect(await (await setUp()).open()).toEqual(['active', 'from today'])
-  })
-
   it('asks no old cookie while our store is down', async () => {
-    const { open, outage } = await setUp()
+    const { whoIs, outage } = await setUp('in a store', 'ann', LATER('bob'))
     outage.on = true
-    expect(await open()).toEqual(['degraded', null])
+    expect(await whoIs()).toEqual(['degraded', null])
   })
 
-  it('does not sign in again whoever signed out', async () => {
-    const { open, sessions, ours } = await setUp()
-    const session = await sessions.open(ours)
-    session.destroy()
-    await sessions.save(session)
-    expect(await open()).toEqual(['superseded', null])
-  })
-
-  it('does not bring back what has expired', async () => {
-    const { open, clock } = await setUp()
-    clock.advanceMs(61_000)
-    expect((await open())[1]).toBe(null)
+  it('does not sign in again whoever signed out, unless with the old library since', async () => {
+    for (const [old, expected] of [
+      [LATER('bob'), ['active', 'bob']],
+      [UNKNOWN('bob'), ['superseded', null]],
+    ] as const) {
+      const { sessions, jar, whoIs } = await setUp('in a store', 'ann', old)
+      const cookie = jar.header()!.replace(/; old=1/, '')
+      const session = await sessions.open(cookie)
+      session.destroy()
+      await sessions.save(session)
+      expect(await whoIs()).toEqual(expected)
+    }
   })
 
   it('goes by the old cookie when ours does not open', async () => {
-    const { sessions } = await setUp()
+    const { sessions } = createWorld({ importFrom: [importer] })
     const session = await sessions.open(`__Host-session=forged; ${old}`)
     expect([session.status, session.subject]).toEqual(['active', 'from before'])
+  })
+
+  it('keeps ours where what the old cookie holds is of no use', async () => {
+    const odd = fromIronSession({
+      password: frozen.secret,
+      cookieName: 'app',
+      toSession: () => {
+        throw new RangeError('odd')
+      },
+    })
+    const { sessions, types } = createWorld({ importFrom: [odd], onCorruption: 'throw' })
+    const session = await sessions.open(null)
+    session.login('ann')
+    const [ours] = await sessions.save(session)
+    expect((await sessions.open(`${ours!.split(';')[0]}; ${old}`)).subject).toBe('ann')
+    expect(types()).toContain('session.corrupt')
+  })
+
+  it('shows nobody where the user of the old cookie has signed out everywhere', async () => {
+    const clock = createClock()
+    const notBefore = (subject: string) => (subject === 'from before' ? clock() : null)
+    const made = fromIronSession({
+      password: frozen.secret,
+      cookieName: 'app',
+      toSession: (data) => ({ data, subject: 'from before' }),
+    })
+    const later: CookieImporter = {
+      ...made,
+      async read(cookies, now) {
+        const session = await made.read(cookies, now)
+        return session && { ...session, writtenAt: now }
+      },
+    }
+    const { sessions } = createWorld({ importFrom: [later], notBefore }, clock)
+    const session = await sessions.open(null)
+    session.login('ann')
+    const [ours] = await sessions.save(session)
+    clock.advance(5)
+    const both = await sessions.open(`${ours!.split(';')[0]}; ${old}`)
+    expect([both.status, both.subject]).toEqual(['expired', null])
   })
 })
 
