@@ -70,9 +70,10 @@ export interface ImporterOptions<D extends SessionData = SessionData> {
    */
   persistent?: boolean
   /**
-   * Epoch milliseconds, such as `Date.UTC(2030, 0, 31)`, at which moving in is over: nothing is imported any more, and what was
-   * imported has ended, unless somebody signed in since. Give it where old cookies do not say how
-   * old they are: otherwise each import of one starts the timeouts afresh. (default: never)
+   * Epoch milliseconds, such as `Date.UTC(2030, 0, 31)`, at which moving in is over: nothing is
+   * imported any more, and what was imported has ended, unless its user signed in since. Give it
+   * where old cookies do not say how old they are: otherwise each import of one starts the timeouts
+   * afresh. (default: never)
    */
   endsAt?: number
 }

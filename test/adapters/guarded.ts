@@ -74,6 +74,29 @@ export function testGuards(adapter: string, create: CreateGuarded): void {
       expect([response.status, shown]).toEqual([401, []])
     })
 
+    it('give a response that onMissing returns to everybody no cookie of one visitor', async () => {
+      let sessions: Sessions | undefined
+      const shared = Object.freeze(new Response(null, { status: 401 }))
+      const before = JSON.stringify([...shared.headers])
+      const guarded = setUp({
+        async onMissing(request) {
+          const name = new URL(request.url).searchParams.get('as')
+          if (name) (await sessions!.get(request)).set('name', name)
+          return shared
+        },
+      })
+      sessions = guarded.sessions
+      for (const name of ['ann', 'bob']) {
+        const mine = await guarded.fetch(new Request(`${ORIGIN}/?as=${name}`))
+        const [cookie = '', ...more] = mine.headers.getSetCookie()
+        expect(more).toEqual([])
+        expect((await sessions.open(cookie.split(';')[0]!)).data).toEqual({ name })
+        const stranger = await guarded.fetch(new Request(`${ORIGIN}/`))
+        expect(stranger.headers.getSetCookie()).toEqual([])
+        expect(JSON.stringify([...shared.headers])).toBe(before)
+      }
+    })
+
     it('save what onMissing writes to the session', async () => {
       let sessions: Sessions | undefined
       const guarded = setUp({
