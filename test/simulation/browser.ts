@@ -6,6 +6,8 @@ interface Cookie {
   readonly until: number
 }
 
+const MAX_BYTES = 4096
+
 export class Jar {
   readonly #cookies: Map<string, Cookie>
 
@@ -34,6 +36,8 @@ export class Jar {
   take(setCookies: readonly string[], now: number): void {
     for (const header of setCookies) {
       const { name, value, until } = parseSetCookie(header, now)
+      // RFC 6265bis, 5.6: a larger one is dropped without a word.
+      if (name.length + value.length > MAX_BYTES) continue
       if (until <= now) this.#cookies.delete(name)
       else this.#cookies.set(name, { value, until })
     }

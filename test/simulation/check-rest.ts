@@ -3,6 +3,9 @@ import { endOf, type Facts, LIMIT, SLACK } from './facts.ts'
 import type { Exchange } from './history.ts'
 import { isLive, type Lineage } from './lineages.ts'
 
+/** Milliseconds for which a fault may still have consequences. */
+const LINGER = 65_000
+
 /** No session outlives its timeouts. */
 export function checkTimeouts(facts: Facts, reader: Exchange, { visits, effects }: Lineage): void {
   const { idleTimeout, absoluteTimeout } = facts.config
@@ -31,6 +34,22 @@ export function checkDeadline(facts: Facts, exchange: Exchange): void {
   if (took > LIMIT) facts.report('10 deadline', exchange, `took ${took / 1000} s`)
 }
 
+/** Nobody is refused while everything works. */
+export function checkRefusals(facts: Facts, exchange: Exchange): void {
+  const { outcome, sent, done, activity, code } = exchange
+  // KV takes one write a second, and shows a place that lags no data to write on.
+  const mayRefuse = facts.config.store === 'kv' || facts.history.hasVersions
+  if (outcome !== 'failed' || activity.faults > 0 || mayRefuse) return
+  const { exchanges, troubles } = facts.history
+  // What failed a while ago may come late; a breaker that it opened stays so until it is tried.
+  const since = facts.config.resilient ? -Infinity : sent - LINGER
+  if (facts.isForgotten(since, Infinity)) return
+  const isTroubled =
+    troubles.some(({ from, to }) => from <= done && to >= since) ||
+    exchanges.some((one) => one.activity.faults > 0 && one.sent <= done && endOf(one) >= since)
+  if (!isTroubled) facts.report('9 refused for no reason', exchange, `it was answered ${code}`)
+}
+
 /** A list shows the sessions that somebody has, and no others. */
 export function checkGhosts(facts: Facts): void {
   const { store, cached, lagMs } = facts.config
@@ -43,7 +62,27 @@ export function checkGhosts(facts: Facts): void {
       const text = `the list of ${user} has a session that nobody got (${print})`
       facts.problems.push({ rule: '9 ghost', text, at })
     }
+    for (const lineage of facts.lineages.all) {
+      if (!mustBeListed(facts, lineage, user, at)) continue
+      if (prints.some((print) => facts.lineages.byPrint(print) === lineage)) continue
+      const text = `the list of ${user} lacks the session that began with ${lineage.name}`
+      facts.problems.push({ rule: '9 not listed', text, at })
+    }
   }
+}
+
+/** Whether a session certainly lives, and is certainly this user's. */
+function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number): boolean {
+  const { history, config } = facts
+  if (history.failovers.length > 0 || facts.mayHaveEnded(lineage, Infinity)) return false
+  const logins = lineage.effects.filter(({ use }) => use.op === 'login')
+  const isTheirs = logins.every(({ use }) => use.op === 'login' && `u${use.user}` === user)
+  if (!isTheirs || !logins.some(({ acked }) => acked < at)) return false
+  const visits = lineage.visits.filter(({ seen }) => seen?.status === 'active')
+  const last = Math.max(...visits.map(({ sent }) => sent))
+  const first = Math.min(...lineage.visits.map(({ sent }) => sent))
+  const { idleTimeout, absoluteTimeout } = config
+  return at < last + 400 * idleTimeout && at < first + 1000 * absoluteTimeout - SLACK
 }
 
 /** Whether every sign-in of a user was answered, with at most one fault on the way. */

@@ -88,8 +88,19 @@ class Story {
     this.#at += this.#below(300)
   }
 
-  /** One request, or a few that overlap. */
+  /** One request, or a few that overlap, or a scene that chance alone would rarely play. */
   #visit(): void {
+    if (this.#chance(10)) {
+      const scenes = [
+        this.#fixation,
+        this.#doubleClick,
+        this.#burst,
+        this.#additions,
+        this.#renewal,
+      ]
+      scenes[this.#below(scenes.length)]!.call(this)
+      return
+    }
     const isThief = this.#thieves > 0 && this.#chance(30)
     const jar = isThief ? FIRST_THIEF + this.#below(this.#thieves) : this.#below(this.#browsers)
     const count = this.#chance(25) ? 2 + this.#below(2) : 1
@@ -97,6 +108,81 @@ class Story {
       this.#request({ jar, uses: this.#uses(jar, isThief) })
       if (i + 1 < count) this.#at += this.#below(80)
     }
+  }
+
+  /**
+   * Somebody collects the cookies of rotations that the store may not have taken, and plants the
+   * session from before them in a browser whose user then signs in.
+   */
+  #fixation(): void {
+    const attacker = FIRST_THIEF + this.#thieves++
+    const victim = this.#browsers + this.#below(2)
+    this.#request({ jar: attacker, uses: [{ op: 'set', key: 0 }] })
+    this.#at += 1000
+    this.actions.push({ type: 'steal', id: this.#id++, at: this.#at, jar: attacker, thief: victim })
+    const trouble: Trouble = this.#pick('read-only', 'flaky', 'full', 'hangs')
+    const id = this.#id++
+    if (this.#config.rates.trouble) {
+      this.actions.push({ type: 'trouble', id, at: this.#at, trouble, lasts: 8000 })
+    }
+    for (let i = this.#below(3); i >= 0; i--) {
+      this.#at += 100
+      this.#request({ jar: attacker, uses: [{ op: 'regenerate' }] })
+      if (this.#chance(40)) this.#at += 9000
+    }
+    this.#at += 12_000
+    this.#request({ jar: victim, uses: [{ op: 'login', user: 4 }] })
+    this.#at += this.#pick(300, 3000, 40_000)
+    for (const jar of [attacker, victim, attacker]) {
+      this.#request({ jar, uses: this.#chance(50) ? [] : [{ op: 'append', key: 0 }] })
+      this.#at += 1000
+    }
+  }
+
+  /** The same sign-in twice, in two tabs or by two clicks. */
+  #doubleClick(): void {
+    const jar = this.#below(this.#browsers)
+    const user = this.#user(jar)
+    this.#request({ jar, uses: [{ op: 'login', user }] })
+    this.#at += this.#below(200)
+    this.#request({ jar, uses: [{ op: 'login', user }] })
+    this.#at += this.#pick(10, 300, 2000)
+    this.#request({ jar, uses: [{ op: 'append', key: 1 }] })
+  }
+
+  /** A copied cookie that writes as fast as it can, and an owner who signs out meanwhile. */
+  #burst(): void {
+    const jar = this.#below(this.#browsers)
+    const thief = FIRST_THIEF + this.#thieves++
+    this.actions.push({ type: 'steal', id: this.#id++, at: this.#at, jar, thief })
+    const end = this.#below(8)
+    for (let i = 0; i < 8; i++) {
+      this.#at += this.#below(25)
+      this.#request({ jar: thief, uses: [{ op: this.#pick('set', 'update', 'append'), key: 0 }] })
+      if (i !== end) continue
+      const op = this.#pick('destroy', 'regenerate', 'destroy')
+      this.#request({ jar, uses: [{ op }] })
+    }
+  }
+
+  /** Many additions at once, from everywhere. */
+  #additions(): void {
+    const jar = this.#below(this.#browsers)
+    for (let i = 3 + this.#below(5); i > 0; i--) {
+      this.#at += this.#below(15)
+      this.#request({ jar, uses: [{ op: this.#pick('increment', 'append', 'update'), key: 0 }] })
+    }
+  }
+
+  /** A session that comes to life again shortly before its end, by a read or by a write. */
+  #renewal(): void {
+    const jar = this.#below(this.#browsers)
+    const { idleTimeout } = this.#config
+    this.#request({ jar, uses: [] })
+    this.#at += 1000 * this.#pick(idleTimeout * 0.4, idleTimeout * 0.45, idleTimeout * 1.1)
+    this.#request({ jar, uses: this.#chance(50) ? [] : [{ op: 'set', key: 1 }] })
+    this.#at += 1000
+    this.#request({ jar, uses: [] })
   }
 
   #request(given: Pick<RequestAction, 'jar' | 'uses'>): void {

@@ -1,6 +1,12 @@
 /** What must hold, checked against what happened. */
 import { checkCredential, checkEnded, checkOwner } from './check-access.ts'
-import { checkDeadline, checkGhosts, checkOnce, checkTimeouts } from './check-rest.ts'
+import {
+  checkDeadline,
+  checkGhosts,
+  checkOnce,
+  checkRefusals,
+  checkTimeouts,
+} from './check-rest.ts'
 import { checkSignedIn } from './check-signed-in.ts'
 import { checkDoubles, checkFlash, checkWrites } from './check-writes.ts'
 import { Facts } from './facts.ts'
@@ -12,6 +18,7 @@ export function check(config: RunConfig, history: History): Problem[] {
   const facts = new Facts(config, history)
   for (const exchange of history.exchanges) {
     checkDeadline(facts, exchange)
+    checkRefusals(facts, exchange)
     checkSignedIn(facts, exchange)
     const lineage = facts.lineages.found(exchange)
     if (!lineage) continue

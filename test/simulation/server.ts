@@ -39,6 +39,7 @@ export class Isolate {
   readonly config: IsolateConfig
   readonly sessions: Sessions
   readonly #world: World
+  readonly #hasStore: boolean
   isAlive = true
 
   constructor(
@@ -50,6 +51,7 @@ export class Isolate {
     timeoutFactor: number,
   ) {
     this.#world = world
+    this.#hasStore = store !== null
     this.number = number
     this.config = config
     const now = (): number => world.now() + config.drift
@@ -152,7 +154,7 @@ export class Isolate {
 
   async #once(session: Session, key: number, exchange: Exchange, runs: OnceRun[]): Promise<void> {
     // Without a store there is nothing to hold a lease in.
-    if (exchange.seen?.status !== 'active') return
+    if (exchange.seen?.status !== 'active' || !this.#hasStore) return
     const work = async (): Promise<string> => {
       const run: OnceRun = { key, exchange, from: this.#world.now(), to: Infinity }
       runs.push(run)
