@@ -63,12 +63,12 @@ export async function adoptSession(
     const asOld = { ...first, createdAt: found.createdAt ?? 0 }
     const outdated = await checkAge(instance, { ...empty, current: asOld })
     if (outdated) return Object.assign(outdated, { leftovers: found.removals })
-    const { removals } = found
+    const { origin, removals } = found
     const signedIn = subject !== null
-    if (instance.stored && options.store?.atomic && options.seal !== 'cookie') {
+    if (origin && instance.stored && options.store?.atomic && options.seal !== 'cookie') {
       // Overlapping requests with the old cookie go on with one session.
       asked = options.store.name
-      const [hash] = await createKeyedHash(options.secrets, 'import')(found.origin)
+      const [hash] = await createKeyedHash(options.secrets, 'import')(origin)
       const state = { ...first, key: decodeBase64url(hash)!, counter: 1 }
       const started = await (await instance.stored()).start(draft.cookies, state, () => {
         emit({ type: 'session.imported', signedIn }, state)

@@ -74,7 +74,7 @@ export function fromExpressSession<D extends SessionData = SessionData>(
       // Its stores drop what has expired; not every `load` does.
       if (expiresAt !== undefined && !(expiresAt > now)) continue
       const writtenAt = Number(expiresAt) - Number(originalMaxAge ?? Number.NaN)
-      return { data, writtenAt, persistent: expiresAt !== undefined, remove: [name] }
+      return { data, writtenAt, persistent: expiresAt !== undefined, remove: [name], id }
     }
     return null
   })

@@ -89,7 +89,8 @@ export function fromH3<D extends SessionData = SessionData>(
         if (isOver(createdAt, maxAge) || isOver(lastSeenAt, idleTimeout)) continue
         // h3 gives the cookie an end where it gives the seal one.
         const persistent = seal.expiresAt !== undefined
-        return { data, createdAt, writtenAt: lastSeenAt, persistent, remove: [name, ...chunks] }
+        const remove = [name, ...chunks]
+        return { data, createdAt, writtenAt: lastSeenAt, persistent, remove, id: seal.signed }
       }
     }
     return null

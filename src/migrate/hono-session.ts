@@ -73,7 +73,8 @@ export function fromHonoSession<D extends SessionData = SessionData>(
       if (exp !== undefined && !(Number(exp) * 1000 > now)) continue
       const data = load ? await loadSession(load, sid) : rest
       const persistent = exp !== undefined
-      if (data) return { data, createdAt: Number(iat) * 1000, persistent, remove: [name] }
+      const createdAt = Number(iat) * 1000
+      if (data) return { data, createdAt, persistent, remove: [name], id: sid }
     }
     return null
   })

@@ -8,8 +8,8 @@ export interface Import<D extends SessionData = SessionData>
   extends Omit<ImportedSession<D>, 'remove'> {
   /** `Set-Cookie` values that remove the old cookies, for the response that sets the new one. */
   removals: readonly string[]
-  /** The old cookies as they were sent. */
-  origin: string
+  /** The old cookie's name and the session's own `id`; `undefined` where it has none. */
+  origin: string | undefined
 }
 
 /**
@@ -32,12 +32,12 @@ export async function importSession<D extends SessionData>(
   for (const importer of importers) {
     const found = await importer.read(cookies, now)
     if (!found) continue
-    const { remove, ...session } = found
+    const { id, remove, ...session } = found
     const names = remove.filter((name) => !isOwn(name, ownName))
     return {
       ...session,
       removals: names.map((name) => removalOf(name, importer)),
-      origin: JSON.stringify(remove.map((name) => [name, cookies.get(name)])),
+      origin: id && JSON.stringify([importer.name, id]),
     }
   }
   return null

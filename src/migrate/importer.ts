@@ -12,18 +12,25 @@ export interface ImportedSession<D extends SessionData = SessionData> {
   /** Who is signed in. (default: nobody) */
   subject?: string | null
   /** Epoch milliseconds, where the old cookie says it. */
-  createdAt?: number
+  createdAt?: number | undefined
   /**
    * Epoch milliseconds of the old library's last write, where the old cookie says it. Decides who
    * signed in last when another user's session of ours is there too. (default: `createdAt`)
    */
-  writtenAt?: number
+  writtenAt?: number | undefined
   /** The old cookie outlives the browser, so the new one does. (default: `false`) */
-  persistent?: boolean
+  persistent?: boolean | undefined
   /** Epoch milliseconds at which the session is over, if its timeouts do not end it earlier. */
-  endsAt?: number
+  endsAt?: number | undefined
   /** Names of the old cookies, to be removed once the session is kept. */
   remove: readonly string[]
+  /**
+   * Names this one session among all of the old library: its id, or anything random that is signed
+   * with it. In a store, overlapping requests with the old cookie then go on with one session, and
+   * one that was signed out is not imported again at once. Never something that two visitors may
+   * share, such as their data. (default: each request imports a session of its own)
+   */
+  id?: string | undefined
 }
 
 /** Reads the cookies of one other library, for `SessionsOptions.importFrom`. */
@@ -86,6 +93,7 @@ export interface OldSession {
   writtenAt?: unknown
   persistent?: boolean
   remove: readonly string[]
+  id?: string | undefined
 }
 
 /** Values tried of one name: each costs some cryptography, and honest browsers send one or two. */
@@ -147,14 +155,14 @@ export function createImporter<D extends SessionData>(
       // An empty one is what several libraries give to everybody who comes along.
       if (!old || Object.keys(old.data).length === 0) return null
       const session = toSession ? await convert(toSession, old.data) : { data: old.data as D }
-      const [createdAt, writtenAt] = [old.createdAt, old.writtenAt].map((time) => pastOf(time, now))
       return (
         session && {
           ...session,
-          ...(createdAt && { createdAt }),
-          ...(writtenAt && { writtenAt }),
-          ...((persistent ?? old.persistent) && { persistent: true }),
-          ...(endsAt && { endsAt }),
+          createdAt: pastOf(old.createdAt, now),
+          writtenAt: pastOf(old.writtenAt, now),
+          persistent: persistent ?? old.persistent,
+          endsAt,
+          id: old.id,
           remove: old.remove,
         }
       )

@@ -76,9 +76,9 @@ export function fromIronSession<D extends SessionData = SessionData>(
       const data = found && (await openSeal(seal, found, 1))
       if (!data) continue
       const remove = [cookieName, ...chunkNames].filter((name) => cookies.has(name))
-      const { expiresAt } = seal
-      if (expiresAt === undefined) return { data, remove }
-      return { data, writtenAt: expiresAt - 1000 * ttl, persistent: true, remove }
+      const { expiresAt, signed: id } = seal
+      if (expiresAt === undefined) return { data, remove, id }
+      return { data, writtenAt: expiresAt - 1000 * ttl, persistent: true, remove, id }
     }
     return null
   })

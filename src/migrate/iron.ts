@@ -14,7 +14,8 @@ export interface Seal {
   readonly ciphertext: Uint8Array<ArrayBuffer>
   readonly macSalt: string
   readonly tag: Uint8Array<ArrayBuffer>
-  readonly signed: Uint8Array<ArrayBuffer>
+  /** What the tag authenticates; holds a random salt, so that no other seal has it. */
+  readonly signed: string
 }
 
 const MAC = { name: 'HMAC', hash: 'SHA-256', length: 256 }
@@ -28,7 +29,7 @@ export function parseSeal(text: string, now: number): Seal | null {
   if (expiry && !(/^\d+$/.test(expiry) && Number(expiry) > now)) return null
   const [vector, ciphertext, tag] = [iv, sealed, mac].map(decodeBase64url)
   if (!vector || !ciphertext || !tag) return null
-  const signed = toBytes(parts.slice(0, 6).join('*'))
+  const signed = parts.slice(0, 6).join('*')
   const expiresAt = expiry ? Number(expiry) : undefined
   return { id, expiresAt, salt, vector, ciphertext, macSalt, tag, signed }
 }
@@ -44,7 +45,7 @@ export async function openSeal(
   iterations: number,
 ): Promise<OldData | null> {
   const macKey = await deriveKey(password, macSalt, iterations, MAC, 'verify')
-  if (!(await crypto.subtle.verify('HMAC', macKey, tag, signed))) return null
+  if (!(await crypto.subtle.verify('HMAC', macKey, tag, toBytes(signed)))) return null
   const key = await deriveKey(password, salt, iterations, CIPHER, 'decrypt')
   const algorithm = { name: CIPHER.name, iv: vector }
   return parseObject(toText(await crypto.subtle.decrypt(algorithm, key, ciphertext)))

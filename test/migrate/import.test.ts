@@ -29,8 +29,21 @@ describe('importSession()', () => {
       subject: 'ada',
       createdAt: 1,
       removals: [`b=; ${EXPIRED}`],
-      origin: '[["b",["2"]]]',
+      origin: undefined,
     })
+  })
+
+  it('knows a session by its importer and its id, however its cookie is spelled', async () => {
+    const named = (name: string) =>
+      importerOf(name, {
+        read: async (cookies) =>
+          cookies.has(name) ? { data: { from: '' }, id: 'x', remove: [name] } : null,
+      })
+    const originOf = async (name: string, header: string) =>
+      (await importSession([named(name)], header, NOW))?.origin
+    expect(await originOf('a', 'a=1')).toBe('["a","x"]')
+    expect(await originOf('a', 'a=1; a=2')).toBe('["a","x"]')
+    expect(await originOf('b', 'b=1')).toBe('["b","x"]')
   })
 
   it('returns null without a header, an importer or a session', async () => {

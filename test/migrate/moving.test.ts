@@ -57,6 +57,24 @@ describe('an import', () => {
     },
   )
 
+  it('is one for each visitor, also where the old cookies of two are the same', async () => {
+    // What is signed is the data alone, so that everybody with these data has this cookie.
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const { sessions } = createWorld(
+      { store, importFrom: [fromCookieSession({ keys: [frozen.secret] })] },
+      clock,
+    )
+    const arrive = async () => {
+      const session = await sessions.open(frozen.cookies.cookie)
+      session.set('cart', [...((session.get('cart') as number[] | undefined) ?? []), 1])
+      const [cookie] = await sessions.save(session)
+      return (await sessions.open(cookie!.split(';')[0]!)).id
+    }
+    const ids = [await arrive(), await arrive()]
+    expect(new Set(ids).size).toBe(2)
+  })
+
   it('says whether somebody is signed in', async () => {
     for (const store of [undefined, createMemoryStore()]) {
       const more = store ? { store } : {}

@@ -295,6 +295,23 @@ describe('importFrom, on overlapping first visits', () => {
     expect(ours).toMatch(/^__Host-session=[\w-]/)
   })
 
+  it('stays ended, however the old cookie is spelled or doubled', async () => {
+    const { sessions, one } = await arriveTwice()
+    one.destroy()
+    await sessions.save(one)
+    const [name, value] = old.split('=') as [string, string]
+    for (const spelled of [
+      `${old}~9`,
+      `${name}="${value}"`,
+      `${name}=${value.replace('F', '%46')}`,
+      `${old}; ${name}=x`,
+      `${name}=x; ${old}`,
+    ]) {
+      const again = await sessions.open(spelled)
+      expect([again.status, again.subject]).toEqual(['superseded', null])
+    }
+  })
+
   it('asks notBefore once', async () => {
     let asked = 0
     const notBefore = () => {
