@@ -39,6 +39,7 @@ export type SessionEventType =
   | 'session.renewed'
   | 'session.reused'
   | 'session.superseded'
+  | 'session.uncommitted'
 
 interface AboutSession {
   readonly session: string

@@ -1,6 +1,7 @@
 /** From a `Cookie` header to a session that another library kept; loaded when there may be one. */
-import { parseCookie, stringifySetCookie } from 'cookie'
+import { parseCookie } from 'cookie'
 import type { SessionData } from '../session/session.ts'
+import { removalOf, spellAttributes } from '../transport/cookie.ts'
 import type { CookieImporter, ImportedSession, RawCookies } from './importer.ts'
 
 /** A session taken over, and how to be rid of what it came from. */
@@ -36,7 +37,7 @@ export async function importSession<D extends SessionData>(
     const names = remove.filter((name) => !isOwn(name, ownName))
     return {
       ...session,
-      removals: names.map((name) => removalOf(name, importer)),
+      removals: names.map((name) => removal(name, importer)),
       origin: id && JSON.stringify([importer.name, id]),
     }
   }
@@ -48,17 +49,9 @@ function isOwn(name: string, ownName = ''): boolean {
   return ['', '.1', '.2', '.3'].some((suffix) => name === ownName + suffix)
 }
 
-function removalOf(name: string, { path = '/', domain = '' }: CookieImporter): string {
-  return stringifySetCookie({
-    name,
-    value: '',
-    maxAge: 0,
-    expires: new Date(0),
-    path,
-    domain,
-    // Nothing else may touch a cookie whose name begins so (RFC 6265bis, 4.1.3).
-    secure: name.startsWith('__'),
-  })
+function removal(name: string, { path = '/', domain = '' }: CookieImporter): string {
+  // Nothing else may touch a cookie whose name begins so (RFC 6265bis, 4.1.3).
+  return removalOf(name, spellAttributes({ path, domain, secure: name.startsWith('__') }))
 }
 
 /** Every value of every name, as sent; blanks around them are those of RFC 6265bis, 5.6, no others. */

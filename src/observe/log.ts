@@ -53,6 +53,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'session.invalid': 'info',
   'session.binding-mismatch': 'warn',
   'session.reused': 'warn',
+  'session.uncommitted': 'warn',
   'session.corrupt': 'error',
   'commit.conflict': 'debug',
   'commit.deferred': 'warn',

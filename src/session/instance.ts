@@ -8,7 +8,7 @@ import { type ResolvedOptions, resolveOptions, type SessionsOptions } from '../o
 import type { StoredSessions } from '../persistence/stored-sessions.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import { createSessionHeader } from '../transport/header.ts'
-import type { SessionContext, SessionData } from './session.ts'
+import type { Draft, SessionContext, SessionData } from './session.ts'
 
 /** What the steps of a request work with. */
 export interface Instance {
@@ -18,10 +18,14 @@ export interface Instance {
   readonly format: DataFormat
   readonly emit: Emit
   readonly context: SessionContext
+  /** When sessions were first changed that are not saved yet, epoch milliseconds. */
+  readonly unsaved: Map<Draft, number>
   /** The part that deals with a store, loaded when it is first needed; `undefined` without one. */
   readonly stored: (() => Promise<StoredSessions>) | undefined
 }
 
+/** How many changed sessions are watched at once; more would hold memory for the sake of an event. */
+const MAX_UNSAVED = 100
 /** Bytes of a key that only the cookie has. */
 const PART_BYTES = 32
 
@@ -36,7 +40,11 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
       : createSessionHeader(transport.header)
   const format = createFormat(options)
   const emit = createEmit(options.onEvent, now)
+  const unsaved = new Map<Draft, number>()
   const context: SessionContext = {
+    changed(draft) {
+      if (unsaved.size < MAX_UNSAVED) unsaved.set(draft, now())
+    },
     copy: format.copy,
     same: (a, b) => format.stringify(a) === format.stringify(b),
     clock: now,
@@ -65,6 +73,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     format,
     emit,
     context,
+    unsaved,
     // Sessions in cookies never load it.
     stored: store && (async () => stored ?? load()),
   }

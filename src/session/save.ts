@@ -12,6 +12,7 @@ import type { Draft } from './session.ts'
 export async function saveSession(instance: Instance, draft: Draft): Promise<string[]> {
   if (draft.committed) return []
   draft.committed = true
+  instance.unsaved.delete(draft)
   try {
     const setCookie = await save(instance, draft)
     const leftovers = draft.found || setCookie.length ? draft.leftovers : null
@@ -21,6 +22,8 @@ export async function saveSession(instance: Instance, draft: Draft): Promise<str
     const isOurs = draft.operations.every(({ isAutomatic }) => isAutomatic)
     if (error instanceof CookieTooLargeError && isOurs) return []
     draft.committed = false
+    // The error is the word about it.
+    draft.unsaved = true
     throw error
   }
 }

@@ -8,6 +8,7 @@ import {
   numberRule,
   type Rule,
 } from '../check.ts'
+import { EMPTY } from '../codec/data.ts'
 import { idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import type { CopyValue } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
@@ -187,6 +188,8 @@ export interface Draft {
   readonly cookies: CookieFound
   /** Set while and after it is committed. */
   committed: boolean
+  /** An error or the event `session.uncommitted` has told of changes that were not saved. */
+  unsaved?: boolean
   /** It is over, and not under another id: who signs in with its cookie starts anew. */
   ended?: boolean
   /** The cookie is to be written anew, whether anything changed or not. */
@@ -212,6 +215,8 @@ export interface Draft {
 /** What a session needs of the instance it belongs to. */
 export interface SessionContext {
   readonly copy: CopyValue
+  /** The application changed a session. */
+  readonly changed: (draft: Draft) => void
   /** Epoch milliseconds. */
   readonly clock: () => number
   /** The same, whole seconds. */
@@ -261,12 +266,15 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     }
   }
 
-  constructor(draft: Draft, context: SessionContext) {
+  /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
+  constructor(draft: Draft, context: SessionContext, isAhead: boolean) {
     this.#draft = draft
     this.#context = context
-    const seen = draft.current.flash
+    const seen = isAhead ? EMPTY : draft.current.flash
     this.#flash = seen
     if (Object.keys(seen).length && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
+    // `session.cart = []`, as in other libraries, would not be saved: it throws.
+    Object.preventExtensions(this)
   }
 
   get id(): string {
@@ -352,6 +360,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       authenticatedAt: null,
     }
     if (this.#draft.status !== 'superseded') this.#draft.status = 'destroyed'
+    this.#context.changed(this.#draft)
   }
 
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
@@ -367,6 +376,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   #change(operation: Operation): void {
     this.#assertWritable()
     this.#apply(operation)
+    this.#context.changed(this.#draft)
   }
 
   #apply(operation: Operation): void {

@@ -1,10 +1,11 @@
 /** `createSessions`: open, use, commit. */
-import { argumentKind, expectArgument } from '../check.ts'
+import { expectArgument } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { HealthReport } from '../observe/health.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
+import { isAhead } from './ahead.ts'
 import { createInstance, type Instance } from './instance.ts'
 import { openSession } from './open.ts'
 import { saveSession } from './save.ts'
@@ -19,7 +20,8 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    *
    * @throws the reason of the request's own signal, when the client has gone before the store answered;
    * {@link StoreUnavailableError} with `onStoreFailure: 'throw'`;
-   * {@link SessionCorruptionError} or {@link SessionValidationError} with `onCorruption: 'throw'`.
+   * {@link SessionCorruptionError} or {@link SessionValidationError} with `onCorruption: 'throw'`;
+   * {@link SessionCommittedError} when it is first called after the response was committed.
    */
   get(request: Request): Promise<Session<D, Data>>
   /**
@@ -35,13 +37,17 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * twice, or gets a cookie, is copied and stays as it was. The response itself, untouched, when the
    * session was not used.
    *
-   * @param options.save `false`: only sets `Vary`, for the page of an error. (default: `true`)
+   * A session that is first asked for after its request was committed throws
+   * {@link SessionCommittedError}: it would be saved no more, and its page could be cached.
+   *
+   * @param options.save `false`: saves nothing, for the page of an error; changes are reported as
+   * `session.uncommitted`. (default: `false` from status 500 on)
    * @throws as {@link Sessions.save}.
    */
   commit(request: Request, response: Response, options?: { save?: boolean }): Promise<Response>
   /**
    * Wraps a fetch handler: commits what it returns, answers 503 when the store fails it. When it
-   * throws nothing is committed.
+   * throws, or answers with 500 or above, nothing is saved.
    */
   handler<A extends unknown[]>(
     fn: (request: Request, ...rest: A) => Response | Promise<Response>,
@@ -113,9 +119,15 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
   const { binding, importFrom, notBefore, store, now, transport } = instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
-  const opened = new WeakMap<Request, Promise<Session<D, D>>>()
+  /** The session of each request; `null`: it was committed without one. */
+  const opened = new WeakMap<Request, Promise<Session<D, D>> | null>()
 
-  const open = async (header: string | null, request?: Request): Promise<Session<D, D>> => {
+  const open = async (
+    header: string | null,
+    request?: Request,
+    keepsFlash = request !== undefined && isAhead(request),
+  ): Promise<Session<D, D>> => {
+    if (instance.unsaved.size) (await seldom()).tellUnsaved(instance)
     let draft = await openSession(instance, header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
@@ -124,15 +136,15 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     if (notBefore || binding) {
       draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
     }
-    return new RequestSession<D>(draft, instance.context)
+    return new RequestSession<D>(draft, instance.context, keepsFlash)
   }
   const subjects = async (): Promise<Subjects> =>
     (await import('../persistence/subjects.ts')).createSubjects(instance)
 
   const sessions: Sessions<D, D> = {
     get(request) {
-      if (!isRequest(request)) return Promise.reject(notRequest(request))
-      let session = opened.get(request)
+      let session = isRequest(request) ? opened.get(request) : null
+      if (session === null) return refuse(request)
       if (!session) {
         session = open(request.headers.get(carrier[0]), request)
         opened.set(request, session)
@@ -145,21 +157,38 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       if (reason) throw reason()
       return session
     },
-    async commit(request, response, { save = true } = {}) {
-      if (!isRequest(request)) throw notRequest(request)
+    async commit(request, response, { save } = {}) {
+      if (!isRequest(request)) return refuse(request)
       const opening = opened.get(request)
-      if (!opening) return response
+      if (!opening) {
+        // Of what threw, the page of the error may still open one.
+        if (save !== false) opened.set(request, null)
+        return response
+      }
       const session = await opening.catch(() => null)
-      const values = save && session ? await sessions.save(session) : []
-      return markResponse(response, values, carrier, Boolean(session && getDraft(session).found))
+      if (!session) return markResponse(response, [], carrier)
+      const draft = getDraft(session)
+      let own = response
+      let values: readonly string[] = []
+      if (!(save ?? response.status < 500)) (await seldom()).tellUnsaved(instance, draft)
+      else if (!response.headers.get('set-cookie')?.includes(instance.cookie.name)) {
+        values = await sessions.save(session)
+      } else {
+        const { saveOnto } = await seldom()
+        const reopen = (header: string) => open(header, request, true)
+        const header = request.headers.get('cookie')
+        ;[own, values] = await saveOnto(instance, draft, header, response, reopen)
+      }
+      return markResponse(own, values, carrier, draft.found !== null)
     },
     handler(fn) {
       expectArgument(typeof fn === 'function', 'fn', 'a function from Request to Response', fn)
       return async (request, ...rest) => {
         try {
-          const response = await fn(request, ...rest)
-          return opened.has(request) ? await sessions.commit(request, response) : response
+          return await sessions.commit(request, await fn(request, ...rest))
         } catch (error) {
+          // Reports what the handler had changed.
+          await sessions.commit(request, Response.error(), { save: false })
           if (error instanceof StoreUnavailableError) return error.getResponse()
           throw error
         }
@@ -187,13 +216,9 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
   return sessions
 }
 
+const seldom = () => import('../persistence/seldom.ts')
+const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
-
-function notRequest(given: unknown): TypeError {
-  return new TypeError(
-    `Argument "request" must be a Request (in Hono c.req.raw, in h3 event.req), got ${argumentKind(given)}; for a Cookie header there is open()`,
-  )
-}
 
 const instances = new WeakMap<object, Instance>()
 

@@ -1,5 +1,5 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
-import { parseCookie, type SetCookie, stringifySetCookie } from 'cookie'
+import { parseCookie } from 'cookie'
 import { applyRules, flagRule, integerRule, kindOf, type Rule, wordRule } from '../check.ts'
 
 /** How the session cookie is set. */
@@ -76,11 +76,7 @@ export const MAX_CHUNKS = 4
 /** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
 const MAX_TOKENS = 32
 
-interface ResolvedCookieOptions extends Omit<SetCookie, 'value'> {
-  name: string
-  secure: boolean
-  maxChunks: number
-}
+type ResolvedCookieOptions = CookieOptions & Required<Pick<CookieOptions, 'name' | 'maxChunks'>>
 
 const isText =
   (pattern: RegExp) =>
@@ -90,29 +86,35 @@ const isText =
 /** Whether it can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
 export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
+/** Labels of RFC 1123; a dot at the front is ignored by browsers. */
+const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?)*$/i
+
 const RULES: Record<string, Rule> = {
   name: ['__Host-session', 'a token (RFC 9110), at most 200 long', isToken],
   httpOnly: flagRule(true),
   secure: flagRule(true),
   sameSite: wordRule('lax', 'strict', 'none'),
   path: ['/', 'a path that starts with "/"', isText(/^\/[ -:<-~]*$/)],
-  domain: [undefined, 'a domain name', isText(/^[\w.-]+$/)],
+  domain: [undefined, 'a domain name', isText(DOMAIN)],
   partitioned: flagRule(false),
   priority: wordRule(undefined, 'low', 'medium', 'high'),
   maxAge: integerRule(undefined, 1, MAX_COOKIE_AGE),
   maxChunks: integerRule(1, 1, MAX_CHUNKS),
 }
 
+/** Returns the `Set-Cookie` value that removes a cookie with these attributes. */
+export const removalOf = (name: string, attributes: string): string =>
+  `${name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT${attributes}`
+
 /** Checks the options and fixes everything that does not change from response to response. */
 export function createSessionCookie(options: CookieOptions = {}): SessionCookie {
   const resolved = applyRules<ResolvedCookieOptions>('cookie.', RULES, options)
   assertPrefix(resolved)
   const { name, maxChunks, maxAge, ...attributes } = resolved
-  // Checks the domain and spells every attribute; only Max-Age varies.
-  const suffix = stringifySetCookie({ name, value: '', ...attributes }).slice(name.length + 1)
+  // Only Max-Age varies.
+  const suffix = spellAttributes(attributes)
   const chunkName = (i: number): string => (i ? `${name}.${i}` : name)
-  const removal = (i: number): string =>
-    `${chunkName(i)}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT${suffix}`
+  const removal = (i: number): string => removalOf(chunkName(i), suffix)
   return {
     name,
     find: (header) => findCookie(header, name, chunkName),
@@ -130,6 +132,22 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
     remove: (found) => [0, ...found.chunks].map(removal),
     beside: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
   }
+}
+
+/** Spells the attributes of a `Set-Cookie` value, but for its times. */
+export function spellAttributes(options: CookieOptions): string {
+  const { domain, path, httpOnly, secure, partitioned, priority, sameSite } = options
+  const capital = (word: string): string => word[0]!.toUpperCase() + word.slice(1)
+  const attributes = [
+    domain && `Domain=${domain}`,
+    `Path=${path}`,
+    httpOnly && 'HttpOnly',
+    secure && 'Secure',
+    partitioned && 'Partitioned',
+    priority && `Priority=${capital(priority)}`,
+    sameSite && `SameSite=${capital(sameSite)}`,
+  ]
+  return attributes.map((one) => (one ? `; ${one}` : '')).join('')
 }
 
 function findCookie(

@@ -37,7 +37,7 @@ export function markResponse(
 
 /** Headers that CDNs put above `Cache-Control` (RFC 9213; Akamai, Fastly, nginx). */
 const CDN_HEADER = /(?:cdn-cache|surrogate|edge)-control$|^x-accel-expires$/
-const SHARED_DIRECTIVE = /^(?:public|s-maxage|proxy-revalidate)\b/i
+const REPLACED = /^(?:public|private|s-maxage=.*|proxy-revalidate)$/i
 
 function mark(
   headers: Headers,
@@ -45,21 +45,19 @@ function mark(
   [vary, name]: Carrier,
   isPrivate: boolean,
 ): void {
-  const known = directives(headers.get('vary'))
-  const lower = vary.toLowerCase()
-  if (!known.some((one) => one === '*' || one.toLowerCase() === lower)) headers.append('vary', vary)
+  const known = directives(headers.get('vary')?.toLowerCase())
+  if (!known.includes('*') && !known.includes(vary.toLowerCase())) headers.append('vary', vary)
   for (const value of values) headers.append(name, value)
   if (!values.length && !isPrivate) return
   for (const name of [...headers.keys()]) if (CDN_HEADER.test(name)) headers.delete(name)
-  const cacheControl = headers.get('cache-control')
-  if (/\bno-store\b/i.test(cacheControl ?? '')) return
-  const kept = directives(cacheControl).filter((one) => !SHARED_DIRECTIVE.test(one))
-  if (!kept.some((one) => /^private$/i.test(one))) kept.unshift('private')
+  const kept = directives(headers.get('cache-control'))
+  if (kept.some((one) => /^no-store$/i.test(one))) return
   // OWASP: a response that sets a session cookie is not stored, by anybody.
-  headers.set('cache-control', values.length ? 'private, no-store' : kept.join(', '))
+  const own = values.length ? ['no-store'] : kept.filter((one) => !REPLACED.test(one))
+  headers.set('cache-control', ['private', ...own].join(', '))
 }
 
-function directives(header: string | null): string[] {
+function directives(header: string | null | undefined): string[] {
   return (
     header
       ?.split(',')

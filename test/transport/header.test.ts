@@ -63,9 +63,10 @@ for (const [where, more] of [
 
 describe('transport', () => {
   it('says what is too large, and what is no header', async () => {
-    const session = await create().open(null)
+    const sessions = create()
+    const session = await sessions.open(null)
     session.set('a', 'x'.repeat(9000))
-    expect((await errorOf(() => create().save(session))).code).toBe('ERR_COOKIE_TOO_LARGE')
+    expect((await errorOf(() => sessions.save(session))).code).toBe('ERR_COOKIE_TOO_LARGE')
     for (const transport of ['header', { header: '' }, { header: 'a b' }, {}]) {
       expect((await errorOf(() => create({ transport }))).message).toContain('"transport')
     }

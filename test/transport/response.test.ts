@@ -60,7 +60,7 @@ describe('commit()', () => {
       ['public', 'private'],
       ['public, max-age=60, s-maxage=600', 'private, max-age=60'],
       ['private="set-cookie", max-age=60', 'private, private="set-cookie", max-age=60'],
-      ['max-age=60, Private', 'max-age=60, Private'],
+      ['max-age=60, Private', 'private, max-age=60'],
       ['no-cache', 'private, no-cache'],
       ['no-store', 'no-store'],
     ] as const) {

@@ -1,0 +1,84 @@
+/** What seldom happens to the session of a request. Loaded when it does. */
+import { argumentKind } from '../check.ts'
+import { SessionCommittedError } from '../errors.ts'
+import type { Instance } from '../session/instance.ts'
+import { saveSession } from '../session/save.ts'
+import { type Draft, getDraft } from '../session/session.ts'
+
+/** Milliseconds after which a request that changed a session has long been answered. */
+const MAX_AGE = 60_000
+
+/**
+ * Refuses to open or commit the session of a request.
+ *
+ * @throws TypeError when it is no request; else SessionCommittedError, as its response was committed.
+ */
+export function refuseRequest(request: unknown): never {
+  if (typeof Object(Object(request).headers).get !== 'function') {
+    throw new TypeError(
+      `Argument "request" must be a Request (in Hono c.req.raw, in h3 event.req), got ${argumentKind(request)}; for a Cookie header there is open()`,
+    )
+  }
+  throw new SessionCommittedError(
+    'Cannot open session: its response was committed; call get() before the response is returned, or read with open(cookieHeader)',
+  )
+}
+
+/**
+ * Reports a session whose changes are dropped; nothing when it has none, or that is known.
+ *
+ * @param draft `undefined`: those that were changed over a minute ago and never saved.
+ */
+export function tellUnsaved(instance: Instance, draft?: Draft): void {
+  if (draft) tell(instance, draft)
+  // In the order in which they were first changed.
+  for (const [old, at] of instance.unsaved) {
+    if (instance.options.now() - at < MAX_AGE) return
+    tell(instance, old)
+  }
+}
+
+function tell({ emit, unsaved }: Instance, draft: Draft): void {
+  const isChanged =
+    draft.status === 'destroyed' || draft.operations.some(({ isAutomatic }) => !isAutomatic)
+  if (isChanged && !draft.committed && !draft.unsaved) {
+    emit({ type: 'session.uncommitted' }, draft.current)
+  }
+  draft.unsaved = true
+  unsaved.delete(draft)
+}
+
+/**
+ * Saves a session on top of the one that a response brings along from another handler of the same page:
+ * what SvelteKit's `event.fetch` asked for, or an application that is mounted in another one.
+ *
+ * @param header The `Cookie` header of the request.
+ * @param open Opens the session of such a header, flash values untouched.
+ * @returns The response, without cookies that others replace, and the `Set-Cookie` values for it.
+ */
+export async function saveOnto(
+  instance: Instance,
+  draft: Draft,
+  header: string | null,
+  response: Response,
+  open: (header: string) => Promise<object>,
+): Promise<[response: Response, values: string[]]> {
+  const { name } = instance.cookie
+  const set = response.headers.getSetCookie()
+  const pairs = set.map((one) => one.split(';', 1)[0]!)
+  // The newest that opens wins, the first of those that are equally new.
+  const isOver = pairs.includes(`${name}=`)
+  const onto = getDraft(await open(isOver ? '' : [...pairs, header].join('; ')))
+  if (onto.readOnly && draft.operations.some((one) => !one.isAutomatic)) throw onto.readOnly
+  for (const operation of draft.operations) onto.current = operation(onto.current)
+  onto.operations.push(...draft.operations)
+  if (draft.status === 'destroyed') onto.status = 'destroyed'
+  const values = await saveSession(instance, onto)
+  draft.committed = true
+  const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!
+  const replaced = values.map(nameOf)
+  const own = new Response(response.body, response)
+  own.headers.delete('set-cookie')
+  for (const one of set) if (!replaced.includes(nameOf(one))) own.headers.append('set-cookie', one)
+  return [own, values]
+}
