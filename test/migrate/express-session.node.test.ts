@@ -34,10 +34,23 @@ describe('fromExpressSession()', () => {
   it('reads what express-session signed and kept', async () => {
     const { header, load } = await setUp(data)
     expect(header).toMatch(/^connect\.sid=s%3A/)
-    expect(await read(fromExpressSession({ secret, load }), header)).toEqual({
+    expect(await read(fromExpressSession({ secret, load }), header)).toMatchObject({
       data,
       removed: ['connect.sid'],
     })
+  })
+
+  it('says when the session was last used, and that its cookie outlives the browser', async () => {
+    const started = Date.now()
+    const { header, load } = await setUp(data, { cookie: { maxAge: 3_600_000 } })
+    const found = await read(fromExpressSession({ secret, load }), header)
+    expect(found?.persistent).toBe(true)
+    expect(found?.writtenAt).toBeGreaterThanOrEqual(started)
+    expect(found?.writtenAt).toBeLessThanOrEqual(Date.now())
+    const ofBrowser = await setUp(data)
+    const importer = fromExpressSession({ secret, load: ofBrowser.load })
+    const other = await read(importer, ofBrowser.header)
+    expect([other?.persistent, other?.writtenAt]).toEqual([false, undefined])
   })
 
   it('reads another name, and converts', async () => {
@@ -48,7 +61,7 @@ describe('fromExpressSession()', () => {
       name: 'app.sid',
       toSession: ({ userId, cart }) => ({ data: { cart }, subject: String(userId) }),
     })
-    expect(await read(importer, header)).toEqual({
+    expect(await read(importer, header)).toMatchObject({
       data: { cart: data.cart },
       subject: '7',
       removed: ['app.sid'],

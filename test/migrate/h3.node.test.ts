@@ -49,6 +49,13 @@ describe.each<[string, Make]>([
     expect(session?.createdAt).toBeLessThanOrEqual(Date.now())
   })
 
+  it('says when the session was written, and whether its cookie outlives the browser', async () => {
+    const session = await read(fromH3({ password }), await cookieOf(data))
+    expect([session?.persistent, session?.writtenAt]).toEqual([false, session?.createdAt])
+    const lasting = await read(fromH3({ password }), await cookieOf(data, { maxAge: 3600 }))
+    expect(lasting?.persistent).toBe(true)
+  })
+
   it('reads another name', async () => {
     const header = await cookieOf(data, { name: 'nuxt-session' })
     expect(await read(fromH3({ password }), header)).toBe(null)
@@ -120,7 +127,12 @@ describe('fromH3()', () => {
     const session = { id: 'x', createdAt: Date.now() + HOUR, data: { n: 1 } }
     const event = { context: { sessions: { h3: session } } }
     const header = `h3=${await sealSession(event as never, { password })}`
-    expect(await read(fromH3({ password }), header)).toEqual({ data: { n: 1 }, removed: ['h3'] })
+    expect(await read(fromH3({ password }), header)).toMatchObject({
+      data: { n: 1 },
+      createdAt: undefined,
+      writtenAt: undefined,
+      removed: ['h3'],
+    })
   })
 
   it('tries only the rounds it is told', async () => {

@@ -41,6 +41,13 @@ describe('fromHonoSession()', () => {
     expect(session?.createdAt).toBeLessThanOrEqual(Date.now())
   })
 
+  it('says whether its cookie outlives the browser', async () => {
+    const importer = fromHonoSession({ secret })
+    expect((await read(importer, await cookieOf(data)))?.persistent).toBe(false)
+    const lasting = await cookieOf(data, { duration: { absolute: 3600 } })
+    expect((await read(importer, lasting))?.persistent).toBe(true)
+  })
+
   it('reads it under each kind of key', async () => {
     const bytes = crypto.getRandomValues(new Uint8Array(32))
     const usages: KeyUsage[] = ['encrypt', 'decrypt']
