@@ -12,6 +12,7 @@ export type SessionEvent = { readonly at: number } & (
   | { type: 'session.invalid' }
   | ({ type: SessionEventType } & AboutSession)
   | ({ type: 'session.imported'; signedIn: boolean } & AboutSession)
+  | ({ type: 'session.import-conflict'; winner: ImportWinner } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
   | ({ type: 'commit.deferred' | 'commit.dropped'; changes: number } & AboutSession)
@@ -32,7 +33,6 @@ export type SessionEventType =
   | 'session.created'
   | 'session.destroyed'
   | 'session.expired'
-  | 'session.import-conflict'
   | 'session.login'
   | 'session.missing'
   | 'session.regenerated'
@@ -40,6 +40,9 @@ export type SessionEventType =
   | 'session.reused'
   | 'session.superseded'
   | 'session.uncommitted'
+
+/** Which session goes on when an old cookie comes beside one of ours. */
+export type ImportWinner = 'old' | 'ours' | 'neither'
 
 interface AboutSession {
   readonly session: string

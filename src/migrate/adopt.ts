@@ -9,6 +9,7 @@ import {
   SessionNotFoundError,
   StoreUnavailableError,
 } from '../errors.ts'
+import type { ImportWinner } from '../events.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
@@ -42,9 +43,9 @@ export async function adoptSession(
     if (!found) return draft
     const subject = subjectOf(instance, draft, found)
     const winner = await winnerOf(instance, draft, found, subject)
+    if (ours) emit({ type: 'session.import-conflict', winner }, current)
     if (winner === 'ours') return Object.assign(draft, { leftovers: found.removals })
     if (winner === 'neither') {
-      emit({ type: 'session.import-conflict' }, current)
       return await emptyDraft(instance, draft.cookies, {
         status: 'invalid',
         reason: () =>
@@ -137,20 +138,20 @@ async function winnerOf(
   draft: Draft,
   { createdAt, writtenAt = createdAt }: Import,
   subject: string | null,
-): Promise<'theirs' | 'ours' | 'neither'> {
-  if (isEmpty(draft)) return 'theirs'
+): Promise<ImportWinner> {
+  if (isEmpty(draft)) return 'old'
   const ours = draft.found?.state
   if (subject === null || subject === ours?.subject) return 'ours'
   if (!ours) {
     // What has ended leaves nothing but its cookies.
     const opened = await Promise.all(draft.cookies.tokens.map((token) => tokens.open(token)))
     const last = Math.max(...opened.map((cookie) => cookie?.opened.renewedAt ?? 0))
-    return writtenAt !== undefined && writtenAt >= last + 1000 ? 'theirs' : 'ours'
+    return writtenAt !== undefined && writtenAt >= last + 1000 ? 'old' : 'ours'
   }
   // Ours knows whole seconds, and of two sign-ins in the same one neither came last.
   const isUnknown = writtenAt === undefined || writtenAt - (writtenAt % 1000) === ours.createdAt
-  if (isUnknown) return ours.subject === null ? 'theirs' : 'neither'
-  return writtenAt > ours.createdAt ? 'theirs' : 'ours'
+  if (isUnknown) return ours.subject === null ? 'old' : 'neither'
+  return writtenAt > ours.createdAt ? 'old' : 'ours'
 }
 
 /** Returns what turns an empty state into the imported one; `null` when its time is up. */

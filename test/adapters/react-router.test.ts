@@ -1,10 +1,13 @@
 import type { RouterContextProvider, SessionStorage } from 'react-router'
 import { describe, expect, it } from 'vitest'
 import { createSessionMiddleware, createSessionStorage } from '../../src/adapters/react-router.ts'
+import { requireSession } from '../../src/guard/guard.ts'
 import { createSessions, type Sessions, StoreUnavailableError } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
+
+const sessions = createSessions<Data>({ secret: SECRET })
 
 interface Data {
   visits: number
@@ -46,6 +49,28 @@ describe('createSessionMiddleware()', () => {
     const app = createApp(async () => plain)
     expect(await app(new Request('https://example.com/'))).toBe(plain)
     expect(['set-cookie', 'vary'].some((name) => plain.headers.has(name))).toBe(false)
+  })
+
+  it('has guards in loaders, which get another Request than the middleware', async () => {
+    const jar = createCookieJar()
+    const app = createApp(async (getSession, context) => {
+      const guard = requireSession<Data>(
+        { get: () => getSession(context) },
+        {
+          async onMissing() {
+            ;(await getSession(context)).flash('notice', 'Please sign in')
+            return new Response(null, { status: 303, headers: { location: '/login' } })
+          },
+        },
+      )
+      const forLoader = new Request('https://example.com/account')
+      return (await guard(forLoader)) ?? new Response('account')
+    }, sessions)
+    const form = jar.request('/account', { method: 'POST' })
+    const refused = await app(form)
+    expect(refused.status).toBe(303)
+    jar.store(refused)
+    expect((await sessions.get(jar.request('/login'))).flash('notice')).toBe('Please sign in')
   })
 
   it('saves nothing with a response of 500 or above', async () => {
