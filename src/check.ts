@@ -44,12 +44,9 @@ const MAX_SUBJECT = 1024
 
 /** Throws unless `subject` can stand for a user: 1 to 1024 characters of well-formed text. */
 export function assertSubject(subject: unknown): asserts subject is string {
-  const isText = typeof subject === 'string'
-  const isLone = isText && LONE_SURROGATE.test(subject)
-  if (isText && subject && subject.length <= MAX_SUBJECT && !isLone) return
-  const length = isText && subject ? `${subject.length} characters` : argumentKind(subject)
-  const got = isLone ? 'a lone surrogate' : length
-  throw new TypeError(`The subject must be a text of 1 to ${MAX_SUBJECT} characters, got ${got}`)
+  const isText = typeof subject === 'string' && !LONE_SURROGATE.test(subject)
+  const holds = isText && subject && subject.length <= MAX_SUBJECT
+  expectArgument(holds, 'subject', `1 to ${MAX_SUBJECT} well-formed characters`, subject)
 }
 
 /** Throws, naming the argument of a call, unless `holds`. */
@@ -59,8 +56,8 @@ export function expectArgument(
   expected: string,
   value: unknown,
 ): void {
-  if (holds) return
-  throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
+  if (!holds)
+    throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
 /** Whether a value can have properties of its own. */
@@ -73,6 +70,21 @@ export function numberRule(fallback: number | null | undefined, min: number, max
   const holds = (value: unknown): boolean =>
     typeof value === 'number' && value >= min && value <= max
   return [fallback, `a number from ${min} to ${max}`, holds, 'number']
+}
+
+/** Whether a number of seconds is one of milliseconds: whole minutes or a thousand days, no whole days. */
+const looksLikeMs = (value: number): boolean =>
+  value >= 900_000 && value % 60_000 === 0 && (value % 86_400 > 0 || value % 86_400_000 === 0)
+
+/** A rule for a timeout in seconds, which refuses what can only be milliseconds. */
+export function timeoutRule(fallback: number | undefined, min = 1): Rule {
+  const [, expected, holds] = numberRule(fallback, min, MAX_TIMEOUT)
+  return [
+    fallback,
+    `${expected}: seconds, not milliseconds`,
+    (value) => holds(value) && !looksLikeMs(value),
+    'number',
+  ]
 }
 
 /** A rule for a whole number. */

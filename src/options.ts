@@ -8,7 +8,7 @@ import {
   MAX_TIMEOUT,
   numberRule,
   type Rule,
-  refuseUnless,
+  timeoutRule,
   wordRule,
 } from './check.ts'
 import type { SessionCodec } from './codec/values.ts'
@@ -57,16 +57,22 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   codec?: SessionCodec
   /** How the cookie is set. */
   cookie?: CookieOptions
-  /** Seconds a session lives after its last renewal. (default: 86_400, a day) */
+  /** Seconds a session lives after its last renewal, at most `absoluteTimeout`. (default: 86_400, a day) */
   idleTimeout?: number
-  /** Seconds a session lives after it was created or signed in to. (default: 604_800, a week) */
+  /**
+   * Seconds a session lives after it was created or signed in to. (default: 604_800, a week, or as long
+   * as `idleTimeout` where that is longer)
+   */
   absoluteTimeout?: number
-  /** Seconds between renewals of a session in use. (default: a tenth of its idle timeout) */
+  /**
+   * Seconds between renewals of a session in use, under its idle timeout and `cookie.maxAge`.
+   * (default: a tenth of the shorter of these)
+   */
   renewAfter?: number
   /**
    * With a store: a copy of the data rides in the cookie where it fits. For `maxAge` seconds reads
    * are answered from it, so that a revocation takes effect within them, and for `staleIfError`
-   * more (default: 0) when the store is down. (default: `false`)
+   * more (default: 0) when the store is down; `maxAge: 0` is for that alone. (default: `false`)
    */
   snapshot?: false | { maxAge: number; staleIfError?: number }
   /**
@@ -84,7 +90,8 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * Ties sessions to the browser (its `User-Agent`, version numbers left out) or the address that
    * signed in, by a keyed hash. Another one gets an empty session of status `'invalid'` with
    * `onMismatch: 'refuse'` (default), or with `'step-down'` the session without `authenticatedAt`.
-   * Not checked by `open`, which sees no request.
+   * Not checked by `open`, which sees no request. A session from before this was switched on is tied to
+   * the client that next writes or renews it: to tie all at once, end them (`notBefore`, `revokeAll`).
    */
   binding?: {
     userAgent?: boolean
@@ -141,7 +148,8 @@ export interface ResolvedOptions {
   readonly codec: SessionCodec | undefined
   readonly cookie: CookieOptions
   readonly idleTimeout: number
-  readonly absoluteTimeout: number
+  /** `undefined`: a week, or the idle timeout of the session where that is longer. */
+  readonly absoluteTimeout: number | undefined
   readonly renewAfter: number | undefined
   readonly onStoreFailure: 'degrade' | 'throw'
   readonly onCorruption: 'reset' | 'throw'
@@ -181,16 +189,17 @@ const RULES: Record<string, Rule> = {
   migrate: functionRule(),
   codec: [undefined, 'an object with stringify and parse', hasMethods('stringify', 'parse')],
   cookie: [{}, 'an object', isObject],
-  idleTimeout: numberRule(86_400, 1, MAX_TIMEOUT),
-  absoluteTimeout: numberRule(604_800, 1, MAX_TIMEOUT),
-  renewAfter: numberRule(undefined, 0, MAX_TIMEOUT),
+  idleTimeout: timeoutRule(undefined),
+  absoluteTimeout: timeoutRule(undefined),
+  renewAfter: timeoutRule(undefined, 0),
   onStoreFailure: wordRule('degrade', 'throw'),
   onCorruption: wordRule('reset', 'throw'),
   snapshot: [
     false,
-    'false or { maxAge, staleIfError }',
-    isObject,
-    { maxAge: numberRule(null, 1, MAX_TIMEOUT), staleIfError: numberRule(0, 0, MAX_TIMEOUT) },
+    'false or { maxAge, staleIfError }, not both 0',
+    (value: { maxAge?: number; staleIfError?: number }) =>
+      isObject(value) && (value.maxAge !== 0 || !!value.staleIfError),
+    { maxAge: numberRule(null, 0, MAX_TIMEOUT), staleIfError: numberRule(0, 0, MAX_TIMEOUT) },
   ],
   binding: [
     undefined,
@@ -236,12 +245,31 @@ export function resolveOptions<D extends SessionData>(
     options,
   )
   const secrets = resolveSecrets(secret)
-  refuseUnless(
-    (rest.renewAfter ?? 0) <= rest.idleTimeout,
-    'renewAfter',
-    'at most idleTimeout',
-    rest.renewAfter,
-    RangeError,
-  )
-  return { ...rest, secrets, cache: cache || { maxEntries: 0, ttl: 0 } }
+  const { idleTimeout = DEFAULT_IDLE, absoluteTimeout, renewAfter } = rest
+  assertTime('idleTimeout', rest.idleTimeout, 'absoluteTimeout', absoluteTimeout)
+  assertTime('cookie.maxAge', rest.cookie.maxAge, 'idleTimeout', idleTimeout)
+  assertTime('renewAfter', renewAfter, 'idleTimeout - 1', idleTimeout - 1)
+  return {
+    ...rest,
+    secrets,
+    idleTimeout,
+    cache: cache || { maxEntries: 0, ttl: 0 },
+  }
+}
+
+/** A day in seconds. */
+const DEFAULT_IDLE = 86_400
+
+/** Throws when a time is over that of another option; what is not set is under any. */
+export function assertTime(
+  option: string,
+  value: number | undefined,
+  limitedBy: string,
+  limit: number | undefined,
+): void {
+  if (value! > limit!) {
+    throw new RangeError(
+      `Option "${option}" must be at most ${limitedBy} (${limit}), got ${value}: the session ends first`,
+    )
+  }
 }

@@ -7,7 +7,7 @@
  *
  * const sessions = createSessions(fromEnv(process.env, production()))
  */
-import { integerRule, MAX_TIMEOUT, numberRule, type Rule, wordRule } from './check.ts'
+import { integerRule, type Rule, timeoutRule, wordRule } from './check.ts'
 import type { SessionsOptions } from './options.ts'
 import { assertServer, generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
 import type { CookieOptions } from './transport/cookie.ts'
@@ -115,13 +115,13 @@ const textRule = (expected: string, pattern: RegExp): Rule => [
   expected,
   (value: string) => pattern.test(value),
 ]
-const seconds = numberRule(undefined, 1, MAX_TIMEOUT)
+const seconds = timeoutRule(undefined)
 const flag = wordRule(undefined, 'true', 'false')
 
 const VARIABLES: Readonly<Record<string, Variable>> = {
   SESSION_IDLE_TIMEOUT: ['options', 'idleTimeout', seconds],
   SESSION_ABSOLUTE_TIMEOUT: ['options', 'absoluteTimeout', seconds],
-  SESSION_RENEW_AFTER: ['options', 'renewAfter', numberRule(undefined, 0, MAX_TIMEOUT)],
+  SESSION_RENEW_AFTER: ['options', 'renewAfter', timeoutRule(undefined, 0)],
   SESSION_ON_STORE_FAILURE: ['options', 'onStoreFailure', wordRule(undefined, 'degrade', 'throw')],
   SESSION_ON_CORRUPTION: ['options', 'onCorruption', wordRule(undefined, 'reset', 'throw')],
   SESSION_COOKIE_NAME: [

@@ -9,15 +9,18 @@ export function generateSecret(): string {
 export const MIN_SECRET_BYTES = 32
 /** Texts that examples and documents print, ours among them: everybody can read them there. */
 const PRINTED =
-  /(change|replace)[ _-]?(me|this)|(your|my|some)[ _-](\w+[ _-])?secret|placeholder|not this text|for tests only|at[ _-]least[ _-]\d|minimum length/i
+  /(change|replace).?(me|this)|your.?secret|placeholder|this text|tests only|at.least/i
 
-/** Explains why a secret of sufficient length can be guessed, or returns `undefined`. */
+/**
+ * Explains why a secret of sufficient length can be guessed, or returns `undefined`. Periods over half of the
+ * least length are let pass: a text that ends as it begins is no repetition.
+ */
 export function weaknessOf(secret: string): string | undefined {
-  if (PRINTED.test(secret)) return 'a text that examples print'
-  for (let period = 1; period < MIN_SECRET_BYTES && 2 * period <= secret.length; period++) {
-    if (secret.startsWith(secret.slice(period))) return 'a short text repeated'
+  if (PRINTED.test(secret)) return 'printed in examples'
+  for (let period = 1; period <= MIN_SECRET_BYTES / 2; period++) {
+    if (secret.startsWith(secret.slice(period))) return 'a repetition'
   }
-  return new Set(secret).size < 8 ? 'a text of few different characters' : undefined
+  return new Set(secret).size < 8 ? 'a repetition' : undefined
 }
 
 /** Throws in a browser, where the secret would be everybody's. */
@@ -34,7 +37,7 @@ export function assertServer(): void {
 export function resolveSecrets(secret: string | readonly string[]): readonly string[] {
   assertServer()
   const secrets = [secret].flat()
-  const rule = `at least one string of ${MIN_SECRET_BYTES} random bytes or more, newest first; make one with generateSecret() or "openssl rand -base64 32"`
+  const rule = `${MIN_SECRET_BYTES} random bytes or more, the newest first; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {
     const isText = typeof one === 'string'

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { createSessions, generateSecret } from '../src/index.ts'
 import { fromEnv } from '../src/presets.ts'
 import { createSealer } from '../src/seal.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
 import { SECRET } from './support/sessions.ts'
+
+/** Seconds. */
+const DAY = 86_400
 
 const refusal = (options: unknown): Error | null => {
   try {
@@ -50,6 +54,40 @@ describe('createSessions() refuses', () => {
     ['a timeout that is NaN', { absoluteTimeout: Number.NaN }, 'RangeError', 'absoluteTimeout'],
     ['a timeout in words', { idleTimeout: '1d' }, 'TypeError', 'idleTimeout'],
     ['an endless timeout', { idleTimeout: Infinity }, 'RangeError', 'idleTimeout'],
+    [
+      'an idle timeout over the absolute one',
+      { idleTimeout: 2 * DAY, absoluteTimeout: DAY },
+      'RangeError',
+      'idleTimeout',
+    ],
+    [
+      'a cookie that outlives idleness',
+      { cookie: { maxAge: 30 * DAY } },
+      'RangeError',
+      'cookie.maxAge',
+    ],
+    ['a day in milliseconds', { idleTimeout: 86_400_000 }, 'RangeError', 'idleTimeout'],
+    ['half an hour in milliseconds', { idleTimeout: 1_800_000 }, 'RangeError', 'idleTimeout'],
+    ['a week in milliseconds', { absoluteTimeout: 604_800_000 }, 'RangeError', 'absoluteTimeout'],
+    ['an hour in milliseconds', { absoluteTimeout: 3_600_000 }, 'RangeError', 'absoluteTimeout'],
+    [
+      'renewals that come too late',
+      { idleTimeout: 60, renewAfter: 60 },
+      'RangeError',
+      'renewAfter',
+    ],
+    [
+      'a snapshot that is never read',
+      { store: createMemoryStore(), snapshot: { maxAge: 0 } },
+      'TypeError',
+      'snapshot',
+    ],
+    [
+      'SameSite=None without Secure',
+      { cookie: { name: 'a', sameSite: 'none', secure: false } },
+      'TypeError',
+      'cookie.secure',
+    ],
     ['renewals after the end', { idleTimeout: 60, renewAfter: 61 }, 'RangeError', 'renewAfter'],
     ['an importer that reads nothing', { importFrom: [{}] }, 'TypeError', 'importFrom'],
     ['a store without methods', { store: {} }, 'TypeError', 'store'],
@@ -206,5 +244,35 @@ describe('createSessions() accepts', () => {
     const shared = { name: '__Secure-a', domain: 'example.com' }
     expect(refusal({ secret: SECRET, cookie: shared })).toBe(null)
     expect(refusal({ secret: SECRET, cookie: { name: 'a', secure: false } })).toBe(null)
+  })
+
+  it.each([
+    { idleTimeout: 30 * DAY },
+    { absoluteTimeout: 600 },
+    { idleTimeout: DAY, absoluteTimeout: DAY },
+    { idleTimeout: 3650 * DAY },
+    { idleTimeout: 250 * DAY, absoluteTimeout: 31_557_600 },
+    { idleTimeout: 2_629_800, cookie: { maxAge: 2_629_800 } },
+    { store: createMemoryStore(), snapshot: { maxAge: 0, staleIfError: 600 } },
+    { cookie: { name: 'a', sameSite: 'none' } },
+  ])('times that go together (%j)', (options) => {
+    expect(refusal({ secret: SECRET, ...options })).toBe(null)
+  })
+})
+
+describe('an option that contradicts another one', () => {
+  it.each([
+    [
+      { idleTimeout: 2 * DAY, absoluteTimeout: DAY },
+      /idleTimeout.*absoluteTimeout \(86400\), got 172800/,
+    ],
+    [
+      { cookie: { maxAge: 2 * DAY } },
+      /cookie\.maxAge.*idleTimeout \(86400\), got 172800: .* ends first/,
+    ],
+    [{ idleTimeout: 60, renewAfter: 60 }, /renewAfter.*idleTimeout - 1 \(59\), got 60: /],
+    [{ idleTimeout: 86_400_000 }, /idleTimeout.*seconds, not milliseconds, got 86400000/],
+  ])('is refused by a message that names both, and says why: %j', (options, words) => {
+    expect(refusal({ secret: SECRET, ...options })?.message).toMatch(words)
   })
 })

@@ -248,7 +248,7 @@ describe('fromEnv()', () => {
     ['SESSION_IDLE_TIMEOUT', '1'],
     ['SESSION_IDLE_TIMEOUT', '315360000'],
     ['SESSION_RENEW_AFTER', '0'],
-    ['SESSION_COOKIE_MAX_AGE', '34560000'],
+    ['SESSION_COOKIE_MAX_AGE', '86400'],
     ['SESSION_COOKIE_NAME', "!#$%&'*+.^_`|~-"],
     ['SESSION_COOKIE_NAME', 'true'],
   ])('takes %s=%s, and so does createSessions', (variable, value) => {
@@ -262,7 +262,9 @@ describe('fromEnv()', () => {
       for (const SESSION_SECRET of [...secrets, `${generateSecret()},${'A'.repeat(43)}`]) {
         const { name, message } = await errorOf(() => fromEnv({ SESSION_SECRET }))
         expect(name).toBe('RangeError')
-        expect(message).toMatch(/^Variable SESSION_SECRET is a .*; make one with "openssl rand/)
+        expect(message).toMatch(
+          /^Variable SESSION_SECRET is (a repetition|printed in examples); make one with "openssl rand/,
+        )
         expect(message.includes(word)).toBe(false)
       }
     },

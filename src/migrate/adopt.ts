@@ -161,11 +161,12 @@ async function operationOf(
   found: Import,
   subject: string | null,
 ): Promise<Operation | null> {
-  const { format, options } = instance
+  const { context, format, options } = instance
   const { createdAt: since = current.createdAt, endsAt = Infinity, persistent = false } = found
   const createdAt = since - (since % 1000)
   const left = Math.floor((endsAt - createdAt) / 1000)
-  const absoluteTimeout = left < options.absoluteTimeout ? Math.max(left, 0) : undefined
+  const limit = context.expiresAt({ ...current, createdAt, renewedAt: Infinity })
+  const absoluteTimeout = endsAt < limit ? Math.max(left, 0) : undefined
   const times = { ...current, createdAt, absoluteTimeout }
   if (isOver(instance, times)) return null
   const text = textOf(() => format.stringify(found.data))

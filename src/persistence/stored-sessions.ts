@@ -241,8 +241,15 @@ export function createStoredSessions(instance: Instance, store: SessionStore): S
           }
         }
         const draft = await live(found)
-        // Read from the store: the next copy starts now, if there is room for one.
-        if (snapshot && found !== copy?.found && draft.status === 'active' && cookies.fits(found)) {
+        // Read from the store: the next copy starts now, if there is room for one. One that is for
+        // outages alone is made anew when the record has changed, or half of its time is over.
+        const isGood =
+          snapshot &&
+          !snapshot.maxAge &&
+          copy?.found.version === found.version &&
+          serves(snapshot.staleIfError / 2)
+        const isNews = !isGood && found !== copy?.found
+        if (snapshot && isNews && draft.status === 'active' && cookies.fits(found)) {
           draft.refresh = true
         }
         return draft

@@ -26,6 +26,8 @@ export interface Instance {
 
 /** How many changed sessions are watched at once; more would hold memory for the sake of an event. */
 const MAX_UNSAVED = 100
+/** Seconds: the absolute timeout by default. */
+const WEEK = 604_800
 /** Bytes of a key that only the cookie has. */
 const PART_BYTES = 32
 
@@ -51,11 +53,12 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     now: () => Math.floor(now() / 1000) * 1000,
     newKey: () =>
       crypto.getRandomValues(new Uint8Array(ID_BYTES + (seal === 'cookie' ? PART_BYTES : 0))),
-    expiresAt: (times) =>
-      Math.min(
-        times.renewedAt + 1000 * (times.idleTimeout ?? options.idleTimeout),
-        times.createdAt + 1000 * (times.absoluteTimeout ?? options.absoluteTimeout),
-      ),
+    expiresAt: (times) => {
+      const idle = times.idleTimeout ?? options.idleTimeout
+      const absolute = times.absoluteTimeout ?? options.absoluteTimeout ?? Math.max(WEEK, idle)
+      return Math.min(times.renewedAt + 1000 * idle, times.createdAt + 1000 * absolute)
+    },
+    absoluteTimeout: options.absoluteTimeout,
     once: async (...call) => (await import('../persistence/lease.ts')).runOnce(instance, ...call),
   }
   store?.subscribe?.(emit)

@@ -56,8 +56,7 @@ export async function openSession(
 function aheadOf({ options }: Instance, { tokens }: CookieFound): string {
   const newest = Math.max(...tokens.map(hourOf))
   const minutes = Math.ceil(newest * 60 - options.now() / 60_000)
-  if (!(minutes > 0)) return ''
-  return `; it was made in the future, by a clock at least ${minutes} minutes ahead of this one, or is forged`
+  return minutes > 0 ? `: made in the future, by ${minutes} minutes or more` : ''
 }
 
 /** Every cookie of the name is tried: a subdomain may have set one too. The newest that opens wins. */

@@ -61,9 +61,11 @@ function isDue(instance: Instance, { found, status, renewedAt }: Draft): boolean
   return instance.options.now() - renewedAt >= renewAfterOf(instance, found.state)
 }
 
-/** Milliseconds between renewals. */
+/** Milliseconds between renewals: always before the session ends of idleness, or its cookie of age. */
 export function renewAfterOf({ options }: Instance, { idleTimeout }: SessionState): number {
-  return 1000 * (options.renewAfter ?? (idleTimeout ?? options.idleTimeout) / 10)
+  const { cookie, renewAfter = Infinity } = options
+  const lifetime = Math.min(idleTimeout ?? options.idleTimeout, cookie.maxAge ?? Infinity)
+  return 1000 * (renewAfter < lifetime ? renewAfter : lifetime / 10)
 }
 
 /** Whether there is anything to keep that was not there before. */

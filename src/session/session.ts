@@ -4,14 +4,14 @@ import {
   assertSubject,
   expectArgument,
   flagRule,
-  MAX_TIMEOUT,
-  numberRule,
   type Rule,
+  timeoutRule,
 } from '../check.ts'
 import { EMPTY } from '../codec/data.ts'
 import { idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import type { CopyValue } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
+import { assertTime } from '../options.ts'
 import type { Deferrals } from '../persistence/deferrals.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import {
@@ -73,9 +73,9 @@ export type SessionStatus =
 export interface LoginOptions {
   /** The cookie outlives the browser: "remember me". (default: `false`) */
   persistent?: boolean
-  /** Seconds, for this session. (default: as configured) */
+  /** Seconds, for this session, at most its absolute timeout. (default: as configured) */
   idleTimeout?: number
-  /** Seconds, for this session. (default: as configured) */
+  /** Seconds, for this session. (default: as configured; where that is the default, `idleTimeout` if longer) */
   absoluteTimeout?: number
   /** What to show for it in a list of the user's sessions, up to 200 characters: a device, a place. */
   label?: string
@@ -224,6 +224,8 @@ export interface SessionContext {
   /** 16 random bytes. */
   readonly newKey: () => SessionState['key']
   readonly expiresAt: (times: SessionTimes) => number
+  /** Seconds, where configured. */
+  readonly absoluteTimeout: number | undefined
   readonly same: (a: unknown, b: unknown) => boolean
   readonly once: <T>(
     about: SessionState,
@@ -255,12 +257,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   static {
     draftOf = (session, context) => {
       const isOurs = Object(session) === session && #draft in session
-      expectArgument(isOurs, 'session', 'what "await sessions.get(request)" returned', session)
+      expectArgument(isOurs, 'session', 'an awaited session', session)
       const own = session as RequestSession<SessionData>
       if (context && own.#context !== context) {
-        throw new TypeError(
-          'Cannot save session: it belongs to other sessions; call save() of those that opened it',
-        )
+        throw new TypeError('Cannot save session: other sessions opened it')
       }
       return own.#draft
     }
@@ -321,7 +321,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
   ): void {
     const path = String(key)
-    expectArgument(typeof fn === 'function', 'fn', 'a function of the current value', fn)
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
     this.#change(updateValue(path, (now) => this.#copy(fn(now as Frozen<D[K]> | undefined), path)))
   }
 
@@ -338,6 +338,9 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   login(subject: string, options: LoginOptions = {}): void {
     assertSubject(subject)
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
+    const { idleTimeout } = chosen
+    const { absoluteTimeout = this.#context.absoluteTimeout } = chosen
+    assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
     // Data of a newer version are left behind, but for those of the same user.
     this.#assertWritable(this.subject !== subject)
     if (this.#draft.ended && this.#draft.status === 'superseded') this.#draft.status = 'missing'
@@ -365,7 +368,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
 
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
     expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
-    expectArgument(typeof fn === 'function', 'fn', 'an async function', fn)
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
     return this.#context.once(this.#draft.current, key, fn, options)
   }
 
@@ -408,7 +411,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
 
 const LOGIN_RULES: Record<string, Rule> = {
   persistent: flagRule(false),
-  idleTimeout: numberRule(undefined, 1, MAX_TIMEOUT),
-  absoluteTimeout: numberRule(undefined, 1, MAX_TIMEOUT),
+  idleTimeout: timeoutRule(undefined),
+  absoluteTimeout: timeoutRule(undefined),
   label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
 }

@@ -182,7 +182,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       return markResponse(own, values, carrier, draft.found !== null)
     },
     handler(fn) {
-      expectArgument(typeof fn === 'function', 'fn', 'a function from Request to Response', fn)
+      expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
       return async (request, ...rest) => {
         try {
           return await sessions.commit(request, await fn(request, ...rest))
@@ -196,7 +196,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     },
     async open(header) {
       const isHeader = typeof (header ?? '') === 'string'
-      expectArgument(isHeader, 'cookieHeader', 'the text of the header or null', header)
+      expectArgument(isHeader, 'cookieHeader', 'a text', header)
       return open(header ?? null)
     },
     save: async (session) => saveSession(instance, getDraft(session, instance.context)),

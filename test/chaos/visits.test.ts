@@ -69,7 +69,7 @@ async function run(seed: number): Promise<void> {
     snapshot: pick([false, { maxAge: 5, staleIfError: 600 }]),
     seal: pick(['secret', 'cookie']),
     idleTimeout: 3600,
-    renewAfter: pick([60, 3600]),
+    renewAfter: pick([60, 1800]),
   }
   const wrapped = around(store)
   const sessions = createSessions({ secret: SECRET, now: clock, store: wrapped, ...options })

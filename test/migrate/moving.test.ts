@@ -53,7 +53,7 @@ describe('an import', () => {
         { type: 'session.created' },
       ])
       const strict = createMoving({ toSession }, { onCorruption: 'throw' })
-      expect((await errorOf(() => strict.visit())).message).toContain('The subject must be')
+      expect((await errorOf(() => strict.visit())).message).toContain('"subject" must be')
     },
   )
 

@@ -45,6 +45,47 @@ describe('a snapshot in the cookie', () => {
     expect(calls()).toBe('read')
   })
 
+  it('with maxAge 0 is for outages alone: each read asks the store, and sets it anew only when it has to', async () => {
+    const { visit, calls, clock, store } = createSnapshots({
+      snapshot: { maxAge: 0, staleIfError: 600 },
+    })
+    await visit((s) => s.set('a', 1))
+    calls()
+    for (let i = 0; i < 4; i++) {
+      const { session, setCookie } = await visit()
+      expect([session.get('a'), session.status, setCookie, calls()]).toEqual([
+        1,
+        'active',
+        [],
+        'read',
+      ])
+      clock.advance(60)
+    }
+    clock.advance(60)
+    expect((await visit()).setCookie.length).toBe(1)
+    store.down()
+    clock.advance(599)
+    const { session } = await visit()
+    expect([session.get('a'), session.status]).toEqual([1, 'degraded'])
+    clock.advance(1)
+    expect((await visit()).session.get('a')).toBe(undefined)
+  })
+
+  it('with maxAge 0 shows what others wrote meanwhile, and copies it', async () => {
+    const { visit, sessions, jar, elsewhere } = createSnapshots({
+      snapshot: { maxAge: 0, staleIfError: 600 },
+    })
+    await visit((s) => s.set('a', 1))
+    const other = elsewhere()
+    const session = await other.open(jar.header())
+    session.set('a', 2)
+    await other.save(session)
+    expect((await sessions.open(jar.header())).get('a')).toBe(2)
+    const next = await visit()
+    expect([next.session.get('a'), next.setCookie.length]).toEqual([2, 1])
+    expect((await visit()).setCookie).toEqual([])
+  })
+
   it('is nothing that the store has not seen: not a session that lived in its cookie', async () => {
     const { sessions, clock } = createSnapshots()
     const before = createWorld({}, clock)
@@ -169,7 +210,7 @@ describe('a snapshot in the cookie', () => {
   })
 
   it('keeps the limits of the session itself', async () => {
-    const { visit, store, clock } = createSnapshots({ idleTimeout: 100, renewAfter: 100 })
+    const { visit, store, clock } = createSnapshots({ idleTimeout: 100, renewAfter: 99 })
     await visit((s) => s.set('a', 1))
     store.down()
     clock.advance(100)

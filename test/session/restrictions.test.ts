@@ -12,8 +12,8 @@ const CURL = 'curl/8.1'
 function createBound(
   binding: NonNullable<SessionsOptions['binding']>,
   createOptions: (clock: Clock) => Partial<SessionsOptions>,
+  clock = createClock(),
 ) {
-  const clock = createClock()
   const world = createWorld({ binding, ...createOptions(clock) }, clock)
   /** A request of some client that has the browser's cookies. */
   const from = async (
@@ -62,6 +62,22 @@ for (const [where, createOptions] of Object.entries(stores)) {
       expect(types()).toContain('session.binding-mismatch')
       const error = await errorOf(() => sessions.require(request))
       expect([error.name, error.code]).toEqual(['SessionBindingError', 'ERR_SESSION_BINDING'])
+      expect((await from({ 'user-agent': FIREFOX })).session.subject).toBe('ann')
+    })
+
+    it('ties a session from before it was switched on to whoever writes it next', async () => {
+      const clock = createClock()
+      const options = createOptions(clock)
+      const before = createWorld(options, clock)
+      await before.visit((session) => session.login('ann'))
+      const { from, jar } = createBound({ userAgent: true }, () => options, clock)
+      jar.store(
+        new Response('', { headers: { 'set-cookie': `${before.jar.header()}; Path=/; Secure` } }),
+      )
+      expect((await from({ 'user-agent': CURL })).session.subject).toBe('ann')
+      const { response } = await from({ 'user-agent': FIREFOX }, (session) => session.set('a', 1))
+      jar.store(response)
+      expect((await from({ 'user-agent': CURL })).session.subject).toBe(null)
       expect((await from({ 'user-agent': FIREFOX })).session.subject).toBe('ann')
     })
 

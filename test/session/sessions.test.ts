@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { createSessions, type Session } from '../../src/index.ts'
+import { createSessions, type LoginOptions, type Session } from '../../src/index.ts'
 import { createCookieJar } from '../../src/testing/index.ts'
 import { createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 const NAME = '__Host-session'
+/** Seconds. */
+const DAY = 86_400
 
 describe('createSessions() with cookies', () => {
   it('keeps data from one request to the next', async () => {
@@ -396,12 +398,70 @@ describe('timeouts', () => {
     expect((await visit()).session.status).toBe('expired')
   })
 
+  it('lives as long as idleTimeout says, by that option alone', async () => {
+    const { visit, clock } = createWorld({ idleTimeout: 30 * DAY })
+    const { setCookie } = await visit((session) => session.login('ann', { persistent: true }))
+    expect(setCookie[0]).toContain(`; Max-Age=${30 * DAY};`)
+    clock.advance(30 * DAY - 1)
+    expect((await visit()).session.subject).toBe('ann')
+  })
+
+  it('lives as long as the idleTimeout of login says, by that option alone', async () => {
+    const { visit, clock } = createWorld()
+    const options = { persistent: true, idleTimeout: 30 * DAY }
+    const { setCookie } = await visit((session) => session.login('ann', options))
+    expect(setCookie[0]).toContain(`; Max-Age=${30 * DAY};`)
+    clock.advance(30 * DAY - 1)
+    expect((await visit()).session.subject).toBe('ann')
+  })
+
+  it('keeps an absoluteTimeout that was configured, whatever idleTimeout login asks for', async () => {
+    const { visit } = createWorld({ absoluteTimeout: 7 * DAY })
+    const logins: [options: LoginOptions, words: RegExp][] = [
+      [{ idleTimeout: 30 * DAY }, /"login.idleTimeout" must be at most absoluteTimeout \(604800\)/],
+      [
+        { idleTimeout: 3 * DAY, absoluteTimeout: 2 * DAY },
+        /"login.idleTimeout" must be at most absoluteTimeout \(172800\)/,
+      ],
+    ]
+    for (const [options, words] of logins) {
+      const error = await errorOf(() => visit((session) => session.login('ann', options)))
+      expect(error.name).toBe('RangeError')
+      expect(error.message).toMatch(words)
+    }
+    const both = { idleTimeout: 30 * DAY, absoluteTimeout: 60 * DAY }
+    const { session } = await visit((one) => one.login('ann', both))
+    expect(session.expiresAt - session.createdAt).toBe(30_000 * DAY)
+  })
+
+  it.each([{ cookie: { maxAge: 3600 } }, { cookie: { maxAge: 3600 }, renewAfter: 3600 }])(
+    'stays signed in while active, with a short cookie (%j)',
+    async (options) => {
+      const { visit, clock, jar } = createWorld(options)
+      await visit((session) => session.login('ann'))
+      for (let i = 0; i < 30; i++) {
+        clock.advance(300)
+        expect([i, jar.header() !== null]).toEqual([i, true])
+        expect((await visit()).session.subject).toBe('ann')
+      }
+    },
+  )
+
+  it('stays signed in while active, with an idleTimeout of login under renewAfter', async () => {
+    const { visit, clock } = createWorld({ renewAfter: 3600 })
+    await visit((session) => session.login('ann', { idleTimeout: 1800 }))
+    for (let i = 0; i < 10; i++) {
+      clock.advance(900)
+      expect((await visit()).session.subject).toBe('ann')
+    }
+  })
+
   it('lets no cookie outlive its session, nor 400 days', async () => {
     const year = 31_536_000
     const long = createWorld({ idleTimeout: 2 * year, absoluteTimeout: 3 * year })
     const { setCookie } = await long.visit((session) => session.login('ann', { persistent: true }))
     expect(setCookie[0]).toContain('; Max-Age=34560000;')
-    for (const cookie of [{}, { maxAge: 7000 }]) {
+    for (const cookie of [{}, { maxAge: 5000 }]) {
       const { visit, clock } = createWorld({ cookie, absoluteTimeout: 5000, renewAfter: 1 })
       await visit((session) => session.login('ann', { persistent: true }))
       clock.advance(4000)
