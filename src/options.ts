@@ -87,7 +87,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   onCorruption?: 'reset' | 'throw'
   /**
-   * Ties sessions to the browser (its `User-Agent`, version numbers left out) or the address that
+   * Ties sessions to the browser (its `User-Agent`, version numbers left out, its first 512 characters) or the address that
    * signed in, by a keyed hash. Another one gets an empty session of status `'invalid'` with
    * `onMismatch: 'refuse'` (default), or with `'step-down'` the session without `authenticatedAt`.
    * Not checked by `open`, which sees no request. A session from before this was switched on is tied to
@@ -126,9 +126,8 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   transport?: 'cookie' | { header: string }
   /**
-   * Sessions of other libraries, from `sojourn/migrate`: an old cookie is read, goes on as a session
-   * and is removed. Where another user has a session of ours in the same browser, whoever signed in
-   * last wins. (default: none)
+   * Sessions of other libraries, from `sojourn/migrate`: when there is no cookie of ours, theirs is
+   * read, goes on as a session and is removed. (default: none)
    */
   importFrom?: readonly CookieImporter<NoInfer<D>>[]
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */

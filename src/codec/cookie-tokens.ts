@@ -38,7 +38,8 @@ export function createCookieTokens(
   // Plain values only: on Workers a promise of another request may never settle.
   const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)
   const keep = (token: string, cookie: OpenedCookie): OpenedCookie => {
-    if (cache.ttl) known.set(token, { until: now() + cache.ttl * 1000, cookie })
+    // A part of a header would hold the whole of it in memory: joining makes a text of its own.
+    if (cache.ttl) known.set(` ${token}`.slice(1), { until: now() + cache.ttl * 1000, cookie })
     return cookie
   }
   return {

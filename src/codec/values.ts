@@ -45,8 +45,10 @@ function copy(value: unknown, key: string | number, above: Place | null): unknow
   if (typeof value === 'number' && Number.isFinite(value)) return value + 0
   const here: Place = { key, above, value, depth: above ? above.depth + 1 : 0 }
   if (typeof value !== 'object') throw refusal(here)
-  for (let at = above; at; at = at.above) if (at.value === value) throw refusal(here, 'a cycle')
-  if (here.depth === MAX_DEPTH) throw refusal(here, `nested over ${MAX_DEPTH} levels deep`)
+  // Looking for a cycle with each value would take the square of the time.
+  if (here.depth === MAX_DEPTH) throw refusal(here, `a cycle, or over ${MAX_DEPTH} levels deep,`)
+  // To freeze an empty array takes long, and a visitor can send a million of them.
+  if (Array.isArray(value) && !value.length) return NO_ITEMS
   if (Array.isArray(value)) {
     return Object.freeze(Array.from(value, (item, i) => copy(item, i, here)))
   }
@@ -59,6 +61,8 @@ function copy(value: unknown, key: string | number, above: Place | null): unknow
   }
   return Object.freeze(all)
 }
+
+const NO_ITEMS: readonly never[] = Object.freeze([])
 
 /** Object literals and null-prototype objects, also of another realm. */
 function isPlainObject(value: object): boolean {

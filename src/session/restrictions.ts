@@ -6,6 +6,8 @@ import { emptyDraft } from './open.ts'
 import type { Draft } from './session.ts'
 
 const hashes = new WeakMap<Instance, KeyedHash>()
+/** Characters of a `User-Agent` that tell browsers apart. */
+const MAX_AGENT = 512
 
 /** Lets a draft through, or puts an empty one in its place. */
 export async function guardDraft(
@@ -50,15 +52,17 @@ export async function checkAge(instance: Instance, draft: Draft): Promise<Draft 
 async function checkClient(instance: Instance, draft: Draft, request: Request): Promise<Draft> {
   const { emit, options } = instance
   const { userAgent, ip, onMismatch } = options.binding ?? {}
-  const agent = userAgent ? (request.headers.get('user-agent') ?? '') : ''
+  const agent = (userAgent && request.headers.get('user-agent')?.slice(0, MAX_AGENT)) || ''
   // Version numbers change with every update of a browser.
   const client = JSON.stringify([agent.replace(/[\d.]+/g, ''), ip?.(request) ?? ''])
   const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'binding')
   hashes.set(instance, hash)
-  const marks = await hash(client)
-  draft.binding = marks[0]
   const { found, current } = draft
-  if (!found || current.binding === undefined || marks.includes(current.binding)) return draft
+  // A visitor without a session costs nothing, and leaves nothing behind, until one is saved.
+  draft.bind = async () => (await hash(client))[0]
+  if (!found || current.binding === undefined) return draft
+  const marks = await hash(client)
+  if (marks.includes(current.binding)) return draft
   emit({ type: 'session.binding-mismatch' }, current)
   if (onMismatch === 'step-down') {
     draft.doubted = current.authenticatedAt
@@ -68,6 +72,6 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
     status: 'invalid',
     reason: () =>
       new SessionBindingError('There is no session for this client: it is of another one'),
-    binding: marks[0],
+    bind: draft.bind,
   })
 }

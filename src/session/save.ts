@@ -45,6 +45,7 @@ async function save(instance: Instance, draft: Draft): Promise<string[]> {
   const written = format.write(current)
   const changed = hasChanged(draft, written)
   if (!due && !changed && !draft.refresh) return []
+  if (current.binding === undefined) draft.binding = await draft.bind?.()
   if (stored) return stored.save(draft, due, changed)
   if (format.check) await format.check(current)
   const binding = current.binding ?? draft.binding

@@ -202,8 +202,10 @@ export interface Draft {
   removals?: readonly string[]
   /** `Set-Cookie` values that remove an old cookie beside ours, once ours is there or written. */
   leftovers?: readonly string[]
-  /** Keyed hash of the client that sent the request. */
+  /** Keyed hash of the client that sent the request, once it is needed. */
   binding?: string | undefined
+  /** Makes {@link Draft.binding}. */
+  bind?: (() => Promise<string>) | undefined
   /** A sign-in that this client is not trusted with. */
   doubted?: number | null
   /** Why nothing may be written. */

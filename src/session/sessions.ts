@@ -6,8 +6,7 @@ import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import { isAhead } from './ahead.ts'
-import { createInstance } from './instance.ts'
-import { setInstance } from './instances.ts'
+import { createInstance, type Instance } from './instance.ts'
 import { openSession } from './open.ts'
 import { saveSession } from './save.ts'
 import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
@@ -139,11 +138,6 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     }
     return new RequestSession<D>(draft, instance.context, keepsFlash)
   }
-  instance.openStored = async (request) => {
-    const session = await open(request.headers.get(carrier[0]), request, true)
-    getDraft(session).committed = true
-    return session
-  }
   const subjects = async (): Promise<Subjects> =>
     (await import('../persistence/subjects.ts')).createSubjects(instance)
 
@@ -218,10 +212,17 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
         : { ok: true, store: null },
     close: async () => store?.close?.(),
   }
-  setInstance(sessions, instance)
+  instances.set(sessions, instance)
   return sessions
 }
 
 const seldom = () => import('../persistence/seldom.ts')
 const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
+
+const instances = new WeakMap<object, Instance>()
+
+/** What is behind sessions that {@link createSessions} made, for adapters. */
+export function instanceOf(sessions: object): Instance {
+  return instances.get(sessions)!
+}

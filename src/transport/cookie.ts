@@ -40,7 +40,7 @@ export interface CookieOptions {
 
 /** What a `Cookie` header says about the session. */
 export interface CookieFound {
-  /** The whole header. */
+  /** The whole header, values without quotes around them. */
   readonly header: string | null
   /** The values to try, in the order of the header; empty when there is none. */
   readonly tokens: readonly string[]
@@ -117,7 +117,9 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
   const removal = (i: number): string => removalOf(chunkName(i), suffix)
   return {
     name,
-    find: (header) => findCookie(header, name, chunkName),
+    // Some clients quote values (RFC 2109, and RFC 6265, 4.1.1); no value of ours has a quote in it.
+    find: (header) =>
+      findCookie(header?.replaceAll(/="([^";]*)"/g, '=$1') ?? null, name, chunkName),
     limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
     write(token, lifetime, persistent, found) {
       const parts = split(token, name)

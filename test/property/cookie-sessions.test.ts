@@ -403,10 +403,10 @@ describe('a value that JSON would lose', () => {
 
   it('is refused when it contains itself', async () => {
     const session = await writer.open(null)
-    expect(refusal(() => session.set('key', cycle)).path).toBe('key.self[0]')
+    expect(refusal(() => session.set('key', cycle)).path).toMatch(/^key\.self\[0\]\.self/)
     const list: unknown[] = []
     list.push({ list })
-    expect(refusal(() => session.set('key', list)).path).toBe('key[0].list')
+    expect(refusal(() => session.set('key', list)).path).toMatch(/^key\[0\]\.list\[0\]/)
   })
 
   it('is no value that merely occurs twice, or that lacks a value or a prototype', async () => {

@@ -3,7 +3,7 @@ import { createSessions, type Session, type SessionsOptions } from '../../src/in
 import type { CookieImporter } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { type Clock, createClock, createCookieJar } from '../../src/testing/index.ts'
-import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+import { countCrypto, createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0'
 const UPDATED = 'Mozilla/5.0 (X11; Linux x86_64; rv:151.0) Gecko/20100101 Firefox/151.0'
@@ -44,6 +44,31 @@ const stores = {
 
 for (const [where, createOptions] of Object.entries(stores)) {
   describe(`binding, ${where}`, () => {
+    it('costs nothing and keeps nothing of visitors without a session', async () => {
+      const { from, signIn } = createBound({ userAgent: true }, createOptions)
+      await signIn({ 'user-agent': FIREFOX })
+      const { sessions } = createBound({ userAgent: true }, createOptions)
+      const headers = { 'user-agent': FIREFOX }
+      const anonymous = new Request('https://app.example/', { headers })
+      expect(await countCrypto(() => sessions.get(anonymous))).toBe(0)
+      expect((await from({ 'user-agent': FIREFOX })).session.subject).toBe('ann')
+    })
+
+    it('goes by the first 512 characters of an agent', async () => {
+      const { from, signIn } = createBound({ userAgent: true }, createOptions)
+      const long = `Agent ${'x'.repeat(506)}`
+      await signIn({ 'user-agent': `${long}one` })
+      expect((await from({ 'user-agent': `${long}two` })).session.subject).toBe('ann')
+      expect((await from({ 'user-agent': long.slice(1) })).session.subject).toBe(null)
+    })
+
+    it('binds a session that is new, imported or signed in, when it is saved', async () => {
+      const { from, jar } = createBound({ userAgent: true }, createOptions)
+      jar.store((await from({ 'user-agent': FIREFOX }, (s) => s.set('a', 1))).response)
+      expect((await from({ 'user-agent': CURL })).session.status).toBe('invalid')
+      expect((await from({ 'user-agent': FIREFOX })).session.get('a')).toBe(1)
+    })
+
     it('lets the same browser through, also after an update', async () => {
       const { from, signIn } = createBound({ userAgent: true }, createOptions)
       await signIn({ 'user-agent': FIREFOX })
