@@ -44,13 +44,23 @@ function ringOf(instance: Instance): KeyRing {
   return ring
 }
 
+/** Milliseconds for which sealed flash may be on its way. */
+const MAX_AGE = 60_000
+
+/** Flash of one session, at one moment; `null`: the page shows nobody anything yet. */
+interface Sealed {
+  readonly id: string
+  readonly at: number
+  readonly flash: Values | null
+}
+
 /**
  * Opens the session of a request that has one, and seals its flash; `null` when there is none.
  *
  * @param isAhead The page is only fetched ahead: it shows nobody anything yet, and gets no flash.
  */
-export async function sealFlash<D extends SessionData>(
-  sessions: Sessions<D>,
+export async function sealFlash<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
   request: Request,
   isAhead: boolean,
 ): Promise<string | null> {
@@ -59,33 +69,44 @@ export async function sealFlash<D extends SessionData>(
   const header = request.headers.get('cookie')
   const names = [cookie, ...(options.importFrom ?? [])].map(({ name }) => name)
   if (!names.some((name) => header?.includes(name))) return null
-  const draft = getDraft(await sessions.get(request))
+  const session = await sessions.get(request)
+  const draft = getDraft(session)
   if (!Object.keys(flashOf(draft)).length) return null
   const flash = handedOut().get(keyOf(draft)) ? {} : flashOf(draft)
   if (!isAhead) handedOut().set(keyOf(draft), true)
-  const bytes = encoder.encode(format.stringify(isAhead ? null : flash))
-  return await sealToken(ringOf(instance), LABEL, bytes, options.now())
+  const now = options.now()
+  const sealed: Sealed = { id: session.id, at: now, flash: isAhead ? null : flash }
+  const bytes = encoder.encode(format.stringify(sealed))
+  return await sealToken(ringOf(instance), LABEL, bytes, now)
 }
 
 /**
- * Reads the flash that the proxy sealed, under what an action has left since; of a page that is only
- * fetched ahead, nothing.
+ * Reads the flash that the proxy sealed for this very session, under what an action has left since;
+ * of a page that is only fetched ahead, nothing.
  */
-export async function openFlash<D extends SessionData>(
-  sessions: Sessions<D>,
-  session: Session<D>,
+export async function openFlash<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
+  session: Session<D, Data>,
   token: string | null,
 ): Promise<(key: string) => unknown> {
   const instance = instanceOf(sessions)
   const { format, options } = instance
   const draft = getDraft(session)
-  const bytes = token && (await openToken(ringOf(instance), LABEL, token, options.now()))
-  const sealed = bytes ? (format.parse(decoder.decode(bytes)) as Values | null) : {}
+  const now = options.now()
+  const bytes = token && (await openToken(ringOf(instance), LABEL, token, now))
+  const { id, at, flash } = (bytes ? format.parse(decoder.decode(bytes)) : {}) as Partial<Sealed>
+  const isMeant = id === session.id && Math.abs(now - Number(at)) < MAX_AGE
   return (key) => {
-    if (!sealed) return undefined
+    if (isMeant && !flash) return undefined
     const value = ownValue(flashOf(draft), key)
-    if (value === undefined) return ownValue(sealed, key)
+    if (value === undefined) return isMeant ? ownValue(flash as Values, key) : undefined
     handedOut().set(keyOf(draft), true)
     return value
   }
+}
+
+/** Tells that a session was changed, and not only opened. */
+export function isChanged(session: object): boolean {
+  const { operations, status } = getDraft(session)
+  return status === 'destroyed' || operations.some(({ isAutomatic }) => !isAutomatic)
 }

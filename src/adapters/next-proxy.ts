@@ -1,9 +1,10 @@
 /** What runs in Next's proxy, before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { StoreUnavailableError } from '../errors.ts'
+import { isAhead } from '../session/ahead.ts'
 import type { SessionData } from '../session/session.ts'
-import type { Sessions } from '../session/sessions.ts'
-import { FLASH, sealFlash } from './next-flash.ts'
+import { openedOf, type Sessions } from '../session/sessions.ts'
+import { FLASH, isChanged, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
 
 /** What a proxy answers itself; nothing: go on. */
@@ -13,12 +14,17 @@ export type ProxyHandler = (
 
 /** The first is seen only with `skipProxyUrlNormalize` in next.config: Next hides it from its proxy. */
 const PREFETCH = ['next-router-prefetch', 'x-middleware-prefetch']
+/** Files of the build and images, which are everybody's. */
+const ASSET = /^\/_next\/(static|image)(\/|$)/
 const OVERRIDE = 'x-middleware-override-headers'
 const OVERRIDDEN = 'x-middleware-request-'
 
 /**
- * Makes what `proxy.ts` (Node) or `middleware.ts` (edge) exports: opens the session of requests that
- * have one, renews it, and hands what changed to the server components of the same request.
+ * Makes what `proxy.ts` (Node) or `middleware.ts` (edge) exports: opens the session of every GET
+ * request that has one, renews it, and hands what changed to the server components of the same
+ * request. After other requests, such as those of forms, the action or route handler saves.
+ *
+ * Requests for `/_next/static` and `/_next/image` pass unopened, and unseen by `handler`.
  *
  * @param handler Protects routes: returns a response, or nothing to go on. It may use and change the
  * session by `sessions.get(request)`; what it changed is committed, unless the page is only fetched
@@ -29,18 +35,30 @@ export function sessionProxy<D extends SessionData>(
   handler: ProxyHandler = () => undefined,
 ): (request: NextRequest) => Promise<Response> {
   return async (request) => {
+    if (ASSET.test(request.nextUrl.pathname)) return NextResponse.next()
+    const isPage = request.method === 'GET'
+    const isEarly =
+      (isPage && isAhead(request)) || PREFETCH.some((name) => request.headers.has(name))
     try {
       const answer = ownAnswer(await handler(request), request)
-      const isAhead = PREFETCH.some((name) => request.headers.has(name))
       const goesOn = ['x-middleware-next', 'x-middleware-rewrite'].some((name) =>
         answer.headers.has(name),
       )
       // No page is shown behind an answer, such as that of a guard during an outage.
-      const flash = goesOn ? await sealFlash(sessions, request, isAhead) : null
+      const flash = goesOn && isPage ? await sealFlash(sessions, request, isEarly) : null
       const before = answer.headers.getSetCookie().length
-      const response = await sessions.commit(request, answer, { save: !isAhead })
+      const cacheControl = answer.headers.get('cache-control')
+      const save = isPage || (await hasChanged(sessions, request))
+      const response = await sessions.commit(request, answer, {
+        save: save && !isEarly && answer.status < 500,
+      })
       const { headers } = response
       const setCookie = headers.getSetCookie().slice(before)
+      if (goesOn && !setCookie.length) {
+        // What the proxy says wins over the page, which knows better: Next's own is stricter.
+        headers.delete('cache-control')
+        if (cacheControl) headers.set('cache-control', cacheControl)
+      }
       const sent = headersAfter(headers, request)
       if (goesOn && (flash || setCookie.length || sent.has(FLASH))) {
         sent.delete(FLASH)
@@ -54,6 +72,12 @@ export function sessionProxy<D extends SessionData>(
       throw error
     }
   }
+}
+
+/** Tells that the handler has changed the session of a request. */
+async function hasChanged(sessions: object, request: Request): Promise<boolean> {
+  const session = await openedOf(sessions, request)
+  return Boolean(session && isChanged(session))
 }
 
 /**
@@ -74,12 +98,10 @@ function headersAfter(answer: Headers, { headers }: NextRequest): Headers {
   return new Headers(names?.map((name) => [name, answer.get(OVERRIDDEN + name) ?? '']) ?? headers)
 }
 
-/** Has Next go on with these request headers. */
+/** Has Next go on with these request headers, as `NextResponse.next({ request })` does. */
 function sendOn(answer: Headers, headers: Headers): void {
-  const next = NextResponse.next({ request: { headers } })
-  for (const [name, value] of next.headers) {
-    if (name === OVERRIDE || name.startsWith(OVERRIDDEN)) answer.set(name, value)
-  }
+  for (const [name, value] of headers) answer.set(OVERRIDDEN + name, value)
+  answer.set(OVERRIDE, [...headers.keys()].join())
 }
 
 /** Returns the `Cookie` header that the browser will send next. */

@@ -1,6 +1,6 @@
 /** The session of the request that Next is answering, wherever its code runs. */
 import { cookies, headers } from 'next/headers.js'
-import { NextRequest } from 'next/server.js'
+import { connection, NextRequest } from 'next/server.js'
 import { SessionError } from '../errors.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -35,9 +35,17 @@ export async function cookieHeader(): Promise<string> {
 }
 
 /** Returns the request's headers. */
-export async function requestHeaders(): Promise<Awaited<ReturnType<typeof headers>>> {
+export const requestHeaders = (): ReturnType<typeof headers> => ofRequest(headers)
+
+/**
+ * Resolves when there is a request: with `cacheComponents` Next renders ahead with the headers of one,
+ * but refuses the time of day there, which every session asks for.
+ */
+export const untilRequest = (): Promise<void> => ofRequest(connection)
+
+async function ofRequest<T>(ask: () => Promise<T>): Promise<T> {
   try {
-    return await headers()
+    return await ask()
   } catch (error) {
     // Next throws for purposes of its own too.
     if (!String(Object(error).message).includes('outside a request scope')) throw error

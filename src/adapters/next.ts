@@ -38,7 +38,7 @@ import { getDraft, type Session, type SessionData } from '../session/session.ts'
 import { instanceOf, type Sessions } from '../session/sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
 import { checkSession, type PageRequirements } from './next-guard.ts'
-import { cookieHeader, open } from './next-request.ts'
+import { cookieHeader, open, untilRequest } from './next-request.ts'
 import { isAnswered, queueUse } from './next-uses.ts'
 
 export type { PageRequirements } from './next-guard.ts'
@@ -64,8 +64,7 @@ export type ReadonlySession<
   flash(key: string): unknown
 }
 
-// Once per request where React renders on the server; elsewhere there is no `cache`.
-const openOnce: typeof open = React.cache?.(open) ?? open
+let openOnce: typeof open | undefined
 
 /**
  * The session, read-only, in a server component; in actions and route handlers too. All components
@@ -76,6 +75,9 @@ const openOnce: typeof open = React.cache?.(open) ?? open
 export async function getSession<D extends SessionData, Data extends object = Partial<D>>(
   sessions: Sessions<D, Data>,
 ): Promise<ReadonlySession<D, Data>> {
+  await untilRequest()
+  // Once per request where React renders on the server; elsewhere there is no `cache`.
+  openOnce ??= React.cache?.(open) ?? open
   const session = await openOnce(sessions, await cookieHeader())
   const flash = await openFlash(sessions, session, (await headers()).get(FLASH))
   const get = (_: object, name: string | symbol): unknown => {

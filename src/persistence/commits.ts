@@ -244,6 +244,9 @@ export async function guardStore<T>(store: SessionStore, call: () => Promise<T>)
     return await call()
   } catch (cause) {
     if (cause instanceof SessionError) throw cause
+    // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
+    if (Object(cause).code === 'ERR_STORE')
+      throw new StoreError(`The store "${store.name}" refused`)
     // The error of somebody else's client may quote keys and data, so it is not passed on.
     throw new StoreUnavailableError(`The store "${store.name}" failed`)
   }

@@ -213,6 +213,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     close: async () => store?.close?.(),
   }
   instances.set(sessions, instance)
+  requests.set(sessions, opened)
   return sessions
 }
 
@@ -221,6 +222,12 @@ const refuse = async (request: Request): Promise<never> => (await seldom()).refu
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
 
 const instances = new WeakMap<object, Instance>()
+const requests = new WeakMap<object, WeakMap<Request, Promise<object> | null>>()
+
+/** Returns the session of a request if somebody has asked for it, for adapters. */
+export function openedOf(sessions: object, request: Request): Promise<object> | null | undefined {
+  return requests.get(sessions)?.get(request)
+}
 
 /** What is behind sessions that {@link createSessions} made, for adapters. */
 export function instanceOf(sessions: object): Instance {

@@ -26,9 +26,13 @@ function createProxied(more = {}) {
       '/',
     )
   /** What the proxy answers to what the browser sends next. */
-  const send = async (handler?: ProxyHandler, headers: Record<string, string> = {}) => {
-    const { url, headers: sent } = jar.request('/', { headers })
-    const request = new NextRequest(url, { headers: sent })
+  const send = async (
+    handler?: ProxyHandler,
+    headers: Record<string, string> = {},
+    { path = '/', method = 'GET' } = {},
+  ) => {
+    const { url, headers: sent } = jar.request(path, { headers })
+    const request = new NextRequest(url, { headers: sent, method })
     const response = await sessionProxy(sessions, handler)(request)
     jar.store(response, '/')
     return response.headers
@@ -95,6 +99,49 @@ describe('sessionProxy()', () => {
     expect(jar.header()).toBe(before)
   })
 
+  it('lets files of the build and images pass, unopened and unseen by its handler', async () => {
+    const { jar, send, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const before = jar.header()
+    const handler = () => NextResponse.redirect('https://example.com/login')
+    for (const path of ['/_next/static/chunks/a.js', '/_next/image?url=%2Fa.png&w=64&q=75']) {
+      expect([...(await send(handler, {}, { path }))]).toEqual([['x-middleware-next', '1']])
+    }
+    expect(jar.header()).toBe(before)
+    for (const path of ['/_next/statics', '/_next/data/a.json', '/a/_next/static/a.js']) {
+      expect((await send(handler, {}, { path })).get('location')).toContain('/login')
+    }
+  })
+
+  it.each(['POST', 'PUT', 'HEAD'])(
+    'leaves renewal, imports and flash of a %s to the action or route handler, but for what it changed itself',
+    async (method) => {
+      const importFrom = [fromIronSession({ password: frozen.secret, cookieName: 'app' })]
+      const { clock, jar, send, sessions, visit } = createProxied({ importFrom })
+      const old = { cookie: frozen.cookies.iron }
+      expect((await send(undefined, old, { method })).getSetCookie()).toEqual([])
+      await visit((session) => session.flash('notice', 'hello'))
+      clock.advance(8641)
+      const before = jar.header()
+      const guard = requireSession(sessions, { allow: () => true })
+      for (const handler of [undefined, (request: Request) => guard(request)]) {
+        const headers = await send(handler, {}, { method })
+        expect([headers.getSetCookie(), headers.get(FLASH)]).toEqual([[], null])
+      }
+      expect(jar.header()).toBe(before)
+      const change = async (request: Request) => {
+        ;(await sessions.get(request)).set('seen', true)
+        return null
+      }
+      expect((await send(change, {}, { method })).getSetCookie()).toHaveLength(1)
+      const end = async (request: Request) => {
+        ;(await sessions.get(request)).destroy()
+        return null
+      }
+      expect((await send(end, {}, { method })).getSetCookie()[0]).toContain('Max-Age=0')
+    },
+  )
+
   it('sets nothing that a client sent with a page fetched ahead', async () => {
     const { send } = createProxied()
     const headers = await send(undefined, { ...AHEAD, 'set-cookie': 'evil=1' })
@@ -155,6 +202,20 @@ describe('sessionProxy()', () => {
     expect((await send(() => constant)).get(names)?.split(',')).toContain('x-sojourn-flash')
     const next = await send(() => constant)
     expect([next.get(names), next.get(FLASH)]).toEqual(['x-nonce', null])
+  })
+
+  it('leaves Cache-Control to a page that it sets no cookie for', async () => {
+    const { send, sessions, visit } = createProxied()
+    await visit((session) => session.login('ann'))
+    expect((await send()).get('cache-control')).toBe(null)
+    const headers = { 'cache-control': 'public, max-age=60' }
+    const own = await send(() => NextResponse.next({ headers }))
+    expect(own.get('cache-control')).toBe('public, max-age=60')
+    const answered = await send(async (request) => {
+      await sessions.get(request)
+      return new Response('hello ann', { headers })
+    })
+    expect(answered.get('cache-control')).toBe('private, max-age=60')
   })
 
   it('lets no cache give what was decided by the session to somebody else', async () => {

@@ -36,6 +36,10 @@ vi.mock('next/headers.js', () => ({
     },
   }),
 }))
+vi.mock('next/server.js', async (original) => ({
+  ...(await original<typeof import('next/server.js')>()),
+  connection: async () => {},
+}))
 vi.mock('next/cache.js', () => ({
   refresh() {
     if (next.place !== 'action') throw new Error('refresh can only be called from within')
@@ -277,6 +281,31 @@ describe('getSession()', () => {
     await withSession(sessions)((session) => session.flash('notice', 'three'))
     next.headers.set(FLASH, (await throughProxy(sessions)).get(SEALED) ?? '')
     expect(await notice()).toBe('three')
+  })
+
+  it('shows what the proxy sealed to its own session only, and for a minute', async () => {
+    const now = createClock()
+    const sessions = createSessions({ secret: SECRET, now })
+    const leave = async (name: string): Promise<string> => {
+      next.jar.clear()
+      await withSession(sessions)((session) => {
+        session.login(name)
+        session.flash('notice', `hello ${name}`)
+      })
+      return (await throughProxy(sessions)).get(SEALED) ?? ''
+    }
+    const notice = async (token: string) => {
+      next.headers.set(FLASH, token)
+      return (await getSession(sessions)).flash('notice')
+    }
+    const anns = await leave('ann')
+    const bobs = await leave('bob')
+    expect(await notice(bobs)).toBe('hello bob')
+    expect(await notice(anns)).toBe(undefined)
+    now.advance(59)
+    expect(await notice(bobs)).toBe('hello bob')
+    now.advance(1)
+    expect(await notice(bobs)).toBe(undefined)
   })
 
   it('refuses every change', async () => {

@@ -2,8 +2,8 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import chromium from '@sparticuz/chromium'
 import { type Browser, type Page, chromium as playwright } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type CookieJar, createCookieJar } from '../../src/testing/index.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createCookieJar } from '../../src/testing/index.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
@@ -16,6 +16,8 @@ process.env.SESSION_SECRET = SECRET
 const folder = 'examples/next'
 /** The same with the older convention, which runs on the edge runtime, and with pages of tests. */
 const edge = 'examples/next-middleware'
+/** Pages that are rendered ahead up to their session; sessions in memory. */
+const ahead = 'examples/next-ahead'
 let redis: RedisServer
 let bridge: Bridge
 
@@ -35,7 +37,7 @@ const startWithRedis = async (): Promise<Server> => {
 beforeAll(async () => {
   redis = await startRedis()
   bridge = await startBridge(redis.port)
-  rmSync(join(root, edge), { recursive: true, force: true })
+  for (const copy of [edge, ahead]) rmSync(join(root, copy), { recursive: true, force: true })
   cpSync(join(root, folder), join(root, edge), {
     recursive: true,
     filter: (path) => !/\.next$|proxy\.ts$/.test(path),
@@ -44,12 +46,14 @@ beforeAll(async () => {
   const proxy = readFileSync(join(root, folder, 'proxy.ts'), 'utf8')
   const middleware = proxy.replace('{ proxy }', '{ proxy as middleware }')
   writeFileSync(join(root, edge, 'middleware.ts'), middleware)
+  cpSync(join(root, 'test/fixtures/next-cached'), join(root, ahead), { recursive: true })
   await runTool(folder, 'next', 'build')
+  await runTool(ahead, 'next', 'build')
   await runTool(edge, 'next', 'build')
 }, 240_000)
 
 afterAll(async () => {
-  rmSync(join(root, edge), { recursive: true, force: true })
+  for (const copy of [edge, ahead]) rmSync(join(root, copy), { recursive: true, force: true })
   await bridge?.close()
   await redis?.stop()
 })
@@ -137,64 +141,109 @@ describe('Next.js', () => {
   })
 })
 
+/** A browser without scripts. */
+function visitor({ origin }: Server) {
+  const jar = createCookieJar({ origin })
+  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers({ accept: 'text/html', cookie: jar.header(path) ?? '' })
+    const response = await fetch(origin + path, { redirect: 'manual', headers, ...init })
+    jar.store(response, path)
+    return response
+  }
+  const read = async (path: string): Promise<string> => (await send(path)).text()
+  /** Submits the form of an action. */
+  const act = async (path: string, action: string): Promise<Response> => {
+    const page = await read(path)
+    const form = page.slice(page.indexOf(`<form id="${action}"`))
+    const body = new FormData()
+    body.set(/name="(\$ACTION_ID_\w+)"/.exec(form)?.[1] as string, '')
+    return send(path, { method: 'POST', body })
+  }
+  return { jar, send, read, act }
+}
+
 describe('Next.js, where its pieces meet', () => {
   let server: Server
-  let jar: CookieJar
   beforeAll(async () => {
     server = await start(edge)
   })
   afterAll(() => server?.stop())
-  beforeEach(() => {
-    jar = createCookieJar({ origin: server.origin })
-  })
-
-  const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const headers = new Headers({ cookie: jar.header(path) ?? '' })
-    const response = await fetch(server.origin + path, { redirect: 'manual', headers, ...init })
-    jar.store(response, path)
-    return response
-  }
-  /** Submits the form of an action, as a browser without scripts does. */
-  const act = async (action: string): Promise<string> => {
-    const page = await (await send('/odd')).text()
-    const form = page.slice(page.indexOf(`<form id="${action}"`))
-    const body = new FormData()
-    body.set(/name="(\$ACTION_ID_\w+)"/.exec(form)?.[1] as string, '')
-    return (await send('/odd', { method: 'POST', body })).text()
-  }
 
   it('loses no write of withSession() side by side or inside of another', async () => {
-    expect(await act('sideBySide')).toContain('user: nobody; cart: a, b, c;')
-    expect(await act('nested')).toContain('user: Ada; cart: a, b, c, before, inside, after Ada;')
-    expect(await (await send('/odd')).text()).toContain('user: Ada; cart: a, b, c, before')
+    const { act, read } = visitor(server)
+    const after = async (action: string) => (await act('/odd', action)).text()
+    expect(await after('sideBySide')).toContain('user: nobody; cart: a, b, c;')
+    expect(await after('nested')).toContain('user: Ada; cart: a, b, c, before, inside, after Ada;')
+    expect(await read('/odd')).toContain('user: Ada; cart: a, b, c, before')
   })
 
   it('says that withSession() was not awaited, and that getSession() is read-only', async () => {
-    await act('notAwaited')
+    const { act, read } = visitor(server)
+    await act('/odd', 'notAwaited')
     await expect
-      .poll(async () => (await send('/odd/outcome')).text(), { timeout: 10_000 })
+      .poll(() => read('/odd/outcome'), { timeout: 10_000 })
       .toContain('after the action ended: await withSession()')
-    await act('readOnly')
-    expect(await (await send('/odd/outcome')).text()).toContain('getSession() is read-only')
+    await act('/odd', 'readOnly')
+    expect(await read('/odd/outcome')).toContain('getSession() is read-only')
   })
 
   it('saves in handler() with a response and with redirect(), once, and tells caches', async () => {
+    const { read, send } = visitor(server)
     const names = (response: Response) =>
       response.headers.getSetCookie().map((line) => line.split('=')[0])
     const notFound = await send('/odd/route?end=notFound')
     expect([notFound.status, names(notFound)]).toEqual([404, []])
     const redirected = await send('/odd/route?end=redirect')
     expect([redirected.status, names(redirected)]).toEqual([307, ['__Host-session']])
-    expect(await (await send('/odd')).text()).toContain('user: Ada;')
+    expect(await read('/odd')).toContain('user: Ada;')
     const done = await send('/odd/route')
     expect(names(done)).toEqual(['__Host-session'])
     expect(done.headers.get('cache-control')).toBe('private, no-store')
     expect(done.headers.get('vary')).toContain('Cookie')
+    // A page of Next keeps the stricter one of its own.
+    expect((await send('/odd')).headers.get('cache-control')).toContain('no-store')
   })
 
   it('says that a session cannot go to a client component', async () => {
-    expect((await send('/odd/client')).status).toBe(500)
+    expect((await visitor(server).send('/odd/client')).status).toBe(500)
     expect(server.output?.()).toContain('Only plain objects')
+  })
+})
+
+describe('Next.js with cacheComponents, partialPrefetching and one store in memory', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = await start(ahead)
+  })
+  afterAll(() => server?.stop())
+
+  it('shares the store between the proxy, pages, actions and route handlers', async () => {
+    const { act, read, send } = visitor(server)
+    expect((await send('/account')).headers.has('location')).toBe(true)
+    const signedIn = await act('/', 'signIn')
+    expect([signedIn.status, signedIn.headers.get('location')]).toEqual([303, '/account'])
+    expect(await read('/account')).toContain('user: Ada; visits: 0; notice: Welcome;')
+    expect(await read('/account')).toContain('user: Ada; visits: 0; notice: ;')
+    for (const visits of [1, 3]) {
+      expect(await (await send('/visits', { method: 'POST' })).json()).toBe(visits)
+      expect(await read('/account')).toContain(`visits: ${visits};`)
+      expect(await (await act('/', 'visit')).text()).toContain(`visits: ${visits + 1};`)
+      expect(await read('/account')).toContain(`visits: ${visits + 1};`)
+    }
+    await act('/', 'signOut')
+    expect(await read('/')).toContain('user: nobody;')
+    expect((await send('/account')).headers.has('location')).toBe(true)
+  })
+
+  it('reads the session when there is a request, and not before', async () => {
+    const { act, jar, read, send } = visitor(server)
+    await act('/', 'signIn')
+    const page = await read('/')
+    expect([page.includes('Rendered ahead'), page.includes('user: Ada;')]).toEqual([true, true])
+    const asNext = { rsc: '1', 'next-router-prefetch': '1' }
+    const { headers } = jar.request('/', { headers: asNext })
+    expect((await send('/', { headers })).status).toBeLessThan(400)
+    expect(server.output?.()).not.toMatch(/unstable value|Error/)
   })
 })
 

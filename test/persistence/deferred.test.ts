@@ -61,6 +61,19 @@ describe('a write that could not reach the store', () => {
     }
   })
 
+  it('is not deferred either when the store is of another copy of this package', async () => {
+    const { visit, store, types } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const error = Object.assign(new Error('private text'), { code: 'ERR_STORE' })
+    store.down({ type: 'throw-before', error }, 'write')
+    const thrown = await errorOf(() => visit((s) => s.set('b', 2)))
+    expect([thrown instanceof StoreError, thrown.message]).toEqual([
+      true,
+      expect.stringMatching(/^The store "\w+" refused$/),
+    ])
+    expect(types()).not.toContain('commit.deferred')
+  })
+
   it('rides in a cookie, is seen at once and is applied when the store answers', async () => {
     const { visit, store, types, jar } = createDeferring()
     await visit((s) => s.set('a', 1))

@@ -1,5 +1,5 @@
 import { redirect } from 'next/navigation'
-import { createSessions } from 'sojourn'
+import { createSessions, type SessionStore } from 'sojourn'
 import { requireSession } from 'sojourn/guard'
 import * as next from 'sojourn/next'
 import { resilient } from 'sojourn/resilience'
@@ -15,10 +15,15 @@ const {
   UPSTASH_REDIS_REST_TOKEN: token = '',
 } = process.env
 
+// Next evaluates this module for pages, for route handlers, for the proxy, and in development again
+// after every change: one store for all of them, with one breaker.
+const world = globalThis as { sessionStore?: SessionStore }
+if (url) world.sessionStore ??= resilient(createUpstashStore({ url, token }))
+
 export const sessions = createSessions<Shop>({
   secret: SESSION_SECRET,
-  // Without it sessions live in the cookie.
-  ...(url && { store: resilient(createUpstashStore({ url, token })) }),
+  // Without a store sessions live in the cookie.
+  ...(world.sessionStore && { store: world.sessionStore }),
 })
 
 export const getSession = () => next.getSession(sessions)
