@@ -75,6 +75,9 @@ export function createTransport(
         body: JSON.stringify(body),
         redirect: 'manual',
         signal,
+        // For caches in front of fetch, such as that of Next. Workers of before November 2024 have
+        // no such option, and throw for it.
+        ...('cache' in Request.prototype && { cache: 'no-store' }),
       })
       try {
         assertStatus(response, now())

@@ -24,11 +24,11 @@ let bridge: Bridge
 const start = (where: string): Promise<Server> =>
   startProgram(where, 'next', 'start', '-H', '127.0.0.1')
 /** With sessions in Redis; the bridge counts what reaches it. */
-const startWithRedis = async (): Promise<Server> => {
+const startWithRedis = async (where = folder): Promise<Server> => {
   process.env.UPSTASH_REDIS_REST_URL = bridge.url
   process.env.UPSTASH_REDIS_REST_TOKEN = TOKEN
   try {
-    return await start(folder)
+    return await start(where)
   } finally {
     delete process.env.UPSTASH_REDIS_REST_URL
   }
@@ -60,7 +60,7 @@ afterAll(async () => {
 
 tellStory('Next.js with proxy.ts', () => start(folder), { merges: false, revokes: false })
 tellStory('Next.js with middleware.ts', () => start(edge), { merges: false, revokes: false })
-tellStory('Next.js with sessions in Redis', startWithRedis)
+tellStory('Next.js with sessions in Redis', () => startWithRedis())
 
 describe('Next.js', () => {
   let server: Server
@@ -210,6 +210,25 @@ describe('Next.js, where its pieces meet', () => {
   })
 })
 
+describe('Next.js with pages that cache what they fetch', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = await startWithRedis(edge)
+  })
+  afterAll(() => server?.stop())
+
+  it.each(['cached', 'forced'])('reads the store and no cache: /odd/%s', async (page) => {
+    const { jar, read, send } = visitor(server)
+    const body = new URLSearchParams({ name: 'Ada' })
+    await send('/sign-in', { method: 'POST', body })
+    const headers = { cookie: jar.header() ?? '' }
+    expect(await read(`/odd/${page}`)).toContain('user: Ada;')
+    await send('/sign-out', { method: 'POST', headers })
+    const after = await send(`/odd/${page}`, { headers })
+    expect(await after.text()).toContain('user: nobody;')
+  })
+})
+
 describe('Next.js with cacheComponents, partialPrefetching and one store in memory', () => {
   let server: Server
   beforeAll(async () => {
@@ -250,7 +269,7 @@ describe('Next.js with cacheComponents, partialPrefetching and one store in memo
 describe.each([
   ['proxy.ts', () => start(folder)],
   ['middleware.ts', () => start(edge)],
-  ['sessions in Redis', startWithRedis],
+  ['sessions in Redis', () => startWithRedis()],
 ])('Next.js with %s, in Chromium', (name, open) => {
   let server: Server
   let browser: Browser

@@ -39,6 +39,7 @@ const faultsOfOurs: Record<string, [fault: HttpFault, errors: string[]]> = {
 let redis: RedisServer
 let bridge: Bridge
 let miniflare: Miniflare
+let olderMiniflare: Miniflare
 const servers: FaultServer[] = []
 const faults: Task['faults'] = []
 
@@ -61,18 +62,22 @@ beforeAll(async () => {
     write: false,
     logLevel: 'silent',
   })
-  miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      modules: [{ type: 'ESModule', path: 'worker.mjs', contents: outputFiles[0]?.text ?? '' }],
-      compatibilityDate: '2026-10-20',
-      compatibilityFlags: ['no_nodejs_compat', 'no_nodejs_compat_v2'],
-      host: '127.0.0.1',
-    }),
-  )
+  const startWorker = (more: object): Miniflare =>
+    new Miniflare(
+      convertV4MiniflareOptions({
+        modules: [{ type: 'ESModule', path: 'worker.mjs', contents: outputFiles[0]?.text ?? '' }],
+        host: '127.0.0.1',
+        ...more,
+      }),
+    )
+  const compatibilityFlags = ['no_nodejs_compat', 'no_nodejs_compat_v2']
+  miniflare = startWorker({ compatibilityDate: '2026-10-20', compatibilityFlags })
+  olderMiniflare = startWorker({ compatibilityDate: '2024-09-01' })
 })
 
 afterAll(async () => {
   await miniflare.dispose()
+  await olderMiniflare.dispose()
   for (const server of servers) await server.close()
   await bridge.close()
   await redis.stop()
@@ -98,6 +103,17 @@ const runtimes: Record<string, (task: Task) => Promise<Result[]>> = {
   deno: run('deno', 'run', '-A', '--no-prompt'),
   bun: run('bun', 'run'),
 }
+
+describe('createUpstashStore() in workerd of before `cache` was an option of fetch', () => {
+  it('keeps its promises without that option', async () => {
+    const task = { group: '{ url, token }', url: bridge.url, token: TOKEN, faults: [] }
+    const init = { method: 'POST', body: JSON.stringify(task) }
+    const response = await olderMiniflare.dispatchFetch('http://worker/', init)
+    const results = (await response.json()) as Result[]
+    expect(results.filter(({ error }) => error)).toEqual([])
+    expect(results.length).toBeGreaterThan(20)
+  })
+})
 
 for (const [runtime, ask] of Object.entries(runtimes)) {
   describe(`createUpstashStore() on real Redis, in ${runtime}`, () => {

@@ -362,6 +362,20 @@ describe('createUpstashStore()', () => {
     expect((await failureOf(store.read('id'))).name).toBe('StoreError')
   })
 
+  it('asks caches in front of fetch for no-store', async () => {
+    const seen: (string | undefined)[] = []
+    const store = createUpstashStore({
+      url: faults.url,
+      token: TOKEN,
+      fetch: async (_, init) => {
+        seen.push(init?.cache)
+        return Response.json({ result: null })
+      },
+    })
+    await store.read('id').catch(() => {})
+    expect(seen).toEqual(['no-store'])
+  })
+
   it('follows no redirect', async () => {
     const before = faults.count
     faults.inject({ type: 'status', status: 307, headers: { location: faults.url } })
