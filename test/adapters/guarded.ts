@@ -76,7 +76,7 @@ export function testGuards(adapter: string, create: CreateGuarded): void {
 
     it('give a response that onMissing returns to everybody no cookie of one visitor', async () => {
       let sessions: Sessions | undefined
-      const shared = Object.freeze(new Response(null, { status: 401 }))
+      const shared = new Response(null, { status: 401 })
       const before = JSON.stringify([...shared.headers])
       const guarded = setUp({
         async onMissing(request) {
