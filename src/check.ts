@@ -65,6 +65,12 @@ export function isObject(value: unknown): value is object {
   return Object(value) === value
 }
 
+/** Throws unless these are sessions: what `createSessions` returned. */
+export function expectSessions(sessions: { readonly get: unknown }): void {
+  const holds = typeof sessions?.get === 'function'
+  refuseUnless(holds, 'sessions', 'createSessions(...)', sessions)
+}
+
 /** A rule for a number. */
 export function numberRule(fallback: number | null | undefined, min: number, max: number): Rule {
   const holds = (value: unknown): boolean =>

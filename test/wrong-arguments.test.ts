@@ -1,6 +1,14 @@
+import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
+import { sessionMiddleware } from '../src/adapters/astro.ts'
+import { session as honoSession } from '../src/adapters/hono.ts'
+import { createSessionMiddleware, createSessionStorage } from '../src/adapters/react-router.ts'
+import { sessionHandle } from '../src/adapters/sveltekit.ts'
+import { withSessions } from '../src/adapters/workers.ts'
 import { createSessions, type Session, type Sessions } from '../src/index.ts'
 import { createSealer } from '../src/seal.ts'
+import { createD1Store } from '../src/stores/d1.ts'
+import { createKVStore } from '../src/stores/kv.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { createWorld, errorOf, SECRET } from './support/sessions.ts'
 
@@ -71,6 +79,41 @@ describe('a wrong argument is refused by name, with what was expected', () => {
     ])
     expect((await shop.sessions.save(session)).length).toBe(1)
   })
+})
+
+describe('an adapter refuses what are no sessions', () => {
+  const options = { secret: SECRET } as never
+  const words = /"sessions" must be createSessions\(\.\.\.\), got/
+
+  it('Hono: options in place of sessions, given or made by the function', async () => {
+    expect(() => honoSession(options)).toThrow(words)
+    const app = new Hono().use(honoSession(() => options)).get('/', (c) => c.text('ok'))
+    app.onError((error, c) => c.text(error.message, 500))
+    expect(await (await app.request('/')).text()).toMatch(words)
+  })
+
+  it('React Router, SvelteKit, Astro', () => {
+    const makers: ((sessions: never) => unknown)[] = [
+      createSessionMiddleware,
+      createSessionStorage,
+      sessionHandle,
+      sessionMiddleware,
+    ]
+    for (const make of makers) expect(() => make(options)).toThrow(words)
+  })
+
+  it('Workers: sessions in place of a function of the environment', () => {
+    expect(() => withSessions(sessions as never, () => new Response())).toThrow(
+      /"options" must be a function of the environment, got object/,
+    )
+    expect(() => withSessions(() => ({ secret: SECRET }), undefined as never)).toThrow(/"handler"/)
+  })
+})
+
+it('a binding that is not there: the message asks for its name', () => {
+  for (const make of [createKVStore, createD1Store]) {
+    expect(() => make({} as never)).toThrow(/is it called so in wrangler\.jsonc\?\), got undefined/)
+  }
 })
 
 describe('lone surrogates, of which two become the same bytes, are refused', () => {

@@ -19,6 +19,7 @@
  *   }
  * }
  */
+import { expectSessions } from '../check.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
@@ -56,6 +57,7 @@ export type SessionMiddleware = (
  * and commits it with the response. Responses of 500 and above save nothing.
  */
 export function sessionMiddleware<D extends SessionData>(sessions: Sessions<D>): SessionMiddleware {
+  expectSessions(sessions)
   const underWay = new WeakSet<object>()
   return async ({ request, locals }, next) => {
     // A rewrite runs the middleware again, inside; the session belongs to the request outside.

@@ -12,6 +12,7 @@
  * })
  */
 import type { Context, Env, MiddlewareHandler } from 'hono'
+import { expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -45,6 +46,7 @@ export function session<
 >(
   sessions: Sessions<D, Data> | ((c: Context<E>) => Sessions<D, Data>),
 ): MiddlewareHandler<{ Variables: SessionVariables<D, Data> }> {
+  if (typeof sessions !== 'function') expectSessions(sessions)
   const resolve = typeof sessions === 'function' ? oncePerEnv(sessions) : () => sessions
   return async (c, next) => {
     const current = resolve(c as unknown as Context<E>)
@@ -97,6 +99,7 @@ function oncePerEnv<D extends SessionData, Data extends object, E extends Env>(
   return (c) => {
     const env: object = c.env ?? none
     const sessions = known.get(env) ?? create(c)
+    expectSessions(sessions)
     known.set(env, sessions)
     return sessions
   }

@@ -1,6 +1,6 @@
 /** React Router's own `SessionStorage`, on sessions of ours. */
 import type { Session as ReactRouterSession, SessionStorage } from 'react-router'
-import { refuseUnless } from '../check.ts'
+import { expectSessions, refuseUnless } from '../check.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
@@ -27,6 +27,7 @@ export interface SojournSessionStorage<D extends SessionData, F> extends Session
 export function createSessionStorage<D extends SessionData, F = D>(
   sessions: Sessions<D>,
 ): SojournSessionStorage<D, F> {
+  expectSessions(sessions)
   const commit = async (session: object, options?: object): Promise<string> => {
     refuseUnless(!options, 'options', 'absent: they are those of createSessions', options)
     const { sojourn } = session as StorageSession<D, F>

@@ -20,7 +20,9 @@
  *   return { name: session.subject }
  * }
  */
+
 import type { MiddlewareFunction, RouterContextProvider } from 'react-router'
+import { expectSessions } from '../check.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { createScope, type SessionScope } from './scope.ts'
@@ -47,6 +49,7 @@ export function createSessionMiddleware<D extends SessionData, Data extends obje
   sessionMiddleware: MiddlewareFunction<Response>,
   getSession: (context: RouterContext) => Promise<Session<D, Data>>,
 ] {
+  expectSessions(sessions)
   const scopes = new WeakMap<RouterContext, SessionScope<D, Data>>()
   return [
     ({ request, context }, next) => {

@@ -17,6 +17,7 @@
  *   }
  * }
  */
+import { expectSessions } from '../check.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
@@ -52,6 +53,7 @@ export type SessionHandle = <E extends SessionEventLike>(input: {
  * commits it with the response. Responses of 500 and above save nothing.
  */
 export function sessionHandle<D extends SessionData>(sessions: Sessions<D>): SessionHandle {
+  expectSessions(sessions)
   return ({ event, resolve }) => {
     const locals = event.locals as Partial<SessionLocals<D>>
     if (locals.session) {

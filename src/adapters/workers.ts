@@ -13,6 +13,7 @@
  *   },
  * )
  */
+import { expectArgument } from '../check.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionData } from '../session/session.ts'
 import { createSessions, type Initial, type Sessions } from '../session/sessions.ts'
@@ -59,6 +60,9 @@ export function withSessions<E, D extends SessionData, C extends WorkerContext =
   options: (env: E) => SessionsOptions<D>,
   handler: SessionsHandler<E, D, C>,
 ): SessionsWorker<E, C> {
+  const what = 'a function of the environment'
+  expectArgument(typeof options === 'function', 'options', what, options)
+  expectArgument(typeof handler === 'function', 'handler', 'a function', handler)
   let fetch: ((request: Request, env: E, ctx: C) => Promise<Response>) | undefined
   return {
     fetch(request, env, ctx) {

@@ -23,9 +23,11 @@ const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/
  * sessions.handler(async (request) => refuseCrossSite(request) ?? answer(request))
  */
 export function refuseCrossSite(
-  { headers, method, url }: Request,
+  request: Request,
   trusted: readonly string[] = [],
 ): Response | null {
+  refuseUnless(!!request?.headers, 'request', 'a Request', request)
+  const { headers, method, url } = request
   // Of a text every part would be trusted: `https://example.co` of `https://example.com`.
   refuseUnless(Array.isArray(trusted), 'trusted', 'a list of origins', trusted)
   const origin = headers.get('origin')

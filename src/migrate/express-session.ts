@@ -51,7 +51,7 @@ export function fromExpressSession<D extends SessionData = SessionData>(
     load: functionRule(),
   }
   type Resolved = ExpressSessionOptions<D> & { name: string; secret: readonly string[] }
-  const given = options.secret
+  const given = options?.secret
   const resolved = applyRules<Resolved>('', rules, {
     ...options,
     secret: typeof given === 'string' ? [given] : given,

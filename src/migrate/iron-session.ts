@@ -53,7 +53,7 @@ export function fromIronSession<D extends SessionData = SessionData>(
     password: [undefined, expected, (map: object) => holds(Object.values(map) as never)] as const,
     ttl: numberRule(14 * 86_400, 0, MAX_TIMEOUT),
   }
-  const given = options.password
+  const given = options?.password
   const password = typeof given === 'string' ? { 1: given } : given
   const resolved = applyRules<IronSessionOptions<D> & { ttl: number }>('', rules, {
     ...options,

@@ -1,5 +1,12 @@
 /** `fetch` with retries, limits of time and size, and a circuit breaker. */
-import { applyRules, functionRule, numberRule, type Rule, wordRule } from '../check.ts'
+import {
+  applyRules,
+  expectArgument,
+  functionRule,
+  numberRule,
+  type Rule,
+  wordRule,
+} from '../check.ts'
 import { discard, readBody } from './body.ts'
 import { createRetry, type RetryPolicy } from './retry.ts'
 import { retryAfterOf } from './retry-after.ts'
@@ -43,6 +50,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
 
 /** What is ours of the options, and what is the retry's. */
 function parts(options: ResilientFetchOptions): Required<OwnOptions> & { policy: RetryPolicy } {
+  expectArgument(Object(options) === options, 'options', 'an object or a function', options)
   const { methods, maxBytes, redirects, fetch, ...policy } = options
   const own = { methods, maxBytes, redirects, fetch }
   return { ...applyRules<Required<OwnOptions>>('', RULES, own), policy }

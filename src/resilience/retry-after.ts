@@ -1,5 +1,7 @@
 /** Reads `Retry-After`, {@link https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 RFC 9110, 10.2.3}. Pure. */
 
+import { expectArgument } from '../check.ts'
+
 /** asctime-date of RFC 9110, 5.6.7; the others are an IMF-fixdate and an rfc850-date. */
 const ASCTIME = /^\w{3} (\w{3}) ([ \d]\d) (\S+) (\d{4})$/
 const DATE = /^\w{3,9}, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) (\d\d:\d\d:\d\d) GMT$/
@@ -39,7 +41,8 @@ export function parseHttpDate(text: string, now: number): number | undefined {
  * @param now Epoch milliseconds that a date is relative to.
  */
 export function parseRetryAfter(value: string | null, now: number): number | undefined {
-  const text = value?.slice(0, MAX_LENGTH + 1).replace(/^[ \t]+|[ \t]+$/g, '') ?? ''
+  if (typeof value !== 'string') return undefined
+  const text = value.slice(0, MAX_LENGTH + 1).replace(/^[ \t]+|[ \t]+$/g, '')
   if (text.length > MAX_LENGTH) return undefined
   if (/^\d+$/.test(text)) return Number(text)
   const date = parseHttpDate(text, now)
@@ -53,6 +56,7 @@ export function parseRetryAfter(value: string | null, now: number): number | und
  * @param now Epoch milliseconds.
  */
 export function retryAfterOf(headers: Headers, now: number): number | undefined {
+  expectArgument(typeof headers?.get === 'function', 'headers', 'a Headers', headers)
   const date = headers.get('date')
   const sent = date === null ? undefined : parseHttpDate(date, now)
   return parseRetryAfter(headers.get('retry-after'), sent ?? now)

@@ -1,5 +1,12 @@
 /** Tries again what may work the second time, within limits of time, attempts and traffic. */
-import { applyRules, flagRule, functionRule, numberRule, type Rule } from '../check.ts'
+import {
+  applyRules,
+  expectArgument,
+  flagRule,
+  functionRule,
+  numberRule,
+  type Rule,
+} from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
 import { type BackoffOptions, backoff } from './backoff.ts'
 import { createRetryBudget, type RetryBudget } from './budget.ts'
@@ -220,6 +227,7 @@ function pause(timer: Timer): (ms: number, signal: AbortSignal) => Promise<void>
  * const user = await retry((signal) => loadUser(id, signal), { signal: request.signal })
  */
 export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Retry {
+  expectArgument(Object(policy) === policy, 'policy', 'an object or a function', policy)
   const own = createRetryBudget()
   const ask = typeof policy === 'function' ? policy : () => policy
   if (ask !== policy) {

@@ -129,7 +129,12 @@ const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE e
  * const scheduled = (_: unknown, env: Env) => createD1Store({ database: env.DB }).cleanupExpired()
  */
 export function createD1Store(options: D1StoreOptions): D1Store {
-  refuseUnless(!!options?.database, 'database', 'a D1 binding', options?.database)
+  refuseUnless(
+    !!options?.database,
+    'database',
+    'a D1 binding (is it called so in wrangler.jsonc?)',
+    options?.database,
+  )
   const { database, now } = applyRules<Required<D1StoreOptions>>('', RULES, options)
 
   const statement = (sql: string, ...values: unknown[]): D1Statement =>

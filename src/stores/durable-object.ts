@@ -72,7 +72,12 @@ const RULES: Record<string, Rule> = {
  * const sessions = createSessions({ secret: env.SECRET, store: createDurableObjectStore({ namespace: env.SESSIONS }) })
  */
 export function createDurableObjectStore(options: DurableObjectStoreOptions): DurableObjectStore {
-  refuseUnless(!!options?.namespace, 'namespace', 'a Durable Object binding', options?.namespace)
+  refuseUnless(
+    !!options?.namespace,
+    'namespace',
+    'a Durable Object binding (is it called so in wrangler.jsonc?)',
+    options?.namespace,
+  )
   const { namespace, now } = applyRules<Required<DurableObjectStoreOptions>>('', RULES, options)
 
   /** Until when overloaded objects are left alone, by their names. */

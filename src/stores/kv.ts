@@ -325,7 +325,12 @@ function skipForeign(error: unknown): null {
  * const sessions = createSessions({ secret: env.SECRET, store: createKVStore({ namespace: env.SESSIONS }) })
  */
 export function createKVStore(options: KVStoreOptions): SessionStore {
-  refuseUnless(!!options?.namespace, 'namespace', 'a KV namespace binding', options?.namespace)
+  refuseUnless(
+    !!options?.namespace,
+    'namespace',
+    'a KV namespace binding (is it called so in wrangler.jsonc?)',
+    options?.namespace,
+  )
   const kv = new KVStore(applyRules('', RULES, options))
   // A plain object, so that it can be spread and its methods passed around.
   return {

@@ -85,7 +85,7 @@ function itemOf(answer: unknown): { result?: unknown; error?: string } {
  * const redis = new Redis(createRequester({ url, token, attempts: 4 }))
  */
 export function createRequester(options: RequesterOptions): UpstashRequester {
-  const { url, token, fetch, repeatable: given, ...policy } = options
+  const { url, token, fetch, repeatable: given, ...policy }: RequesterOptions = Object(options)
   const own = { fetch, repeatable: given }
   const { repeatable } = applyRules<Required<RequesterOptions>>('', RULES, own)
   const { now = () => Date.now(), enabled = true } = policy

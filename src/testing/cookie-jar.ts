@@ -298,6 +298,7 @@ class Jar implements CookieJar {
  * const page = await jar.fetch(app, '/')   // carries the cookie that the login set
  */
 export function createCookieJar(options: CookieJarOptions = {}): CookieJar {
-  const { origin = 'https://example.com', now = () => Date.now() } = options
+  const { origin = 'https://example.com', now = () => Date.now() }: CookieJarOptions =
+    Object(options)
   return new Jar(new URL(origin).href, now)
 }

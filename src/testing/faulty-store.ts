@@ -1,3 +1,4 @@
+import { expectArgument } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type {
   ReadOptions,
@@ -211,5 +212,6 @@ export function createFaultyStore(
   store: SessionStore,
   options: FaultyStoreOptions = {},
 ): FaultyStore {
+  expectArgument(typeof store?.read === 'function', 'store', 'a session store', store)
   return new Faulty(store, options)
 }
