@@ -3,18 +3,23 @@
  * build before it runs (Nitro, Nuxt, SvelteKit's and Astro's pages) is asked over HTTP in
  * `test/examples`.
  */
+import '../support/next-scope.ts'
 import { sequence } from 'astro/middleware'
 import { Elysia } from 'elysia'
 import { H3, toResponse } from 'h3'
 import { createApp, fromWebHandler, toWebHandler } from 'h3-v1'
 import { Hono } from 'hono'
+import { NextRequest } from 'next/server.js'
 import { createRequestHandler, type ServerBuild } from 'react-router'
 import { sessionMiddleware } from '../../src/adapters/astro.ts'
 import { session } from '../../src/adapters/hono.ts'
+import { handler } from '../../src/adapters/next.ts'
+import { sessionProxy } from '../../src/adapters/next-proxy.ts'
 import { createSessionMiddleware } from '../../src/adapters/react-router.ts'
 import { sessionHandle } from '../../src/adapters/sveltekit.ts'
 import { type WorkerContext, withSessions } from '../../src/adapters/workers.ts'
 import type { Session, Sessions } from '../../src/index.ts'
+import { runInNext } from '../support/next-scope.ts'
 
 /** What a page or an endpoint has at hand, whatever the framework calls it. */
 export interface Visit {
@@ -176,6 +181,22 @@ const elysia: Adapter = {
   },
 }
 
+const nextHandler: Adapter = {
+  name: "Next's route handlers",
+  serve(sessions, route) {
+    const handle = handler(sessions)((request) => route(visitOf(sessions, request)))
+    return (request) => runInNext(request, handle)
+  },
+}
+
+const nextProxy: Adapter = {
+  name: "Next's proxy",
+  serve(sessions, route) {
+    const proxy = sessionProxy(sessions, (request) => route(visitOf(sessions, request)))
+    return (request) => proxy(new NextRequest(request))
+  },
+}
+
 export const adapters: readonly Adapter[] = [
   fetchHandler,
   workers,
@@ -186,4 +207,6 @@ export const adapters: readonly Adapter[] = [
   h3,
   h3v1,
   elysia,
+  nextHandler,
+  nextProxy,
 ]

@@ -1,3 +1,4 @@
+import '../support/next-scope.ts'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -6,9 +7,11 @@ import { useSession } from '@hono/session'
 import { sealSession } from 'h3'
 import { Hono } from 'hono'
 import { sealData } from 'iron-session'
+import { NextRequest } from 'next/server.js'
 import { createCookieSessionStorage } from 'react-router'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createCookieJar } from '../../src/testing/index.ts'
+import { runInNext } from '../support/next-scope.ts'
 import { cookiesOf, headerOf, type Middleware } from './support.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -128,6 +131,58 @@ describe('docs/migrating.md', () => {
     const name = title.startsWith('React Router') ? '__session' : '__Host-session'
     expect(jar.cookies().map((cookie) => cookie.name)).toEqual([name])
     expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from dark')
+  })
+
+  it('iron-session, in Next.js: nobody is signed out, wherever the old cookie arrives first', async () => {
+    type Next = {
+      proxy(request: NextRequest): Promise<Response>
+      getSession(): Promise<{ subject: string | null }>
+      themeOf(): Promise<string | undefined>
+      setTheme(theme: string): Promise<void>
+      signIn(userId: string): Promise<void>
+      saveTheme(request: NextRequest): Promise<Response>
+    }
+    const file = fileOf('iron-session').replace('.ts', '-0.ts')
+    const { proxy, getSession, themeOf, setTheme, signIn, saveTheme } = (await import(file)) as Next
+    const url = 'https://example.com/'
+    const old = await chapters['iron-session']!()
+    const page = async (cookie: string) => {
+      const seen: unknown[] = []
+      await runInNext(new Request(url, { headers: { cookie } }), async () => {
+        seen.push((await getSession()).subject, await themeOf())
+        return new Response()
+      })
+      return seen
+    }
+    const arrive = () => {
+      const jar = createCookieJar()
+      jar.store(new Response('', { headers: { 'set-cookie': `${old}; Path=/` } }))
+      const run = (use: (request: NextRequest) => unknown) =>
+        jar.fetch((request) =>
+          runInNext(request, async (own) => {
+            const answer = await use(own)
+            return answer instanceof Response ? answer : new Response()
+          }),
+        )
+      return { jar, run }
+    }
+    expect(await page(old)).toEqual(['7', 'light'])
+    const first = arrive()
+    await first.jar.fetch((request) => proxy(new NextRequest(request)))
+    const second = arrive()
+    await second.run(() => setTheme('light'))
+    const third = arrive()
+    expect(await (await third.run(saveTheme)).text()).toBe('7 changed from light')
+    for (const [{ jar }, theme] of [
+      [first, 'light'],
+      [second, 'light'],
+      [third, 'dark'],
+    ] as const) {
+      expect(jar.cookies().map(({ name }) => name)).toEqual(['__Host-session'])
+      expect(await page(jar.header() ?? '')).toEqual(['7', theme])
+    }
+    await first.run(() => signIn('8'))
+    expect(await page(first.jar.header() ?? '')).toEqual(['8', undefined])
   })
 
   it.each(Object.keys(chapters))(
