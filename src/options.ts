@@ -126,8 +126,9 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   transport?: 'cookie' | { header: string }
   /**
-   * Sessions of other libraries, from `sojourn/migrate`: when there is no cookie of ours, theirs is
-   * read, goes on as a session and is removed. (default: none)
+   * Sessions of other libraries, from `sojourn/migrate`: an old cookie is read, goes on as a session
+   * and is removed. Where another user has a session of ours in the same browser, whoever signed in
+   * last wins. (default: none)
    */
   importFrom?: readonly CookieImporter<NoInfer<D>>[]
   /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */

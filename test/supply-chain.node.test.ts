@@ -33,6 +33,21 @@ describe('the package', () => {
     )
   })
 
+  it('links from its documents to nothing that is not in it', () => {
+    const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
+    const [{ files }] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' }))
+    const paths = (files as { path: string }[]).map(({ path }) => path)
+    const linksOf = (path: string): string[] =>
+      [...readFileSync(root + path, 'utf8').matchAll(/\]\(([^)\s]+)\)/g)]
+        .map(([, link = '']) => link)
+        .filter((link) => !/^https?:/.test(link))
+    const dead = paths
+      .filter((path) => path.endsWith('.md'))
+      .flatMap((path) => linksOf(path).map((link) => [path, link] as const))
+      .filter(([path, link]) => !isLinked(paths, path, link))
+    expect(dead).toEqual([])
+  })
+
   it('has one dependency, of one version, and runs nothing where it is installed', () => {
     expect(Object.entries(dependencies)).toEqual([['cookie', expect.stringMatching(/^[\d.]+$/)]])
     expect(Object.keys(scripts).filter((name) => /install|prepare|prepublish/.test(name))).toEqual(
@@ -40,6 +55,21 @@ describe('the package', () => {
     )
   })
 })
+
+/** Whether a link of a document leads to a file of the package, and to a heading that it has. */
+function isLinked(paths: readonly string[], from: string, link: string): boolean {
+  const { pathname, hash } = new URL(link, `https://package.example/${from}`)
+  const path = pathname.slice(1)
+  if (!paths.includes(path)) return false
+  const headings = [...readFileSync(root + path, 'utf8').matchAll(/^#+ (.*)$/gm)].map(
+    ([, heading = '']) =>
+      `#${heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-')}`,
+  )
+  return !hash || headings.includes(hash)
+}
 
 describe('the lock files', () => {
   it.each(['package-lock.json', 'bench/package-lock.json'])(

@@ -7,6 +7,8 @@ import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
 import { createSessions, type Frozen, type Session, type Sessions } from '../src/index.ts'
 import { fromIronSession } from '../src/migrate/index.ts'
+import { resilient } from '../src/stores/resilient.ts'
+import type { SessionStore } from '../src/stores/store.ts'
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -93,6 +95,12 @@ export function options(): void {
   createSessions({ secret: [] })
   // @ts-expect-error There is no such option.
   createSessions({ secret: '', idleTimeOut: 5 })
+}
+
+export function policies(store: SessionStore): void {
+  resilient(store, { operations: { read: { attempts: 1 } } })
+  // @ts-expect-error There is no such operation.
+  resilient(store, { operations: { reads: { attempts: 1 } } })
 }
 
 export function hono(): void {

@@ -14,8 +14,10 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
+import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { oncePerEnv } from './once-per-env.ts'
 
 /** What the middleware adds to the context. */
 export interface SessionVariables<
@@ -24,19 +26,25 @@ export interface SessionVariables<
 > {
   /** The session of this request; nothing is read before it is called. */
   session: () => Promise<Session<D, Data>>
+  /** The sessions themselves: `list`, `revokeAll`, `health`. */
+  sessions: Sessions<D, Data>
 }
 
-/** Where a context notes whose middleware has run. */
-const RUNS = 'sojourn'
+/** Where a context notes whose middleware has run: the names of their cookies. */
+const RUNS = 'sojourn' as never
 
 /**
  * Gives every handler behind it `c.var.session()` and commits the session with the response, be it
- * a page, a stream or a redirect. When a handler throws nothing is saved, but the page of the error
- * varies by the cookie. What `app.mount` calls gets a `Request` of its own: there wrap it in
- * `sessions.handler`.
+ * a page, a stream or a redirect. When a handler throws, or answers with 500 or above, nothing is
+ * saved; `app.onError` then sees the session as it was before and cannot change it. What `app.mount`
+ * calls gets a `Request` of its own: there wrap it in `sessions.handler`.
  *
  * @param sessions The sessions, or a function of the context for what only `c.env` knows: it is
- * called once for each `c.env`, that is once per isolate.
+ * called once in a process, and again where what it read of `c.env` differs. One that reads anything
+ * else of the context is called for each request.
+ *
+ * @example
+ * app.use(session((c: Context<{ Bindings: Env }>) => createSessions({ secret: c.env.SECRET })))
  */
 export function session<
   D extends SessionData,
@@ -50,18 +58,62 @@ export function session<
   const resolve = typeof sessions === 'function' ? oncePerEnv(sessions) : () => sessions
   return async (c, next) => {
     const current = resolve(c as unknown as Context<E>)
+    expectSessions(current)
     const request = c.req.raw
-    if (c.get(RUNS as never) === current) {
-      throw new TypeError('session() runs twice on this route: keep one app.use(session(sessions))')
-    }
-    c.set(RUNS as never, current as never)
-    c.set('session', () => current.get(request))
+    noteRun(c, current)
+    c.set('sessions', current)
+    c.set('session', createOpener(c, current))
     await next()
-    const response = await current.commit(request, c.res, { save: !c.error })
-    if (response === c.res) return
-    // Hono merges the headers of the response it replaces into the new one, unless there is none.
-    c.res = undefined
-    c.res = response
+    const commit = async (save?: false): Promise<void> => {
+      const response = await current.commit(request, c.res, save === false ? { save } : {})
+      if (response === c.res) return
+      // Hono merges the headers of the response it replaces into the new one, unless there is none.
+      c.res = undefined
+      c.res = response
+    }
+    try {
+      await commit(c.error && false)
+    } catch (error) {
+      // What `app.onError` answers goes out with the headers of this response.
+      await commit(false)
+      throw error
+    }
+  }
+}
+
+/** Refuses a second middleware that would overwrite the cookie of the first. */
+function noteRun(c: Context, sessions: object): void {
+  const names: unknown[] = c.get(RUNS) ?? []
+  // Sessions that wrap others are told apart by themselves.
+  const name = instanceOf(sessions)?.cookie.name ?? sessions
+  if (names.includes(name)) {
+    throw new TypeError(
+      'session() runs twice on this route, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name',
+    )
+  }
+  c.set(RUNS, [...names, name] as never)
+}
+
+/** Opens the session of a request, and keeps caches between here and the handler from its page. */
+function createOpener<D extends SessionData, Data extends object>(
+  c: Context,
+  sessions: Sessions<D, Data>,
+): () => Promise<Session<D, Data>> {
+  const { openStored, options } = instanceOf(sessions) ?? {}
+  let stored: Promise<Session<D, Data>> | undefined
+  let isMarked = false
+  return async () => {
+    if (c.error && openStored) {
+      stored ??= openStored(c.req.raw) as Promise<Session<D, Data>>
+      return stored
+    }
+    const session = await sessions.get(c.req.raw)
+    if (isMarked || c.finalized) return session
+    isMarked = true
+    const transport = options?.transport ?? 'cookie'
+    c.header('vary', transport === 'cookie' ? 'Cookie' : transport.header, { append: true })
+    if (session.status !== 'new') c.header('cache-control', 'private', { append: true })
+    return session
   }
 }
 
@@ -88,19 +140,5 @@ export function requireSession<D extends SessionData>(
     if (refusal) return refusal
     await next()
     return undefined
-  }
-}
-
-function oncePerEnv<D extends SessionData, Data extends object, E extends Env>(
-  create: (c: Context<E>) => Sessions<D, Data>,
-): (c: Context<E>) => Sessions<D, Data> {
-  const known = new WeakMap<object, Sessions<D, Data>>()
-  const none = {}
-  return (c) => {
-    const env: object = c.env ?? none
-    const sessions = known.get(env) ?? create(c)
-    expectSessions(sessions)
-    known.set(env, sessions)
-    return sessions
   }
 }

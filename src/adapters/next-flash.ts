@@ -6,9 +6,10 @@ import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
+import { instanceOf } from '../session/instances.ts'
 import { ownValue } from '../session/operations.ts'
 import { type Draft, getDraft, type Session, type SessionData } from '../session/session.ts'
-import { instanceOf, type Sessions } from '../session/sessions.ts'
+import type { Sessions } from '../session/sessions.ts'
 
 type Values = Readonly<Record<string, unknown>>
 

@@ -1,5 +1,6 @@
 /** The session of one request in frameworks that run on after their response has begun. */
 import { SessionCommittedError, StoreUnavailableError } from '../errors.ts'
+import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
@@ -19,12 +20,20 @@ export interface SessionScope<D extends SessionData, Data extends object> {
   answer(respond: () => Response | Promise<Response>): Promise<Response>
 }
 
+/** The cookie names of the adapters that are answering a request. */
+const answering = new WeakMap<Request, readonly unknown[]>()
+/** Requests whose handler threw: the page of the error shows what was stored before. */
+const failed = new WeakSet<Request>()
+
 /** @param place Where to open the session in time, for the error that says so. */
 export function createScope<D extends SessionData, Data extends object>(
   sessions: Sessions<D, Data>,
   request: Request,
   place: string,
 ): SessionScope<D, Data> {
+  const instance = instanceOf(sessions)
+  // Sessions that wrap others are told apart by themselves.
+  const name = instance?.cookie.name ?? sessions
   let opened = false
   let begun = false
   return {
@@ -35,16 +44,25 @@ export function createScope<D extends SessionData, Data extends object>(
         )
       }
       opened = true
-      return sessions.get(request)
+      const openStored = failed.has(request) && instance?.openStored
+      return openStored ? ((await openStored(request)) as Session<D, Data>) : sessions.get(request)
     },
     async answer(respond) {
+      const names = answering.get(request) ?? []
+      if (names.includes(name)) {
+        throw new TypeError('Two adapters open one session cookie: keep one, or set cookie.name')
+      }
+      answering.set(request, [...names, name])
       try {
         const response = await respond()
         begun = true
-        return await sessions.commit(request, response, { save: response.status < 500 })
+        return await sessions.commit(request, response)
       } catch (error) {
+        failed.add(request)
         if (error instanceof StoreUnavailableError) return error.getResponse()
         throw error
+      } finally {
+        answering.set(request, names)
       }
     },
   }

@@ -17,6 +17,7 @@ import { expectArgument } from '../check.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionData } from '../session/session.ts'
 import { createSessions, type Initial, type Sessions } from '../session/sessions.ts'
+import { oncePerEnv } from './once-per-env.ts'
 
 /** What is needed of a Worker's `ExecutionContext`. */
 export interface WorkerContext {
@@ -38,8 +39,9 @@ export interface SessionsWorker<E, C extends WorkerContext = WorkerContext> {
 }
 
 /**
- * Wraps a fetch handler: sessions are created once per isolate from `env`, committed with every
- * response, and a store that fails the handler is answered with 503.
+ * Wraps a fetch handler: sessions are created from `env` once per isolate, and again where what they
+ * were made from differs; they are committed with every response, and a store that fails the handler
+ * is answered with 503.
  *
  * @throws as `createSessions`, at the first request: the environment is not known before.
  */
@@ -63,14 +65,11 @@ export function withSessions<E, D extends SessionData, C extends WorkerContext =
   const what = 'a function of the environment'
   expectArgument(typeof options === 'function', 'options', what, options)
   expectArgument(typeof handler === 'function', 'handler', 'a function', handler)
-  let fetch: ((request: Request, env: E, ctx: C) => Promise<Response>) | undefined
+  const sessionsOf = oncePerEnv(({ env }: { env: E }) => createSessions(options(env)))
   return {
     fetch(request, env, ctx) {
-      if (!fetch) {
-        const sessions = createSessions(options(env))
-        fetch = sessions.handler((request, env: E, ctx: C) => handler(request, env, ctx, sessions))
-      }
-      return fetch(request, env, ctx)
+      const sessions = sessionsOf({ env })
+      return sessions.handler((request) => handler(request, env, ctx, sessions))(request)
     },
   }
 }

@@ -46,7 +46,7 @@ function copy(value: unknown, key: string | number, above: Place | null): unknow
   const here: Place = { key, above, value, depth: above ? above.depth + 1 : 0 }
   if (typeof value !== 'object') throw refusal(here)
   // Looking for a cycle with each value would take the square of the time.
-  if (here.depth === MAX_DEPTH) throw refusal(here, `a cycle, or over ${MAX_DEPTH} levels deep,`)
+  if (here.depth === MAX_DEPTH) throw refusal(here, 'a cycle, or over 1000 levels deep,')
   // To freeze an empty array takes long, and a visitor can send a million of them.
   if (Array.isArray(value) && !value.length) return NO_ITEMS
   if (Array.isArray(value)) {

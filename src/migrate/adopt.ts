@@ -36,6 +36,7 @@ export async function adoptSession(
   const isBeside = ({ name }: CookieImporter): boolean =>
     name !== cookie.name && `; ${header}`.includes(`; ${name}`)
   const others = ours ? importers.filter(isBeside) : importers
+  if (!others.length) return draft
   let draftOnFailure = draft
   let asked = 'importFrom'
   try {

@@ -60,7 +60,7 @@ export function fromCookieSession<D extends SessionData = SessionData>(
         if (!(await isSigned(`${name}=${value}`, signature, keys, hash))) continue
         const bytes = decodeBase64(value)
         const data = bytes && parseObject(toText(bytes))
-        if (data) return { data, remove: [name, `${name}.sig`] }
+        if (data) return { data, remove: [name, `${name}.sig`], idOfUser: value }
       }
     }
     return null

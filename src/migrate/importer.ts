@@ -1,5 +1,5 @@
 /** What turns another library's cookie into a session, and what all of them share. */
-import { functionRule, type Rule } from '../check.ts'
+import { functionRule, numberRule, type Rule } from '../check.ts'
 import { SessionCorruptionError, StoreUnavailableError } from '../errors.ts'
 import type { SessionData } from '../session/session.ts'
 
@@ -94,12 +94,14 @@ export interface OldSession {
   persistent?: boolean
   remove: readonly string[]
   id?: string | undefined
+  /** Stands for `id` where somebody is signed in: visitors without a name may have the same. */
+  idOfUser?: string | undefined
 }
 
 /** Values tried of one name: each costs some cryptography, and honest browsers send one or two. */
 const MAX_VALUES = 2
-/** Epoch milliseconds are above it, and seconds below. */
-const MIN_TIME = 1e12
+/** Epoch milliseconds, which seconds would be below for 30,000 years, to the last `Date`. */
+const isTime = numberRule(undefined, 1e12, 8.64e15)
 
 /** Rules of {@link ImporterOptions}. */
 export function importerRules(): Record<keyof ImporterOptions, Rule> {
@@ -107,13 +109,8 @@ export function importerRules(): Record<keyof ImporterOptions, Rule> {
     toSession: functionRule(),
     path: ['/', 'a path that starts with "/"', (value) => /^\/[ -:<-~]*$/.test(value)],
     domain: [undefined, 'a domain name', (value) => /^[\w.-]+$/.test(value)],
-    persistent: [undefined, 'true or false', (value: unknown) => typeof value === 'boolean'],
-    endsAt: [
-      undefined,
-      'epoch milliseconds',
-      (value: unknown) => Number.isFinite(value) && (value as number) >= MIN_TIME,
-      'number',
-    ],
+    persistent: [undefined, 'true or false', (value) => typeof value === 'boolean'],
+    endsAt: [undefined, 'epoch milliseconds', isTime[2], 'number'],
   }
 }
 
@@ -162,7 +159,7 @@ export function createImporter<D extends SessionData>(
           writtenAt: pastOf(old.writtenAt, now),
           persistent: persistent ?? old.persistent,
           endsAt,
-          id: old.id,
+          id: old.id ?? (session.subject ? old.idOfUser : undefined),
           remove: old.remove,
         }
       )
@@ -179,8 +176,7 @@ async function convert<D extends SessionData>(
     return await toSession(data)
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error
-    const name = error instanceof Error ? error.name : typeof error
-    throw new SessionCorruptionError(`Cannot import session: toSession threw ${name}`)
+    throw new SessionCorruptionError('Cannot import session: toSession failed')
   }
 }
 

@@ -64,12 +64,16 @@ export function fromReactRouter<D extends SessionData = SessionData>(
       const text = value.slice(0, dot)
       if (!(await isSigned(text, value.slice(dot + 1), secrets, 'SHA-256'))) continue
       const kept = parse(text)
-      // Data alone are the same for all visitors who have the same.
-      const id = load && typeof kept === 'string' ? kept : undefined
-      const stored = load && id !== undefined ? await loadSession(load, id) : kept
+      const stored = load && typeof kept === 'string' ? await loadSession(load, kept) : kept
       if (!isObject(stored)) continue
       const lasting = Object.entries(stored).filter(([key]) => !/^__flash_.*__$/.test(key))
-      return { data: Object.fromEntries(lasting), remove: [name], id }
+      const data = Object.fromEntries(lasting)
+      return {
+        data,
+        remove: [name],
+        id: typeof kept === 'string' ? text : undefined,
+        idOfUser: text,
+      }
     }
     return null
   })

@@ -27,9 +27,9 @@ export interface RetryEvent {
 export interface RetryPolicy extends BackoffOptions {
   /** `false`: one attempt; limits of time still hold. (default: true) */
   enabled?: boolean
-  /** Attempts at most, the first included. (default: 3) */
+  /** Attempts at most, the first included, from 1. (default: 3) */
   attempts?: number
-  /** Time limit of one attempt, its body included, in milliseconds. (default: 500) */
+  /** Time limit of one attempt, its body included, in milliseconds, at most `deadlineMs`. (default: 500) */
   attemptTimeoutMs?: number
   /** Time limit of all attempts and delays together, in milliseconds. (default: 2000) */
   deadlineMs?: number
@@ -83,17 +83,17 @@ const isRetryable = (error: unknown): boolean =>
 export const isKeyOnly = (error: unknown): boolean =>
   (error as { keyOnly?: unknown } | null)?.keyOnly === true
 
-const number = (fallback: number): Rule => numberRule(fallback, 0, MAX_MS)
+const number = (fallback: number, min = 0): Rule => numberRule(fallback, min, MAX_MS)
 
 const RULES = {
   enabled: flagRule(true),
-  attempts: number(3),
+  attempts: number(3, 1),
   baseMs: number(100),
   factor: number(2),
   capMs: number(5000),
   jitter: flagRule(true),
-  attemptTimeoutMs: number(500),
-  deadlineMs: number(2000),
+  attemptTimeoutMs: number(500, 1),
+  deadlineMs: number(2000, 1),
   retryIf: functionRule(isRetryable),
   isFailure: functionRule(isRetryable),
   timeoutError: functionRule(
@@ -125,7 +125,14 @@ function settle(policy: RetryPolicy, { signal, operation = '', ...call }: RetryC
       if (value !== undefined) given[name] = value
     }
   }
-  return { ...applyRules<Settings>('', RULES, given), signal, operation }
+  const settings = applyRules<Settings>('', RULES, given)
+  const { attemptTimeoutMs, deadlineMs } = given
+  if (attemptTimeoutMs! > deadlineMs!) {
+    throw new RangeError(
+      `Option "attemptTimeoutMs" must be at most deadlineMs (${deadlineMs}), got ${attemptTimeoutMs}: no attempt would get its time`,
+    )
+  }
+  return { ...settings, signal, operation }
 }
 
 /** The seconds that an error asks to wait, where it does. */

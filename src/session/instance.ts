@@ -22,6 +22,8 @@ export interface Instance {
   readonly unsaved: Map<Draft, number>
   /** The part that deals with a store, loaded when it is first needed; `undefined` without one. */
   readonly stored: (() => Promise<StoredSessions>) | undefined
+  /** Opens the session of a request once more, as it was before the request, and only to be read. */
+  openStored?: (request: Request) => Promise<object>
 }
 
 /** How many changed sessions are watched at once; more would hold memory for the sake of an event. */

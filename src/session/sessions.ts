@@ -6,7 +6,8 @@ import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import { isAhead } from './ahead.ts'
-import { createInstance, type Instance } from './instance.ts'
+import { createInstance } from './instance.ts'
+import { setInstance } from './instances.ts'
 import { openSession } from './open.ts'
 import { saveSession } from './save.ts'
 import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
@@ -138,6 +139,11 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     }
     return new RequestSession<D>(draft, instance.context, keepsFlash)
   }
+  instance.openStored = async (request) => {
+    const session = await open(request.headers.get(carrier[0]), request, true)
+    getDraft(session).committed = true
+    return session
+  }
   const subjects = async (): Promise<Subjects> =>
     (await import('../persistence/subjects.ts')).createSubjects(instance)
 
@@ -212,7 +218,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
         : { ok: true, store: null },
     close: async () => store?.close?.(),
   }
-  instances.set(sessions, instance)
+  setInstance(sessions, instance)
   requests.set(sessions, opened)
   return sessions
 }
@@ -221,15 +227,9 @@ const seldom = () => import('../persistence/seldom.ts')
 const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
 
-const instances = new WeakMap<object, Instance>()
 const requests = new WeakMap<object, WeakMap<Request, Promise<object> | null>>()
 
 /** Returns the session of a request if somebody has asked for it, for adapters. */
 export function openedOf(sessions: object, request: Request): Promise<object> | null | undefined {
   return requests.get(sessions)?.get(request)
-}
-
-/** What is behind sessions that {@link createSessions} made, for adapters. */
-export function instanceOf(sessions: object): Instance {
-  return instances.get(sessions)!
 }

@@ -1,5 +1,5 @@
 /** Puts retries, limits of time and a circuit breaker in front of any store. */
-import { applyRules, numberRule, type Rule } from '../check.ts'
+import { applyRules, numberRule, type Rule, refuseUnless } from '../check.ts'
 import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { createRetryBudget } from '../resilience/budget.ts'
 import {
@@ -18,8 +18,13 @@ import {
 } from '../resilience/retry.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
-/** How to retry, per operation where wanted: `read`, `write`, `delete`, `list`, `bury`, `page`. */
-export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker'> {
+/** What is retried, and may have a policy of its own. */
+export type ResilientOperation = 'read' | 'write' | 'delete' | 'list' | 'bury' | 'page'
+
+/** How to retry, per operation where wanted. */
+export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker' | 'operations'> {
+  /** What differs for single operations. */
+  operations?: { readonly [operation in ResilientOperation]?: RetryPolicy }
   /**
    * Settings for it, a breaker of one's own (which tells its own `onChange` only, and no event), or
    * `false`. Taken once, at creation.
@@ -38,6 +43,16 @@ const RULES: Record<keyof OwnOptions, Rule> = {
     (value: unknown) => value === false || Object(value) === value,
   ],
   healthTimeoutMs: numberRule(1000, 0, MAX_MS),
+}
+
+const policyRule: Rule = [undefined, 'an object', (value: unknown) => Object(value) === value]
+const OPERATIONS: Record<ResilientOperation, Rule> = {
+  read: policyRule,
+  write: policyRule,
+  delete: policyRule,
+  list: policyRule,
+  bury: policyRule,
+  page: policyRule,
 }
 
 type Listener = (event: StoreEvent) => void
@@ -70,9 +85,11 @@ function codeOf(error: unknown): string {
  * its retries are not taken from the budget of the others.
  * `health` is asked once, with a limit of its own, and does not count either.
  *
- * @param policy Or a function that returns it, asked for every call (its `breaker` only once).
- * @throws RangeError when a number in the policy is out of range, TypeError for an option that it
- * does not know and for what is no store.
+ * @param policy Or a function that returns it, asked for every call (its `breaker` only once). When what it
+ * returns later is wrong, or it throws, the last policy that was right stays: `details()` and so `health()`
+ * say `policy: 'invalid'`.
+ * @throws RangeError when a number in the policy is out of range, TypeError for an option or an operation
+ * that it does not know and for what is no store.
  *
  * @example
  * const store = resilient(createUpstashStore({ url, token }), { attempts: 2 })
@@ -82,7 +99,18 @@ export function resilient(
   policy: ResilientPolicy | (() => ResilientPolicy) = {},
 ): SessionStore {
   if (typeof store?.read !== 'function') throw new TypeError('resilient: expected a session store')
-  const ask = typeof policy === 'function' ? policy : () => policy
+  let good: ResilientPolicy = assertPolicy(typeof policy === 'function' ? policy() : policy)
+  let isInvalid = false
+  const ask = (): ResilientPolicy => {
+    if (typeof policy !== 'function') return good
+    try {
+      good = assertPolicy(policy())
+      isInvalid = false
+    } catch {
+      isInvalid = true
+    }
+    return good
+  }
   const { name, atomic, index, patches } = store
   const bucket = createRetryBudget()
   const listeners: Listener[] = []
@@ -112,7 +140,7 @@ export function resilient(
     const { budget = bucket, retryIf = isUnavailable, isFailure = isUnwell } = given
     return { ...given, budget, retryIf, isFailure, ...(breaker && { breaker }) }
   }
-  const retry = createRetry(ask === policy ? settings : settings())
+  const retry = createRetry(typeof policy === 'function' ? settings : settings())
 
   async function call<T>(
     operation: string,
@@ -204,7 +232,8 @@ export function resilient(
     details() {
       const { now = Date.now, budget = bucket } = ask()
       const retriesLeft = budget ? Math.floor(budget.left(now())) : null
-      return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft }
+      const validity = isInvalid && { policy: 'invalid' }
+      return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft, ...validity }
     },
     subscribe(listener) {
       listeners.push(listener)
@@ -212,6 +241,16 @@ export function resilient(
     },
     close: async () => await store.close?.(),
   }
+}
+
+/** Returns a policy unless one of its numbers, options or operations is wrong. */
+function assertPolicy(policy: ResilientPolicy): ResilientPolicy {
+  refuseUnless(Object(policy) === policy, 'policy', 'an object', policy)
+  const { breaker, healthTimeoutMs, ...retry } = policy
+  applyRules('', RULES, { breaker, healthTimeoutMs })
+  createRetry(retry)
+  applyRules('operations.', OPERATIONS, policy.operations)
+  return policy
 }
 
 function breakerOf(

@@ -118,8 +118,7 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
   return {
     name,
     // Some clients quote values (RFC 2109, and RFC 6265, 4.1.1); no value of ours has a quote in it.
-    find: (header) =>
-      findCookie(header?.replaceAll(/="([^";]*)"/g, '=$1') ?? null, name, chunkName),
+    find: (header) => findCookie(header?.replace(/="([^";]*)"/g, '=$1') ?? null, name, chunkName),
     limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
     write(token, lifetime, persistent, found) {
       const parts = split(token, name)

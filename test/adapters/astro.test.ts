@@ -58,9 +58,11 @@ describe('sessionMiddleware()', () => {
     }
     expect((await errorOf(() => createApp(broken, locals)(first))).message).toBe('boom')
     const errorPage: Page = async ({ session }) =>
-      new Response((await session()).status, { status: 500 })
+      new Response(`${(await session()).status} ${(await session()).get('visits')}`, {
+        status: 500,
+      })
     const response = await createApp(errorPage, locals)(first)
-    expect([await response.text(), response.headers.getSetCookie()]).toEqual(['new', []])
+    expect([await response.text(), response.headers.getSetCookie()]).toEqual(['new undefined', []])
     expect(response.headers.get('vary')).toBe('Cookie')
   })
 

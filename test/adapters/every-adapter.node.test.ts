@@ -92,4 +92,153 @@ describe.each(adapters)('$name', ({ serve }) => {
     }
     expect([...no.headers]).toEqual([])
   })
+
+  it('a page that reads the session of a visitor is private, also for CDNs alone', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.set('cart', ['tent']))
+    const headers = { 'cache-control': 'public, s-maxage=600', 'edge-control': 'max-age=600' }
+    const fetch = serve(sessions, async ({ session }) => {
+      await session()
+      return new Response('page', { headers })
+    })
+    const hers = (await fetch(jar.request('/'))).headers
+    expect([hers.get('cache-control'), hers.get('edge-control')]).toEqual(['private', null])
+    const theirs = (await fetch(ask('/'))).headers
+    expect(theirs.get('cache-control')).toBe('public, s-maxage=600')
+    expect(theirs.get('vary')).toMatch(/Cookie$/)
+    const unused = serve(sessions, () => new Response('page', { headers }))
+    const { headers: plain } = await unused(jar.request('/'))
+    expect([plain.get('vary'), plain.get('edge-control')]).toEqual([null, 'max-age=600'])
+  })
+
+  it('a session cookie inside the value of another cookie is none', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.login('mallory'))
+    const own = createCookieJar()
+    await own.fetch(
+      sessions.handler(async (request) => {
+        ;(await sessions.get(request)).login('ann')
+        return new Response('')
+      }),
+      '/',
+    )
+    const fetch = serve(sessions, async ({ session }) => Response.json((await session()).subject))
+    const planted = `lang=en%3B%20${encodeURIComponent(jar.header() ?? '')}`
+    expect(await (await fetch(ask('/', { cookie: planted }))).json()).toBe(null)
+    for (const cookie of [`${planted}; ${own.header()}`, `${own.header()}; ${planted}`]) {
+      expect(await (await fetch(ask('/', { cookie }))).json()).toBe('ann')
+    }
+  })
+
+  it('a session first opened in the body of a stream throws ERR_SESSION_COMMITTED', async () => {
+    const { sessions } = createWorld()
+    const late = (use: Route): Route => {
+      return async (visit) => {
+        const body = new ReadableStream({
+          async start(controller) {
+            // After the response was returned.
+            await new Promise((resolve) => setTimeout(resolve, 20))
+            const code = await Promise.resolve(use(visit)).then(
+              () => 'no error',
+              (error) => error.code,
+            )
+            controller.enqueue(new TextEncoder().encode(code))
+            controller.close()
+          },
+        })
+        return new Response(body, { headers: { 'content-type': 'text/plain' } })
+      }
+    }
+    const write: Route = async ({ session }) => {
+      ;(await session()).login('ann')
+      return new Response('')
+    }
+    const opensLate = serve(sessions, late(write))
+    expect(await (await opensLate(ask('/'))).text()).toBe('ERR_SESSION_COMMITTED')
+    const writesLate = serve(sessions, async (visit) => {
+      await visit.session()
+      return late(write)(visit)
+    })
+    expect(await (await writesLate(ask('/'))).text()).toBe('ERR_SESSION_COMMITTED')
+  })
+
+  it('a change before an error is not saved, and session.uncommitted says so', async () => {
+    const { sessions, jar, visit, types, clock } = createWorld()
+    await visit((session) => session.set('tries', 1))
+    const failing: Route[] = [
+      async ({ session }) => {
+        ;(await session()).set('tries', 2)
+        throw new Error('boom')
+      },
+      async ({ session }) => {
+        ;(await session()).set('tries', 2)
+        return new Response('sorry', { status: 500 })
+      },
+    ]
+    for (const route of failing) {
+      const before = types().length
+      const response = await serve(sessions, route)(jar.request('/')).catch(() => null)
+      expect(response?.headers.getSetCookie() ?? []).toEqual([])
+      expect(response?.status ?? 500).toBe(500)
+      clock.advance(60)
+      expect((await visit()).session.get('tries')).toBe(1)
+      expect(types().slice(before)).toEqual(['session.uncommitted'])
+    }
+  })
+
+  it('flash values wait for the page that is shown when one is fetched ahead, or asked by HEAD', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.flash('notice', 'hello'))
+    const seen: unknown[] = []
+    const fetch = serve(sessions, async ({ session }) => {
+      seen.push((await session()).flash('notice'))
+      return new Response('page')
+    })
+    for (const init of [
+      { headers: { 'sec-purpose': 'prefetch;prerender' } },
+      { method: 'HEAD' },
+      {},
+      {},
+    ]) {
+      jar.store(await fetch(jar.request('/', init)))
+    }
+    expect(seen).toEqual([undefined, undefined, 'hello', undefined])
+  })
+
+  it('a sign-in of an inner request survives a change of the outer one', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.set('cart', ['tent']))
+    const signIn = serve(sessions, async ({ session }) => {
+      ;(await session()).login('ann')
+      return new Response('in')
+    })
+    const fetch = serve(sessions, async ({ request, session }) => {
+      const current = await session()
+      const cookie = request.headers.get('cookie') ?? ''
+      const inner = await signIn(ask('/sign-in', { cookie }))
+      current.set('seen', true)
+      const headers = inner.headers
+        .getSetCookie()
+        .map((one) => ['set-cookie', one] as [string, string])
+      return new Response('page', { headers })
+    })
+    const response = await jar.fetch(fetch, '/')
+    expect(response.headers.getSetCookie()).toHaveLength(1)
+    const { session } = await visit()
+    expect([session.subject, session.data]).toEqual(['ann', { cart: ['tent'], seen: true }])
+  })
+
+  it('a session that no longer fits breaks no page that only reads', async () => {
+    const wide = createWorld({ cookie: { maxChunks: 4 } })
+    await wide.visit((session) => session.set('letter', 'x'.repeat(6000)))
+    const { clock, jar } = wide
+    const { sessions, types } = createWorld({}, clock)
+    clock.advance(12 * 3600)
+    const fetch = serve(sessions, async ({ session }) =>
+      Response.json(String((await session()).get('letter')).length),
+    )
+    const response = await fetch(jar.request('/'))
+    expect([response.status, await response.json()]).toEqual([200, 6000])
+    expect(types()).toContain('cookie.too-large')
+  })
 })

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { hc } from 'hono/client'
 import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
@@ -6,12 +6,17 @@ import { jsx } from 'hono/jsx'
 import { renderToReadableStream, Suspense } from 'hono/jsx/streaming'
 import { stream } from 'hono/streaming'
 import { describe, expect, it } from 'vitest'
-import { requireSession, session } from '../../src/adapters/hono.ts'
+import { requireSession, type SessionVariables, session } from '../../src/adapters/hono.ts'
 import { returnPath } from '../../src/guard/guard.ts'
-import { createSessions, StoreUnavailableError } from '../../src/index.ts'
+import {
+  createSessions,
+  type Session,
+  type Sessions,
+  StoreUnavailableError,
+} from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
-import { SECRET } from '../support/sessions.ts'
+import { errorOf, SECRET } from '../support/sessions.ts'
 
 interface Data {
   visits: number
@@ -126,7 +131,7 @@ describe('hono session()', () => {
     const env = { SESSION_SECRET: SECRET }
     const lazy = new Hono<{ Bindings: typeof env }>()
       .use(
-        session((c) => {
+        session((c: Context<{ Bindings: typeof env }>) => {
           made++
           return createSessions<Data>({ secret: c.env.SESSION_SECRET })
         }),
@@ -197,6 +202,167 @@ describe('hono session(), with the rest of Hono', () => {
     const response = await streaming.request('/')
     expect(response.headers.getSetCookie().length).toBe(1)
     expect(await response.text()).toContain('<p>late</p>')
+  })
+})
+
+describe('hono session(), and what was not saved', () => {
+  const visit = async (c: { var: { session: () => Promise<Session<Data>> } }) =>
+    (await c.var.session()).update('visits', (n = 0) => n + 1)
+
+  it('app.onError sees the session as it was before, and cannot change it', async () => {
+    const seen: unknown[] = []
+    const failing = new Hono()
+      .use(session(sessions))
+      .get('/', async (c) => {
+        await visit(c)
+        return c.text('ok')
+      })
+      .get('/throws', async (c) => {
+        await visit(c)
+        throw new Error('boom')
+      })
+      .onError(async (error, c) => {
+        const current = await c.var.session()
+        seen.push(current.get('visits'), current === (await c.var.session()))
+        const refused = [() => current.set('visits', 9), () => current.flash('a', 1)]
+        for (const change of refused) seen.push((await errorOf(change)).code)
+        return c.text(error.message, 401)
+      })
+    const jar = createCookieJar()
+    await jar.fetch((request) => failing.fetch(request, {}), '/')
+    const response = await jar.fetch((request) => failing.fetch(request, {}), '/throws')
+    expect([response.status, response.headers.get('vary')]).toEqual([401, 'Cookie'])
+    expect(seen).toEqual([1, true, 'ERR_SESSION_COMMITTED', 'ERR_SESSION_COMMITTED'])
+  })
+
+  it.each([
+    ['a text', (c: Context) => c.text('too large', 413)],
+    ['a Response', () => new Response('too large', { status: 413 })],
+  ])(
+    'an error of the commit varies by the cookie when app.onError answers with %s',
+    async (_, answer) => {
+      const large = new Hono()
+        .use(session(createSessions<{ letter: string }>({ secret: SECRET })))
+        .get('/', async (c) => {
+          ;(await c.var.session()).set('letter', 'x'.repeat(9000))
+          return new Response('ok')
+        })
+        .onError((_, c) => answer(c))
+      const { status, headers } = await large.request('/')
+      expect([status, headers.get('vary'), headers.getSetCookie()]).toEqual([413, 'Cookie', []])
+    },
+  )
+
+  it('refuses two createSessions of one cookie name on a route, and takes two names', async () => {
+    const named = (name: string) => createSessions<Data>({ secret: SECRET, cookie: { name } })
+    const nest = async (outer: string, between: string, inner: string) => {
+      const innermost = new Hono().use(session(named(inner))).get('/', (c) => c.text('ok'))
+      const nested = new Hono()
+        .use(session(named(outer)))
+        .use(session(named(between)))
+        .route('/', innermost)
+        .onError((error, c) => c.text(error.message, 500))
+      return (await nested.request('/')).text()
+    }
+    expect(await nest('__Host-a', '__Host-b', '__Host-a')).toContain('session() runs twice')
+    expect(await nest('__Host-a', '__Host-b', '__Host-c')).toBe('ok')
+  })
+
+  it('keeps a shared cache between it and the handler from the page of a visitor', async () => {
+    const cached: [vary: string | null, cacheControl: string | null][] = []
+    const pages = new Hono()
+      .use(session(sessions))
+      .use(async (c, next) => {
+        await next()
+        cached.push([c.res.headers.get('vary'), c.res.headers.get('cache-control')])
+      })
+      .get('/', async (c) => {
+        await visit(c)
+        return c.text('ok')
+      })
+      .get('/static', (c) => c.text('ok'))
+    const jar = createCookieJar()
+    const ask = (path: string) => jar.fetch((request) => pages.fetch(request, {}), path)
+    for (const path of ['/static', '/', '/']) await ask(path)
+    expect(cached).toEqual([
+      [null, null],
+      ['Cookie', null],
+      ['Cookie', 'private'],
+    ])
+    const { headers } = await ask('/')
+    expect(headers.get('cache-control')).toBe('private, no-store')
+    expect(headers.get('vary')).toBe('Cookie')
+  })
+
+  it('gives handlers the sessions themselves', async () => {
+    const all = new Hono()
+      .use(session(sessions))
+      .get('/', async (c) => c.json(await c.var.sessions.health()))
+    expect(await (await all.request('/')).json()).toEqual({ ok: true, store: null })
+  })
+})
+
+describe('hono session(), made from the environment', () => {
+  interface Bindings {
+    SECRET: string
+    STORE?: object
+    incoming?: object
+  }
+  /** How many sessions are made for these environments. */
+  const count = async (
+    create: (c: Context<{ Bindings: Bindings }>) => Sessions,
+    envs: Bindings[],
+  ): Promise<number> => {
+    const made = new Set<Sessions>()
+    const pages = new Hono<{ Bindings: Bindings; Variables: SessionVariables }>()
+    pages.use(session(create))
+    pages.get('/', (c) => {
+      made.add(c.var.sessions)
+      return c.text('ok')
+    })
+    for (const env of envs) {
+      const response = await pages.request('/', {}, env)
+      expect(response.status).toBe(200)
+    }
+    return made.size
+  }
+  const create = (c: Context<{ Bindings: Bindings }>) => createSessions({ secret: c.env.SECRET })
+
+  it('is made once where each request has an environment of its own', async () => {
+    const fresh = () => ({ SECRET, incoming: {} })
+    expect(await count(create, [fresh(), fresh(), fresh()])).toBe(1)
+    expect(
+      await count(({ env: { SECRET } }) => createSessions({ secret: SECRET }), [fresh()]),
+    ).toBe(1)
+    const spread = (c: Context<{ Bindings: Bindings }>) =>
+      createSessions({ secret: { ...c.env }.SECRET })
+    expect(await count(spread, [{ SECRET }, { SECRET }])).toBe(1)
+  })
+
+  it('is made again where a binding that it read differs', async () => {
+    const [one, other] = [{}, {}]
+    const read = (c: Context<{ Bindings: Bindings }>) => {
+      expect('STORE' in c.env).toBe(true)
+      return create(c)
+    }
+    const envs = [one, other, one, other].map((STORE) => ({ SECRET, STORE }))
+    expect(await count(read, envs)).toBe(2)
+    expect(await count(create, envs)).toBe(1)
+    expect(await count(create, [{ SECRET }, { SECRET: `another ${SECRET}` }, { SECRET }])).toBe(2)
+  })
+
+  it('is called for each request where it reads anything else, such as a tenant', async () => {
+    const tenant = (c: Context<{ Bindings: Bindings }>) => {
+      expect(c.req.header('host') ?? '').toBe('')
+      return create(c)
+    }
+    expect(await count(tenant, [{ SECRET }, { SECRET }])).toBe(2)
+  })
+
+  it('keeps no more than twenty', async () => {
+    const secrets = Array.from({ length: 21 }, (_, i) => ({ SECRET: `${SECRET} number ${i}` }))
+    expect(await count(create, [...secrets, secrets[20]!])).toBe(21)
+    expect(await count(create, [...secrets, secrets[0]!])).toBe(22)
   })
 })
 

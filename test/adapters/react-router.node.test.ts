@@ -1,8 +1,8 @@
 import { createStaticHandler, type MiddlewareFunction, RouterContextProvider } from 'react-router'
 import { describe, expect, it } from 'vitest'
 import { createSessionMiddleware } from '../../src/adapters/react-router.ts'
-import { createSessions } from '../../src/index.ts'
-import { SECRET } from '../support/sessions.ts'
+import { createSessions, type Sessions } from '../../src/index.ts'
+import { errorOf, SECRET } from '../support/sessions.ts'
 
 describe('createSessionMiddleware(), in the real router', () => {
   it('shows a loader what the action of the same request did', async () => {
@@ -37,5 +37,23 @@ describe('createSessionMiddleware(), in the real router', () => {
     expect(seen).toBe(7)
     expect(requests[0]).not.toBe(requests[1])
     expect(response.headers.getSetCookie()).toHaveLength(1)
+  })
+})
+
+describe('two adapters of one cookie name', () => {
+  it('are refused on one request, in whatever framework', async () => {
+    const create = (name?: string) =>
+      createSessions({ secret: SECRET, ...(name && { cookie: { name } }) })
+    const answer = (first: Sessions, second: Sessions) => {
+      const middleware = [first, second].map((one) => createSessionMiddleware(one)[0])
+      const request = new Request('https://example.com/')
+      const url = new URL(request.url)
+      const args = { request, context: new RouterContextProvider(), url, pattern: '/', params: {} }
+      const inner = async () => new Response('ok')
+      return middleware[0]!(args, () => middleware[1]!(args, inner) as Promise<Response>)
+    }
+    expect(await errorOf(() => answer(create(), create()))).toBeInstanceOf(TypeError)
+    const response = (await answer(create(), create('__Host-other'))) as Response
+    expect(await response.text()).toBe('ok')
   })
 })

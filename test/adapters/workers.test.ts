@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type WorkerContext, withSessions } from '../../src/adapters/workers.ts'
 import { createCookieJar } from '../../src/testing/index.ts'
-import { errorOf, SECRET } from '../support/sessions.ts'
+import { errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 interface Env {
   SESSION_SECRET: string
@@ -36,6 +36,14 @@ describe('withSessions()', () => {
     expect(await (await visit()).text()).toBe('1 true true')
     expect(await (await visit()).text()).toBe('2 true true')
     expect(made()).toBe(1)
+  })
+
+  it('makes them again where what they were made from differs', async () => {
+    const { worker, made } = createWorker()
+    const ask = (secret: string) =>
+      worker.fetch(new Request('https://example.com'), { SESSION_SECRET: secret }, ctx)
+    for (const secret of [SECRET, OTHER_SECRET, SECRET, OTHER_SECRET]) await ask(secret)
+    expect(made()).toBe(2)
   })
 
   it('names the option when the environment lacks the secret', async () => {

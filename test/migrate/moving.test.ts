@@ -57,22 +57,28 @@ describe('an import', () => {
     },
   )
 
-  it('is one for each visitor, also where the old cookies of two are the same', async () => {
-    // What is signed is the data alone, so that everybody with these data has this cookie.
+  it.each([
+    ['of two visitors is one for each', null, 2],
+    ['of one user is one, which a sign-out ends', 'ann', 1],
+  ])('whose old cookie is the same, as only data are signed, %s', async (_, subject, count) => {
     const clock = createClock()
     const store = createMemoryStore({ now: clock })
-    const { sessions } = createWorld(
-      { store, importFrom: [fromCookieSession({ keys: [frozen.secret] })] },
-      clock,
-    )
+    const toSession = (data: Record<string, unknown>) => ({ data, subject })
+    const importFrom = [fromCookieSession({ keys: [frozen.secret], toSession })]
+    const { sessions } = createWorld({ store, importFrom }, clock)
     const arrive = async () => {
       const session = await sessions.open(frozen.cookies.cookie)
-      session.set('cart', [...((session.get('cart') as number[] | undefined) ?? []), 1])
+      session.set('cart', [1])
       const [cookie] = await sessions.save(session)
-      return (await sessions.open(cookie!.split(';')[0]!)).id
+      return await sessions.open(cookie!.split(';')[0]!)
     }
-    const ids = [await arrive(), await arrive()]
-    expect(new Set(ids).size).toBe(2)
+    const opened = [await arrive(), await arrive()]
+    expect(new Set(opened.map(({ id }) => id)).size).toBe(count)
+    opened[0]!.destroy()
+    await sessions.save(opened[0]!)
+    const again = await sessions.open(frozen.cookies.cookie)
+    expect(again.status).toBe(subject ? 'superseded' : 'active')
+    expect(again.subject).toBe(null)
   })
 
   it('says whether somebody is signed in', async () => {

@@ -233,6 +233,11 @@ describe('createRetry()', () => {
   it.each([
     { attempts: -1 },
     { attempts: NaN },
+    { attempts: 0 },
+    { deadlineMs: 0 },
+    { attemptTimeoutMs: 0 },
+    { attemptTimeoutMs: 600, deadlineMs: 500 },
+    { deadlineMs: 500, operations: { read: { attemptTimeoutMs: 600 } } },
     { deadlineMs: Infinity },
     { baseMs: -1 },
     { operations: { read: { capMs: NaN } } },

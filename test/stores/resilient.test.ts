@@ -229,6 +229,45 @@ describe('resilient()', () => {
     )
   })
 
+  it('refuses a policy for an operation that there is not, and one that is no policy', () => {
+    const wrong: [policy: unknown, words: RegExp][] = [
+      [{ operations: { reads: { attempts: 1 } } }, /Unknown option "operations.reads", .* read/],
+      [{ operations: { read: 5 } }, /"operations.read" must be an object, got 5/],
+      [null, /"policy" must be an object, got null/],
+      [() => undefined, /"policy" must be an object, got undefined/],
+    ]
+    for (const [policy, words] of wrong) {
+      expect(() => resilient(createMemoryStore(), policy as ResilientPolicy)).toThrow(words)
+    }
+  })
+
+  it('keeps the last right policy when a policy function returns a wrong one, and says so', async () => {
+    let answer: unknown = { attempts: 2 }
+    const faulty = createFaultyStore(createMemoryStore())
+    const policy = () => {
+      if (answer instanceof Error) throw answer
+      return { sleep: async () => {}, breaker: false as const, ...(answer as ResilientPolicy) }
+    }
+    const store = resilient(faulty, policy)
+    const callsOf = async (): Promise<number> => {
+      faulty.down()
+      const before = faulty.calls.length
+      await outcomeOf(store.read('id'))
+      faulty.up()
+      return faulty.calls.length - before
+    }
+    expect(await callsOf()).toBe(2)
+    for (const wrong of [{ attemps: 1 }, { attempts: 0 }, new Error('no settings')]) {
+      answer = wrong
+      expect(await outcomeOf(store.read('id'))).toEqual({ value: null })
+      expect(await callsOf()).toBe(2)
+      expect(store.details?.().policy).toBe('invalid')
+    }
+    answer = { attempts: 1 }
+    expect(await callsOf()).toBe(1)
+    expect('policy' in (store.details?.() ?? {})).toBe(false)
+  })
+
   it('tells what it knows about itself', () => {
     const { store } = setUp()
     const { breaker, retriesLeft } = store.details?.() ?? {}
