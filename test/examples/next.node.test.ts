@@ -58,9 +58,17 @@ afterAll(async () => {
   await redis?.stop()
 })
 
-tellStory('Next.js with proxy.ts', () => start(folder), { merges: false, revokes: false })
-tellStory('Next.js with middleware.ts', () => start(edge), { merges: false, revokes: false })
-tellStory('Next.js with sessions in Redis', () => startWithRedis())
+tellStory('Next.js with proxy.ts', () => start(folder), {
+  merges: false,
+  revokes: false,
+  seesRequests: false,
+})
+tellStory('Next.js with middleware.ts', () => start(edge), {
+  merges: false,
+  revokes: false,
+  seesRequests: false,
+})
+tellStory('Next.js with sessions in Redis', () => startWithRedis(), { seesRequests: false })
 
 describe('Next.js', () => {
   let server: Server

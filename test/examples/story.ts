@@ -24,6 +24,8 @@ export interface StoryOptions {
   merges?: boolean
   /** A session that is over is over for copies of its cookie too. (default: `true`) */
   revokes?: boolean
+  /** It has the request, and so sees which pages are fetched ahead, and answers caches. (default: `true`) */
+  seesRequests?: boolean
 }
 
 interface Answer {
@@ -31,6 +33,7 @@ interface Answer {
   /** The path that a redirect leads to. */
   readonly location: string | null
   readonly setCookie: string[]
+  readonly cacheControl: string | undefined
   readonly user?: string | undefined
   readonly cart: string[]
   readonly notice?: string | undefined
@@ -44,6 +47,8 @@ interface Message {
   until?: Promise<unknown>
   /** Sent in place of what the jar holds. */
   cookie?: string | null
+  /** The page is fetched ahead of a click. */
+  isAhead?: boolean
 }
 
 /** A browser at a server: every tab of it shares the jar. */
@@ -56,12 +61,13 @@ class Browser {
     this.jar = createCookieJar({ origin })
   }
 
-  async send(path: string, { form, until, cookie }: Message = {}): Promise<Answer> {
+  async send(path: string, { form, until, cookie, isAhead }: Message = {}): Promise<Answer> {
     const sent = cookie === undefined ? this.jar.header(path) : cookie
     const body = new URLSearchParams(form).toString()
     const headers = {
       accept: 'text/html',
       ...(sent === null ? {} : { cookie: sent }),
+      ...(isAhead && { 'sec-purpose': 'prefetch' }),
       ...(form && {
         origin: this.#origin,
         'content-type': 'application/x-www-form-urlencoded',
@@ -96,6 +102,7 @@ class Browser {
       status: message.statusCode ?? 0,
       location: location ? new URL(location, this.#origin).pathname : null,
       setCookie,
+      cacheControl: message.headers['cache-control'],
       user,
       cart: cart ? cart.split(', ') : [],
       notice,
@@ -121,7 +128,7 @@ const expectRedirect = ({ status, location }: Answer, to: string): void => {
 export function tellStory(
   name: string,
   start: () => Promise<Server>,
-  { merges = true, revokes = true }: StoryOptions = {},
+  { merges = true, revokes = true, seesRequests = true }: StoryOptions = {},
 ): void {
   describe(`the story, told by ${name}`, () => {
     let server: Server | undefined
@@ -178,6 +185,11 @@ export function tellStory(
 
     it('6: a message is there after the redirect, once', async () => {
       await browser.add('map')
+      if (seesRequests) {
+        const ahead = await browser.send('/', { isAhead: true })
+        expect(ahead).toMatchObject({ user: 'Ada', notice: '' })
+        expect(ahead.cacheControl).toMatch(/^private/)
+      }
       expect(await browser.send('/')).toMatchObject({ notice: 'map is in your cart' })
       expect(await browser.send('/')).toMatchObject({ notice: '' })
     })

@@ -12,7 +12,11 @@ export async function withSession<T>(
   event: H3Event,
   fn: (session: Session<Shop>) => T | Promise<T>,
 ): Promise<T> {
-  const session = await sessions.open(getHeader(event, 'cookie') ?? null)
+  const request = new Request(getRequestURL(event), {
+    method: event.method,
+    headers: event.headers,
+  })
+  const session = await sessions.get(request)
   const result = await fn(session)
   const setCookie = await sessions.save(session)
   for (const one of setCookie) appendResponseHeader(event, 'set-cookie', one)
