@@ -35,25 +35,33 @@ export async function cookieHeader(): Promise<string> {
 }
 
 /** Returns the request's headers. */
-export const requestHeaders = (): ReturnType<typeof headers> => ofRequest(headers)
-
-/**
- * Resolves when there is a request: with `cacheComponents` Next renders ahead with the headers of one,
- * but refuses the time of day there, which every session asks for.
- */
-export const untilRequest = (): Promise<void> => ofRequest(connection)
-
-async function ofRequest<T>(ask: () => Promise<T>): Promise<T> {
+export async function requestHeaders(): Promise<Awaited<ReturnType<typeof headers>>> {
   try {
-    return await ask()
+    return await headers()
   } catch (error) {
-    // Next throws for purposes of its own too.
-    if (!String(Object(error).message).includes('outside a request scope')) throw error
+    if (!isOutside(error)) throw error
     throw new SessionError(
       'There is no request: call getSession() and withSession() in a server component, server action or route handler, not as a module loads',
     )
   }
 }
+
+/**
+ * Resolves when there is a request: with `cacheComponents` Next renders ahead with the headers of one,
+ * but refuses the time of day there, which every session asks for.
+ */
+export async function untilRequest(): Promise<void> {
+  try {
+    await connection()
+  } catch (error) {
+    // Whoever asks for the headers next says it better.
+    if (!isOutside(error)) throw error
+  }
+}
+
+/** Next throws for purposes of its own too. */
+const isOutside = (error: unknown): boolean =>
+  String(Object(error).message).includes('outside a request scope')
 
 /** Replaces cookies of a `Cookie` header, and removes those whose new value is empty. */
 export function replaceCookies(

@@ -36,10 +36,6 @@ vi.mock('next/headers.js', () => ({
     },
   }),
 }))
-vi.mock('next/server.js', async (original) => ({
-  ...(await original<typeof import('next/server.js')>()),
-  connection: async () => {},
-}))
 vi.mock('next/cache.js', () => ({
   refresh() {
     if (next.place !== 'action') throw new Error('refresh can only be called from within')
@@ -327,6 +323,24 @@ describe('getSession()', () => {
     }
     expect(await errorOf(assign)).toMatchObject(readOnly)
     expect(session.flash?.('key')).toBe(undefined)
+  })
+
+  it('says outside of a request that there is none', async () => {
+    const sessions = createSessions({ secret: SECRET })
+    const { headers } = next
+    Object.defineProperty(next, 'headers', {
+      configurable: true,
+      get: () => {
+        throw new Error('`headers` was called outside a request scope')
+      },
+    })
+    const expected = {
+      code: 'ERR_SESSION',
+      message: expect.stringContaining('not as a module loads'),
+    }
+    expect(await errorOf(() => getSession(sessions))).toMatchObject(expected)
+    expect(await errorOf(() => withSession(sessions)(() => {}))).toMatchObject(expected)
+    Object.defineProperty(next, 'headers', { configurable: true, writable: true, value: headers })
   })
 
   it('is no plain object, which React would pass to a client component without a word', async () => {
