@@ -53,7 +53,7 @@ export function createFormat(options: ResolvedOptions): DataFormat {
         const older = migrate && opened.version < version
         const today = older ? await migrate(data, opened.version) : data
         const checked: unknown = schema ? await check(today) : today
-        if (Object(checked) !== checked) throw new TypeError()
+        if (Object(checked) !== checked || Array.isArray(checked)) throw new TypeError()
         return { ...opened, data: deepFreeze(checked as Data), flash: deepFreeze(flash) }
       } catch (error) {
         if (error instanceof SessionValidationError) throw error

@@ -42,7 +42,7 @@ export async function adoptSession(
   try {
     const found = await importSession(others, header, options.now(), cookie.name)
     if (!found) return draft
-    const subject = subjectOf(instance, draft, found)
+    const subject = subjectOf(found)
     const winner = await winnerOf(instance, draft, found, subject)
     if (ours) emit({ type: 'session.import-conflict', winner }, current)
     if (winner === 'ours') return Object.assign(draft, { leftovers: found.removals })
@@ -112,21 +112,19 @@ const isEmpty = ({ status }: Draft): boolean => status === 'new' || status === '
 const startOver = (instance: Instance, { cookies }: Draft): Promise<Draft> =>
   emptyDraft(instance, cookies, { status: 'new', reason: null })
 
-/** Returns the user of an old session; `null` for nobody, and for what `login` would refuse. */
-function subjectOf(
-  { emit, options }: Instance,
-  { current, found }: Draft,
-  { subject = null }: Import,
-): string | null {
+/**
+ * Returns the user of an old session; `null` for nobody.
+ *
+ * @throws {@link SessionCorruptionError} for what `login` would refuse: taken for nobody, its user would
+ * be signed out for good with the old cookie.
+ */
+function subjectOf({ subject = null }: Import): string | null {
   if (subject === null) return null
   try {
     assertSubject(subject)
     return subject
   } catch (refusal) {
-    const error = new SessionCorruptionError(`Cannot import session: ${(refusal as Error).message}`)
-    if (options.onCorruption === 'throw' && !found) throw error
-    emit({ type: 'session.corrupt', code: error.code }, current)
-    return null
+    throw new SessionCorruptionError(`Cannot import session: ${(refusal as Error).message}`)
   }
 }
 

@@ -22,7 +22,9 @@ export interface ExpressSessionOptions<D extends SessionData = SessionData>
   name?: string
   /**
    * Asks the store of express-session, by the id that it goes by. Returns the data, or `null` or
-   * `undefined` when there are none; what it throws becomes a {@link StoreUnavailableError}.
+   * `undefined` when there are none. What it throws becomes a {@link StoreUnavailableError}, but a
+   * `SyntaxError`, as of `JSON.parse`, means that the data of this visitor are corrupt. It has
+   * 5 seconds to answer.
    */
   load: (sid: string) => unknown
 }
@@ -69,8 +71,9 @@ export function fromExpressSession<D extends SessionData = SessionData>(
       const stored = await loadSession(load, id)
       if (!stored) continue
       const { cookie, ...data } = stored
-      const { expires = null, originalMaxAge } = isObject(cookie) ? cookie : {}
-      const expiresAt = expires === null ? undefined : new Date(expires as string).getTime()
+      const { expires, originalMaxAge } = isObject(cookie) ? cookie : {}
+      // `false`, as of `maxAge: false`, says the same as `null`: it ends with the browser.
+      const expiresAt = expires ? new Date(expires as string).getTime() : undefined
       // Its stores drop what has expired; not every `load` does.
       if (expiresAt !== undefined && !(expiresAt > now)) continue
       const writtenAt = Number(expiresAt) - Number(originalMaxAge ?? Number.NaN)

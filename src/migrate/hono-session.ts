@@ -23,7 +23,7 @@ export interface HonoSessionOptions<D extends SessionData = SessionData>
   name?: string
   /**
    * With `useSessionStorage`: what its `get` is. Returns the data, or `null` or `undefined` when
-   * there are none. (default: the data are in the cookie)
+   * there are none; fails as that of `fromExpressSession`. (default: the data are in the cookie)
    */
   load?: (sid: string) => unknown
 }

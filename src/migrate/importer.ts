@@ -1,6 +1,7 @@
 /** What turns another library's cookie into a session, and what all of them share. */
 import { functionRule, numberRule, type Rule } from '../check.ts'
-import { SessionCorruptionError, StoreUnavailableError } from '../errors.ts'
+import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { within } from '../resilience/deadline.ts'
 import type { SessionData } from '../session/session.ts'
 
 /** The cookies of a request: name to values as they were sent, nothing decoded. */
@@ -46,8 +47,9 @@ export interface CookieImporter<D extends SessionData = SessionData> {
    * empty. Never throws for what the client sent.
    *
    * @param now Epoch milliseconds.
-   * @throws {@link StoreUnavailableError} when a `load` failed, TypeError when it returned
-   * something else than data, {@link SessionCorruptionError} when `toSession` threw.
+   * @throws {@link StoreUnavailableError} when a `load` failed, {@link StoreTimeoutError} when it or
+   * `toSession` took over 5 seconds, TypeError when `load` returned something else than data,
+   * {@link SessionCorruptionError} when `toSession` threw, or what `load` found does not parse.
    */
   read(cookies: RawCookies, now: number): Promise<ImportedSession<D> | null>
 }
@@ -63,8 +65,8 @@ export interface ImporterOptions<D extends SessionData = SessionData> {
   /**
    * Turns old data into today's and says who is signed in; `null` takes no session over. When it
    * throws, this visitor starts a new session, with the event `session.corrupt`; when it throws
-   * {@link StoreUnavailableError} the session counts as unreachable.
-   * (default: the data as they are, and nobody signed in)
+   * {@link StoreUnavailableError}, or has not answered after 5 seconds, the session counts as
+   * unreachable. (default: the data as they are, and nobody signed in)
    */
   toSession?: (data: OldData) => ConvertedSession<D> | null | Promise<ConvertedSession<D> | null>
   /** The old cookie's path, without which it cannot be removed. (default: `'/'`) */
@@ -173,11 +175,22 @@ async function convert<D extends SessionData>(
   data: OldData,
 ): Promise<ConvertedSession<D> | null> {
   try {
-    return await toSession(data)
+    const session = await inTime(async () => toSession(data))
+    // Read here, as a getter may throw too.
+    return session && { data: session.data, subject: session.subject ?? null }
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error
     throw new SessionCorruptionError('Cannot import session: toSession failed')
   }
+}
+
+/** Milliseconds that an old store, or the database that `toSession` asks, has to answer. */
+const DEADLINE_MS = 5000
+
+/** Calls `fn`; throws {@link StoreTimeoutError} when it takes too long. */
+export function inTime<T>(fn: () => T | Promise<T>): Promise<T> {
+  const late = () => new StoreTimeoutError('Cannot import session: no answer within 5 seconds')
+  return within(DEADLINE_MS, undefined, late, async () => fn())
 }
 
 /** Returns a time in the past, and `undefined` for everything else. */

@@ -1,15 +1,24 @@
-import { StoreUnavailableError } from '../errors.ts'
-import { isObject, type OldData } from './importer.ts'
+import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { inTime, isObject, type OldData } from './importer.ts'
 
 /** Finds the data of an old session in the store where the old library kept them. */
 export type LoadSession = (id: string) => unknown
 
-/** Asks the old store. Its failure is not "no session", and its message stays with it. */
+/**
+ * Asks the old store. Its failure is not "no session", and its message stays with it. A record that does
+ * not parse is no failure: it would lock its visitor out for as long as the old cookie lives.
+ *
+ * @throws {@link StoreUnavailableError}, {@link SessionCorruptionError}, or TypeError for what are no data.
+ */
 export async function loadSession(load: LoadSession, id: string): Promise<OldData | null> {
   let data: unknown
   try {
-    data = await load(id)
-  } catch {
+    data = await inTime(() => load(id))
+  } catch (error) {
+    if (error instanceof StoreTimeoutError) throw error
+    if (error instanceof SyntaxError) {
+      throw new SessionCorruptionError('Cannot import session: the old data do not parse')
+    }
     throw new StoreUnavailableError('Cannot import session: load failed')
   }
   if (data === null || data === undefined) return null

@@ -23,8 +23,7 @@ export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
   name?: string
   /**
    * For storages that keep the data elsewhere: returns those of an id, or `null` or `undefined` when
-   * there are none; what it throws becomes a {@link StoreUnavailableError}. (default: the data are
-   * in the cookie)
+   * there are none; fails as that of `fromExpressSession`. (default: the data are in the cookie)
    */
   load?: (id: string) => unknown
 }

@@ -53,6 +53,17 @@ describe('fromExpressSession()', () => {
     expect([other?.persistent, other?.writtenAt]).toEqual([false, undefined])
   })
 
+  it.each([{ expires: false }, { maxAge: false }, { maxAge: null }])(
+    'reads sessions that end with the browser, however the application said so: %j',
+    async (cookie) => {
+      const { header, load } = await setUp(data, { cookie })
+      expect(await read(fromExpressSession({ secret, load }), header)).toMatchObject({
+        data,
+        persistent: false,
+      })
+    },
+  )
+
   it('reads another name, and converts', async () => {
     const { header, load } = await setUp(data, { name: 'app.sid' })
     const importer = fromExpressSession({

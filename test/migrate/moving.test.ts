@@ -14,6 +14,10 @@ import frozen from '../vectors/migrate.json' with { type: 'json' }
 type Options = Partial<ImporterOptions<Record<string, unknown>>>
 const DAY = 86_400
 
+function odd(): never {
+  throw new RangeError('canary')
+}
+
 /** A browser that comes with an old cookie. */
 function createMoving(
   importer: Options = {},
@@ -41,17 +45,16 @@ function createMoving(
 
 describe('an import', () => {
   it.each(['', 7, 'x'.repeat(5000), '\ud800', {}])(
-    'signs nobody in with a subject that login refuses: %j',
+    'takes nothing over with a subject that login refuses, and its old cookie stays: %j',
     async (subject) => {
       const toSession = (data: Record<string, unknown>) => ({ data, subject: subject as string })
-      const { visit, events } = createMoving({ toSession })
-      const { session } = await visit()
-      expect([session.status, session.subject, session.data]).toEqual(['active', null, frozen.data])
-      expect(events).toMatchObject([
-        { type: 'session.corrupt', code: 'ERR_SESSION_CORRUPT' },
-        { type: 'session.imported', signedIn: false },
-        { type: 'session.created' },
-      ])
+      const { visit, events, names } = createMoving({ toSession })
+      for (let i = 0; i < 2; i++) {
+        const { session } = await visit((s) => s.set('cart', ['book']))
+        expect([session.subject, session.data]).toEqual([null, { cart: ['book'] }])
+        expect(names()).toContain('session')
+      }
+      expect(events[0]).toMatchObject({ type: 'session.corrupt', code: 'ERR_SESSION_CORRUPT' })
       const strict = createMoving({ toSession }, { onCorruption: 'throw' })
       expect((await errorOf(() => strict.visit())).message).toContain('"subject" must be')
     },
@@ -94,15 +97,12 @@ describe('an import', () => {
   })
 
   it('of data that toSession throws on is a new session of that visitor, and its old cookie stays', async () => {
-    const toSession = () => {
-      throw new RangeError('canary')
-    }
-    const { visit, types, names } = createMoving({ toSession })
+    const { visit, types, names } = createMoving({ toSession: odd })
     const { response, session } = await visit()
     expect([response.status, session.status]).toEqual([200, 'new'])
     expect(types()).toEqual(['session.corrupt'])
     expect(names()).toContain('session')
-    const strict = createMoving({ toSession }, { onCorruption: 'throw' })
+    const strict = createMoving({ toSession: odd }, { onCorruption: 'throw' })
     const error = await errorOf(() => strict.visit())
     expect([error.code, error.message.includes('canary'), error.cause]).toEqual([
       'ERR_SESSION_CORRUPT',
@@ -111,15 +111,20 @@ describe('an import', () => {
     ])
   })
 
-  it.each([undefined, 'text', {}, { data: 7 }, { data: { a: 1n } }])(
-    'of what toSession returns is a new session where that is none: %s',
-    async (wrong) => {
-      const { visit, names } = createMoving({ toSession: () => wrong as never })
-      const { response, session } = await visit()
-      expect([response.status, session.status]).toEqual([200, 'new'])
-      expect(names()).toContain('session')
-    },
-  )
+  it.each<[string, () => unknown]>([
+    ['nothing', () => undefined],
+    ['a text', () => 'text'],
+    ['no data', () => ({})],
+    ['a number for data', () => ({ data: 7 })],
+    ['a list for data', () => ({ data: ['book'] })],
+    ['data that no JSON has', () => ({ data: { a: 1n } })],
+    ['data that throw when they are read', () => Object.defineProperty({}, 'data', { get: odd })],
+  ])('of what toSession returns is a new session where that is %s', async (_, wrong) => {
+    const { visit, names } = createMoving({ toSession: wrong as never })
+    const { response, session } = await visit()
+    expect([response.status, session.status]).toEqual([200, 'new'])
+    expect(names()).toContain('session')
+  })
 
   it('is unreachable where toSession could not ask its database', async () => {
     const { visit, names } = createMoving({

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { sealData } from 'iron-session'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { fromExpressSession, fromIronSession } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
@@ -111,6 +111,42 @@ describe('importFrom', () => {
     const session = await sessions.open(header)
     expect([session.status, types()]).toEqual(['degraded', ['store.degraded']])
     expect((await errorOf(() => session.set('a', 1))).code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+
+  it('locks nobody out whose record in the old store does not parse, with a session of ours and without', async () => {
+    const express = fromExpressSession({
+      secret: 'keyboard cat',
+      load: () => JSON.parse('{"userId":'),
+    })
+    const { sessions, types } = createWorld({ importFrom: [express] })
+    const header = `connect.sid=${encodeURIComponent(`s:${sign('id', 'keyboard cat')}`)}`
+    const session = await sessions.open(header)
+    expect([session.status, types()]).toEqual(['new', ['session.corrupt']])
+    session.login('ann')
+    const [ours] = await sessions.save(session)
+    const next = await sessions.open(`${ours!.split(';')[0]}; ${header}`)
+    expect([next.status, next.subject]).toEqual(['active', 'ann'])
+  })
+
+  it.each(['load', 'toSession'])('does not wait for ever for %s', async (slow) => {
+    const forever = () => new Promise<never>(() => {})
+    const express = fromExpressSession({
+      secret: 'keyboard cat',
+      load: slow === 'load' ? forever : () => ({ userId: 'ann' }),
+      toSession: forever,
+    })
+    const { sessions, events } = createWorld({ importFrom: [express] })
+    const header = `connect.sid=${encodeURIComponent(`s:${sign('id', 'keyboard cat')}`)}`
+    vi.useFakeTimers()
+    try {
+      const opening = sessions.open(header)
+      await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1))
+      await vi.advanceTimersByTimeAsync(5000)
+      expect((await opening).status).toBe('degraded')
+      expect(events).toMatchObject([{ type: 'store.degraded', code: 'ERR_STORE_TIMEOUT' }])
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('costs nothing without an old cookie', async () => {
