@@ -1,4 +1,5 @@
 /** The session of the request that Next is answering, wherever its code runs. */
+import { parseCookie } from 'cookie'
 import { cookies, headers } from 'next/headers.js'
 import { connection, NextRequest } from 'next/server.js'
 import { SessionError } from '../errors.ts'
@@ -63,6 +64,8 @@ export async function untilRequest(): Promise<void> {
 const isOutside = (error: unknown): boolean =>
   String(Object(error).message).includes('outside a request scope')
 
+const AS_SENT = { decode: (value: string): string => value }
+
 /** Replaces cookies of a `Cookie` header, and removes those whose new value is empty. */
 export function replaceCookies(
   header: string,
@@ -70,8 +73,11 @@ export function replaceCookies(
 ): string {
   const changed = new Map(changes)
   if (!changed.size) return header
-  const nameOf = (pair: string): string => pair.split('=', 1)[0]!.trim()
-  const kept = header.split(';').filter((pair) => pair.trim() && !changed.has(nameOf(pair)))
+  // A name is what the parser of the session takes for one. Were other blanks cut off, as trim() does,
+  // a subdomain could set a `__Host-` cookie: browsers take one with a no-break space in front.
+  const nameOf = (pair: string): string | undefined => Object.keys(parseCookie(pair, AS_SENT))[0]
+  const isKept = (pair: string): boolean => pair !== '' && !changed.has(nameOf(pair) ?? '')
+  const kept = header.split(/; ?/).filter(isKept)
   const added = [...changed].filter(([, value]) => value).map((pair) => pair.join('='))
-  return [...kept.map((pair) => pair.trim()), ...added].join('; ')
+  return [...kept, ...added].join('; ')
 }

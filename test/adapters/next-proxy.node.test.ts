@@ -80,6 +80,28 @@ describe('sessionProxy()', () => {
     expect(headers.get('x-middleware-request-cookie')).toBe(jar.header())
   })
 
+  it.each(['\xa0', '\xa0\t', '\x85', 'x'])(
+    'makes no __Host- cookie of one that only looks like it, with %j in front of its name',
+    async (blank) => {
+      const { jar, sessions } = createProxied()
+      const planted = await sessions.open(null)
+      planted.login('attacker')
+      const [line = ''] = await sessions.save(planted)
+      const cookie = `a=b; ${blank}${line.split(';')[0]}`
+      expect((await sessions.open(cookie)).status).toBe('new')
+      // The handler starts a session, so that the header is written anew.
+      const proxy = sessionProxy(sessions, async (request) => {
+        ;(await sessions.get(request)).set('seen', true)
+        return null
+      })
+      const { url } = jar.request('/')
+      const { headers } = await proxy(new NextRequest(url, { headers: { cookie } }))
+      const next = await sessions.open(headers.get('x-middleware-request-cookie'))
+      expect([next.subject, next.data]).toEqual([null, { seen: true }])
+      expect(headers.get('x-middleware-request-cookie')).toContain(cookie)
+    },
+  )
+
   it('consumes flash for a page that is shown, once', async () => {
     const { jar, send, visit } = createProxied()
     await visit((session) => session.flash('notice', 'hello'))
