@@ -4,6 +4,7 @@ import { SessionCommittedError } from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
 import { saveSession } from '../session/save.ts'
 import { type Draft, getDraft } from '../session/session.ts'
+import { spellAttributes } from '../transport/cookie.ts'
 
 /** Milliseconds after which a request that changed a session has long been answered. */
 const MAX_AGE = 60_000
@@ -64,8 +65,10 @@ export async function saveOnto(
   open: (header: string) => Promise<object>,
 ): Promise<[response: Response, values: string[]]> {
   const { name } = instance.cookie
+  const place = placeOf(spellAttributes({ path: '/', ...instance.options.cookie }))
+  const isSamePlace = (setCookie: string): boolean => placeOf(setCookie) === place
   const set = response.headers.getSetCookie()
-  const pairs = set.map((one) => one.split(';', 1)[0]!)
+  const pairs = set.filter(isSamePlace).map((one) => one.split(';', 1)[0]!)
   // The newest that opens wins, the first of those that are equally new.
   const isOver = pairs.includes(`${name}=`)
   const onto = getDraft(await open(isOver ? '' : [...pairs, header].join('; ')))
@@ -77,8 +80,21 @@ export async function saveOnto(
   draft.committed = true
   const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!
   const replaced = values.map(nameOf)
+  const isReplaced = (one: string): boolean => isSamePlace(one) && replaced.includes(nameOf(one))
   const own = new Response(response.body, response)
   own.headers.delete('set-cookie')
-  for (const one of set) if (!replaced.includes(nameOf(one))) own.headers.append('set-cookie', one)
+  for (const one of set) if (!isReplaced(one)) own.headers.append('set-cookie', one)
   return [own, values]
+}
+
+/**
+ * Returns what names a cookie besides its name: domain, path, and whether it is partitioned. Browsers hold
+ * cookies of one name for several: an application that removes its former one, say for a domain, does not
+ * mean that of the session.
+ */
+function placeOf(setCookie: string): string {
+  const domain = /; *domain=\.?([^; ]*)/i.exec(setCookie)?.[1] ?? ''
+  const path = /; *path=([^; ]*)/i.exec(setCookie)?.[1] || '/'
+  const isPartitioned = /; *partitioned *(?:;|$)/i.test(setCookie)
+  return [domain.toLowerCase(), path, isPartitioned].join()
 }

@@ -195,4 +195,21 @@ describe('a response that brings the session of an inner request along', () => {
     const { session } = await visit()
     expect([session.subject, session.get('seen')]).toEqual([null, true])
   })
+
+  it.each(['; Domain=example.com; Path=/', '; Path=/old', '; Path=/; Secure; Partitioned'])(
+    'keeps the session where a former cookie of its name is removed, with it%s',
+    async (place) => {
+      const { sessions, jar, visit } = createWorld({ cookie: { name: 'session' } })
+      await visit((session) => session.login('ann'))
+      const removal = `session=; Max-Age=0${place}`
+      const cleaning = sessions.handler(async (request) => {
+        ;(await sessions.get(request)).set('seen', true)
+        return new Response('', { headers: { 'set-cookie': removal } })
+      })
+      const response = await jar.fetch(cleaning, '/')
+      expect(response.headers.getSetCookie()).toContain(removal)
+      const { session } = await visit()
+      expect([session.subject, session.get('seen')]).toEqual(['ann', true])
+    },
+  )
 })
