@@ -2,7 +2,7 @@
 import { SessionCorruptionError, SessionValidationError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { OpenedRecord, SessionState } from './session-record.ts'
-import { type CopyValue, copyJson, copyWith, deepFreeze } from './values.ts'
+import { type CopyValue, copyJson, copyWith, deepFreeze, freezeCopy } from './values.ts'
 
 /** The data of a session as text. */
 export interface DataText {
@@ -53,8 +53,9 @@ export function createFormat(options: ResolvedOptions): DataFormat {
         const older = migrate && opened.version < version
         const today = older ? await migrate(data, opened.version) : data
         const checked: unknown = schema ? await check(today) : today
+        const own = schema || older ? freezeCopy : deepFreeze
         if (Object(checked) !== checked || Array.isArray(checked)) throw new TypeError()
-        return { ...opened, data: deepFreeze(checked as Data), flash: deepFreeze(flash) }
+        return { ...opened, data: own(checked as Data), flash: deepFreeze(flash) }
       } catch (error) {
         if (error instanceof SessionValidationError) throw error
         throw new SessionCorruptionError('Cannot read session: its data do not parse or migrate')
@@ -65,7 +66,7 @@ export function createFormat(options: ResolvedOptions): DataFormat {
       return { text: codec.stringify(hasFlash ? [data, flash] : data), hasFlash }
     },
     check: schema && (({ data }) => check(data)),
-    initial: schema && (async () => deepFreeze(await check({}).catch(() => EMPTY))),
+    initial: schema && (async () => freezeCopy(await check({}).catch(() => EMPTY))),
   }
 }
 

@@ -97,3 +97,19 @@ export function deepFreeze<T>(value: T): T {
   for (const item of Object.values(value)) deepFreeze(item)
   return value
 }
+
+/**
+ * Returns the same value, its lists and plain objects as frozen copies: those that a schema or a migration
+ * puts in may be an application's own, such as one object of defaults for everybody. What else it holds is
+ * handed on as it is.
+ */
+export function freezeCopy<T>(value: T, copies: Map<unknown, unknown> = new Map()): T {
+  if (typeof value !== 'object' || value === null) return value
+  if (!Array.isArray(value) && !isPlainObject(value)) return value
+  const known = copies.get(value)
+  if (known) return known as T
+  const copied = (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>
+  copies.set(value, copied)
+  for (const key of Object.keys(copied)) copied[key] = freezeCopy(copied[key], copies)
+  return Object.freeze(copied) as T
+}

@@ -18,19 +18,27 @@ export function markResponse(
   carrier: Carrier,
   isPrivate = false,
 ): Response {
-  const isHandshake = response.status < 200
-  const isPage = response.ok && response.headers.has('content-type')
+  const { headers, ok, status } = response
+  const isHandshake = status < 200
+  // To ask for the body itself would cost as much as copying it.
+  const isEmpty = status === 204 || headers.get('content-length') === '0'
+  const isPage = ok && !isEmpty && headers.has('content-type')
   if (isHandshake || (isPage && !values.length)) {
     try {
-      mark(response.headers, values, carrier, isPrivate)
+      mark(headers, values, carrier, isPrivate)
       return response
     } catch {
-      // 101 (WebSocket) and network errors cannot be rebuilt, and carry no page to cache.
-      if (isHandshake) return response
-      // From `fetch`: immutable, except on Bun.
+      // From `fetch`, that of a Durable Object too: immutable, except on Bun.
     }
   }
-  const copy = new Response(response.body, response)
+  let copy: Response
+  try {
+    copy = new Response(response.body, response)
+  } catch (error) {
+    // Only Workers rebuild a 101 (WebSocket), nobody a network error; neither is a page to cache.
+    if (isHandshake) return response
+    throw error
+  }
   mark(copy.headers, values, carrier, isPrivate)
   return copy
 }

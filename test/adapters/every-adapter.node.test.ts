@@ -16,6 +16,10 @@ const constants: Record<string, () => Response> = {
   'a 204': () => new Response(null, { status: 204 }),
   'a 304': () => new Response(null, { status: 304, headers: { 'content-type': 'text/html' } }),
   'an empty 200': () => new Response(null, { headers: { 'cache-control': 'public, max-age=60' } }),
+  'a 204 with a type': () =>
+    new Response(null, { status: 204, headers: { 'content-type': 'application/json' } }),
+  'an empty 200 with a type': () =>
+    new Response(null, { headers: { 'content-type': 'text/plain', 'content-length': '0' } }),
   'an empty 401': () => new Response(null, { status: 401, headers: { vary: 'Accept' } }),
   'a redirect': () => new Response(null, { status: 303, headers: { location: '/home' } }),
   'a redirect that cannot be changed': () => Response.redirect(`${ORIGIN}/home`, 302),

@@ -15,6 +15,27 @@ const deploy = (world: ReturnType<typeof createWorld>, options: Partial<Sessions
 }
 
 describe('schema', () => {
+  it('leaves the defaults that an application holds as they were, also those inside of them', async () => {
+    const defaults = { theme: { dark: true }, cart: [{ name: 'book' }], since: new Map([['a', 1]]) }
+    const before = structuredClone(defaults)
+    const filling = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value: unknown) => ({ value: { ...defaults, ...(value as object) } }),
+      },
+    } as const
+    const { visit } = createWorld({ schema: filling })
+    await visit((session) => session.set('seen', true))
+    const { session } = await visit()
+    expect(() => Object.assign(session.data.cart[0], { name: 'pen' })).toThrow(TypeError)
+    for (const one of [defaults, defaults.theme, defaults.cart, defaults.cart[0]]) {
+      expect(Object.isFrozen(one)).toBe(false)
+    }
+    expect(Object.isFrozen(defaults.since)).toBe(false)
+    expect(defaults).toEqual(before)
+  })
+
   it('gives its defaults to a new session', async () => {
     const { visit } = createWorld({ schema })
     expect((await visit()).session.data).toEqual({ visits: 0 })
