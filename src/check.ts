@@ -161,3 +161,17 @@ export function refuseUnless(
   if (holds) return
   throw new Kind(`Option "${option}" must be ${expected}, got ${kindOf(value)}`)
 }
+
+/** Throws when a time is over that of another option; what is not set is under any. */
+export function assertTime(
+  option: string,
+  value: number | undefined,
+  limitedBy: string,
+  limit: number | undefined,
+): void {
+  if (value! > limit!) {
+    throw new RangeError(
+      `Option "${option}" must be at most ${limitedBy} (${limit}), got ${value}: the session ends first`,
+    )
+  }
+}

@@ -11,6 +11,8 @@
  * import { StoreUnavailableError } from 'sojourn/errors'
  */
 
+import { cookiesOf } from './transport/error-cookies.ts'
+
 /** Every stable error code. Compare `error.code`; messages may change. */
 export type SessionErrorCode =
   | 'ERR_SESSION'
@@ -125,11 +127,18 @@ export class SessionCommittedError extends SessionError {
   override readonly code: SessionErrorCode = 'ERR_SESSION_COMMITTED'
 }
 
-/** Others kept changing the session; the commit gave up after many attempts. */
+/** Other requests kept changing the session until the commit's deadline (`storeTimeout`). */
 export class SessionConflictError extends SessionError {
   override readonly name: string = 'SessionConflictError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_CONFLICT'
   override readonly retryable: boolean = true
+  /** What Express, h3 and Elysia answer with when it reaches them. */
+  readonly status: number = 503
+
+  /** Returns 503 with `Retry-After`, as {@link StoreUnavailableError} does. */
+  getResponse(): Response {
+    return unavailable(this)
+  }
 }
 
 /** The session does not fit into the cookies it may use; nothing was sent. */
@@ -175,17 +184,20 @@ export class StoreUnavailableError extends SessionError {
     this.retryAfter = options?.retryAfter
   }
 
-  /** 503 with `Retry-After` (RFC 9110, 15.6.4): what `handler` answers, and Hono by itself. */
+  /** Returns 503 with `Retry-After` (RFC 9110, 15.6.4): what `handler` answers, and Hono by itself. */
   getResponse(): Response {
-    const seconds = Math.ceil(this.retryAfter ?? 1)
-    return new Response('Service Unavailable', {
-      status: 503,
-      headers: {
-        'retry-after': String(seconds > 0 && seconds < 1e6 ? seconds : 1),
-        'cache-control': 'no-store',
-      },
-    })
+    return unavailable(this, this.retryAfter)
   }
+}
+
+function unavailable(error: object, retryAfter = 1): Response {
+  const seconds = Math.ceil(retryAfter)
+  const headers = new Headers({
+    'retry-after': String(seconds > 0 && seconds < 1e6 ? seconds : 1),
+    'cache-control': 'no-store',
+  })
+  for (const value of cookiesOf(error)) headers.append('set-cookie', value)
+  return new Response('Service Unavailable', { status: 503, headers })
 }
 
 /** The store did not answer within its deadline. */

@@ -15,8 +15,10 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'session.import-conflict'; winner: ImportWinner } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
-  | ({ type: 'commit.deferred' | 'commit.dropped'; changes: number } & AboutSession)
+  | ({ type: 'commit.deferred' | 'commit.applied'; changes: number } & AboutSession)
+  | ({ type: 'commit.dropped'; changes: number; reason: DropReason } & AboutSession)
   | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
+  | ({ type: 'store.rolled-back'; store: string; lost: number } & AboutSession)
   | ({
       type: 'store.degraded' | 'store.unavailable'
       store: string
@@ -26,6 +28,17 @@ export type SessionEvent = { readonly at: number } & (
     } & AboutSession)
   | StoreEvent
 )
+
+/**
+ * Why changes were dropped.
+ *
+ * - `conflict`: a deferred write, and something else was written since.
+ * - `generation`: a deferred write from before a rotation.
+ * - `superseded`: a rotation replaced the request's cookie while it was under way.
+ * - `ended`: the session ended meanwhile.
+ * - `expired`: a deferred write that came back after its 15 minutes.
+ */
+export type DropReason = 'conflict' | 'generation' | 'superseded' | 'ended' | 'expired'
 
 /** The events that say no more than which session they are about. */
 export type SessionEventType =

@@ -1,6 +1,7 @@
 /** What `createSessions` takes, and the checks it makes once. */
 import {
   applyRules,
+  assertTime,
   flagRule,
   functionRule,
   integerRule,
@@ -105,11 +106,25 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   notBefore?: (subject: string) => number | null | Promise<number | null>
   /**
-   * With a store: what happens when a cookie comes back a minute after it was replaced by a
-   * renewal, because somebody kept a copy or because its successor got lost on the way. Either way
-   * there is the event `session.reused`; `'revoke'` ends the session. (default: `'report'`)
+   * With a store: what happens when a cookie comes back that a rotation (`login`, `regenerate`)
+   * replaced more than 30 seconds ago, because somebody kept a copy or because its replacement never
+   * arrived. Such a cookie opens nothing, and there is the event `session.reused`; `'revoke'` also
+   * ends the session. (default: `'report'`)
    */
   onReuse?: 'report' | 'revoke'
+  /**
+   * With an `atomic` store: what happens when it has an older state of a session than the cookie
+   * knows, as after a failover or a restored backup. `'heal'` goes on with the newest state there
+   * is, writes it back, and reports `store.rolled-back`; `'refuse'` treats the record as corrupt.
+   * (default: `'heal'`)
+   */
+  onRollback?: 'heal' | 'refuse'
+  /**
+   * With a store: seconds that opening a session, or committing it, may take with all its calls.
+   * Then it fails with {@link StoreTimeoutError}, or with {@link SessionConflictError} when other
+   * requests kept writing. (default: 5)
+   */
+  storeTimeout?: number
   /**
    * With a store, `'cookie'`: a record's key also depends on 32 random bytes that only the
    * visitor's cookie has, so that not even the store and the secret together open it. `list` and
@@ -158,6 +173,8 @@ export interface ResolvedOptions {
   readonly binding: SessionsOptions['binding']
   readonly notBefore: SessionsOptions['notBefore']
   readonly onReuse: 'report' | 'revoke'
+  readonly onRollback: 'heal' | 'refuse'
+  readonly storeTimeout: number
   readonly seal: 'secret' | 'cookie'
   readonly compress: false | { above: number }
   readonly transport: 'cookie' | { header: string }
@@ -183,7 +200,7 @@ const RULES: Record<string, Rule> = {
   store: [
     undefined,
     'a SessionStore such as createMemoryStore()',
-    hasMethods('read', 'write', 'delete'),
+    hasMethods('read', 'write', 'end'),
   ],
   schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value?.['~standard'])],
   version: integerRule(1, 1, 1e9),
@@ -214,6 +231,8 @@ const RULES: Record<string, Rule> = {
   ],
   notBefore: functionRule(),
   onReuse: wordRule('report', 'revoke'),
+  onRollback: wordRule('heal', 'refuse'),
+  storeTimeout: numberRule(5, 0.001, 600),
   seal: wordRule('secret', 'cookie'),
   compress: [false, 'false or { above }', isObject, { above: numberRule(null, 0, Infinity) }],
   transport: ['cookie', '"cookie" or { header }', isObject, { header: HEADER }],
@@ -260,17 +279,3 @@ export function resolveOptions<D extends SessionData>(
 
 /** A day in seconds. */
 const DEFAULT_IDLE = 86_400
-
-/** Throws when a time is over that of another option; what is not set is under any. */
-export function assertTime(
-  option: string,
-  value: number | undefined,
-  limitedBy: string,
-  limit: number | undefined,
-): void {
-  if (value! > limit!) {
-    throw new RangeError(
-      `Option "${option}" must be at most ${limitedBy} (${limit}), got ${value}: the session ends first`,
-    )
-  }
-}

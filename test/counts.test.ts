@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import type { Session } from '../src/index.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { createClock } from '../src/testing/index.ts'
-import { countCrypto, createCountingStore, createWorld } from './support/sessions.ts'
+import {
+  countCrypto,
+  createCountingStore,
+  createWorld,
+  OTHER_SECRET,
+  SECRET,
+} from './support/sessions.ts'
 
 const read = (s: { get(key: string): unknown }) => s.get('n')
 const write = (s: { update(key: string, fn: (n: unknown) => unknown): void }) =>
@@ -86,25 +93,89 @@ describe('what a request costs', () => {
     await visit(write)
     expect(take()).toEqual(['read', 'write'])
     await visit((s) => s.login('u'))
-    expect(take()).toEqual(['read', 'write', 'write'])
+    expect(take()).toEqual(['read', 'write'])
     await sessions.handler(() => new Response('ok'))(jar.request('/'))
     expect(take()).toEqual([])
     await sessions.open('__Host-session=forged')
     expect(take()).toEqual([])
     await visit((s) => s.destroy())
-    expect(take()).toEqual(['read', 'write'])
+    expect(take()).toEqual(['read', 'end'])
   })
 
-  it('is one more store call to sign in than to write', async () => {
+  it('is one store call beside the read to sign in, also as somebody else by a second one', async () => {
     const { store, take } = createCountingStore()
     const { visit } = createWorld({ store, now: () => Date.now() })
     await visit((session) => session.set('a', 1))
     expect(take()).toEqual(['write'])
     await visit((session) => session.login('ann'))
-    expect(take()).toEqual(['read', 'write', 'write'])
-    await visit((session) => session.destroy())
     expect(take()).toEqual(['read', 'write'])
+    await visit((session) => session.login('bob'))
+    expect(take()).toEqual(['read', 'end', 'write'])
+    await visit((session) => session.destroy())
+    expect(take()).toEqual(['read', 'end'])
   })
+
+  it('is one end per session that the cookies of the request open, to sign out', async () => {
+    const { store, take } = createCountingStore()
+    const [one, two] = [
+      createWorld({ store, now: Date.now }),
+      createWorld({ store, now: Date.now }),
+    ]
+    await one.visit((s) => s.login('ann'))
+    await two.visit((s) => s.login('bob'))
+    const cookie = [one.jar.header(), two.jar.header()].join('; ')
+    take()
+    const session = await one.sessions.open(cookie)
+    session.destroy()
+    await one.sessions.save(session)
+    expect(take()).toEqual(['read', 'read', 'end', 'end'])
+    expect((await one.sessions.open(one.jar.header())).subject).toBe(null)
+    expect((await one.sessions.open(two.jar.header())).subject).toBe(null)
+  })
+
+  it('is one store call to revoke, and one per secret and pass to revoke all', async () => {
+    const { store, take } = createCountingStore()
+    const secret = [SECRET, OTHER_SECRET] as const
+    const { sessions, visit } = createWorld({ store, now: Date.now, secret })
+    const { session } = await visit((s) => s.login('ann'))
+    take()
+    expect(await sessions.revoke(session.id)).toBe(true)
+    expect(take()).toEqual(['end'])
+    await visit((s) => s.login('ann'))
+    take()
+    expect(await sessions.revokeAll('ann')).toBe(1)
+    expect(take()).toEqual(['index.end', 'index.end', 'index.end', 'index.end'])
+    const one = createWorld({ store, now: Date.now })
+    expect(await one.sessions.revokeAll('ann')).toBe(0)
+    expect(take()).toEqual(['index.end'])
+  })
+
+  it.each([
+    ['set', (s: Session, i: number) => s.set(`k${i}`, i)],
+    ['unset', (s: Session, i: number) => s.unset(`k${i}`)],
+    ['increment', (s: Session) => s.increment('n')],
+    ['append', (s: Session, i: number) => s.append('list', i)],
+  ] as const)(
+    'is one store call beside the read to %s, for each of twenty writers in twenty isolates',
+    async (_, change) => {
+      const { store, take } = createCountingStore()
+      const first = createWorld({ store, now: Date.now })
+      await first.visit((s) => {
+        for (let i = 0; i < 20; i++) s.set(`k${i}`, -1)
+      })
+      const isolates = Array.from({ length: 20 }, () => createWorld({ store, now: Date.now }))
+      const header = first.jar.header()
+      const open = await Promise.all(isolates.map(({ sessions }) => sessions.open(header)))
+      take()
+      for (const [i, session] of open.entries()) change(session, i)
+      await Promise.all(open.map((session, i) => isolates[i]!.sessions.save(session)))
+      expect(take()).toEqual(Array.from({ length: 20 }, () => 'write'))
+      const { data } = await first.sessions.open(header)
+      const { n, list, ...keys } = data as { n?: number; list?: number[] }
+      expect([0, 20]).toContain(Object.keys(keys).length)
+      expect([n ?? 20, list?.length ?? 20]).toEqual([20, 20])
+    },
+  )
 
   it('is one store call for one request, however often it asks', async () => {
     const { store, take } = createCountingStore()

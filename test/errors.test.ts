@@ -33,8 +33,12 @@ describe('errors', () => {
   })
 
   it('tell frameworks that look for it which of them are a 503', () => {
-    const unavailable = made.filter((error) => error instanceof errors.StoreUnavailableError)
-    expect(unavailable.map(({ status }) => status)).toEqual([503, 503, 503])
+    const unavailable = made.filter(
+      (error) =>
+        error instanceof errors.StoreUnavailableError ||
+        error instanceof errors.SessionConflictError,
+    )
+    expect(unavailable.map(({ status }) => status)).toEqual([503, 503, 503, 503])
     expect(made.filter((error) => 'status' in error)).toEqual(unavailable)
   })
 

@@ -116,7 +116,7 @@ function createBreakableStore(): { store: SessionStore; break: (how: string) => 
     ...faulty,
     name: 'breakable',
     read: (id, options) => faulty.read(id, options),
-    delete: (id, options) => faulty.delete(id, options),
+    end: (id, options) => faulty.end(id, options),
     // Somebody else has always just written.
     async write(id, record, expected, options) {
       const current = isCrowded && expected !== null ? await faulty.read(id) : null

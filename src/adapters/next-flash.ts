@@ -5,10 +5,11 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
+import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { instanceOf } from '../session/instances.ts'
 import { ownValue } from '../session/operations.ts'
-import { type Draft, getDraft, type Session, type SessionData } from '../session/session.ts'
+import { getDraft, type Session, type SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 type Values = Readonly<Record<string, unknown>>
@@ -33,11 +34,10 @@ function handedOut(): BoundedMap<string, true> {
   return world[SHARED]
 }
 
-const keyOf = ({ cookies, deferred, found }: Draft): string =>
-  [...cookies.tokens, ...(deferred?.names ?? []), found?.version].join()
-/** What it was opened with, in writes that wait in cookies too. */
-const flashOf = ({ deferred, found }: Draft): Values =>
-  (deferred?.base ?? found?.state)?.flash ?? {}
+const keyOf = ({ cookies, found, waiting }: Draft): string =>
+  [...cookies.tokens, ...(waiting?.labels ?? []), found?.version].join()
+/** The flash that the session was opened with, deferred writes included. */
+const flashOf = ({ found, waiting }: Draft): Values => (waiting?.base ?? found?.state)?.flash ?? {}
 
 function ringOf(instance: Instance): KeyRing {
   const ring = rings.get(instance) ?? createKeyRing(instance.options.secrets, 'seal')

@@ -1,9 +1,9 @@
 /** What runs in Next's proxy, before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
-import { StoreUnavailableError } from '../errors.ts'
 import { isAhead } from '../session/ahead.ts'
 import type { SessionData } from '../session/session.ts'
 import { openedOf, type Sessions } from '../session/sessions.ts'
+import { isUnavailable } from '../transport/response.ts'
 import { FLASH, isChanged, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
 
@@ -68,7 +68,7 @@ export function sessionProxy<D extends SessionData>(
       }
       return response
     } catch (error) {
-      if (error instanceof StoreUnavailableError) return error.getResponse()
+      if (isUnavailable(error)) return error.getResponse()
       throw error
     }
   }

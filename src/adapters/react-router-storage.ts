@@ -47,9 +47,9 @@ export function createSessionStorage<D extends SessionData, F = D>(
   }
 }
 
-/** Whether it can be left out: what a cookie beside the session's says is said again next time. */
+/** Tells whether a cookie beside the session's can be left out: a note, a removal. */
 function isSpare(setCookie: string, i: number): boolean {
-  return i > 0 && /^[^=]+\.(m|d[\w-]{7}|[1-3](?==;))=/.test(setCookie)
+  return i > 0 && /^[^=]+\.([nd][\w-]{4}|[1-3](?==;))=/.test(setCookie)
 }
 
 function toStorageSession<D extends SessionData, F>(session: Session<D>): StorageSession<D, F> {

@@ -1,8 +1,9 @@
 /** The session of one request in frameworks that run on after their response has begun. */
-import { SessionCommittedError, StoreUnavailableError } from '../errors.ts'
+import { SessionCommittedError } from '../errors.ts'
 import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { isUnavailable } from '../transport/response.ts'
 
 /** What an adapter makes per request. */
 export interface SessionScope<D extends SessionData, Data extends object> {
@@ -59,7 +60,7 @@ export function createScope<D extends SessionData, Data extends object>(
         return await sessions.commit(request, response)
       } catch (error) {
         failed.add(request)
-        if (error instanceof StoreUnavailableError) return error.getResponse()
+        if (isUnavailable(error)) return error.getResponse()
         throw error
       } finally {
         answering.set(request, names)

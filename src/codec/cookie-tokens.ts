@@ -29,6 +29,14 @@ const HOUR_MS = 3_600_000
 /** Four cookies of 4096 bytes: nothing of ours is longer. */
 const MAX_TOKEN = 16_384
 
+/** Tells whether a session is from more than an hour ahead of `now`: no clock of ours made it. */
+export function isAhead(
+  { createdAt, renewedAt }: Pick<OpenedRecord, 'createdAt' | 'renewedAt'>,
+  now: number,
+): boolean {
+  return Math.max(renewedAt, createdAt) > now + HOUR_MS
+}
+
 export function createCookieTokens(
   { secrets, cache, codec, now, schema }: ResolvedOptions,
   name: string,
@@ -56,7 +64,7 @@ export function createCookieTokens(
         cookie = keep(token, { opened })
       }
       const { opened } = cookie
-      if (Math.max(opened.renewedAt, opened.createdAt) > now() + HOUR_MS) return null
+      if (isAhead(opened, now())) return null
       // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
       return codec ? { opened } : cookie
     },

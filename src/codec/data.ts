@@ -23,9 +23,10 @@ export interface DataFormat {
    * Parses, migrates and checks the data. Those of a newer version stay unread: the state has its
    * version and no data.
    *
+   * @param merge Changes the state before it is migrated, as appended entries do.
    * @throws {@link SessionCorruptionError} or {@link SessionValidationError}.
    */
-  read(opened: OpenedRecord): Promise<SessionState>
+  read(opened: OpenedRecord, merge?: (state: SessionState) => SessionState): Promise<SessionState>
   write(state: SessionState): DataText
   /** Only with a schema. Throws {@link SessionValidationError}. */
   readonly check: ((state: SessionState) => Promise<unknown>) | undefined
@@ -45,17 +46,18 @@ export function createFormat(options: ResolvedOptions): DataFormat {
     copy: options.codec ? copyWith(options.codec) : copyJson,
     stringify: (value) => codec.stringify(value),
     parse: (text) => deepFreeze(codec.parse(text)),
-    async read(opened) {
+    async read({ text, hasFlash, extra: _, ...opened }, merge = (state) => state) {
       if (opened.version > version) return { ...opened, data: EMPTY, flash: EMPTY }
       try {
-        const parsed = codec.parse(opened.text ?? '')
-        const [data, flash] = opened.hasFlash ? (parsed as [unknown, Data]) : [parsed, {}]
+        const parsed = codec.parse(text ?? '')
+        const [data, flash] = (hasFlash ? parsed : [parsed, {}]) as [Data, Data]
+        const merged = merge({ ...opened, data, flash })
         const older = migrate && opened.version < version
-        const today = older ? await migrate(data, opened.version) : data
+        const today = older ? await migrate(merged.data, opened.version) : merged.data
         const checked: unknown = schema ? await check(today) : today
         const own = schema || older ? freezeCopy : deepFreeze
         if (Object(checked) !== checked || Array.isArray(checked)) throw new TypeError()
-        return { ...opened, data: own(checked as Data), flash: deepFreeze(flash) }
+        return { ...merged, data: own(checked as Data), flash: deepFreeze(merged.flash) }
       } catch (error) {
         if (error instanceof SessionValidationError) throw error
         throw new SessionCorruptionError('Cannot read session: its data do not parse or migrate')

@@ -10,14 +10,17 @@
  * | n     | with flag 1 the fields that are not at their default, as JSON, and a line feed; then, with flag 2, the data as text of the codec (JSON) |
  */
 import { encodeBase64url } from '../crypto/base64url.ts'
+import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './generation.ts'
 
 /** A session at one moment. Never changed: every operation makes a new one. */
 export interface SessionState {
   /**
-   * The id as 16 bytes, and with `seal: 'cookie'` the 32 bytes that only the cookie has;
-   * {@link idOf} spells the id. A new array is a new id.
+   * The id as 16 bytes, and with `seal: 'cookie'` the key share: 32 bytes that only the cookie has,
+   * drawn anew with each generation. {@link idOf} spells the id.
    */
   readonly key: Uint8Array<ArrayBuffer>
+  /** Its credential. */
+  readonly generation: Generation
   /** Epoch milliseconds, whole seconds. */
   readonly createdAt: number
   /** Epoch milliseconds, whole seconds: `idleTimeout` counts from here. */
@@ -35,31 +38,29 @@ export interface SessionState {
   readonly absoluteTimeout: number | undefined
   /** The cookie outlives the browser. */
   readonly persistent: boolean
-  /** How many writes the session has seen; only counted with a store. */
+  /** Number of writes so far; only counted with a store. */
   readonly counter: number
+  /** With a store: the session's last writes, packed (`persistence/journal`). */
+  readonly writes?: string | undefined
+  /** Seconds for which the id of an imported session stays marked as ended after its end. */
+  readonly markFor?: number | undefined
   /** Version of the data's shape. */
   readonly version: number
   readonly data: Readonly<Record<string, unknown>>
   /** What the next request may read once. */
   readonly flash: Readonly<Record<string, unknown>>
-  /** What only sessions in a store have. */
-  readonly extra?: StoredExtra | undefined
 }
 
-/** What is sealed with a session in a store. `k`, `d`: in records and snapshots, the rest in cookies. */
-export interface StoredExtra {
-  /** The tags of the last writes, one after the other. */
-  readonly k?: string | undefined
-  /** The tags of deferred writes that were applied, with the counter that they led to. */
-  readonly d?: readonly (readonly [counter: number, tags: string])[] | undefined
-  /** Seconds from the last renewal until the cookie was made. */
+/** What only the cookie of a session in a store holds. */
+export interface CookieExtra {
+  /** Seconds from the last renewal until the call began that the cookie was made from. */
   readonly t?: number
   /** The version of the record that the cookie has a snapshot of. */
   readonly r?: string
-  /** How many patches beside that record are in it. */
-  readonly p?: number | undefined
-  /** The part of the key that only the cookie has, base64url. */
+  /** The key share, base64url. */
   readonly q?: string
+  /** The credential of a rotation whose outcome is unknown. */
+  readonly u?: 1
 }
 
 /** What decides when a session is over. */
@@ -74,6 +75,8 @@ export interface OpenedRecord extends Omit<SessionState, 'data' | 'flash'> {
   readonly text: string | null
   /** `text` is that of `[data, flash]`. */
   readonly hasFlash: boolean
+  /** Only in the cookie of a session in a store. */
+  readonly extra?: CookieExtra | undefined
 }
 
 /** Bytes of an id. */
@@ -88,6 +91,10 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Fields by their short name on the wire, left out at their default. */
 interface Fields {
+  g?: string
+  r?: readonly [rotatedAt: number, signedInAt?: number]
+  w?: string | undefined
+  m?: number | undefined
   s?: string
   a?: number
   i?: number
@@ -97,7 +104,7 @@ interface Fields {
   v?: number
   l?: string | undefined
   b?: string | undefined
-  e?: StoredExtra | undefined
+  e?: CookieExtra | undefined
 }
 
 /** The id as the application and the store know it. */
@@ -140,6 +147,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
     const fields: Fields = flags & HAS_FIELDS ? JSON.parse(body.slice(0, end)) : {}
     return {
       key: bytes.subarray(1, 17),
+      generation: readGeneration(fields),
       createdAt: view.getUint32(17) * 1000,
       renewedAt: view.getUint32(21) * 1000,
       subject: fields.s ?? null,
@@ -148,6 +156,8 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
       absoluteTimeout: fields.x,
       persistent: fields.p === 1,
       counter: fields.n ?? 0,
+      writes: fields.w,
+      markFor: fields.m,
       version: fields.v ?? 1,
       label: fields.l,
       binding: fields.b,
@@ -160,8 +170,25 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
   }
 }
 
+function readGeneration({ g, r }: Fields): Generation {
+  if (g === undefined) return FIRST
+  return { ...decodeGeneration(g), rotatedAt: r?.[0] ?? 0, signedInAt: r?.[1] }
+}
+
 function encodeFields(state: OpenedRecord): string {
-  const fields: Fields = { l: state.label, b: state.binding, e: state.extra }
+  const { generation } = state
+  const fields: Fields = {
+    l: state.label,
+    b: state.binding,
+    w: state.writes,
+    m: state.markFor,
+    e: state.extra,
+  }
+  if (generation.number > 1) fields.g = encodeGeneration(generation)
+  if (generation.rotatedAt) {
+    const { rotatedAt, signedInAt } = generation
+    fields.r = signedInAt === undefined ? [rotatedAt] : [rotatedAt, signedInAt]
+  }
   if (state.subject !== null) fields.s = state.subject
   if (state.authenticatedAt !== null) fields.a = state.authenticatedAt / 1000
   if (state.idleTimeout) fields.i = state.idleTimeout

@@ -31,6 +31,13 @@ export function createKeyedHash(secrets: readonly string[], purpose: string): Ke
   }
 }
 
+/** Returns a hash that no secret goes into: the same in every deployment, 16 bytes of SHA-256. */
+export async function plainHash(purpose: string, text: string): Promise<string> {
+  const bytes = encoder.encode(`sojourn v1 ${purpose} ${text}`)
+  const hash = await crypto.subtle.digest('SHA-256', bytes)
+  return encodeBase64url(new Uint8Array(hash).subarray(0, HASH_BYTES))
+}
+
 async function deriveKey(secret: string, purpose: string): Promise<CryptoKey> {
   const info = encoder.encode(`sojourn v1 ${purpose}`)
   const input = await crypto.subtle.importKey('raw', encoder.encode(secret), 'HKDF', false, [

@@ -1,8 +1,9 @@
 /** Goes on with the session of another library. Loaded when its cookie comes. */
 
 import { assertSubject } from '../check.ts'
+import type { SessionState } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
-import { createKeyedHash } from '../crypto/keyed-hash.ts'
+import { plainHash } from '../crypto/keyed-hash.ts'
 import {
   SessionCorruptionError,
   SessionError,
@@ -10,11 +11,14 @@ import {
   StoreUnavailableError,
 } from '../errors.ts'
 import type { ImportWinner } from '../events.ts'
+import type { StoredBackend } from '../persistence/backend.ts'
+import { listWrite, newTag } from '../persistence/journal.ts'
+import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
 import { checkAge } from '../session/restrictions.ts'
-import type { Draft } from '../session/session.ts'
+import { MAX_COOKIE_AGE } from '../transport/cookie.ts'
 import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
 
@@ -24,14 +28,15 @@ import type { CookieImporter } from './importer.ts'
  */
 export async function adoptSession(
   instance: Instance,
+  backend: StoredBackend | undefined,
   draft: Draft,
   header: string,
   importers: readonly CookieImporter[],
 ): Promise<Draft> {
   const { cookie, emit, options } = instance
-  const { current, ended, found: ours, status } = draft
-  // Nothing is known about ours, or it goes on under another id.
-  if ((status === 'degraded' && !ours) || (status === 'superseded' && !ended)) return draft
+  const { current, found: ours, status } = draft
+  // Nothing is known about ours, or it goes on with another credential.
+  if ((status === 'degraded' && !ours) || status === 'superseded') return draft
   // Beside ours there is rarely one; ours has taken the place of an old one of its own name.
   const isBeside = ({ name }: CookieImporter): boolean =>
     name !== cookie.name && `; ${header}`.includes(`; ${name}`)
@@ -67,16 +72,18 @@ export async function adoptSession(
     if (outdated) return Object.assign(outdated, { leftovers: found.removals })
     const { origin, removals } = found
     const signedIn = subject !== null
-    if (origin && instance.stored && options.store?.atomic && options.seal !== 'cookie') {
-      // Overlapping requests with the old cookie go on with one session.
-      asked = options.store.name
-      const [hash] = await createKeyedHash(options.secrets, 'import')(origin)
-      const state = { ...first, key: decodeBase64url(hash)!, counter: 1 }
-      const started = await (await instance.stored()).start(draft.cookies, state, () => {
+    if (origin && backend && options.seal !== 'cookie') {
+      // Overlapping requests with the old cookie go on with one session. Its id is a plain hash: a
+      // keyed one would be another one under another secret, and what has ended would come back.
+      asked = options.store!.name
+      const key = decodeBase64url(await plainHash('import', origin))!
+      const imported = { ...first, key, markFor: markOf(instance, found) }
+      const state = listWrite(imported, newTag(), true, options.now())
+      const started = await backend.start(draft.cookies, state, () => {
         emit({ type: 'session.imported', signedIn }, state)
         emit({ type: 'session.created' }, state)
       })
-      return started.found || started.ended ? { ...started, removals } : started
+      return { ...started, removals }
     }
     emit({ type: 'session.imported', signedIn }, empty.current)
     return {
@@ -171,16 +178,17 @@ async function operationOf(
   const text = textOf(() => format.stringify(found.data))
   const opened = { ...times, version: options.version, text, hasFlash: false }
   const { data } = await format.read(opened)
-  const operation: Operation = (state) => ({
-    ...state,
-    createdAt,
-    absoluteTimeout,
-    persistent,
-    subject,
-    data,
-  })
-  operation.isAutomatic = true
-  return operation
+  const first = { createdAt, absoluteTimeout, persistent, subject, data }
+  const operation = (state: SessionState): SessionState => ({ ...state, ...first })
+  return Object.assign(operation, { isAutomatic: true as const })
+}
+
+/** Seconds for which the id stays marked after the end: as long as the old cookie may be good. */
+function markOf({ context, options }: Instance, { createdAt, endsAt }: Import): number {
+  const times = { renewedAt: Infinity, idleTimeout: undefined, absoluteTimeout: undefined }
+  const byAge = createdAt === undefined ? Infinity : context.expiresAt({ ...times, createdAt })
+  const left = (Math.min(byAge, endsAt ?? Infinity) - options.now()) / 1000
+  return Math.ceil(Math.min(left, MAX_COOKIE_AGE))
 }
 
 /** Old data may be what no codec writes. */

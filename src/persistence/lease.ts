@@ -1,27 +1,27 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, numberRule, quote } from '../check.ts'
+import { applyRules, numberRule } from '../check.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
+import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
-import type { Instance } from '../session/instance.ts'
 import type { OnceOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
-import { guardStore } from './commits.ts'
-import { openPart, partOf, sealPart } from './cookie-part.ts'
-import { requireStore } from './require-store.ts'
-import { newVersion, recordsOf } from './stored-record.ts'
-import { pause } from './turns.ts'
+import { type Persistence, pause, startCalls } from './persistence.ts'
+import { newVersion } from './stored-record.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
-/** Milliseconds between looks at a lease, from and to. */
-const FIRST_LOOK_MS = 25
-const LAST_LOOK_MS = 250
-/** Leases of others that a request sits out. */
-const PATIENCE = 3
+/** Milliseconds between polls of a lease, from and to. */
+const FIRST_POLL_MS = 25
+const LAST_POLL_MS = 250
+/** Leases of others that a request waits for. */
+const MAX_LEASES = 3
+/** A lease is no session: no entry is ever appended to it. */
+const EPOCH = 'once'
 
-/** What the last look at a lease found; values only, shared in this isolate. */
-interface Look {
+/** The outcome of the last poll of a lease; values only, shared in this isolate. */
+interface Poll {
   /** Epoch milliseconds. */
   readonly at: number
   /** The result's text, or empty. */
@@ -30,92 +30,135 @@ interface Look {
   readonly until: number
 }
 
-const MAX_LOOKS = 1000
-const known = new WeakMap<SessionStore, BoundedMap<string, Look>>()
+const MAX_POLLS = 1000
+/** Longer results are read from the store by each request. */
+const MAX_TEXT = 8192
+const known = new WeakMap<SessionStore, BoundedMap<string, Poll>>()
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
+/** The lease of one key of one session. */
+interface Lease {
+  readonly p: Persistence
+  readonly id: string
+  readonly key: string
+  /** The key share of the session, which seals the result too. */
+  readonly share: Uint8Array<ArrayBuffer>
+  /** Seconds. */
+  readonly lease: number
+  readonly ttl: number
+  readonly polls: BoundedMap<string, Poll>
+}
+
 /**
+ * Runs `fn` unless another request of the session runs it or has just done so.
+ *
  * A lease is a record of its own beside the session: created when the work begins, replaced by the
- * result when it is done, gone by itself when whoever holds it dies.
+ * result when it is done, gone by itself when whoever holds it dies. Its id is a plain hash, so that
+ * deployments with secrets in two orders share it.
  */
 export async function runOnce<T>(
-  instance: Instance,
+  p: Persistence,
   about: SessionState,
   key: string,
   fn: () => Promise<T>,
   given: OnceOptions = {},
 ): Promise<T> {
-  const { format, options } = instance
-  const store = requireStore(instance)
+  const { now } = p.instance.options
   const { lease, ttl } = applyRules<Required<OnceOptions>>('once.', RULES, given)
-  const { now } = options
-  const { leaseOf, ring } = recordsOf(instance)
-  const [id] = await leaseOf(`${idOf(about)}:${key}`)
-  const label = `once:${id}`
-  const looks = known.get(store) ?? new BoundedMap<string, Look>(MAX_LOOKS)
-  known.set(store, looks)
-  const part = partOf(about)
-  const seal = async (text: string, seconds: number): Promise<StoredRecord> => {
-    const bytes = encoder.encode(text)
-    const sealed = text && part.length ? await sealPart(part, bytes) : bytes
-    return {
-      value: await sealToken(ring, label, sealed, now()),
-      version: newVersion(0),
-      expiresAt: now() + seconds * 1000,
-    }
-  }
-  /** The result's text, if there is one; an empty text is a lease. */
-  const textOf = async (record: StoredRecord): Promise<string> => {
-    let bytes = await openToken(ring, label, record.value, now())
-    if (bytes?.length && part.length) bytes = await openPart(part, bytes)
-    return bytes ? decoder.decode(bytes) : ''
-  }
-  /** In a list, where nothing has a place too. */
-  const resultOf = (text: string): T => (format.parse(text) as T[])[0] as T
-
-  const hold = async (held: StoredRecord): Promise<T> => {
-    let text: string
-    try {
-      const value = await fn()
-      text = format.stringify(value === undefined ? [] : [format.copy(value, key)])
-    } catch (error) {
-      // Over at once, unless it was over before and somebody else holds one.
-      const over = await seal('', 0)
-      await guardStore(store, () => store.write(id, over, held.version)).catch(() => {})
-      throw error
-    }
-    const done = await seal(text, ttl)
-    // The work is done: that others cannot be told is no failure of this request.
-    looks.set(id, { at: Date.now(), text, until: done.expiresAt })
-    await guardStore(store, () => store.write(id, done, held.version)).catch(() => {})
-    return resultOf(text)
-  }
-
-  const deadline = now() + PATIENCE * lease * 1000
-  for (let delay = FIRST_LOOK_MS; ; delay = Math.min(LAST_LOOK_MS, delay * 2)) {
-    const look = looks.get(id)
-    if (look?.text && now() < look.until) return resultOf(look.text)
-    // One of this isolate looks for all.
-    if (!look || Date.now() - look.at >= delay) {
-      looks.set(id, { at: Date.now(), text: '', until: 0 })
-      const mine = await seal('', lease)
-      // A store that is not atomic creates without looking.
-      const there = store.atomic ? null : await guardStore(store, () => store.read(id))
-      const taken = there
-        ? { ok: false as const, current: there }
-        : await guardStore(store, () => store.write(id, mine, null))
-      if (taken.ok) return await hold(mine)
-      const text = taken.current ? await textOf(taken.current) : ''
-      looks.set(id, { at: Date.now(), text, until: taken.current?.expiresAt ?? 0 })
-      if (text) continue
+  const id = await plainHash('once', `${idOf(about)}:${key}`)
+  const polls = known.get(p.store) ?? new BoundedMap<string, Poll>(MAX_POLLS)
+  known.set(p.store, polls)
+  const one: Lease = { p, id, key, share: shareOf(about), lease, ttl, polls }
+  const deadline = now() + MAX_LEASES * lease * 1000
+  for (let delay = FIRST_POLL_MS; ; delay = Math.min(LAST_POLL_MS, delay * 2)) {
+    const poll = polls.get(id)
+    if (poll?.text && now() < poll.until) return resultOf<T>(one, poll.text)
+    // One request of this isolate polls for all.
+    if (!poll || Date.now() - poll.at >= delay) {
+      remember(one, '', 0)
+      const taken = await acquire(one)
+      if (taken.held) return run(one, taken.held, fn)
+      remember(one, taken.text, taken.until)
+      if (taken.text) return resultOf<T>(one, taken.text)
     }
     if (now() >= deadline) {
       throw new StoreTimeoutError(
-        `Others held ${quote(key)} for ${PATIENCE} leases of ${lease} seconds`,
+        `Others held ${JSON.stringify(key)} for ${MAX_LEASES} leases of ${lease} seconds`,
       )
     }
-    await pause(delay * (0.5 + Math.random() / 2))
+    await pause(delay / 2, delay / 2)
   }
+}
+
+/** Creates the lease, or returns what whoever holds it has come to. */
+async function acquire(
+  one: Lease,
+): Promise<{ held: StoredRecord } | { held?: undefined; text: string; until: number }> {
+  const { id, p, lease } = one
+  const { store } = p
+  const mine = await seal(one, '', lease)
+  const calls = startCalls(p)
+  // A store that is not atomic may create without looking.
+  let there = store.atomic ? null : await calls.make((call) => store.read(id, call))
+  if (!there) {
+    const result = await calls.make((call) => store.write(id, mine, null, call))
+    if (result.ok) return { held: mine }
+    there = result.current
+  }
+  return { text: there ? await textOf(one, there) : '', until: there?.expiresAt ?? 0 }
+}
+
+/** Runs the work under a lease, and leaves its result. */
+async function run<T>(one: Lease, held: StoredRecord, fn: () => Promise<T>): Promise<T> {
+  const { key, p, ttl } = one
+  const { format } = p.instance
+  let text: string
+  try {
+    const value = await fn()
+    text = format.stringify(value === undefined ? [] : [format.copy(value, key)])
+  } catch (error) {
+    // Over at once, unless it was over before and somebody else holds one.
+    await leave(one, held, await seal(one, '', 0))
+    throw error
+  }
+  const done = await seal(one, text, ttl)
+  remember(one, text, done.expiresAt)
+  // The work is done: that others cannot be told is no failure of this request.
+  await leave(one, held, done)
+  return resultOf(one, text)
+}
+
+async function leave({ id, p }: Lease, held: StoredRecord, next: StoredRecord): Promise<void> {
+  const write = startCalls(p).make((call) => p.store.write(id, next, held.version, call))
+  await write.catch(() => {})
+}
+
+function remember({ id, polls }: Lease, text: string, until: number): void {
+  polls.set(id, { at: Date.now(), text: text.length > MAX_TEXT ? '' : text, until })
+}
+
+async function seal({ id, p, share }: Lease, text: string, seconds: number): Promise<StoredRecord> {
+  const { now } = p.instance.options
+  const bytes = encoder.encode(text)
+  const sealed = text && share.length ? await sealShared(share, bytes) : bytes
+  return {
+    value: await sealToken(p.records.ring, `once:${id}`, sealed, now()),
+    version: newVersion(),
+    epoch: EPOCH,
+    expiresAt: now() + seconds * 1000,
+  }
+}
+
+/** Returns the result's text, if there is one; an empty text is a lease. */
+async function textOf({ id, p, share }: Lease, { value }: StoredRecord): Promise<string> {
+  let bytes = await openToken(p.records.ring, `once:${id}`, value, p.instance.options.now())
+  if (bytes?.length && share.length) bytes = await openShared(share, bytes)
+  return bytes ? decoder.decode(bytes) : ''
+}
+
+/** Reads a result, which stands in a list, where nothing has a place too. */
+function resultOf<T>({ p }: Lease, text: string): T {
+  return (p.instance.format.parse(text) as T[])[0] as T
 }

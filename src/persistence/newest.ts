@@ -1,56 +1,77 @@
 /**
- * How new the sessions are that this isolate wrote: copies from before are for outages only. Others'
- * writes are not known here.
+ * One comparison of the states of one session, for opening and for committing.
+ *
+ * States are ordered by the number of their generation, then by their counter. Two generations of
+ * one number and different nonces cannot be ordered: there the record decides.
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { idOf, type SessionState } from '../codec/session-record.ts'
-import type { FoundSession } from '../session/session.ts'
+import { type Generation, nameOf } from '../codec/generation.ts'
+import type { SessionState } from '../codec/session-record.ts'
 
-/** A session as the store has it. */
-type Seen = Pick<FoundSession, 'state' | 'folded'>
-type About = Pick<SessionState, 'key'>
+/** What orders the states of one session. */
+export type Age = Pick<SessionState, 'generation' | 'counter'>
 
-/** What this isolate knows of its sessions. */
-export interface Newest {
-  /** A record's counter, and behind the point how many patches are in it; `Infinity`: it is dead. */
-  of(about: About): number
-  /** Whether something newer was written here, or the session ended. */
-  isAfter(known: Seen): boolean
-  /** That was written here, or was kept `beside` some record. */
-  wrote(state: SessionState, beside: boolean): void
-  /** That was read, by a call that began when so much was known. */
-  saw(known: Seen, before: number): void
-  /** The session with an id was ended here. */
+/** The order of two states: below 0 where `a` is older than `b`. */
+export function compare(a: Age, b: Age): number {
+  return a.generation.number - b.generation.number || a.counter - b.counter
+}
+
+/** Number and nonce, as a record's epoch says them. */
+export type Credential = Pick<Generation, 'number' | 'nonce'>
+
+/**
+ * Tells what a record's credential makes of a cookie's.
+ *
+ * - `same`: the cookie is good.
+ * - `ahead`: the record is of one of the two generations that the cookie's replaced, so the store
+ *   lags, or lost a rotation.
+ * - `replaced`: anything else, whatever the numbers. Somebody who collects cookies of rotations that
+ *   were never applied, and plants the session before them, must not be ahead of a victim's sign-in.
+ */
+export function relate(cookie: Generation, record: Credential): 'same' | 'ahead' | 'replaced' {
+  const name = nameOf(record)
+  if (name === nameOf(cookie)) return 'same'
+  return cookie.replaced.includes(name) ? 'ahead' : 'replaced'
+}
+
+/** A note about one session: its latest known age, or its end. */
+type Known = { readonly number: number; readonly counter: number } | 'ended'
+
+/** The latest state of each session that this isolate has read or written. */
+export interface LatestKnown {
+  /** Tells whether this isolate knows of something newer than that state, or of the session's end. */
+  isAfter(id: string, age: Age): boolean
+  /** Tells whether this isolate knows of a rotation after that state, or of the session's end. */
+  isRotated(id: string, age: Age): boolean
+  /** Records a state that was read or written. */
+  saw(id: string, age: Age): void
+  /** Returns a mark that changes with what is known of a session. */
+  markOf(id: string): unknown
+  /** Records that the store went back to that state, unless more is known than at `mark`. */
+  wentBack(id: string, age: Age, mark: unknown): void
   ended(id: string): void
-  /** One with that id began, perhaps again: that of an import is always the same. */
-  began(id: string): void
 }
 
 const MAX_SESSIONS = 1000
-/** Newer than any record: which one a patch is beside is not known. */
-const BESIDE = 2 ** 40
 
-export function createNewest(): Newest {
-  const sessions = new BoundedMap<string, number>(MAX_SESSIONS)
-  let patches = 0
-  const of = (about: About): number => sessions.get(idOf(about)) ?? 0
+/** Remembers the latest states: numbers only, of the sessions used last. */
+export function createLatestKnown(): LatestKnown {
+  const sessions = new BoundedMap<string, Known>(MAX_SESSIONS)
+  const isAfter = (known: Known | undefined, { generation, counter }: Age): boolean =>
+    known !== undefined &&
+    (known === 'ended' || (known.number - generation.number || known.counter - counter) > 0)
+  const set = (id: string, { generation, counter }: Age): void =>
+    sessions.set(id, { number: generation.number, counter })
   return {
-    of,
-    isAfter: (known) => of(known.state) > newness(known),
-    // Of writes at once any may end last.
-    wrote(state, beside) {
-      const now = beside ? BESIDE + ++patches : state.counter
-      sessions.set(idOf(state), Math.max(of(state), now))
+    isAfter: (id, age) => isAfter(sessions.get(id), age),
+    isRotated: (id, { generation }) => isAfter(sessions.get(id), { generation, counter: Infinity }),
+    saw(id, age) {
+      if (!isAfter(sessions.get(id), age)) set(id, age)
     },
-    saw(known, before) {
-      const isAll = of(known.state) === before && before > BESIDE && before < Infinity
-      if (isAll) sessions.set(idOf(known.state), newness(known))
+    markOf: (id) => sessions.get(id),
+    wentBack(id, age, mark) {
+      if (sessions.get(id) === mark) set(id, age)
     },
-    ended: (id) => sessions.set(id, Infinity),
-    began: (id) => sessions.set(id, 0),
+    ended: (id) => sessions.set(id, 'ended'),
   }
-}
-
-function newness({ state, folded = 0 }: Seen): number {
-  return state.counter + folded / 1000
 }

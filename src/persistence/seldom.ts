@@ -1,9 +1,12 @@
 /** What seldom happens to the session of a request. Loaded when it does. */
 import { argumentKind } from '../check.ts'
 import { SessionCommittedError } from '../errors.ts'
+import type { Backend } from '../session/backend.ts'
+import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
+import { applyAll } from '../session/operations.ts'
 import { saveSession } from '../session/save.ts'
-import { type Draft, getDraft } from '../session/session.ts'
+import { getDraft } from '../session/session.ts'
 import { spellAttributes } from '../transport/cookie.ts'
 
 /** Milliseconds after which a request that changed a session has long been answered. */
@@ -59,6 +62,7 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
  */
 export async function saveOnto(
   instance: Instance,
+  backend: Backend,
   draft: Draft,
   header: string | null,
   response: Response,
@@ -73,18 +77,19 @@ export async function saveOnto(
   const isOver = pairs.includes(`${name}=`)
   const onto = getDraft(await open(isOver ? '' : [...pairs, header].join('; ')))
   if (onto.readOnly && draft.operations.some((one) => !one.isAutomatic)) throw onto.readOnly
-  for (const operation of draft.operations) onto.current = operation(onto.current)
-  onto.operations.push(...draft.operations)
+  const own = draft.operations.filter(({ isDeferred }) => !isDeferred)
+  onto.current = applyAll(own, onto.current)
+  onto.operations.push(...own)
   if (draft.status === 'destroyed') onto.status = 'destroyed'
-  const values = await saveSession(instance, onto)
+  const values = await saveSession(instance, backend, onto)
   draft.committed = true
   const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!
   const replaced = values.map(nameOf)
   const isReplaced = (one: string): boolean => isSamePlace(one) && replaced.includes(nameOf(one))
-  const own = new Response(response.body, response)
-  own.headers.delete('set-cookie')
-  for (const one of set) if (!isReplaced(one)) own.headers.append('set-cookie', one)
-  return [own, values]
+  const copy = new Response(response.body, response)
+  copy.headers.delete('set-cookie')
+  for (const one of set) if (!isReplaced(one)) copy.headers.append('set-cookie', one)
+  return [copy, values]
 }
 
 /**

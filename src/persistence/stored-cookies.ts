@@ -1,126 +1,121 @@
 /**
- * What the cookie of a session in a store carries: its id, how new the record is that it was made
+ * The cookie of a session in a store: its id and credential, how new the record was that it was made
  * from, and with `snapshot` a copy of the data where that fits.
  */
-
 import {
+  type CookieExtra,
   encodeRecord,
   ID_BYTES,
   type OpenedRecord,
-  type StoredExtra,
+  type SessionState,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import { shareOf } from '../crypto/key-share.ts'
+import type { Draft, FoundSession } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { writeCookie } from '../session/save.ts'
-import type { Draft, FoundSession } from '../session/session.ts'
 import { MAX_COOKIE_BYTES } from '../transport/cookie.ts'
-import { partOf } from './cookie-part.ts'
-import type { Newest } from './newest.ts'
 
 /** The copy of a session that a cookie carries. */
-export interface Copy {
+export interface Snapshot {
   readonly found: FoundSession
-  /** Milliseconds since the store said so. */
+  /** Milliseconds since the call began that it came from. */
   readonly age: number
-  /** The store has something newer, as far as is known: it is for outages only. */
-  readonly isOutdated: boolean
 }
 
-/** What the store has; without a `version` it was kept beside the record of somebody else. */
-export type Known = Pick<FoundSession, 'state' | 'at' | 'folded' | 'version'>
-
-/** Reads and writes the cookies of sessions in a store. */
-export interface StoredCookies {
-  /** With the part of the key that only the cookie has in its place. */
-  withPart(opened: OpenedRecord): OpenedRecord
-  /** `null`: there is none, or this isolate knows that the session is dead. */
-  copyOf(opened: OpenedRecord): Promise<Copy | null>
-  /** What a cookie without data holds. */
-  bare(known: Known): OpenedRecord
-  /** Whether a copy of a session fits. */
-  fits(known: Known): boolean
-  /** The `Set-Cookie` values of a session as the store has it. */
-  write(draft: Draft, known: Known): Promise<string[]>
+/** What the store has; without a `version` no snapshot can be made of it. */
+export interface Stored extends Pick<FoundSession, 'state' | 'at' | 'version'> {
+  /** A rotation whose outcome is unknown: the store may never have seen it. */
+  readonly isUnknown?: true
 }
 
-/** Stands for the version of a record that is not known: no record has it. */
-const UNKNOWN = '0'
-
-/** What a cookie does not say of a session whose data are in a store. */
+/** What an id-only cookie does not say of its session. */
 const ID_ONLY = {
   subject: null,
   label: undefined,
   binding: undefined,
   authenticatedAt: null,
   version: 1,
+  writes: undefined,
+  markFor: undefined,
   text: null,
   hasFlash: false,
 } as const
 
-export function createStoredCookies(instance: Instance, newest: Newest): StoredCookies {
-  const { context, cookie, format, options } = instance
-  const { now, snapshot } = options
+/** Returns when the record that a cookie was made from was read or written, epoch milliseconds. */
+export function madeAt({ renewedAt, extra }: OpenedRecord): number {
+  return renewedAt + Math.round(1000 * (extra?.t ?? 0))
+}
 
-  const extraOf = ({ state, at = context.now() }: Known): StoredExtra => {
-    const t = (at - state.renewedAt) / 1000
-    const part = partOf(state)
-    return { ...(t && { t }), ...(part.length && { q: encodeBase64url(part) }) }
-  }
+/** Puts the key share, which travels beside the id, behind it. */
+export function withShare(opened: OpenedRecord): OpenedRecord {
+  const share = opened.extra?.q && decodeBase64url(opened.extra.q)
+  if (!share) return opened
+  return { ...opened, key: Uint8Array.of(...opened.key.subarray(0, ID_BYTES), ...share) }
+}
 
-  /** With a copy of the data; `null` where that does not fit. */
-  const whole = (known: Known): OpenedRecord | null => {
-    const { state, version: r = UNKNOWN, folded: p } = known
-    const extra = { ...state.extra, ...extraOf(known), r, ...(p && { p }) }
-    const opened = { ...state, ...format.write(state), extra }
-    // 36 bytes around it, then base64url.
-    const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
-    return size <= MAX_COOKIE_BYTES ? opened : null
-  }
-
-  const bare = (known: Known): OpenedRecord => {
-    const extra = extraOf(known)
-    const isPlain = !Object.keys(extra).length
-    return { ...known.state, ...ID_ONLY, extra: isPlain ? undefined : extra }
-  }
-
-  return {
-    bare,
-
-    withPart(opened) {
-      const part = opened.extra?.q && decodeBase64url(opened.extra.q)
-      return part
-        ? { ...opened, key: Uint8Array.of(...opened.key.subarray(0, ID_BYTES), ...part) }
-        : opened
-    },
-
-    async copyOf(opened) {
-      const { text, extra } = opened
-      if (!snapshot || text === null || !extra?.r || newest.of(opened) === Infinity) return null
-      try {
-        const { d, k, r: version, p: folded = 0 } = extra
-        const state = { ...(await format.read(opened)), extra: d || k ? { k, d } : undefined }
-        const at = madeAt(opened)
-        const found = { state, text, version, folded, at }
-        const isOutdated = newest.isAfter(found) || version === UNKNOWN
-        return { found, age: now() - at, isOutdated }
-      } catch {
-        return null
-      }
-    },
-
-    fits: (known) => !!whole(known),
-
-    async write(draft, known) {
-      const { state } = known
-      const opened = (snapshot && whole(known)) || bare(known)
-      const setCookie = await writeCookie(instance, draft, state, { opened })
-      // It moved meanwhile, and the browser may have its new cookie already.
-      return newest.of(state) === Infinity ? [] : setCookie
-    },
+/** Returns the snapshot in a cookie; `null` when there is none that can be read. */
+export async function snapshotOf(
+  { format, options }: Instance,
+  opened: OpenedRecord,
+): Promise<Snapshot | null> {
+  const { extra, text } = opened
+  if (!options.snapshot || text === null || !extra?.r) return null
+  try {
+    const at = madeAt(opened)
+    const state = await format.read(opened)
+    return { found: { state, text, version: extra.r, at, isCopy: true }, age: options.now() - at }
+  } catch {
+    return null
   }
 }
 
-/** When the record that a cookie was made from was read or written, epoch milliseconds. */
-export function madeAt({ renewedAt, extra }: OpenedRecord): number {
-  return renewedAt + 1000 * (extra?.t ?? 0)
+/** Returns the cookie without data: what a note carries, too. */
+export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
+  const { generation } = stored.state
+  return {
+    ...stored.state,
+    ...ID_ONLY,
+    // The time of the rotation stands in the record.
+    generation: { ...generation, rotatedAt: 0, signedInAt: undefined },
+    extra: extraOf(instance, stored),
+  }
+}
+
+/** Tells whether a snapshot of a session fits into its cookie. */
+export function fits(instance: Instance, stored: Stored): boolean {
+  return withSnapshot(instance, stored) !== null
+}
+
+/** Returns the `Set-Cookie` values of a session as the store has it. */
+export function writeStoredCookie(
+  instance: Instance,
+  draft: Draft,
+  stored: Stored,
+): Promise<string[]> {
+  const whole = instance.options.snapshot ? withSnapshot(instance, stored) : null
+  return writeCookie(instance, draft, stored.state, { opened: whole ?? idOnly(instance, stored) })
+}
+
+function withSnapshot(instance: Instance, stored: Stored): OpenedRecord | null {
+  const { cookie, format } = instance
+  const { state, version: r } = stored
+  if (r === undefined) return null
+  const { data: _, flash: __, ...fields }: SessionState = state
+  const opened = { ...fields, ...format.write(state), extra: { ...extraOf(instance, stored), r } }
+  // A token is 36 bytes longer than what it seals, then base64url.
+  const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
+  return size <= MAX_COOKIE_BYTES ? opened : null
+}
+
+function extraOf({ options }: Instance, stored: Stored): CookieExtra | undefined {
+  const { state, at = options.now(), isUnknown } = stored
+  const share = shareOf(state)
+  const t = (Math.floor(at) - state.renewedAt) / 1000
+  if (!t && !share.length && !isUnknown) return undefined
+  return {
+    ...(t && { t }),
+    ...(share.length && { q: encodeBase64url(share) }),
+    ...(isUnknown && { u: 1 }),
+  }
 }

@@ -1,33 +1,39 @@
-/** Sessions as a store keeps them: sealed, bound to their id, with what others put beside them. */
+/** Sessions as a store saves them: sealed, bound to their id and epoch, with entries beside them. */
 
+import { deflate, inflate, MAX_BYTES } from '../codec/compress.ts'
+import type { Generation } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
 import { encodeBase64url } from '../crypto/base64url.ts'
+import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
-import { hourOf, openToken, sealToken } from '../crypto/token.ts'
+import { openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
+import type { Entry, FoundSession } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
-import type { FoundSession } from '../session/session.ts'
 import type { StoredRecord } from '../stores/store.ts'
-import { applyChanges, type Change, isChanges } from './changes.ts'
-import { deflate, inflate, MAX_BYTES } from './compress.ts'
-import { openPart, partOf, sealPart } from './cookie-part.ts'
+import { decodeEntries, encodeEntries, mergeEntries } from './journal.ts'
+import type { Credential } from './newest.ts'
 
 /** Seals and opens records. */
 export interface Records {
   seal(state: SessionState): Promise<StoredRecord>
   /**
-   * Opens a record and folds in the patches beside it. `key`: that of the cookie, with the part
-   * that only it has.
+   * Opens a record and merges the entries beside it.
    *
-   * @throws {@link SessionEncryptionError}, and what reading data throws.
+   * @param holders States that may have the key share, with `seal: 'cookie'`.
+   * @returns `null` when the record is sealed by the cookie of another generation.
+   * @throws {@link SessionEncryptionError}, {@link SessionCorruptionError}, and what reading data
+   * throws.
    */
-  unseal(id: string, record: StoredRecord, key?: SessionState['key']): Promise<FoundSession>
-  sealPatch(id: string, changes: readonly Change[]): Promise<string>
-  /** What a store knows of a user: opaque, the first secret's first. */
-  readonly handlesOf: KeyedHash
-  /** The ids of a lease of `once`. */
-  readonly leaseOf: KeyedHash
+  unseal(
+    id: string,
+    record: StoredRecord,
+    holders: readonly Pick<SessionState, 'key' | 'generation'>[],
+  ): Promise<FoundSession | null>
+  sealEntry(state: SessionState, entry: Entry): Promise<string>
+  /** Index keys of a user, the first secret's first. */
+  readonly keysOf: KeyedHash
   readonly ring: KeyRing
 }
 
@@ -36,82 +42,118 @@ type Bytes = Uint8Array<ArrayBuffer>
 /** First bytes that no plain record has. */
 const DEFLATED = 8
 const SEALED_BY_COOKIE = 16
+const VERSION_BYTES = 9
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** A counter and a random tag: differs between any two writes, and says which is later. */
-export function newVersion(counter: number): string {
-  return `${counter}.${encodeBase64url(crypto.getRandomValues(new Uint8Array(6)))}`
+/** Draws a version: different for any two writes. */
+export function newVersion(): string {
+  return encodeBase64url(crypto.getRandomValues(new Uint8Array(VERSION_BYTES)))
 }
 
-const known = new WeakMap<Instance, Records>()
-
-/** The records of an instance: keys that were derived once serve whoever needs them. */
-export function recordsOf(instance: Instance): Records {
-  const records = known.get(instance) ?? createRecords(instance)
-  known.set(instance, records)
-  return records
+/**
+ * The epoch of a record: its generation, the time of the rotation, and the version of its data.
+ * Entries are appended only where it is equal. It stands in the clear, and is additional
+ * authenticated data of record and entries: the clear copy can refuse a cookie, never admit one.
+ */
+export function epochOf({
+  generation,
+  version,
+}: Pick<SessionState, 'generation' | 'version'>): string {
+  const { number, nonce, rotatedAt } = generation
+  return [number, nonce, rotatedAt, version].join('.')
 }
 
-function createRecords({ context, format, options }: Instance): Records {
-  const { now, compress } = options
+/** Reads the credential in a record's epoch. */
+export function credentialOf({ epoch }: StoredRecord): Credential & Pick<Generation, 'rotatedAt'> {
+  const [number, nonce = '', rotatedAt] = epoch.split('.')
+  return { number: Number(number), nonce, rotatedAt: Number(rotatedAt) }
+}
+
+export function createRecords(instance: Instance): Records {
+  const { context, format, options } = instance
+  const { now } = options
   const ring = createKeyRing(options.secrets, 'store')
-  const handlesOf = createKeyedHash(options.secrets, 'subject')
-
-  const fold = async (id: string, found: FoundSession, { patches = [], value }: StoredRecord) => {
-    let { state } = found
-    for (const patch of patches) {
-      const bytes = await openToken(ring, `patch:${id}`, patch, now())
-      const changes: unknown = bytes && JSON.parse(decoder.decode(bytes))
-      // One from long before the record is in it already: somebody put it back. Clocks differ.
-      if (!isChanges(changes) || hourOf(patch) < hourOf(value) - 1)
-        throw new SessionCorruptionError('Cannot read session: a patch of it')
-      state = applyChanges(format, state, changes)
-    }
-    return { ...found, state, text: format.write(state).text, folded: patches.length }
-  }
-
+  const keysOf = createKeyedHash(options.secrets, 'subject')
   return {
-    handlesOf,
-    leaseOf: createKeyedHash(options.secrets, 'once'),
+    keysOf,
     ring,
 
     async seal(state) {
       if (format.check) await format.check(state)
-      let bytes = encodeRecord({ ...state, ...format.write(state) })
-      if (compress && bytes.length > compress.above && bytes.length < MAX_BYTES) {
-        const small = await deflate(bytes)
-        if (small.length < bytes.length - 1) bytes = prefixed(DEFLATED, small)
+      let bytes = await shrink(instance, encodeRecord({ ...state, ...format.write(state) }))
+      const share = shareOf(state)
+      if (share.length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(share, bytes))
+      const epoch = epochOf(state)
+      const { markFor, subject } = state
+      return {
+        value: await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, now()),
+        version: newVersion(),
+        epoch,
+        expiresAt: context.expiresAt(state),
+        ...(subject !== null && { keys: [(await keysOf(subject))[0]] }),
+        ...(markFor !== undefined && { markFor }),
       }
-      const part = partOf(state)
-      if (part.length) bytes = prefixed(SEALED_BY_COOKIE, await sealPart(part, bytes))
-      const id = idOf(state)
-      const value = await sealToken(ring, `store:${id}`, bytes, now())
-      const expiresAt = context.expiresAt(state)
-      const record = { value, version: newVersion(state.counter), expiresAt }
-      if (state.subject === null) return record
-      return { ...record, subject: (await handlesOf(state.subject))[0] }
     },
 
-    async unseal(id, record, key) {
-      let bytes = await openToken(ring, `store:${id}`, record.value, now())
+    async unseal(id, record, holders) {
+      const { copied = false, epoch, stale = false, version } = record
+      const isCopy = copied || stale
+      let bytes = await openToken(ring, `store:${id}:${epoch}`, record.value, now())
+      const { number, nonce } = credentialOf(record)
+      const holder = holders.find(
+        ({ generation }) => generation.number === number && generation.nonce === nonce,
+      )
       if (bytes?.[0] === SEALED_BY_COOKIE) {
-        bytes = key ? await openPart(partOf({ key }), bytes.subarray(1)) : null
+        if (!holder) return null
+        bytes = await openShared(shareOf(holder), bytes.subarray(1))
       }
       if (bytes?.[0] === DEFLATED) bytes = await inflate(bytes.subarray(1)).catch(() => null)
       const opened = bytes && decodeRecord(bytes)
       if (!opened) throw new SessionEncryptionError('Cannot read session: its record does not open')
-      const state = { ...(await format.read(opened)), ...(key && { key }) }
-      const { version, stale = false, patches } = record
-      const found = { state, text: opened.text, version, stale }
-      // Data of a newer version are not read, and patched by whoever reads them.
-      return patches && state.version <= options.version ? await fold(id, found, record) : found
+      const whole = holder && shareOf(holder).length ? { ...opened, key: holder.key } : opened
+      const texts = record.entries ?? []
+      if (!texts.length || opened.version > options.version) {
+        const state = await format.read({ ...whole, counter: opened.counter + texts.length })
+        return { state, text: opened.text, version, stale, isCopy }
+      }
+      const entries = await openEntries(instance, ring, `${id}:${epoch}`, whole, texts)
+      const state = await format.read(whole, (one) => mergeEntries(one, entries, context.same))
+      return { state, text: format.write(state).text, version, stale, isCopy }
     },
 
-    sealPatch: (id, changes) =>
-      sealToken(ring, `patch:${id}`, encoder.encode(JSON.stringify(changes)), now()),
+    async sealEntry(state, entry) {
+      const bytes = encoder.encode(encodeEntries(format, [entry], 0))
+      const share = shareOf(state)
+      const inner = share.length ? await sealShared(share, bytes) : bytes
+      return sealToken(ring, `entry:${idOf(state)}:${epochOf(state)}`, inner, now())
+    },
   }
+}
+
+async function openEntries(
+  { format, options }: Instance,
+  ring: KeyRing,
+  label: string,
+  about: Pick<SessionState, 'key'>,
+  texts: readonly string[],
+): Promise<Entry[]> {
+  const all: Entry[] = []
+  for (const text of texts) {
+    let bytes = await openToken(ring, `entry:${label}`, text, options.now())
+    const share = shareOf(about)
+    if (bytes && share.length) bytes = await openShared(share, bytes)
+    if (!bytes) throw new SessionCorruptionError('Cannot read session: an entry beside it')
+    all.push(...decodeEntries(format, decoder.decode(bytes), 0))
+  }
+  return all
+}
+
+async function shrink({ options: { compress } }: Instance, bytes: Bytes): Promise<Bytes> {
+  if (!compress || bytes.length <= compress.above || bytes.length >= MAX_BYTES) return bytes
+  const small = await deflate(bytes)
+  return small.length < bytes.length - 1 ? prefixed(DEFLATED, small) : bytes
 }
 
 function prefixed(first: number, bytes: Bytes): Bytes {

@@ -1,12 +1,9 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
 import { assertSubject, expectArgument } from '../check.ts'
 import { SessionError } from '../errors.ts'
-import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
-import type { SessionStore, StoredEntry } from '../stores/store.ts'
-import { guardStore, tombstone } from './commits.ts'
-import { requireStore } from './require-store.ts'
-import { recordsOf } from './stored-record.ts'
+import type { SessionIndex, StoredEntry } from '../stores/store.ts'
+import { endSession, type Persistence, startCalls } from './persistence.ts'
 
 /** What can be told about a session without its cookie. Times are epoch milliseconds. */
 export interface SessionInfo {
@@ -26,37 +23,25 @@ export interface SessionInfo {
 export interface Subjects {
   list(subject: string): Promise<SessionInfo[]>
   all(): AsyncIterable<SessionInfo>
-  revoke(id: string): Promise<boolean>
+  revoke(id: string, options?: { subject?: string }): Promise<boolean>
   revokeAll(subject: string, options?: { except?: string }): Promise<number>
 }
 
 const required = (what: string): SessionError =>
   new SessionError(`Cannot find sessions: ${what}`, { code: 'ERR_STORE_REQUIRED' })
 
-export function createSubjects(instance: Instance): Subjects {
-  const store = requireStore(instance)
-  const { context, options } = instance
-  const records = recordsOf(instance)
+/** Passes over a user's index keys at most. */
+const MAX_PASSES = 3
 
-  const infoOf = async ({ id, record }: StoredEntry): Promise<SessionInfo[]> => {
-    try {
-      const { state } = await records.unseal(id, record)
-      if (isOver(instance, state)) return []
-      const { subject, label = null, createdAt, renewedAt, authenticatedAt } = state
-      const expiresAt = context.expiresAt(state)
-      return [{ id, subject, label, createdAt, lastSeenAt: renewedAt, expiresAt, authenticatedAt }]
-    } catch (error) {
-      // Nobody can use it any more, and it must not hide the others.
-      if (error instanceof SessionError) return []
-      throw error
-    }
-  }
+export function createSubjects(p: Persistence): Subjects {
+  const { instance, records, store } = p
+  const { options } = instance
 
   const assertReadable = (): void => {
     if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
   }
 
-  const indexOf = (): NonNullable<SessionStore['index']> => {
+  const indexOf = (): SessionIndex => {
     if (store.index) return store.index
     throw required(`the store "${store.name}" has no index of users`)
   }
@@ -66,11 +51,12 @@ export function createSubjects(instance: Instance): Subjects {
       assertSubject(subject)
       assertReadable()
       const index = indexOf()
-      const handles = await records.handlesOf(subject)
+      const calls = startCalls(p)
+      const keys = await records.keysOf(subject)
       const lists = await Promise.all(
-        handles.map((handle) => guardStore(store, () => index.list(handle))),
+        keys.map((key) => calls.make((call) => index.list(key, call))),
       )
-      const infos = await Promise.all(lists.flat().map(infoOf))
+      const infos = await Promise.all(lists.flat().map((entry) => infoOf(p, entry)))
       return infos.flat().filter((info) => info.subject === subject)
     },
 
@@ -79,30 +65,57 @@ export function createSubjects(instance: Instance): Subjects {
       const { page } = store
       if (!page) throw required(`the store "${store.name}" cannot go through all of them`)
       for (let cursor: string | null = null; ; ) {
-        const next = await guardStore(store, () => page(cursor))
-        for (const entry of next.records) yield* await infoOf(entry)
+        const next = await startCalls(p).make((call) => page(cursor, call))
+        for (const entry of next.records) yield* await infoOf(p, entry)
         if (next.cursor === null) return
         cursor = next.cursor
       }
     },
 
-    async revoke(id) {
+    async revoke(id, { subject } = {}) {
       expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
-      return (await instance.stored!()).revoke(id)
+      const calls = startCalls(p)
+      if (subject !== undefined) {
+        assertSubject(subject)
+        const keys = await records.keysOf(subject)
+        const record = await calls.make((call) => store.read(id, { ...call, fresh: true }))
+        if (!keys.some((key) => record?.keys?.includes(key))) return false
+      }
+      return endSession(p, calls, id)
     },
 
     async revokeAll(subject, { except } = {}) {
       assertSubject(subject)
       const index = indexOf()
-      const handles = await records.handlesOf(subject)
+      const keys = await records.keysOf(subject)
       let count = 0
-      // The oldest secret's first: a write under way takes a session from there to the newest's.
-      for (const handle of [...handles].reverse()) {
-        count += await guardStore(store, () =>
-          index.bury(handle, tombstone(options.now(), ''), { except }),
-        )
+      // A write under way may take a session from the key of one secret to that of another.
+      for (let pass = 1; pass <= MAX_PASSES; pass++) {
+        let ended = 0
+        for (const key of keys) {
+          ended += await startCalls(p).make((call) => index.end(key, { ...call, except }))
+        }
+        count += ended
+        if (!ended && pass >= keys.length) break
       }
       return count
     },
+  }
+}
+
+async function infoOf(
+  { instance, records }: Persistence,
+  { id, record }: StoredEntry,
+): Promise<SessionInfo[]> {
+  try {
+    const found = await records.unseal(id, record, [])
+    if (!found || isOver(instance, found.state)) return []
+    const { subject, label = null, createdAt, renewedAt, authenticatedAt } = found.state
+    const expiresAt = instance.context.expiresAt(found.state)
+    return [{ id, subject, label, createdAt, lastSeenAt: renewedAt, expiresAt, authenticatedAt }]
+  } catch (error) {
+    // Nobody can use it any more, and it must not hide the others.
+    if (error instanceof SessionError) return []
+    throw error
   }
 }

@@ -80,8 +80,8 @@ const isRetryable = (error: unknown): boolean =>
   (error as { retryable?: unknown } | null)?.retryable !== false
 
 /** Whether only one key is throttled: the service is well, and other calls are not concerned. */
-export const isKeyOnly = (error: unknown): boolean =>
-  (error as { keyOnly?: unknown } | null)?.keyOnly === true
+export const isPerKey = (error: unknown): boolean =>
+  (error as { perKey?: unknown } | null)?.perKey === true
 
 const number = (fallback: number, min = 0): Rule => numberRule(fallback, min, MAX_MS)
 
@@ -155,7 +155,7 @@ function nextDelay(
   const delayMs = seconds === undefined ? backoff(attempt - 1, settings, random) : seconds * 1000
   const time = settings.now()
   if (time + delayMs >= deadline) return undefined
-  return budget && !isKeyOnly(error) && !budget.withdraw(time) ? undefined : delayMs
+  return budget && !isPerKey(error) && !budget.withdraw(time) ? undefined : delayMs
 }
 
 async function runAttempt<T>(
@@ -173,6 +173,8 @@ async function runAttempt<T>(
   } catch (error) {
     if (signal?.aborted || error instanceof CircuitOpenError) permit?.ignore()
     else if (isFailure(error)) permit?.failure(secondsOf(error))
+    // It may not even have been asked for this one key, so it says nothing about the others.
+    else if (isPerKey(error)) permit?.ignore()
     else permit?.success()
     throw error
   }

@@ -1,7 +1,7 @@
 /** From a `Cookie` header to the session it stands for. */
-
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { EMPTY } from '../codec/data.ts'
+import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import { hourOf } from '../crypto/token.ts'
 import {
@@ -11,45 +11,37 @@ import {
   SessionNotFoundError,
 } from '../errors.ts'
 import type { CookieFound } from '../transport/cookie.ts'
+import type { Backend } from './backend.ts'
+import type { Draft, FoundSession } from './draft.ts'
 import type { Instance } from './instance.ts'
-import type { Draft, FoundSession } from './session.ts'
 
-/** What became of a session that a cookie named. */
+/** The end of a session that a cookie named. */
 export type Gone = 'expired' | 'missing' | 'superseded'
 
-/** Opens the session of a header. Throws only what `onStoreFailure` and `onCorruption` ask for. */
+/** Opens the session of a header. Throws as {@link Backend.open}. */
 export async function openSession(
   instance: Instance,
+  backend: Backend,
   header: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Draft> {
-  const { cookie, emit, format } = instance
+  const { cookie, emit } = instance
   const cookies = cookie.find(header)
-  const newest = await openNewest(instance, cookies)
-  if (!newest) {
-    const isNew = !cookies.tokens.length
-    if (!isNew) emit({ type: 'session.invalid' })
-    return emptyDraft(instance, cookies, {
-      status: isNew ? 'new' : 'invalid',
-      reason: () =>
-        isNew
-          ? new SessionNotFoundError('There is no session: no cookie was sent')
-          : new SessionEncryptionError(
-              `There is no session: the cookie does not open${aheadOf(instance, cookies)}`,
-            ),
-    })
-  }
-  const { opened } = newest
-  try {
-    if (instance.stored) return await (await instance.stored()).open(cookies, opened, signal)
-    if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
-    // The cookie of a time when sessions were in a store.
-    if (opened.text === null) return goneDraft(instance, cookies, opened, 'missing')
-    newest.state ??= await format.read(opened)
-    return liveDraft(instance, cookies, opened, { state: newest.state, text: opened.text })
-  } catch (error) {
-    return unreadableDraft(instance, cookies, opened, error)
-  }
+  const opened = await openAll(instance, cookies)
+  const some = opened.length + cookies.notes.length
+  const draft = some ? await backend.open(cookies, opened, signal) : null
+  if (draft) return draft
+  const isNew = !cookies.tokens.length
+  if (!isNew) emit({ type: 'session.invalid' })
+  return emptyDraft(instance, cookies, {
+    status: isNew ? 'new' : 'invalid',
+    reason: () =>
+      isNew
+        ? new SessionNotFoundError('There is no session: no cookie was sent')
+        : new SessionEncryptionError(
+            `There is no session: the cookie does not open${aheadOf(instance, cookies)}`,
+          ),
+  })
 }
 
 /** Says by how much cookies were made in the future, where one claims so; else an empty text. */
@@ -59,20 +51,17 @@ function aheadOf({ options }: Instance, { tokens }: CookieFound): string {
   return minutes > 0 ? `: made in the future, by ${minutes} minutes or more` : ''
 }
 
-/** Every cookie of the name is tried: a subdomain may have set one too. The newest that opens wins. */
-async function openNewest(
-  { tokens }: Instance,
-  cookies: CookieFound,
-): Promise<OpenedCookie | null> {
-  let newest: OpenedCookie | null = null
+/** Every cookie of the name is tried: a subdomain may have set one too. */
+async function openAll({ tokens }: Instance, cookies: CookieFound): Promise<OpenedCookie[]> {
+  const all: OpenedCookie[] = []
   for (const token of cookies.tokens) {
     const cookie = await tokens.open(token)
-    if (cookie && !(newest && newest.opened.renewedAt >= cookie.opened.renewedAt)) newest = cookie
+    if (cookie) all.push(cookie)
   }
-  return newest
+  return all
 }
 
-/** Whether a session's time is up; what is no time is up too. */
+/** Tells whether a session's time is up; what is no time is up too. */
 export function isOver({ context, options }: Instance, times: SessionTimes): boolean {
   return !(options.now() < context.expiresAt(times))
 }
@@ -98,7 +87,7 @@ export function liveDraft(
   }
 }
 
-/** Why data of a newer version cannot be written over; `null` when they are not newer. */
+/** Returns why data of a newer version cannot be written over; `null` when they are not newer. */
 export function newerData({ version }: SessionState, known: number): SessionError | null {
   if (version <= known) return null
   return new SessionError(
@@ -116,6 +105,7 @@ export async function emptyDraft(
   const now = context.now()
   const current = {
     key: context.newKey(),
+    generation: FIRST,
     createdAt: now,
     renewedAt: now,
     subject: null,
@@ -144,22 +134,21 @@ export async function emptyDraft(
 export function goneDraft(
   instance: Instance,
   cookies: CookieFound,
-  about: Pick<OpenedRecord, 'key'>,
+  about: Pick<OpenedRecord, 'key'> | undefined,
   status: Gone,
+  more: Partial<Draft> = {},
 ): Promise<Draft> {
   instance.emit({ type: `session.${status}` }, about)
   const Reason = status === 'expired' ? SessionExpiredError : SessionNotFoundError
-  return emptyDraft(instance, cookies, {
-    status,
-    reason: () => new Reason(`There is no session: it is ${status}`),
-  })
+  const reason = (): SessionError => new Reason(`There is no session: it is ${status}`)
+  return emptyDraft(instance, cookies, { status, reason, ...more })
 }
 
-/** A session whose data cannot be used: what that means was configured. */
-async function unreadableDraft(
+/** A session whose data cannot be used: `onCorruption` says what that means. */
+export async function unreadableDraft(
   instance: Instance,
   cookies: CookieFound,
-  opened: OpenedRecord,
+  opened: Pick<OpenedRecord, 'key'>,
   error: unknown,
 ): Promise<Draft> {
   const { emit, options } = instance

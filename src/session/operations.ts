@@ -1,69 +1,111 @@
 /**
- * Changes to a session, recorded so that they can be made again on a newer state of it.
+ * Changes to a session, recorded so that they can be replayed on a newer state of it.
  *
- * Every operation takes a state and returns the next one. A commit that finds that somebody else
- * was faster makes them all again on what is there now.
+ * Every operation takes a state and returns the next one. A commit that finds a newer record replays
+ * them all on that.
  */
-import type { SessionState } from '../codec/session-record.ts'
+import { FIRST, nextGeneration } from '../codec/generation.ts'
+import { ID_BYTES, type SessionState } from '../codec/session-record.ts'
+
+/** A section of the session: 0 for data, 1 for flash. */
+export type Section = 0 | 1
+
+/**
+ * One change of one value, as text can carry it. `add` and `append` do not depend on the order in
+ * which they are made. `take` removes a flash value if it is still the one that was read.
+ */
+export type Change = readonly [
+  section: Section,
+  key: string,
+  op: 'set' | 'unset' | 'add' | 'append' | 'take',
+  value?: unknown,
+]
 
 /** One recorded change. */
 export interface Operation {
   (state: SessionState): SessionState
-  /** The key whose value depends on what is there, so that it cannot be sent as it is. */
-  updates?: string
-  /** The key whose value does not. */
-  sets?: string
+  /** What it changes, whatever state it is replayed on; `undefined`: that depends on the state. */
+  readonly changes?: readonly Change[]
+  /** The key whose value a function computes from the one that is there. */
+  readonly updates?: string
+  /** It signs a user in. */
+  readonly signsIn?: true
+  /** It applies deferred writes of earlier requests. */
+  readonly isDeferred?: true
   /** Made by the library and not by the application, so that going without it breaks no promise. */
-  isAutomatic?: true
+  readonly isAutomatic?: true
 }
 
 type Values = Readonly<Record<string, unknown>>
+type Same = (a: unknown, b: unknown) => boolean
 
-/** Makes every operation on `state`, in order. */
+/** Replays every operation on `state`, in order. */
 export function applyAll(operations: readonly Operation[], state: SessionState): SessionState {
   return operations.reduce((current, operation) => operation(current), state)
 }
 
-/** Keeps `value`, already copied, under `key`. */
-export function setValue(key: string, value: unknown): Operation {
-  const operation: Operation = (state) => ({
-    ...state,
-    data: withValue(state.data, key, value),
-  })
-  operation.sets = key
-  return operation
+/** Makes changes on a state, in order. */
+export function applyChanges(
+  changes: readonly Change[],
+  same: Same,
+  state: SessionState,
+): SessionState {
+  let current = state
+  for (const [section, key, op, value] of changes) {
+    const name = section === 0 ? 'data' : 'flash'
+    const next = changed(ownValue(current[name], key), op, value, same)
+    current = { ...current, [name]: withValue(current[name], key, next) }
+  }
+  return current
 }
 
-/** Keeps what `fn` makes of the value that is there at that moment. */
+/** Returns the value after a change. What cannot be added to stays: somebody set it meanwhile. */
+function changed(there: unknown, op: Change[2], value: unknown, same: Same): unknown {
+  if (op === 'set') return value
+  if (op === 'unset') return undefined
+  if (op === 'take') return same(there, value) ? undefined : there
+  const base = there ?? (op === 'add' ? 0 : [])
+  if (op === 'add') return typeof base === 'number' ? base + (value as number) : there
+  return Array.isArray(base) ? Object.freeze([...base, ...(value as unknown[])]) : there
+}
+
+/** Records changes whose values are copied already. */
+export function change(changes: readonly Change[], same: Same): Operation {
+  return Object.assign((state: SessionState) => applyChanges(changes, same, state), { changes })
+}
+
+/** Drops the flash values that this request could read, and none that others have set since. */
+export function sweepFlash(seen: Values, same: Same): Operation {
+  const changes = Object.keys(seen).map((key): Change => [1, key, 'take', seen[key]])
+  return Object.assign(change(changes, same), { isAutomatic: true as const })
+}
+
+/** Replaces a value by what `fn` makes of the one that is there at that moment. */
 export function updateValue(key: string, fn: (current: unknown) => unknown): Operation {
-  const operation: Operation = (state) => ({
+  const operation = (state: SessionState): SessionState => ({
     ...state,
     data: withValue(state.data, key, fn(ownValue(state.data, key))),
   })
-  operation.updates = key
-  return operation
+  return Object.assign(operation, { updates: key })
 }
 
-/** Leaves `value` for the next request. */
-export function addFlash(key: string, value: unknown): Operation {
-  return (state) => ({ ...state, flash: withValue(state.flash, key, value) })
+/** A new credential, drawn once: a rotation that is replayed leads to the same one. */
+export interface Rotation {
+  readonly nonce: string
+  /** A fresh key, of which a rotation takes the key share and a new session takes all. */
+  readonly key: SessionState['key']
+  /** Epoch milliseconds. */
+  readonly at: number
 }
 
-/** Drops the flash values this request could read, and none that others added since. */
-export function sweepFlash(seen: Values, same: (a: unknown, b: unknown) => boolean): Operation {
-  const operation: Operation = (state) => {
-    const left = Object.entries(state.flash).filter(
-      ([key, value]) => !(Object.hasOwn(seen, key) && same(value, seen[key])),
-    )
-    return { ...state, flash: Object.fromEntries(left) }
+/** Replaces the credential; the session and its id stay. */
+export function rotate({ nonce, key, at }: Rotation): Operation {
+  return (state) => {
+    if (state.generation.nonce === nonce) return state
+    const next = state.key.slice()
+    next.set(key.subarray(ID_BYTES), ID_BYTES)
+    return { ...state, key: next, generation: nextGeneration(state.generation, nonce, at) }
   }
-  operation.isAutomatic = true
-  return operation
-}
-
-/** Moves the session to a new id. */
-export function changeId(key: SessionState['key']): Operation {
-  return (state) => ({ ...state, key })
 }
 
 /** What a sign-in decides. */
@@ -79,27 +121,45 @@ export interface Login {
 }
 
 /**
- * Signs a user in at `now` (epoch milliseconds, the timeouts in whole seconds): the timeouts start afresh. The data of another
- * user are dropped; those of an anonymous visitor stay.
+ * Signs a user in: the timeouts start afresh, and the credential is replaced. Over the session of
+ * another user, or over data of a version newer than `version`, it starts a new session instead.
  */
-export function signIn(login: Login, now: number): Operation {
-  return (state) => ({
-    ...state,
-    ...login,
-    createdAt: now - (now % 1000),
-    renewedAt: now - (now % 1000),
-    authenticatedAt: now,
-    binding: undefined,
-    data: state.subject === null || state.subject === login.subject ? state.data : {},
-  })
+export function signIn(
+  login: Login,
+  rotation: Rotation,
+  version: number,
+  rotates: boolean,
+): Operation {
+  const { at } = rotation
+  const today = at - (at % 1000)
+  const operation = (state: SessionState): SessionState => {
+    const isOther = state.subject !== null && state.subject !== login.subject
+    const base = isOther || state.version > version ? startOver(state, rotation, version) : state
+    return {
+      ...(rotates && base === state ? rotate(rotation)(base) : base),
+      ...login,
+      createdAt: today,
+      renewedAt: today,
+      authenticatedAt: at,
+      binding: undefined,
+    }
+  }
+  return Object.assign(operation, { signsIn: true as const })
 }
 
-/** The value under an own key. */
+/** A new session: nothing of the old one but the flash that this request left. */
+function startOver(state: SessionState, { key }: Rotation, version: number): SessionState {
+  const { flash } = state
+  const none = { counter: 0, writes: undefined, markFor: undefined, data: {} }
+  return { ...state, ...none, key, generation: FIRST, version, flash }
+}
+
+/** Returns the value under an own key. */
 export function ownValue(values: Values, key: PropertyKey): unknown {
   return Object.hasOwn(values, key) ? values[key as string] : undefined
 }
 
-/** The same values but for one key; `undefined` removes it. */
+/** Returns the same values but for one key; `undefined` removes it. */
 export function withValue(values: Values, key: string, value: unknown): Values {
   if (value !== undefined) return { ...values, [key]: value }
   const { [key]: _, ...rest } = values

@@ -1,9 +1,9 @@
 /** Who may use a session that was opened. Loaded when `binding` or `notBefore` is configured. */
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
+import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
-import type { Draft } from './session.ts'
 
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */

@@ -1,20 +1,24 @@
 /** From a session to its `Set-Cookie` values. */
-
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
-import type { SessionState } from '../codec/session-record.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
 import { CookieTooLargeError } from '../errors.ts'
 import type { SessionEventType } from '../events.ts'
+import type { Backend } from './backend.ts'
+import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
-import type { Draft } from './session.ts'
 
 /** Saves a session once; `[]` when there is nothing to say to the browser. */
-export async function saveSession(instance: Instance, draft: Draft): Promise<string[]> {
+export async function saveSession(
+  instance: Instance,
+  backend: Backend,
+  draft: Draft,
+): Promise<string[]> {
   if (draft.committed) return []
   draft.committed = true
   instance.unsaved.delete(draft)
   try {
-    const setCookie = await save(instance, draft)
+    const setCookie = await save(instance, backend, draft)
     const leftovers = draft.found || setCookie.length ? draft.leftovers : null
     return [...setCookie, ...(draft.removals ?? leftovers ?? [])]
   } catch (error) {
@@ -28,35 +32,29 @@ export async function saveSession(instance: Instance, draft: Draft): Promise<str
   }
 }
 
-async function save(instance: Instance, draft: Draft): Promise<string[]> {
-  const { cookie, context, format, options } = instance
-  const { cookies, current, found, status } = draft
-  if (status === 'superseded' || (draft.readOnly && status !== 'destroyed')) return []
-  const due = isDue(instance, draft)
-  if (!due && !draft.refresh && !draft.operations.length && status !== 'destroyed') return []
-  const stored = instance.stored && (await instance.stored())
+async function save(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
+  const { cookie, format } = instance
+  const { clear, cookies, current, found, operations, refresh, status } = draft
   if (status === 'destroyed') {
-    const more = found && stored ? await stored.bury(draft) : []
-    if (!more) return []
+    const more = await backend.end(draft)
     if (found) say(instance, 'session.destroyed', found.state)
-    const isThere = cookies.tokens.length + cookies.chunks.length
-    return isThere ? [...cookie.remove(cookies), ...more] : more
+    // It is removed always: the browser may have got one since.
+    const isThere = cookies.tokens.length + cookies.chunks.length + more.length
+    return isThere ? [...cookie.remove(cookies), ...more] : []
   }
-  const written = format.write(current)
-  const changed = hasChanged(draft, written)
-  if (!due && !changed && !draft.refresh) return []
-  if (current.binding === undefined) draft.binding = await draft.bind?.()
-  if (stored) return stored.save(draft, due, changed)
-  if (format.check) await format.check(current)
-  const binding = current.binding ?? draft.binding
-  const state = { ...current, binding, renewedAt: context.now(), version: options.version }
-  const opened = { opened: { ...state, ...written }, state }
-  const setCookie = await writeCookie(instance, draft, state, opened)
-  announce(instance, draft, state, due)
-  return setCookie
+  if (draft.readOnly) return []
+  const due = isDue(instance, draft)
+  // What changes nothing in a copy may well change what the store has by now.
+  const isDoubtful = found?.isCopy && operations.some(({ isAutomatic }) => !isAutomatic)
+  const changed = isDoubtful || (operations.length > 0 && hasChanged(draft, format.write(current)))
+  if (current.binding === undefined && (due || changed || refresh)) {
+    draft.binding = await draft.bind?.()
+  }
+  const setCookie = due || changed || refresh ? await backend.commit(draft, { due, changed }) : []
+  return clear && !setCookie.length ? cookie.remove(cookies) : setCookie
 }
 
-/** Whether the session is in use and its last renewal long enough ago. */
+/** Tells whether the session is in use and its last renewal long enough ago. */
 function isDue(instance: Instance, { found, status, renewedAt }: Draft): boolean {
   if (!found || status !== 'active') return false
   return instance.options.now() - renewedAt >= renewAfterOf(instance, found.state)
@@ -69,7 +67,7 @@ export function renewAfterOf({ options }: Instance, { idleTimeout }: SessionStat
   return 1000 * (renewAfter < lifetime ? renewAfter : lifetime / 10)
 }
 
-/** Whether there is anything to keep that was not there before. */
+/** Tells whether there is anything to save that was not there before. */
 function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
   if (found) return current.key !== found.state.key || text !== found.text
   return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
@@ -96,15 +94,20 @@ export function announce(
   draft: Draft,
   state: SessionState,
   due: boolean,
+  isNew: boolean,
 ): void {
-  const { current, found, status } = draft
+  const { found, operations } = draft
   draft.current = state
-  if (!found || status === 'missing') say(instance, 'session.created', state)
-  else if (current.key !== found.state.key) say(instance, 'session.regenerated', state)
-  else if (due) say(instance, 'session.renewed', state)
-  if (state.authenticatedAt !== (found ? found.state.authenticatedAt : null)) {
-    say(instance, 'session.login', state)
-  }
+  if (isNew) say(instance, 'session.created', state)
+  else if (found && state.generation.number !== found.state.generation.number) {
+    say(instance, 'session.regenerated', state)
+  } else if (due) say(instance, 'session.renewed', state)
+  if (operations.some(({ signsIn }) => signsIn)) say(instance, 'session.login', state)
+}
+
+/** Tells whether two states are of one session. */
+export function isSame(a: SessionState, b: SessionState): boolean {
+  return idOf(a) === idOf(b)
 }
 
 /** Reports something about one session. */

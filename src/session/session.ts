@@ -1,26 +1,26 @@
-/** One request's session: what was found, what it is now, and the changes made to it. */
+/** One request's session: what the application reads and changes. */
 import {
   applyRules,
   assertSubject,
+  assertTime,
   expectArgument,
   flagRule,
   type Rule,
   timeoutRule,
 } from '../check.ts'
 import { EMPTY } from '../codec/data.ts'
-import { idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
-import type { CopyValue } from '../codec/values.ts'
+import { nameOf, newNonce } from '../codec/generation.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
-import { assertTime } from '../options.ts'
-import type { Deferrals } from '../persistence/deferrals.ts'
-import type { CookieFound } from '../transport/cookie.ts'
+import type { Draft, SessionContext, SessionStatus } from './draft.ts'
 import {
-  addFlash,
-  changeId,
+  type Change,
+  change,
   type Login,
   type Operation,
   ownValue,
-  setValue,
+  type Rotation,
+  rotate,
   signIn,
   sweepFlash,
   updateValue,
@@ -44,30 +44,13 @@ type Whole =
 /** A value as it is handed out: deeply frozen, so deeply readonly. */
 export type Frozen<T> = T extends Whole ? T : { readonly [K in keyof T]: Frozen<T[K]> }
 
-/**
- * What was found when the session was opened, or became of it.
- *
- * - `new`: no cookie.
- * - `active`: a live session.
- * - `expired`: idle for too long, or too old.
- * - `invalid`: the cookie, or the stored record, does not open or is not a session.
- * - `missing`: the store does not know it.
- * - `superseded`: regenerated or destroyed moments ago by another request; read-only, and whatever
- *   is written is dropped without a `Set-Cookie`. Only signing in starts a new session (`missing`),
- *   where this one has ended and does not go on under another id.
- * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
- *   and the session is read-only: writing throws.
- * - `destroyed`: by this request.
- */
-export type SessionStatus =
-  | 'new'
-  | 'active'
-  | 'expired'
-  | 'invalid'
-  | 'missing'
-  | 'superseded'
-  | 'degraded'
-  | 'destroyed'
+/** Keys of `D` whose values are numbers. */
+export type NumberKey<D> = {
+  [K in keyof D]-?: NonNullable<D[K]> extends number ? K : never
+}[keyof D]
+
+/** The items of a list; nothing where the value is no list. */
+export type ItemOf<V> = NonNullable<V> extends readonly (infer T)[] ? T : never
 
 /** How a user signs in. */
 export interface LoginOptions {
@@ -101,8 +84,16 @@ export interface OnceOptions {
  * session.
  */
 export interface Session<D extends SessionData = SessionData, Data extends object = Partial<D>> {
-  /** A public handle, safe to store beside user data: it is not the cookie and opens nothing. */
+  /**
+   * A public handle, safe to store beside user data: it is not the cookie and opens nothing. It
+   * stays the same when a user signs in, unless another user was signed in before.
+   */
   readonly id: string
+  /**
+   * A hash of the id and the credential: another one after each `login` and `regenerate`. Bind to it
+   * what must not survive a sign-in, CSRF tokens for example.
+   */
+  readonly rotationId: string
   readonly status: SessionStatus
   /** The data as they are now, deeply frozen. Without defaults of a `schema` empty (`{}`) until something was set. */
   readonly data: Frozen<Data>
@@ -133,18 +124,33 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
     key: K,
     fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
   ): void
+  /**
+   * Adds `by` (default: 1) to a number, or to 0 where there is no value. Unlike `update` it never
+   * has to be run again: with a store it costs one call, however many requests write.
+   *
+   * @throws TypeError when the value is not a number.
+   */
+  increment<K extends NumberKey<D>>(key: K, by?: number): void
+  /**
+   * Adds items at the end of a list, or of an empty one where there is no value; as cheap as
+   * `increment`.
+   *
+   * @throws TypeError when the value is not a list, and as `set`.
+   */
+  append<K extends keyof D>(key: K, ...items: ItemOf<D[K]>[]): void
   /** Reads a value that the last request left, and consumes it. */
   flash(key: string): unknown
   /** Leaves a value that only the next request using the session can read. */
   flash(key: string, value: unknown): void
   /**
-   * Signs a user in: sets the subject and `authenticatedAt`, starts the timeouts afresh and moves
-   * to a new id. The data stay, unless they were another user's.
+   * Signs a user in: sets the subject and `authenticatedAt`, starts the timeouts afresh and
+   * replaces the credential, so that no cookie from before opens what comes after. Id and data
+   * stay, unless they were another user's: then that session ends and a new one starts.
    */
   login(subject: string, options?: LoginOptions): void
-  /** Moves to a new id with the same data; the old id is dead. */
+  /** Replaces the credential: no cookie from before opens the session any more. */
   regenerate(): void
-  /** Ends the session: its data, its id and its cookie. */
+  /** Ends the session: its data, its id and its cookie, and any other that the request's cookies open. */
   destroy(): void
   /**
    * Of all overlapping requests of the session, in all isolates, one runs `fn`; the others wait and
@@ -159,84 +165,6 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T>
 }
 
-/** A live session as it was opened. */
-export interface FoundSession {
-  readonly state: SessionState
-  /** Its data as text, to see whether anything changed. */
-  readonly text: string | null
-  /** The store's version of it. */
-  readonly version?: string | undefined
-  /** When the store said so, epoch milliseconds, whole seconds; `undefined`: right now. */
-  readonly at?: number | undefined
-  /** It is a copy from before the store failed. */
-  readonly stale?: boolean
-  /** How many patches beside the record are in it. */
-  readonly folded?: number
-}
-
-/** What a session is made from, and what `save` reads back. */
-export interface Draft {
-  status: SessionStatus
-  /** What there is to go on from; `null`: a write starts a new session. */
-  readonly found: FoundSession | null
-  /** As it is after the operations so far. */
-  current: SessionState
-  readonly operations: Operation[]
-  /** When the cookie was last renewed, epoch milliseconds. */
-  readonly renewedAt: number
-  /** Which cookies the browser holds. */
-  readonly cookies: CookieFound
-  /** Set while and after it is committed. */
-  committed: boolean
-  /** An error or the event `session.uncommitted` has told of changes that were not saved. */
-  unsaved?: boolean
-  /** It is over, and not under another id: who signs in with its cookie starts anew. */
-  ended?: boolean
-  /** The cookie is to be written anew, whether anything changed or not. */
-  refresh?: boolean
-  /** The cookie is that of an id from before, which the browser got back. */
-  returned?: boolean
-  /** Writes of earlier requests that had to wait, the state with them, and how many are too late. */
-  deferred?: Deferrals & { readonly base: SessionState; readonly dropped: number }
-  /** `Set-Cookie` values that remove what it was imported from, once it is kept. */
-  removals?: readonly string[]
-  /** `Set-Cookie` values that remove an old cookie beside ours, once ours is there or written. */
-  leftovers?: readonly string[]
-  /** Keyed hash of the client that sent the request, once it is needed. */
-  binding?: string | undefined
-  /** Makes {@link Draft.binding}. */
-  bind?: (() => Promise<string>) | undefined
-  /** A sign-in that this client is not trusted with. */
-  doubted?: number | null
-  /** Why nothing may be written. */
-  readOnly: SessionError | null
-  /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
-  readonly reason: (() => SessionError) | null
-}
-
-/** What a session needs of the instance it belongs to. */
-export interface SessionContext {
-  readonly copy: CopyValue
-  /** The application changed a session. */
-  readonly changed: (draft: Draft) => void
-  /** Epoch milliseconds. */
-  readonly clock: () => number
-  /** The same, whole seconds. */
-  readonly now: () => number
-  /** 16 random bytes. */
-  readonly newKey: () => SessionState['key']
-  readonly expiresAt: (times: SessionTimes) => number
-  /** Seconds, where configured. */
-  readonly absoluteTimeout: number | undefined
-  readonly same: (a: unknown, b: unknown) => boolean
-  readonly once: <T>(
-    about: SessionState,
-    key: string,
-    fn: () => Promise<T>,
-    options?: OnceOptions,
-  ) => Promise<T>
-}
-
 let draftOf: (session: object, context?: SessionContext) => Draft
 
 /**
@@ -249,12 +177,24 @@ export function getDraft(session: object, context?: SessionContext): Draft {
   return draftOf(session, context)
 }
 
+const UNSET = ['unset'] as const
+
+/** Runs the work of {@link Session.once}. */
+export type RunOnce = <T>(
+  about: SessionState,
+  key: string,
+  fn: () => Promise<T>,
+  options?: OnceOptions,
+) => Promise<T>
+
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
 export class RequestSession<D extends SessionData> implements Session<D, D> {
   readonly #draft: Draft
   readonly #context: SessionContext
-  /** What this request may still read once. */
+  readonly #once: RunOnce
+  /** The flash values that this request may still read. */
   #flash: SessionState['flash']
+  #rotation: Rotation | undefined
 
   static {
     draftOf = (session, context) => {
@@ -269,9 +209,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
-  constructor(draft: Draft, context: SessionContext, isAhead: boolean) {
+  constructor(draft: Draft, context: SessionContext, once: RunOnce, isAhead: boolean) {
     this.#draft = draft
     this.#context = context
+    this.#once = once
     const seen = isAhead ? EMPTY : draft.current.flash
     this.#flash = seen
     if (Object.keys(seen).length && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
@@ -281,6 +222,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
 
   get id(): string {
     return idOf(this.#draft.current)
+  }
+  get rotationId(): string {
+    const { current } = this.#draft
+    return hash(`${idOf(current)}.${nameOf(current.generation)}`)
   }
   get status(): SessionStatus {
     return this.#draft.status
@@ -311,11 +256,12 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void {
-    this.#change(setValue(String(key), this.#copy(value, String(key))))
+    const copy = this.#copy(value, String(key))
+    this.#make([0, String(key), ...(copy === undefined ? UNSET : (['set', copy] as const))])
   }
 
   unset(key: keyof D): void {
-    this.#change(setValue(String(key), undefined))
+    this.#make([0, String(key), ...UNSET])
   }
 
   update<K extends keyof D>(
@@ -327,13 +273,25 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#change(updateValue(path, (now) => this.#copy(fn(now as Frozen<D[K]> | undefined), path)))
   }
 
+  increment<K extends NumberKey<D>>(key: K, by = 1): void {
+    const sum = (this.#current(key, 'number') ?? 0) + by
+    if (!Number.isFinite(sum)) throw new TypeError('increment() takes a finite number')
+    this.#make([0, String(key), 'add', by])
+  }
+
+  append<K extends keyof D>(key: K, ...items: ItemOf<D[K]>[]): void {
+    this.#current(key, 'list')
+    this.#make([0, String(key), 'append', this.#copy(items, String(key))])
+  }
+
   flash(key: string, ...value: [unknown?]): unknown {
     if (value.length === 0) {
       const found = ownValue(this.#flash, key)
       this.#flash = withValue(this.#flash, key, undefined)
       return found
     }
-    this.#change(addFlash(key, this.#copy(value[0], `flash.${key}`)))
+    const copy = this.#copy(value[0], `flash.${key}`)
+    this.#make([1, key, ...(copy === undefined ? UNSET : (['set', copy] as const))])
     return undefined
   }
 
@@ -345,14 +303,17 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
     // Data of a newer version are left behind, but for those of the same user.
     this.#assertWritable(this.subject !== subject)
-    if (this.#draft.ended && this.#draft.status === 'superseded') this.#draft.status = 'missing'
-    this.#draft.readOnly = null
-    this.#change(signIn({ subject, ...chosen }, this.#context.clock()))
-    this.regenerate()
+    const draft = this.#draft
+    if (draft.status === 'superseded') draft.status = 'missing'
+    draft.readOnly = null
+    const login = { subject, ...chosen }
+    this.#change(signIn(login, this.#draw(), this.#context.version, draft.found !== null))
   }
 
   regenerate(): void {
-    this.#change(changeId(this.#context.newKey()))
+    this.#assertWritable()
+    // A session that no cookie names yet has nothing to replace.
+    if (this.#draft.found) this.#apply(rotate(this.#draw()))
   }
 
   destroy(): void {
@@ -364,18 +325,38 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       subject: null,
       authenticatedAt: null,
     }
-    if (this.#draft.status !== 'superseded') this.#draft.status = 'destroyed'
+    this.#draft.status = 'destroyed'
     this.#context.changed(this.#draft)
   }
 
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
     expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
     expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
-    return this.#context.once(this.#draft.current, key, fn, options)
+    return this.#once(this.#draft.current, key, fn, options)
   }
 
   #copy(value: unknown, path: string): unknown {
     return value === undefined ? undefined : this.#context.copy(value, path)
+  }
+
+  /** Draws the credential of this request, once: rotating twice in a request is rotating. */
+  #draw(): Rotation {
+    const { clock, newKey } = this.#context
+    this.#rotation ??= { nonce: newNonce(), key: newKey(), at: clock() }
+    return this.#rotation
+  }
+
+  #current(key: keyof D, kind: 'number'): number | undefined
+  #current(key: keyof D, kind: 'list'): unknown
+  #current(key: keyof D, kind: 'number' | 'list'): unknown {
+    const value = this.get(key)
+    const fits = kind === 'list' ? Array.isArray(value) : typeof value === kind
+    if (fits || value === undefined || value === null) return value ?? undefined
+    throw new TypeError(`Cannot add to ${JSON.stringify(key)}: it holds no ${kind}`)
+  }
+
+  #make(one: Change): void {
+    this.#change(change([one], this.#context.same))
   }
 
   #change(operation: Operation): void {
@@ -416,4 +397,15 @@ const LOGIN_RULES: Record<string, Rule> = {
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
   label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
+}
+
+/** FNV-1a under two starting values: 64 bits, to tell credentials apart. */
+function hash(text: string): string {
+  return [0x811c9dc5, 0x01234567]
+    .map((start) => {
+      let sum = start
+      for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
+      return (sum >>> 0).toString(36)
+    })
+    .join('')
 }

@@ -1,16 +1,23 @@
 /** `createSessions`: open, use, commit. */
 import { expectArgument } from '../check.ts'
-import { StoreUnavailableError } from '../errors.ts'
 import type { HealthReport } from '../observe/health.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
-import { type Carrier, markResponse } from '../transport/response.ts'
+import { type Carrier, isUnavailable, markResponse } from '../transport/response.ts'
 import { isAhead } from './ahead.ts'
+import type { Backend } from './backend.ts'
+import { createInCookie } from './in-cookie.ts'
 import { createInstance } from './instance.ts'
 import { setInstance } from './instances.ts'
 import { openSession } from './open.ts'
 import { saveSession } from './save.ts'
-import { getDraft, RequestSession, type Session, type SessionData } from './session.ts'
+import {
+  getDraft,
+  RequestSession,
+  type RunOnce,
+  type Session,
+  type SessionData,
+} from './session.ts'
 
 /** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
 export interface Sessions<D extends SessionData = SessionData, Data extends object = Partial<D>> {
@@ -75,8 +82,11 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
   list(subject: string): Promise<SessionInfo[]>
   /** All live sessions, in pages, where the store can. Throws as `list`. */
   all(): AsyncIterable<SessionInfo>
-  /** Ends the session with this {@link Session.id}; `false` when there is none. Throws as `list`. */
-  revoke(id: string): Promise<boolean>
+  /**
+   * Ends the session with this {@link Session.id}; `false` when there is none. With `subject` only
+   * if it is that user's, for ids that come from a form. Throws as `list`.
+   */
+  revoke(id: string, options?: { subject?: string }): Promise<boolean>
   /**
    * Signs a user out everywhere, but for the session `except` if given, and returns how many
    * sessions that ended. For sessions in cookies see {@link SessionsOptions.notBefore}. Throws as
@@ -122,6 +132,10 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   /** The session of each request; `null`: it was committed without one. */
   const opened = new WeakMap<Request, Promise<Session<D, D>> | null>()
+  const inCookie = store ? null : createInCookie(instance)
+  /** What deals with a store is loaded when it is first needed; sessions in cookies never load it. */
+  const stored = async () => (await import('../persistence/backend.ts')).storedBackendOf(instance)
+  const backend = async (): Promise<Backend> => inCookie ?? stored()
 
   const open = async (
     header: string | null,
@@ -129,23 +143,27 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     keepsFlash = request !== undefined && isAhead(request),
   ): Promise<Session<D, D>> => {
     if (instance.unsaved.size) (await seldom()).tellUnsaved(instance)
-    let draft = await openSession(instance, header, store && request?.signal)
+    let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
-      draft = await adoptSession(instance, draft, header, importFrom)
+      draft = await adoptSession(instance, store && (await stored()), draft, header, importFrom)
     }
     if (notBefore || binding) {
       draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
     }
-    return new RequestSession<D>(draft, instance.context, keepsFlash)
+    return new RequestSession<D>(draft, instance.context, once, keepsFlash)
   }
+  const persistence = async () =>
+    (await import('../persistence/persistence.ts')).persistenceOf(instance)
+  const once: RunOnce = async (...call) =>
+    (await import('../persistence/lease.ts')).runOnce(await persistence(), ...call)
   instance.openStored = async (request) => {
     const session = await open(request.headers.get(carrier[0]), request, true)
     getDraft(session).committed = true
     return session
   }
   const subjects = async (): Promise<Subjects> =>
-    (await import('../persistence/subjects.ts')).createSubjects(instance)
+    (await import('../persistence/subjects.ts')).createSubjects(await persistence())
 
   const sessions: Sessions<D, D> = {
     get(request) {
@@ -183,7 +201,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
         const { saveOnto } = await seldom()
         const reopen = (header: string) => open(header, request, true)
         const header = request.headers.get('cookie')
-        ;[own, values] = await saveOnto(instance, draft, header, response, reopen)
+        ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
       }
       return markResponse(own, values, carrier, draft.found !== null)
     },
@@ -195,7 +213,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
         } catch (error) {
           // Reports what the handler had changed.
           await sessions.commit(request, Response.error(), { save: false })
-          if (error instanceof StoreUnavailableError) return error.getResponse()
+          if (isUnavailable(error)) return error.getResponse()
           throw error
         }
       }
@@ -205,12 +223,13 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       expectArgument(isHeader, 'cookieHeader', 'a text', header)
       return open(header ?? null)
     },
-    save: async (session) => saveSession(instance, getDraft(session, instance.context)),
+    save: async (session) =>
+      saveSession(instance, await backend(), getDraft(session, instance.context)),
     list: async (subject) => (await subjects()).list(subject),
     async *all() {
       yield* (await subjects()).all()
     },
-    revoke: async (id) => (await subjects()).revoke(id),
+    revoke: async (id, options) => (await subjects()).revoke(id, options),
     revokeAll: async (subject, options) => (await subjects()).revokeAll(subject, options),
     health: async () =>
       store

@@ -9,30 +9,30 @@
 import { applyRules, functionRule, numberRule, refuseUnless } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { bytesOf, copyRecord } from './copy.ts'
-import { type LruEntry, LruMap } from './lru-map.ts'
-import {
-  type ReadOptions,
-  type SessionStore,
-  type StoreCallOptions,
-  type StoreDetails,
-  type StoredRecord,
-  type StoreEvent,
-  type SubjectIndex,
-  TOMBSTONE,
-  type WriteOptions,
-  type WriteResult,
+import { LruMap } from './lru-map.ts'
+import type {
+  EndAllOptions,
+  EndOptions,
+  ReadOptions,
+  SessionIndex,
+  SessionStore,
+  StoreDetails,
+  StoredRecord,
+  StoreEvent,
+  WriteOptions,
+  WriteResult,
 } from './store.ts'
 
-/** What {@link cached} can be told. */
+/** Options for {@link cached}. */
 export interface CacheOptions {
   /**
-   * Seconds for which a record is answered from memory. For as long other isolates' changes,
-   * sign-outs included, go unnoticed here. 0 asks the store every time.
+   * Seconds for which a record is answered from memory. For as long, changes that other isolates
+   * make, sign-outs included, are not seen here. 0 asks the store every time.
    */
   ttl: number
-  /** Records kept at most; then the least recently used go. (default: 10000) */
+  /** Number of records in memory at most; then the least recently used are dropped. (default: 10000) */
   maxEntries?: number
-  /** Bytes kept at most, counted as two per character. (default: 16 MiB) */
+  /** Bytes in memory at most, counted as two per character. (default: 16 MiB) */
   maxBytes?: number
   /**
    * Seconds after `ttl` for which a record may still be answered, marked `stale`, when the store
@@ -43,13 +43,13 @@ export interface CacheOptions {
   now?: () => number
 }
 
-interface Cached {
-  /** `null`: a write or delete went past; there is nothing to answer with. */
+interface CachedRecord {
+  /** `null`: the session ended here, or its record is unknown. */
   readonly record: StoredRecord | null
-  /** When the store was asked for it. */
+  /** Epoch milliseconds at which the call that returned the record began. */
   readonly at: number
-  /** Writes overlapped or failed: nobody knows whether this is what the store has. */
-  readonly suspect: boolean
+  /** Good for outages only: writes overlapped or failed, so the store may have another record. */
+  readonly isSuspect: boolean
 }
 
 const RULES = {
@@ -61,53 +61,46 @@ const RULES = {
 }
 
 class CachedStore {
-  readonly name: string
-  readonly index: SubjectIndex | undefined
+  readonly index: SessionIndex | undefined
   readonly #store: SessionStore
   readonly #options: Required<CacheOptions>
   readonly #listeners: ((event: StoreEvent) => void)[] = []
-  #cache: LruMap<Cached>
+  #cache: LruMap<CachedRecord>
+  /** Raised before and after sessions end by index key, so that calls under way cache nothing. */
+  #ends = 0
 
   constructor(store: SessionStore, options: Required<CacheOptions>) {
-    this.name = store.name
     this.#store = store
-    const { index } = store
-    this.index = index && {
-      list: (subject, call) => index.list(subject, call),
-      bury: async (subject, tombstone, call) => {
-        try {
-          return await index.bury(subject, tombstone, call)
-        } finally {
-          for (const { key, value } of this.#cache.entries()) {
-            if (value.record?.subject === subject) this.#doubt(key, true)
-          }
-        }
-      },
-    }
     this.#options = options
     this.#cache = new LruMap(options)
+    const { index } = store
+    this.index = index && {
+      list: (key, call) => index.list(key, call),
+      end: (key, call) => this.#endAll(index, key, call),
+    }
   }
 
-  async read(id: string, options?: ReadOptions): Promise<StoredRecord | null> {
+  async read(id: string, options?: ReadOptions): ReturnType<SessionStore['read']> {
     options?.signal?.throwIfAborted()
-    const entry = this.#cache.peek(id)
+    const cached = this.#cache.peek(id)
     const at = this.#options.now()
-    if (
-      entry &&
-      !entry.value.suspect &&
-      !options?.fresh &&
-      this.#usable(entry.value, this.#options.ttl)
-    ) {
-      this.#cache.touch(entry)
-      return copyRecord(entry.value.record as StoredRecord)
+    if (cached && !options?.fresh && !cached.value.isSuspect) {
+      const { record } = cached.value
+      if (record && this.#isWithin(cached.value, this.#options.ttl)) {
+        this.#cache.touch(cached)
+        return { ...copyRecord(record), copied: true }
+      }
     }
+    const ends = this.#ends
     try {
       const record = await this.#store.read(id, options)
-      // Whatever was written meanwhile is newer than this answer.
-      if (this.#cache.peek(id) === entry) this.#keep(id, record, at)
+      // What was written or ended meanwhile is newer than this answer; `undefined` says nothing.
+      if (record !== undefined && this.#cache.peek(id) === cached && ends === this.#ends) {
+        this.#save(id, record, at, record === null)
+      }
       return record
     } catch (error) {
-      return this.#stale(this.#cache.peek(id)?.value, error)
+      return this.#stale(id, error)
     }
   }
 
@@ -118,29 +111,44 @@ class CachedStore {
     options?: WriteOptions,
   ): Promise<WriteResult> {
     const before = this.#cache.peek(id)
-    const at = this.#options.now()
+    const [at, ends] = [this.#options.now(), this.#ends]
     const copy = copyRecord(record)
     try {
       const result = await this.#store.write(id, record, expected, options)
-      if (result.ok && (options?.patch || options?.folded)) this.#doubt(id, false)
-      else this.#learn(id, before, result.ok ? copy : result.current, at)
+      // `current` has all entries; the own record would be without those of others.
+      const stored = result.ok ? (result.current ?? copy) : result.current
+      if (!stored || ends !== this.#ends) this.#forget(id)
+      else if (this.#cache.peek(id) === before) this.#save(id, stored, at)
+      else this.#suspect(id)
       return result
     } catch (error) {
-      this.#doubt(id, copy.value === TOMBSTONE)
+      this.#suspect(id)
       throw error
     }
   }
 
-  async delete(id: string, options?: StoreCallOptions): Promise<void> {
+  async end(id: string, options?: EndOptions): Promise<boolean> {
+    // Twice, so that reads that began before or during the end put nothing back.
+    this.#forget(id)
     try {
-      await this.#store.delete(id, options)
+      return await this.#store.end(id, options)
     } finally {
-      this.#doubt(id, true)
+      this.#forget(id)
     }
   }
 
-  async health(options?: StoreCallOptions): Promise<void> {
-    await this.#store.health?.(options)
+  async #endAll(index: SessionIndex, key: string, options?: EndAllOptions): Promise<number> {
+    this.#ends++
+    try {
+      return await index.end(key, options)
+    } finally {
+      this.#ends++
+      for (const { key: id, value } of this.#cache.entries()) {
+        // A copy from before the user signed in names nobody, and may have ended all the same.
+        const keys = value.record?.keys ?? [key]
+        if (keys.includes(key) && id !== options?.except) this.#forget(id)
+      }
+    }
   }
 
   details(): StoreDetails {
@@ -158,43 +166,38 @@ class CachedStore {
     await this.#store.close?.()
   }
 
-  #usable({ record, at }: Cached, seconds: number): boolean {
+  /** Tells whether a cached record is live and was asked for within so many seconds. */
+  #isWithin({ record, at }: CachedRecord, seconds: number): boolean {
     const now = this.#options.now()
     return record !== null && now < record.expiresAt && now >= at && now - at < seconds * 1000
   }
 
-  #keep(id: string, record: StoredRecord | null, at: number, suspect = false): void {
+  #save(id: string, record: StoredRecord | null, at: number, isSuspect = false): void {
     const bytes = record ? bytesOf(id, record) : 2 * id.length
     this.#cache.delete(id)
     if (bytes > this.#options.maxBytes) return
-    this.#cache.set(id, { record: record && copyRecord(record), at, suspect }, bytes)
+    this.#cache.set(id, { record: record && copyRecord(record), at, isSuspect }, bytes)
     this.#cache.trim()
   }
 
-  /** Takes in a write's result. It may come late, after that of a newer write; the dead stay dead. */
-  #learn(
-    id: string,
-    before: LruEntry<Cached> | undefined,
-    record: StoredRecord | null,
-    at: number,
-  ): void {
-    const entry = this.#cache.peek(id)
-    const there = entry?.value.record
-    if (entry === before || record?.value === TOMBSTONE) this.#keep(id, record, at)
-    else if (there && there.value !== TOMBSTONE) this.#keep(id, record, at, true)
-  }
-
-  /** After a write of unknown outcome: what is here is no longer fresh, and no record of the dead. */
-  #doubt(id: string, ended: boolean): void {
+  /** Marks the cached record suspect after writes whose outcome or order is unknown. */
+  #suspect(id: string): void {
     const { record = null, at = 0 } = this.#cache.peek(id)?.value ?? {}
-    this.#keep(id, ended ? null : record, at, true)
+    this.#save(id, record, at, true)
   }
 
-  #stale(cached: Cached | undefined, error: unknown): StoredRecord {
+  /** Drops the cached record. A mark stays, so that no call under way brings it back. */
+  #forget(id: string): void {
+    this.#save(id, null, 0, true)
+  }
+
+  #stale(id: string, error: unknown): StoredRecord {
+    const cached = this.#cache.peek(id)?.value
     const { ttl, staleIfError } = this.#options
     if (!(error instanceof StoreUnavailableError)) throw error
-    if (!cached?.record || !this.#usable(cached, ttl + staleIfError)) throw error
-    this.#emit({ type: 'store.stale', store: this.name, operation: 'read', code: error.code })
+    if (!cached?.record || !this.#isWithin(cached, ttl + staleIfError)) throw error
+    const { code } = error
+    this.#emit({ type: 'store.stale', store: this.#store.name, operation: 'read', code })
     return { ...copyRecord(cached.record), stale: true }
   }
 
@@ -211,8 +214,8 @@ class CachedStore {
 
 /**
  * Answers reads from this isolate's memory for a while, and from older memory when the store is
- * down. What is written or deleted through it takes effect here at once; it keeps plain values
- * only, so that no request ever waits for another one.
+ * down. What is written or ended through it takes effect here at once. It saves plain values only,
+ * so that no request ever waits for another one.
  *
  * Wrap the resilient store, not the other way round: `cached(resilient(store), { ttl: 5 })`.
  *
@@ -228,15 +231,15 @@ export function cached(store: SessionStore, options: CacheOptions): SessionStore
   const cache = new CachedStore(store, applyRules('', RULES, options))
   // A plain object, so that it can be spread and its methods passed around.
   return {
-    name: cache.name,
+    name: store.name,
     atomic: store.atomic,
-    ...(store.patches && { patches: store.patches }),
     ...(cache.index && { index: cache.index }),
     ...(store.page && { page: (cursor, call) => store.page!(cursor, call) }),
+    ...(store.prune && { prune: (limit) => store.prune!(limit) }),
     read: (id, call) => cache.read(id, call),
     write: (id, record, expected, call) => cache.write(id, record, expected, call),
-    delete: (id, call) => cache.delete(id, call),
-    health: (call) => cache.health(call),
+    end: (id, call) => cache.end(id, call),
+    health: async (call) => await store.health?.(call),
     details: () => cache.details(),
     subscribe: (listener) => cache.subscribe(listener),
     close: () => cache.close(),

@@ -1,16 +1,17 @@
 import type { StoredRecord } from './store.ts'
 
-/** What a store keeps of a record, in an object of its own. */
+/** Copies a record, without properties that the contract does not know. */
 export function copyRecord(record: StoredRecord): StoredRecord {
-  const { value, version, expiresAt, subject, patches } = record
-  const copy: StoredRecord = { value, version, expiresAt }
-  if (subject !== undefined) copy.subject = subject
-  if (patches?.length) copy.patches = [...patches]
+  const { value, version, epoch, expiresAt, keys, markFor, entries } = record
+  const copy: StoredRecord = { value, version, epoch, expiresAt }
+  if (keys?.length) copy.keys = [...keys]
+  if (markFor !== undefined) copy.markFor = markFor
+  if (entries?.length) copy.entries = [...entries]
   return copy
 }
 
-/** About how much memory a record takes: two bytes per character. */
+/** Estimates the memory that a record takes: two bytes per character. */
 export function bytesOf(id: string, record: StoredRecord): number {
-  const { value, version, subject = '', patches = [] } = record
-  return 2 * [id, value, version, subject, ...patches].join('').length
+  const { value, version, epoch, keys = [], entries = [] } = record
+  return 2 * [id, value, version, epoch, ...keys, ...entries].join('').length
 }

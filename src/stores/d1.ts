@@ -1,9 +1,9 @@
 /**
- * Keeps sessions in Cloudflare D1.
+ * Stores sessions in Cloudflare D1.
  *
- * Atomic: every call is one round trip to the primary, and compare-and-set is an `UPDATE … WHERE
- * version`. The table comes from `migrations/0001_sojourn.sql`. D1 has no expiry: rows that have
- * expired are never returned, and `cleanupExpired` in a `scheduled` handler removes them.
+ * Atomic: every call is one round trip to the primary, one transaction, and compare-and-set is an
+ * `UPDATE … WHERE version`. The tables come from `migrations/0001_sojourn.sql`. D1 has no expiry: rows
+ * that have expired are never returned, and `prune` in a `scheduled` handler removes them.
  *
  * @module
  * @example
@@ -12,15 +12,18 @@
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import { baseVersion } from './apply-write.ts'
+import * as sql from './d1-sql.ts'
 import { OVER_LIMIT } from './limits.ts'
 import {
+  MARK_SECONDS,
+  type SessionIndex,
   type SessionStore,
   type StoreCallOptions,
   type StoredEntry,
   type StoredPage,
   type StoredRecord,
-  type SubjectIndex,
-  TOMBSTONE,
+  type WriteResult,
 } from './store.ts'
 
 /** The part of a D1 binding that the store uses; `env.DB` of a Worker fits. */
@@ -35,7 +38,7 @@ export interface D1Statement {
   all(): Promise<unknown>
 }
 
-/** What {@link createD1Store} can be told. */
+/** Options for {@link createD1Store}. */
 export interface D1StoreOptions {
   /** The binding, for example `env.DB`. */
   database: D1Binding
@@ -45,23 +48,20 @@ export interface D1StoreOptions {
 
 /** A {@link SessionStore} in D1. */
 export interface D1Store extends SessionStore {
-  readonly index: SubjectIndex
+  readonly index: SessionIndex
   page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /**
-   * Removes rows that have expired, in batches of a thousand, for a `scheduled` handler.
+   * Removes expired records and marks, a thousand rows per call, for a `scheduled` handler.
    *
-   * @param limit Rows removed at most. (default: 100000)
-   * @returns How many it removed.
+   * @param limit Number of rows removed at most. (default: 100000)
+   * @returns Number of rows removed.
    * @throws TypeError when `limit` is no number above 0.
    */
-  cleanupExpired(limit?: number): Promise<number>
+  prune(limit?: number): Promise<number>
 }
 
-const PATCHES = 32
-/** Characters of a record and the patches beside it: a row holds 2 MB. */
-const PATCHED_SIZE = 1_000_000
 const PAGE = 500
-const CLEANUP_STEP = 1000
+const PRUNE_STEP = 1000
 
 const RULES: Record<string, Rule> = {
   database: [
@@ -76,10 +76,11 @@ interface Row {
   id: string
   value: string
   version: string
-  recent: string
+  epoch: string
   expires_at: number
-  subject: string | null
-  patches: string
+  mark_for: number | null
+  index_keys: string
+  entries: string
 }
 
 interface Result {
@@ -87,36 +88,8 @@ interface Result {
   readonly meta: { readonly changes: number }
 }
 
-const TABLE = 'sojourn_sessions'
-const LIVE = 'expires_at > ?1'
-const NOT_DEAD = `value <> '${TOMBSTONE}'`
-/** This write was not applied before. ?3: its version. */
-const IS_NEW = `instr(' ' || recent || ' ', ' ' || ?3 || ' ') = 0`
-/** At least eight versions. */
-const RECENT = `recent = substr(?3 || ' ' || recent, 1, 240)`
-const SELECT = `SELECT * FROM ${TABLE} WHERE ${LIVE} AND`
-const UPDATE = `UPDATE ${TABLE} SET ${RECENT},`
-
-// ?1 is the time and ?2 the id in all of them.
-const READ = `${SELECT} id = ?2`
-const CREATE = `INSERT OR REPLACE INTO ${TABLE} (id, version, recent, value, expires_at, subject)
-SELECT ?2, ?3, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (${READ})`
-const REPLACE = `${UPDATE} version = ?3, value = ?4, expires_at = ?5, subject = ?6,
-patches = (SELECT json_group_array(value) FROM json_each(patches) WHERE key >= ?8)
-WHERE ${LIVE} AND id = ?2 AND version = ?7 AND ${IS_NEW}
-AND (?4 <> '${TOMBSTONE}' OR json_array_length(patches) <= ?8)`
-const PATCH = `${UPDATE} patches = json_insert(patches, '$[#]', ?4)
-WHERE ${LIVE} AND id = ?2 AND version <> ?5 AND ${IS_NEW} AND ${NOT_DEAD}
-AND json_array_length(patches) < ${PATCHES} AND instr(patches, json_quote(?4)) = 0
-AND length(value) + length(patches) + length(?4) <= ${PATCHED_SIZE}`
-const BURY = `${UPDATE} version = ?3, value = '${TOMBSTONE}', expires_at = ?4, subject = NULL,
-patches = '[]' WHERE ${LIVE} AND subject = ?2 AND ${NOT_DEAD} AND id <> ?5`
-const LIST = `${SELECT} subject = ?2 AND ${NOT_DEAD}`
-const PAGES = `${SELECT} id > ?2 AND ${NOT_DEAD} ORDER BY id LIMIT ${PAGE}`
-const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE expires_at <= ?1 LIMIT ?2)`
-
 /**
- * Makes a store in a D1 database.
+ * Creates a store in a D1 database.
  *
  * Failures that may pass are {@link StoreUnavailableError}; a missing table, and whatever else SQLite
  * refuses, is a {@link StoreError}. It makes one attempt: wrap it in `resilient`.
@@ -126,7 +99,7 @@ const CLEAN = `DELETE FROM ${TABLE} WHERE id IN (SELECT id FROM ${TABLE} WHERE e
  * @example
  * createSessions({ secret: env.SECRET, store: resilient(createD1Store({ database: env.DB })) })
  * // wrangler.toml: [triggers] crons = ["0 * * * *"]
- * const scheduled = (_: unknown, env: Env) => createD1Store({ database: env.DB }).cleanupExpired()
+ * const scheduled = (_: unknown, env: Env) => createD1Store({ database: env.DB }).prune()
  */
 export function createD1Store(options: D1StoreOptions): D1Store {
   refuseUnless(
@@ -137,8 +110,8 @@ export function createD1Store(options: D1StoreOptions): D1Store {
   )
   const { database, now } = applyRules<Required<D1StoreOptions>>('', RULES, options)
 
-  const statement = (sql: string, ...values: unknown[]): D1Statement =>
-    database.prepare(sql).bind(Math.floor(now()), ...values)
+  const statement = (text: string, ...values: unknown[]): D1Statement =>
+    database.prepare(text).bind(Math.floor(now()), ...values)
 
   /** Runs statements in one transaction and one round trip. */
   const run = async <T>(
@@ -158,80 +131,107 @@ export function createD1Store(options: D1StoreOptions): D1Store {
   const entries = (one: D1Statement, signal: AbortSignal | undefined): Promise<StoredEntry[]> =>
     run([one], signal, ([result]) => result!.results.map(entryOf))
 
-  const changes = (one: D1Statement, signal?: AbortSignal): Promise<number> =>
-    run([one], signal, ([result]) => result!.meta.changes)
+  /** Runs statements and returns how many rows the one at `position` changed. */
+  const changes = (
+    statements: readonly D1Statement[],
+    position: number,
+    signal?: AbortSignal,
+  ): Promise<number> => run(statements, signal, (results) => results[position]!.meta.changes)
 
   return {
     name: 'd1',
     atomic: true,
-    patches: PATCHES,
 
     async read(id, { signal } = {}) {
-      const [entry] = await entries(statement(READ, id), signal)
+      const [entry] = await entries(statement(sql.READ, id), signal)
       return entry?.record ?? null
     },
 
-    async write(id, record, expected, { signal, patch, folded = 0 } = {}) {
-      const { version, value, expiresAt, subject = null } = record
-      const values = [id, version, value, Math.floor(expiresAt), subject]
-      const write =
+    async write(id, record, expected, { signal, entry } = {}) {
+      const { version, value, epoch, expiresAt, markFor = null, keys = [] } = record
+      const expires = Math.floor(expiresAt)
+      const values = [id, version, value, epoch, expires, markFor, JSON.stringify(keys)]
+      const writes =
         expected === null
-          ? [statement(CREATE, ...values)]
-          : [statement(REPLACE, ...values, expected, folded)]
-      if (patch !== undefined && expected !== null) {
-        write.push(statement(PATCH, id, version, patch, expected))
+          ? [statement(sql.CREATE, ...values)]
+          : [statement(sql.REPLACE, ...values, expected)]
+      if (expected !== null && entry !== undefined) {
+        writes.push(statement(sql.APPEND, id, version, epoch, entry))
       }
-      return await run([...write, statement(READ, id)], signal, (results) => {
+      const index = [sql.UNLIST, sql.ENLIST].map((text) => database.prepare(text).bind(null, id))
+      return await run([...writes, ...index, statement(sql.READ, id)], signal, (results) => {
+        // A record that has expired by the time it gets here is written, and not to be read.
         if (results[0]!.meta.changes) return { ok: true }
-        const [row] = results[write.length]!.results
-        if (!row) return { ok: false, current: null }
-        const current = recordOf(row)
-        // Kept by this write, or by an earlier attempt, the answer to which was lost on the way.
-        if (current.patches?.includes(patch!)) return { ok: true, patched: true }
-        if (row.recent.split(' ').includes(version)) return { ok: true }
-        return { ok: false, current }
+        const row = results.at(-1)!.results[0]
+        return resultOf(row ? recordOf(row) : null, version, entry)
       })
     },
 
-    async delete(id, { signal } = {}) {
-      await changes(database.prepare(`DELETE FROM ${TABLE} WHERE id = ?1`).bind(id), signal)
+    async end(id, { signal, markFor = MARK_SECONDS } = {}) {
+      const mark = [statement(sql.END, id, markFor), statement(sql.MARK, id, markFor)]
+      const unlist = database.prepare(sql.UNLIST).bind(null, id)
+      return (await changes([...mark, unlist], 0, signal)) > 0
     },
 
     index: {
-      list: (subject, { signal } = {}) => entries(statement(LIST, subject), signal),
-      bury: (subject, { version, expiresAt }, { signal, except = '' } = {}) =>
-        changes(statement(BURY, subject, version, Math.floor(expiresAt), except), signal),
+      list: (key, { signal } = {}) => entries(statement(sql.LIST, key), signal),
+      end: (key, { signal, except = '', markFor = MARK_SECONDS } = {}) =>
+        changes(
+          [
+            statement(sql.END_ALL, key, except, markFor),
+            database.prepare(sql.UNLIST_ALL).bind(null, key),
+          ],
+          0,
+          signal,
+        ),
     },
 
     async page(cursor, { signal } = {}) {
-      const records = await entries(statement(PAGES, cursor ?? ''), signal)
+      const records = await entries(statement(sql.page(PAGE), cursor ?? ''), signal)
       return { records, cursor: records.length < PAGE ? null : (records.at(-1)?.id ?? null) }
     },
 
     async health({ signal } = {}) {
-      await entries(statement(READ, ''), signal)
+      await entries(statement(sql.READ, ''), signal)
     },
 
-    async cleanupExpired(limit = 100_000) {
+    async prune(limit = 100_000) {
       refuseUnless(limit > 0, 'limit', 'a number of rows', limit)
       let removed = 0
-      for (let left = limit; left > 0; left -= CLEANUP_STEP) {
-        const step = Math.min(left, CLEANUP_STEP)
-        const gone = await changes(statement(CLEAN, step))
-        removed += gone
-        if (gone < step) break
+      for (let left = limit; left > 0; left -= PRUNE_STEP) {
+        const step = Math.min(left, PRUNE_STEP)
+        const both = [sql.PRUNE_INDEX, sql.PRUNE].map((text) => statement(text, step))
+        const count = await changes(both, 1)
+        removed += count
+        if (count < step) break
       }
       return removed
     },
   }
 }
 
-function recordOf({ value, version, expires_at: expiresAt, subject, patches }: Row): StoredRecord {
-  const beside: unknown = JSON.parse(patches)
-  const record: StoredRecord = { value, version, expiresAt }
-  if (subject !== null) record.subject = subject
-  if (Array.isArray(beside) && beside.length) record.patches = beside
-  return record
+/** Returns the answer to a write that did not make the record which is there now. */
+function resultOf(
+  current: StoredRecord | null,
+  version: string,
+  entry: string | undefined,
+): WriteResult {
+  if (!current) return { ok: false, current }
+  // This write, or an earlier attempt the answer to which was lost.
+  if (baseVersion(current) === version)
+    return current.entries ? { ok: true, current } : { ok: true }
+  const isAppended = entry !== undefined && current.entries?.includes(entry)
+  return isAppended ? { ok: true, current } : { ok: false, current }
+}
+
+function recordOf(row: Row): StoredRecord {
+  const { value, version, epoch, expires_at: expiresAt, mark_for: markFor } = row
+  const record: StoredRecord = { value, version, epoch, expiresAt }
+  const [keys, entries] = [row.index_keys, row.entries].map((text) => JSON.parse(text) as string[])
+  if (keys?.length) record.keys = keys
+  if (markFor !== null) record.markFor = markFor
+  if (!entries?.length) return record
+  return { ...record, entries, version: `${version}+${entries.length}` }
 }
 
 const entryOf = (row: Row): StoredEntry => ({ id: row.id, record: recordOf(row) })
@@ -244,7 +244,9 @@ const REFUSED =
 function toStoreError(error: unknown): StoreError | StoreUnavailableError {
   const message = String(Object(error).message)
   if (message.includes('no such table')) {
-    return new StoreError(`D1 has no table ${TABLE}: apply migrations/0001_sojourn.sql of sojourn`)
+    return new StoreError(
+      `D1 has no table ${sql.TABLE}: apply migrations/0001_sojourn.sql of sojourn`,
+    )
   }
   // TypeError and SyntaxError: it is not D1, or not a row of ours.
   if (

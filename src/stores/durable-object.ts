@@ -1,5 +1,5 @@
 /**
- * Keeps sessions in Durable Objects: one for each session, and one for each user who signed in.
+ * Stores sessions in Durable Objects: one for each session, and one for each index key (user).
  *
  * Strongly consistent: compare-and-set happens inside the session's object, one round trip away from
  * every isolate, wherever it is. Records expire by themselves, by alarm.
@@ -23,15 +23,14 @@ import { orAbort } from './abort.ts'
 import { copyRecord } from './copy.ts'
 import {
   NO_BINDING,
-  PATCHES,
   type SessionObjectCalls,
   type SessionObjectNamespace,
 } from './session-object.ts'
-import type { SessionStore, SubjectIndex } from './store.ts'
+import { MARK_SECONDS, type SessionIndex, type SessionStore } from './store.ts'
 
 export { SessionObject, type SessionObjectNamespace } from './session-object.ts'
 
-/** What {@link createDurableObjectStore} can be told. */
+/** Options for {@link createDurableObjectStore}. */
 export interface DurableObjectStoreOptions {
   /** The binding, for example `env.SESSIONS`. */
   namespace: SessionObjectNamespace
@@ -41,7 +40,7 @@ export interface DurableObjectStoreOptions {
 
 /** A {@link SessionStore} in Durable Objects. */
 export interface DurableObjectStore extends SessionStore {
-  readonly index: SubjectIndex
+  readonly index: SessionIndex
 }
 
 /** An object that was overloaded is left alone for this long: every call makes it worse. */
@@ -59,10 +58,10 @@ const RULES: Record<string, Rule> = {
 }
 
 /**
- * Makes a store on a Durable Object binding.
+ * Creates a store on a Durable Object binding.
  *
- * A read, a write, `list` and `bury` are one round trip from the Worker each; the last two fan out
- * from the user's object. The runtime repeats what could not be delivered by itself, so do not stack
+ * Every call is one round trip from the Worker; `list` and `end` of the index fan out from the object
+ * of the index key. The runtime repeats what could not be delivered by itself, so do not stack
  * many attempts on top: `resilient(store, { attempts: 2 })`. An object that is overloaded is not
  * asked again for five seconds; others are.
  *
@@ -94,7 +93,7 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
     if (wait > 0) {
       // One visitor can overload one object: that does not count against the others.
       const error = new StoreUnavailableError(OVERLOADED, { retryAfter: wait / 1000 })
-      throw Object.assign(error, { keyOnly: true })
+      throw Object.assign(error, { perKey: true })
     }
     try {
       return await orAbort(run(namespace.getByName(name) as SessionObjectCalls), signal)
@@ -109,20 +108,17 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
   return {
     name: 'durable-object',
     atomic: true,
-    patches: PATCHES,
     read: (id, { signal } = {}) => call(`s:${id}`, signal, (object) => object.read(now())),
-    write: (id, record, expected, { signal, patch, folded = 0 } = {}) =>
+    write: (id, record, expected, { signal, entry } = {}) =>
       call(`s:${id}`, signal, (object) =>
-        object.write(id, copyRecord(record), { now: now(), expected, patch, folded }),
+        object.write(id, copyRecord(record), { now: now(), expected, entry }),
       ),
-    delete: (id, { signal } = {}) => call(`s:${id}`, signal, (object) => object.remove()),
+    end: (id, { signal, markFor = MARK_SECONDS } = {}) =>
+      call(`s:${id}`, signal, (object) => object.end(id, { now: now(), markFor })),
     index: {
-      list: (subject, { signal } = {}) =>
-        call(`u:${subject}`, signal, (object) => object.list(subject, now())),
-      bury: (subject, tombstone, { signal, except = '' } = {}) =>
-        call(`u:${subject}`, signal, (object) =>
-          object.bury(subject, copyRecord(tombstone), except, now()),
-        ),
+      list: (key, { signal } = {}) => call(`u:${key}`, signal, (object) => object.list(key, now())),
+      end: (key, { signal, except = '', markFor = MARK_SECONDS } = {}) =>
+        call(`u:${key}`, signal, (object) => object.endAll(key, except, { now: now(), markFor })),
     },
     health: async ({ signal } = {}) => {
       await call('s:health', signal, (object) => object.read(now()))

@@ -1,5 +1,6 @@
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import type { KVBinding } from './kv-options.ts'
 import { OVER_LIMIT } from './limits.ts'
 
 /**
@@ -20,10 +21,26 @@ export async function callKV<T>(
   }
 }
 
+/** Lists the keys that begin with `prefix`, over all pages, and returns what follows it in each. */
+export async function listSuffixes(
+  kv: KVBinding,
+  prefix: string,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const suffixes: string[] = []
+  for (let cursor: string | undefined; ; ) {
+    const from = cursor === undefined ? { prefix } : { prefix, cursor }
+    const page = await callKV('list', () => kv.list(from), signal)
+    for (const { name } of page.keys) suffixes.push(name.slice(prefix.length))
+    if (page.list_complete || !page.cursor) return suffixes
+    cursor = page.cursor
+  }
+}
+
 /** One write per second and key: KV is well, and other sessions are not concerned. */
 export function throttled(message: string): StoreUnavailableError {
   const error = new StoreUnavailableError(message, { retryAfter: 1 })
-  return Object.assign(error, { keyOnly: true })
+  return Object.assign(error, { perKey: true })
 }
 
 /** Passes by itself for a read: 401 and 403 come while Cloudflare rolls out a change. */

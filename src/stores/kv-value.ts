@@ -1,31 +1,47 @@
-/** What Cloudflare KV holds under a session's key. */
+/** The text that Cloudflare KV holds under a session's key. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { StoredRecord } from './store.ts'
 
-/** A record, and how long its entry in the subject index lasts. */
+/** A record, and how long its entries in the index last. */
 export interface KVRecord extends StoredRecord {
-  /** Epoch milliseconds; 0 when there is none. */
+  /** Epoch milliseconds; 0 when there are none. */
   indexedUntil: number
 }
 
-/** What KV has under a key is not ours: a failure of the store, and never "no session". */
+/** The tombstone of an ended session. */
+export interface KVTombstone {
+  /** Epoch milliseconds until which the session counts as ended. */
+  endedUntil: number
+}
+
+/** A value under a session's key that is not ours: a failure of the store, and never "no session". */
 export class ForeignValueError extends StoreError {}
+
+/** Skips a value that is not ours: ending a user's other sessions must not stop at it. */
+export function skipForeign(error: unknown): null {
+  if (error instanceof ForeignValueError) return null
+  throw error
+}
 
 /** First element of the stored JSON array. */
 const FORMAT = 1
-/** The types of its elements; the last one is the subject. */
-const SHAPE = /^number,number,string,string,number(,string)?$/
+/** The types of its elements: of a tombstone, and of a record, whose index keys come last. */
+const SHAPE = /^number,number(,string,string,string,number,number(,string)*)?$/
 
-type Parts = [number, number, string, string, number, string?]
+type Parts = [number, number, string, string, string, number, number, ...string[]]
 
 export function encodeRecord(record: KVRecord): string {
-  const { expiresAt, version, value, indexedUntil, subject } = record
-  const parts: Parts = [FORMAT, expiresAt, version, value, indexedUntil]
-  return JSON.stringify(subject === undefined ? parts : [...parts, subject])
+  const { expiresAt, version, epoch, value, markFor = 0, indexedUntil, keys = [] } = record
+  const parts: Parts = [FORMAT, expiresAt, version, epoch, value, markFor, indexedUntil, ...keys]
+  return JSON.stringify(parts)
 }
 
-/** Whatever is not exactly what `encodeRecord` makes throws; it is never taken for "nothing". */
-export function decodeRecord(text: unknown): KVRecord | null {
+export function encodeTombstone({ endedUntil }: KVTombstone): string {
+  return JSON.stringify([FORMAT, endedUntil])
+}
+
+/** Throws for whatever these do not make; it is never taken for "nothing". */
+export function decodeValue(text: unknown): KVRecord | KVTombstone | null {
   if (text === null) return null
   if (typeof text !== 'string') throw new StoreUnavailableError('KV gave no usable answer')
   const parts = parseArray(text)
@@ -33,9 +49,12 @@ export function decodeRecord(text: unknown): KVRecord | null {
   if (parts[0] !== FORMAT || !SHAPE.test(parts.map((part) => typeof part).join())) {
     throw new ForeignValueError('What is stored in KV is no record of ours')
   }
-  const [, expiresAt, version, value, indexedUntil, subject] = parts as Parts
-  const record = { value, version, expiresAt, indexedUntil }
-  return subject === undefined ? record : { ...record, subject }
+  if (parts.length === 2) return { endedUntil: parts[1] as number }
+  const [, expiresAt, version, epoch, value, markFor, indexedUntil, ...keys] = parts as Parts
+  const record: KVRecord = { value, version, epoch, expiresAt, indexedUntil }
+  if (markFor) record.markFor = markFor
+  if (keys.length) record.keys = keys
+  return record
 }
 
 function parseArray(text: string): unknown[] {

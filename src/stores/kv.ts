@@ -1,7 +1,7 @@
 /**
- * Keeps sessions in Cloudflare KV.
+ * Stores sessions in Cloudflare KV.
  *
- * KV is eventually consistent and has no compare-and-set. What that means here:
+ * KV is eventually consistent and has no compare-and-set. These limits follow:
  *
  * - Changes, sign-outs included, reach other locations after up to 60 seconds, and 60 more where
  *   the old state was cached. A copied cookie that is used elsewhere within that time can undo a
@@ -18,107 +18,71 @@
  * import { createKVStore } from 'sojourn/kv'
  */
 
-import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, refuseUnless } from '../check.ts'
 import { copyRecord } from './copy.ts'
-import { callKV, throttled } from './kv-call.ts'
-import { decodeRecord, encodeRecord, ForeignValueError, type KVRecord } from './kv-value.ts'
+import { callKV, listSuffixes } from './kv-call.ts'
+import { KnownStates, LAG, refuseOverlap, UNKNOWN } from './kv-known.ts'
+import { KV_RULES, type KVBinding, type KVStoreOptions } from './kv-options.ts'
 import {
-  type BuryOptions,
+  decodeValue,
+  encodeRecord,
+  encodeTombstone,
+  type KVRecord,
+  type KVTombstone,
+  skipForeign,
+} from './kv-value.ts'
+
+import { Marks } from './marks.ts'
+import { notShown } from './not-shown.ts'
+import {
+  type EndAllOptions,
+  type EndOptions,
+  MARK_SECONDS,
+  type SessionIndex,
   type SessionStore,
   type StoreCallOptions,
   type StoredEntry,
   type StoredPage,
   type StoredRecord,
-  type SubjectIndex,
-  TOMBSTONE,
   type WriteResult,
 } from './store.ts'
 
-/** The part of a KV namespace binding that the store uses; `env.SESSIONS` of a Worker fits. */
-export interface KVBinding {
-  get(key: string): Promise<string | null>
-  put(key: string, value: string, options?: { expirationTtl?: number }): Promise<void>
-  delete(key: string): Promise<void>
-  list(options?: {
-    prefix?: string
-    cursor?: string
-    limit?: number
-  }): Promise<{ keys: readonly { name: string }[]; list_complete: boolean; cursor?: string }>
-}
+export type { KVBinding, KVStoreOptions } from './kv-options.ts'
 
-/** What {@link createKVStore} can be told. */
-export interface KVStoreOptions {
-  /** The binding, for example `env.SESSIONS`. */
-  namespace: KVBinding
-  /** What the store's keys begin with, up to 128 characters. (default: `'sojourn:'`) */
-  prefix?: string
-  /** Epoch milliseconds. (default: Date.now) */
-  now?: () => number
-}
+/** The record that KV has; `'ended'`: a tombstone; `null`: nothing, or not yet. */
+type Found = KVRecord | 'ended' | null
 
-/** What this isolate last read or wrote under an id. */
-interface Seen {
-  readonly record: KVRecord | null
-  readonly at: number
-  /** Versions (`null`: nothing) that this isolate replaced: an answer with one of them is old. */
-  readonly replaced: readonly (string | null)[]
-  /** Whether the write is still under way. */
-  pending: boolean
-}
-
-/** KV refuses to keep anything for less. */
+/** Seconds; KV refuses to store anything for less. */
 const MIN_TTL = 60
-/** For how long other locations, and KV's caches, may show what is no longer there. */
-const LAG_MS = 120_000
-/** How old a read may be that a write relies on. */
+/** Greatest age of a read that a write relies on. */
 const RECENT_MS = 1000
-/** For how long a write counts as under way; its request may have been cancelled. */
-const PENDING_MS = 5000
 
 /** Records on a page: as many reads, of which Workers allow 1,000 in a request. */
 const PAGE = 100
-/** Sessions whose latest state this isolate remembers. */
-const SEEN = 500
-/** Nothing is known: it was never seen, or a write of it failed. */
-const UNKNOWN: Seen = { record: null, at: -Infinity, replaced: [], pending: false }
-
-const methods = ['get', 'put', 'delete', 'list'] as const
-
-const RULES: Record<keyof KVStoreOptions, Rule> = {
-  namespace: [
-    undefined,
-    'a KV namespace binding',
-    (value: KVBinding) => methods.every((method) => typeof value[method] === 'function'),
-  ],
-  prefix: [
-    'sojourn:',
-    'a string of at most 128 characters',
-    (value: unknown) => typeof value === 'string' && value.length <= 128,
-  ],
-  now: functionRule(() => Date.now()),
-}
-
+/** Ended sessions that this isolate remembers. */
+const MAX_MARKS = 10_000
 class KVStore {
-  readonly name: string = 'kv'
-  readonly atomic: boolean = false
-  readonly index: SubjectIndex = {
-    list: (subject, options) => this.#list(subject, options),
-    bury: (subject, tombstone, options) => this.#bury(subject, tombstone, options),
+  readonly index: SessionIndex = {
+    list: (key, options) => this.#list(key, options),
+    end: (key, options) => this.#endAll(key, options),
   }
   readonly #kv: KVBinding
   readonly #prefix: string
   readonly #now: () => number
-  readonly #seen: BoundedMap<string, Seen> = new BoundedMap(SEEN)
+  readonly #known: KnownStates
+  readonly #ended: Marks
 
   constructor({ namespace, prefix, now }: Required<KVStoreOptions>) {
     this.#kv = namespace
     this.#prefix = prefix
     this.#now = now
+    this.#known = new KnownStates(now)
+    this.#ended = new Marks(MAX_MARKS, now)
   }
 
-  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
-    return copyOf(await this.#look(id, 0, options))
+  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null | undefined> {
+    const found = await this.#look(id, 0, options)
+    return found === 'ended' ? null : found ? copyRecord(found) : undefined
   }
 
   async write(
@@ -128,25 +92,46 @@ class KVStore {
     options?: StoreCallOptions,
   ): Promise<WriteResult> {
     options?.signal?.throwIfAborted()
-    // A read before a create would plant "there is nothing" in KV's caches for a minute.
-    const found = expected === null ? null : await this.#look(id, RECENT_MS, options)
-    const known = this.#known(id)
+    if (this.#ended.has(id)) return { ok: false, current: null }
+    // A read before a creation would plant "there is nothing" in KV's caches for a minute. It is
+    // worth it where the record of a session that has ended may be created again.
+    const looks = expected !== null || record.markFor !== undefined
+    const found = looks ? await this.#look(id, RECENT_MS, options) : null
+    if (found === 'ended') return { ok: false, current: null }
+    const known = this.#known.get(id)
     const current = known === UNKNOWN ? found : this.#live(known.record)
-    const repeated = current?.version === record.version
-    if (!repeated && (current?.version ?? null) !== expected) {
-      return { ok: false, current: copyOf(current) }
+    if (!current && expected !== null) throw notShown()
+    const isRepeated = current?.version === record.version
+    if (!isRepeated && (current?.version ?? null) !== expected) {
+      // No entry is appended: what KV shows may be older than what the writer read.
+      return { ok: false, current: current && copyRecord(current) }
     }
     refuseOverlap(known)
-    if (!repeated) await this.#put(id, copyRecord(record), current, options?.signal)
+    if (!isRepeated) await this.#put(id, copyRecord(record), current, options?.signal)
     return { ok: true }
   }
 
-  async delete(id: string, options?: StoreCallOptions): Promise<void> {
-    options?.signal?.throwIfAborted()
-    refuseOverlap(this.#known(id))
-    await this.#change(id, null, null, () =>
-      callKV('delete', () => this.#kv.delete(this.#key(id)), options?.signal),
+  async end(id: string, options: EndOptions = {}): Promise<boolean> {
+    const { signal, markFor = MARK_SECONDS } = options
+    const found = await this.#look(id, RECENT_MS, { signal }).catch(skipForeign)
+    const known = this.#known.get(id)
+    refuseOverlap(known)
+    const record = found === 'ended' ? null : (this.#live(known.record) ?? found)
+    const seconds = Math.max(markFor, record?.markFor ?? 0)
+    const lasts = seconds && Math.max(seconds, LAG)
+    const value = encodeTombstone({ endedUntil: this.#now() + lasts * 1000 })
+    await this.#known.change(id, null, record, () =>
+      lasts
+        ? this.#store(this.#key(id), value, lasts, signal)
+        : callKV('delete', () => this.#kv.delete(this.#key(id)), signal),
     )
+    if (lasts) this.#ended.add(id, lasts)
+    // The list leaves ended sessions out by itself, so that their entries may as well stay.
+    const entries = (record?.keys ?? []).map((key) => this.#indexKey(key, id))
+    await Promise.allSettled(
+      entries.map((entry) => callKV('delete', () => this.#kv.delete(entry), signal)),
+    )
+    return record !== null
   }
 
   async health(options?: StoreCallOptions): Promise<void> {
@@ -157,40 +142,41 @@ class KVStore {
     return `${this.#prefix}r:${id}`
   }
 
-  #indexKey(subject: string, id: string): string {
-    return `${this.#prefix}s:${subject}:${id}`
+  #indexKey(key: string, id: string): string {
+    return `${this.#prefix}s:${key}:${id}`
   }
 
   #live(record: KVRecord | null): KVRecord | null {
     return record && this.#now() < record.expiresAt ? record : null
   }
 
-  #known(id: string): Seen {
-    const seen = this.#seen.get(id) ?? UNKNOWN
-    return seen.pending && this.#now() - seen.at >= PENDING_MS ? UNKNOWN : seen
-  }
-
-  /** What is there now, asked for unless this isolate knew less than `maxAgeMs` ago. */
-  async #look(id: string, maxAgeMs: number, options?: StoreCallOptions): Promise<KVRecord | null> {
+  /** Returns what is there now, asked for unless this isolate knew less than `maxAgeMs` ago. */
+  async #look(id: string, maxAgeMs: number, options?: StoreCallOptions): Promise<Found> {
     options?.signal?.throwIfAborted()
+    if (this.#ended.has(id)) return 'ended'
     const at = this.#now()
-    const before = this.#known(id)
-    if (Math.abs(at - before.at) < (isDead(before) ? LAG_MS : maxAgeMs)) {
+    const before = this.#known.get(id)
+    // What this isolate deleted does not come back from KV's caches.
+    const isDeleted = !before.record && before.replaced.length > 0
+    if (Math.abs(at - before.at) < (isDeleted ? LAG * 1000 : maxAgeMs)) {
       return this.#live(before.record)
     }
     const text = await callKV('get', () => this.#kv.get(this.#key(id)), options?.signal)
-    const record = this.#live(decodeRecord(text))
-    const known = this.#known(id)
-    if (this.#isOld(record, known, known !== before)) return this.#live(known.record)
-    const replaced = record ? known.replaced : []
-    this.#seen.set(id, { record, at, replaced, pending: false })
-    return record
+    const found = this.#decode(id, text)
+    if (found === 'ended') return found
+    const known = this.#known.get(id)
+    if (this.#known.isOld(found, known, known !== before)) return this.#live(known.record)
+    this.#known.read(id, found, at)
+    return found
   }
 
-  /** Whether this isolate wrote something newer than what KV answers. */
-  #isOld(found: KVRecord | null, { at, replaced }: Seen, meanwhile: boolean): boolean {
-    if (replaced.length === 0 || this.#now() - at >= LAG_MS) return false
-    return meanwhile || replaced.includes(found?.version ?? null)
+  #decode(id: string, text: string | null): Found {
+    const value: KVRecord | KVTombstone | null = decodeValue(text)
+    if (!value || !('endedUntil' in value)) return this.#live(value)
+    const left = value.endedUntil - this.#now()
+    if (left <= 0) return null
+    this.#ended.add(id, left / 1000)
+    return 'ended'
   }
 
   async #put(
@@ -199,67 +185,42 @@ class KVStore {
     current: KVRecord | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { subject } = record
+    const { expiresAt, keys = [] } = record
     const now = this.#now()
-    const dead = record.value === TOMBSTONE
-    const expiresAt = dead ? Math.max(record.expiresAt, now + LAG_MS) : record.expiresAt
-    const indexed = current?.subject === subject ? (current?.indexedUntil ?? 0) : 0
-    const isDue = subject !== undefined && !dead && indexed < expiresAt
+    const listed = current?.keys ?? []
+    const isListed = current !== null && current.indexedUntil >= expiresAt
+    const due = keys.filter((key) => !isListed || !listed.includes(key))
     // Twice as long as needed now, so that few renewals have to write it again.
-    const indexedUntil = isDue ? 2 * expiresAt - now : indexed
-    const kept: KVRecord = { ...record, expiresAt, indexedUntil }
-    const put = (key: string, value: string, until: number): Promise<void> => {
-      const expirationTtl = Math.max(MIN_TTL, Math.ceil((until - now) / 1000))
-      return callKV('put', () => this.#kv.put(key, value, { expirationTtl }), signal)
-    }
-    await this.#change(id, kept, current, () =>
+    const indexedUntil = due.length ? 2 * expiresAt - now : (current?.indexedUntil ?? 0)
+    const saved: KVRecord = { ...record, indexedUntil }
+    const secondsTo = (time: number): number => Math.ceil((time - now) / 1000)
+    const [lasts, listedFor] = [secondsTo(expiresAt), secondsTo(indexedUntil)]
+    await this.#known.change(id, saved, current, () =>
       Promise.all([
-        put(this.#key(id), encodeRecord(kept), expiresAt),
-        isDue && put(this.#indexKey(subject, id), '', indexedUntil),
+        this.#store(this.#key(id), encodeRecord(saved), lasts, signal),
+        ...due.map((key) => this.#store(this.#indexKey(key, id), '', listedFor, signal)),
       ]),
     )
   }
 
-  /** Makes a change known in this isolate while it is under way; forgets it when it fails. */
-  async #change(
-    id: string,
-    record: KVRecord | null,
-    current: KVRecord | null,
-    write: () => Promise<unknown>,
-  ): Promise<void> {
-    const replaced = [current?.version ?? null, ...this.#known(id).replaced].slice(0, 8)
-    const seen: Seen = { record, at: this.#now(), replaced, pending: true }
-    this.#seen.set(id, seen)
-    try {
-      await write()
-    } catch (error) {
-      if (this.#seen.get(id) === seen) this.#seen.set(id, UNKNOWN)
-      throw error
-    }
-    seen.pending = false
+  async #store(key: string, value: string, seconds: number, signal?: AbortSignal): Promise<void> {
+    const expirationTtl = Math.max(MIN_TTL, Math.ceil(seconds))
+    await callKV('put', () => this.#kv.put(key, value, { expirationTtl }), signal)
   }
 
-  async #list(subject: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
-    const ids = await this.#ids(this.#indexKey(subject, ''), options)
+  async #list(key: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
+    const ids = await listSuffixes(this.#kv, this.#indexKey(key, ''), options?.signal)
     const found = await this.#present(ids, options)
-    return found.filter(({ record }) => record.subject === subject)
+    return found.filter(({ record }) => record.keys?.includes(key))
   }
 
-  async #bury(
-    subject: string,
-    tombstone: StoredRecord,
-    { signal, except }: BuryOptions = {},
-  ): Promise<number> {
-    const entries = await this.#list(subject, { signal })
-    const doomed = entries.filter(({ id }) => id !== except)
-    await Promise.all(
-      doomed.map(({ id }) => {
-        const known = this.#known(id)
-        refuseOverlap(known)
-        return this.#put(id, copyRecord(tombstone), known.record, signal)
-      }),
-    )
-    return doomed.length
+  /** Ends what it can, and rejects afterwards if that was not all. */
+  async #endAll(key: string, { except, ...options }: EndAllOptions = {}): Promise<number> {
+    const entries = await this.#list(key, options)
+    const ids = entries.map(({ id }) => id).filter((id) => id !== except)
+    const ends = ids.map((id) => this.end(id, options))
+    await Promise.allSettled(ends)
+    return (await Promise.all(ends)).filter(Boolean).length
   }
 
   async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
@@ -267,8 +228,10 @@ class KVStore {
     const from = { prefix, limit: PAGE, ...(cursor !== null && { cursor }) }
     const page = await callKV('list', () => this.#kv.list(from), options?.signal)
     const ids = page.keys.map(({ name }) => name.slice(prefix.length))
-    const records = await this.#present(ids, options)
-    return { records, cursor: (!page.list_complete && page.cursor) || null }
+    return {
+      records: await this.#present(ids, options),
+      cursor: (!page.list_complete && page.cursor) || null,
+    }
   }
 
   async #present(ids: readonly string[], options?: StoreCallOptions): Promise<StoredEntry[]> {
@@ -276,48 +239,23 @@ class KVStore {
       ids.map(async (id) => ({ id, record: await this.#look(id, 0, options).catch(skipForeign) })),
     )
     return found.flatMap(({ id, record }) =>
-      record && record.value !== TOMBSTONE ? [{ id, record: copyRecord(record) }] : [],
+      record && record !== 'ended' ? [{ id, record: copyRecord(record) }] : [],
     )
   }
-
-  async #ids(prefix: string, options?: StoreCallOptions): Promise<string[]> {
-    const ids: string[] = []
-    for (let cursor: string | undefined; ; ) {
-      const from = cursor === undefined ? { prefix } : { prefix, cursor }
-      const page = await callKV('list', () => this.#kv.list(from), options?.signal)
-      for (const { name } of page.keys) ids.push(name.slice(prefix.length))
-      if (page.list_complete || !page.cursor) return ids
-      cursor = page.cursor
-    }
-  }
-}
-
-const copyOf = (record: KVRecord | null): StoredRecord | null => record && copyRecord(record)
-
-/** Two writes of one key at once may land in either order; KV would refuse the second anyway. */
-function refuseOverlap({ pending }: Seen): void {
-  if (pending) throw throttled('KV takes one write per second and key')
-}
-
-/** A tombstone, or what this isolate deleted: neither comes back. */
-function isDead({ record, replaced }: Seen): boolean {
-  return record ? record.value === TOMBSTONE : replaced.length > 0
-}
-
-/** Nobody can use it any more, so signing a user out everywhere must not stop at it. */
-function skipForeign(error: unknown): null {
-  if (error instanceof ForeignValueError) return null
-  throw error
 }
 
 /**
- * Makes a store on a Cloudflare KV namespace. Read the limits at the top of this module first.
+ * Creates a store on a Cloudflare KV namespace. Read the limits at the top of this module first.
  *
  * A read is one `get`. A write is one `put`, plus one `get` when this isolate has not read the
- * session within the last second, plus one small `put` for the subject index with the first write of
- * a signed-in session and rarely after. Creating never reads: two sessions with the same 128-bit id
- * are less likely than a broken disk. Expiry is exact; KV's own, at least 60 seconds, only cleans
- * up. A dead session leaves its tombstone for at least two minutes.
+ * session within the last second, plus one small `put` per index key with the first write of a
+ * signed-in session and rarely after. An end is the same, with one `delete` per index key. Creating
+ * does not read, except for imported sessions: two sessions with the same 128-bit id are less likely
+ * than a broken disk. Expiry is exact; KV's own, at least 60 seconds, only cleans up.
+ *
+ * An ended session leaves a tombstone for at least two minutes. A read that finds it is `null`; one
+ * that finds nothing is `undefined`, because KV's answers lag for as long. A write that finds
+ * nothing where it expects a version is {@link StoreUnavailableError}. Entries are never appended.
  *
  * @throws TypeError when an option is missing, unknown or of the wrong type.
  *
@@ -331,15 +269,15 @@ export function createKVStore(options: KVStoreOptions): SessionStore {
     'a KV namespace binding (is it called so in wrangler.jsonc?)',
     options?.namespace,
   )
-  const kv = new KVStore(applyRules('', RULES, options))
+  const kv = new KVStore(applyRules('', KV_RULES, options))
   // A plain object, so that it can be spread and its methods passed around.
   return {
-    name: kv.name,
-    atomic: kv.atomic,
+    name: 'kv',
+    atomic: false,
     index: kv.index,
     read: (id, call) => kv.read(id, call),
     write: (id, record, expected, call) => kv.write(id, record, expected, call),
-    delete: (id, call) => kv.delete(id, call),
+    end: (id, call) => kv.end(id, call),
     page: (cursor, call) => kv.page(cursor, call),
     health: (call) => kv.health(call),
   }

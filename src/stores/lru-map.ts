@@ -1,6 +1,7 @@
 /** One entry, and its place in the order of use. */
 export interface LruEntry<V> {
   readonly key: string
+  readonly list: LruList<V>
   value: V
   bytes: number
   older: LruEntry<V> | null
@@ -14,23 +15,55 @@ export interface LruLimits {
   maxBytes: number
 }
 
-/** Where an {@link LruMap} finds its entries by key; a `Map`, or one that grows more smoothly. */
+/** The entries of an {@link LruMap} by key: a `Map`, or one that grows more smoothly. */
 export type LruIndex<V> = Pick<Map<string, LruEntry<V>>, 'get' | 'delete'> & {
   set(key: string, entry: LruEntry<V>): unknown
 }
 
 /** Entries one step may evict: a huge value among tiny ones must not block its isolate. */
 const EVICT_STEP = 1000
+/** Expendable entries are evicted first while they take more than this share of the map. */
+const EXPENDABLE_SHARE = 1 / 8
 
-/** A map bounded by entries and bytes; what was used least recently goes first. */
+/** Entries in the order of their use. */
+class LruList<V> {
+  oldest: LruEntry<V> | null = null
+  newest: LruEntry<V> | null = null
+  size = 0
+  bytes = 0
+
+  link(entry: LruEntry<V>): void {
+    entry.older = this.newest
+    entry.newer = null
+    if (this.newest) this.newest.newer = entry
+    else this.oldest = entry
+    this.newest = entry
+    this.size++
+    this.bytes += entry.bytes
+  }
+
+  unlink(entry: LruEntry<V>): void {
+    if (entry.older) entry.older.newer = entry.newer
+    else this.oldest = entry.newer
+    if (entry.newer) entry.newer.older = entry.older
+    else this.newest = entry.older
+    this.size--
+    this.bytes -= entry.bytes
+  }
+}
+
+/**
+ * A map bounded by entries and bytes. The entry used least recently is evicted first, an expendable
+ * one before all others; but not the entry set last, and not the last eighth of the map that
+ * expendable entries hold.
+ */
 export class LruMap<V> {
   readonly #index: LruIndex<V>
   readonly #limits: LruLimits
   readonly #onRemove: ((entry: LruEntry<V>) => void) | undefined
-  #oldest: LruEntry<V> | null = null
-  #newest: LruEntry<V> | null = null
-  size = 0
-  bytes = 0
+  readonly #expendable: LruList<V> = new LruList()
+  readonly #others: LruList<V> = new LruList()
+  #latest: LruEntry<V> | null = null
   evictions = 0
 
   constructor(
@@ -43,33 +76,43 @@ export class LruMap<V> {
     this.#onRemove = onRemove
   }
 
+  get size(): number {
+    return this.#expendable.size + this.#others.size
+  }
+
+  get bytes(): number {
+    return this.#expendable.bytes + this.#others.bytes
+  }
+
   /** Looks without counting as use. */
   peek(key: string): LruEntry<V> | undefined {
     return this.#index.get(key)
   }
 
-  /** All entries, the one used last first. */
+  /** Returns all entries. */
   entries(): LruEntry<V>[] {
     const entries: LruEntry<V>[] = []
-    for (let entry = this.#newest; entry; entry = entry.older) entries.push(entry)
+    for (const list of [this.#others, this.#expendable]) {
+      for (let entry = list.newest; entry; entry = entry.older) entries.push(entry)
+    }
     return entries
   }
 
   /** Makes the entry the one used last. */
   touch(entry: LruEntry<V>): void {
-    if (entry === this.#newest) return
-    this.#unlink(entry)
-    this.#link(entry)
+    if (entry === entry.list.newest) return
+    entry.list.unlink(entry)
+    entry.list.link(entry)
   }
 
   /** Puts the value in as the one used last. Call `trim` afterwards. */
-  set(key: string, value: V, bytes: number): void {
+  set(key: string, value: V, bytes: number, isExpendable = false): void {
     this.delete(key)
-    const entry: LruEntry<V> = { key, value, bytes, older: null, newer: null }
+    const list = isExpendable ? this.#expendable : this.#others
+    const entry: LruEntry<V> = { key, list, value, bytes, older: null, newer: null }
     this.#index.set(key, entry)
-    this.#link(entry)
-    this.size++
-    this.bytes += bytes
+    list.link(entry)
+    this.#latest = entry
   }
 
   delete(key: string): void {
@@ -79,17 +122,16 @@ export class LruMap<V> {
 
   remove(entry: LruEntry<V>): void {
     this.#index.delete(entry.key)
-    this.#unlink(entry)
-    this.size--
-    this.bytes -= entry.bytes
+    entry.list.unlink(entry)
     this.#onRemove?.(entry)
   }
 
   /** Evicts at most one step; returns whether the map is within its limits now. */
   trim(): boolean {
     for (let left = EVICT_STEP; this.#isOver(); left--) {
-      if (left === 0 || !this.#oldest) return false
-      this.remove(this.#oldest)
+      const next = this.#next()
+      if (left === 0 || !next) return !next
+      this.remove(next)
       this.evictions++
     }
     return true
@@ -99,18 +141,12 @@ export class LruMap<V> {
     return this.size > this.#limits.maxEntries || this.bytes > this.#limits.maxBytes
   }
 
-  #link(entry: LruEntry<V>): void {
-    entry.older = this.#newest
-    entry.newer = null
-    if (this.#newest) this.#newest.newer = entry
-    else this.#oldest = entry
-    this.#newest = entry
-  }
-
-  #unlink(entry: LruEntry<V>): void {
-    if (entry.older) entry.older.newer = entry.newer
-    else this.#oldest = entry.newer
-    if (entry.newer) entry.newer.older = entry.older
-    else this.#newest = entry.older
+  /** Returns the entry to evict next. */
+  #next(): LruEntry<V> | null {
+    const { size, bytes } = this.#expendable
+    const isLarge = Math.max(size / this.size, bytes / this.bytes) > EXPENDABLE_SHARE
+    const lists = [this.#expendable, this.#others]
+    const oldest = (isLarge ? lists : lists.reverse()).map((list) => list.oldest)
+    return oldest.find((entry) => entry && entry !== this.#latest) ?? null
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Keeps sessions in the memory of this process or isolate.
+ * Stores sessions in the memory of this process or isolate.
  *
  * For development, tests and single processes. Workers run many isolates that come and go, each
- * with a memory of its own: there this store forgets sessions and must not be the only one.
+ * with a memory of its own: there this store loses sessions, so it must not be the only one.
  *
  * @module
  * @example
@@ -11,74 +11,79 @@
 
 import { applyRules, functionRule, integerRule } from '../check.ts'
 import { StoreError } from '../errors.ts'
+import { applyWrite } from './apply-write.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { ExpiryHistogram } from './expiry-histogram.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
+import { Marks } from './marks.ts'
 import { SHARDS, ShardedMap } from './sharded-map.ts'
 import {
-  type BuryOptions,
+  type EndAllOptions,
+  type EndOptions,
+  MARK_SECONDS,
+  type SessionIndex,
   type SessionStore,
   type StoreCallOptions,
   type StoredEntry,
   type StoredPage,
   type StoredRecord,
-  type SubjectIndex,
-  TOMBSTONE,
   type WriteOptions,
   type WriteResult,
 } from './store.ts'
 
-/** What {@link createMemoryStore} can be told. */
+/** Options for {@link createMemoryStore}. */
 export interface MemoryStoreOptions {
-  /** Sessions kept at most; then the least recently used go. (default: 100000) */
+  /**
+   * Number of records stored at most. Then the least recently used are evicted, those without index
+   * keys (of visitors who are not signed in) first. (default: 100000)
+   */
   maxEntries?: number
-  /** Bytes kept at most, counted as two per character of what is stored. (default: 64 MiB) */
+  /** Bytes stored at most, counted as two per character. (default: 64 MiB) */
   maxBytes?: number
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number
 }
 
-/** What a memory store holds, and what became of the calls so far. */
+/** Figures about a memory store and the calls so far. */
 export interface MemoryStoreStats {
-  /** Records held, expired ones that nobody has removed yet included. */
+  /** Number of records, expired ones that are still in memory included. */
   readonly entries: number
-  /** Of these, how many would be read. */
+  /** Number of records that a read would return. */
   readonly live: number
-  /** Of these, how many have expired. */
+  /** Number of records that have expired. */
   readonly expired: number
-  /** Two per character held. */
+  /** Two per character of all records. */
   readonly bytes: number
-  /** Reads that found a live record. */
+  /** Number of reads that found a live record. */
   readonly hits: number
-  /** Reads that found none. */
+  /** Number of reads that found none. */
   readonly misses: number
-  /** Records dropped to stay within `maxEntries` and `maxBytes`. */
+  /** Number of records dropped to stay within `maxEntries` and `maxBytes`. */
   readonly evictions: number
 }
 
 /** A {@link SessionStore} in memory. */
 export interface MemoryStore extends SessionStore {
-  readonly index: SubjectIndex
+  readonly index: SessionIndex
   page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
-  /** Counts, exact at this millisecond. Never looks at the records themselves. */
+  /** Returns counts, exact at this millisecond, without looking at the records themselves. */
   stats(): MemoryStoreStats
   /**
-   * Removes what has expired, a thousand records at a time with a pause after each step.
+   * Removes expired records, looking at a thousand at a time with a pause after each step.
    *
-   * @returns How many it removed.
+   * @param limit Number of records removed at most. (default: no limit)
+   * @returns Number of records removed.
    */
-  cleanupExpired(): Promise<number>
+  prune(limit?: number): Promise<number>
 }
 
-/** Patches kept beside one record. */
-const PATCHES = 32
 /** Records on a page. */
 const PAGE = 1000
-/** Versions of a record that are known again. */
-const RECENT = 8
+/** Ids marked as ended, at most. */
+const MAX_MARKS = 100_000
 /** Records that every write looks at in search of expired ones. */
 const SWEEP = 4
-/** Records that `cleanupExpired` and `page` look at before they let others run. */
+/** Records that `prune` and `page` look at before they let others run. */
 const STEP = 1000
 
 const RULES = {
@@ -89,26 +94,19 @@ const RULES = {
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
 
-/** A record, and the versions of the last writes that made it what it is. */
-interface Kept extends StoredRecord {
-  recent: readonly string[]
-}
-
-class Memory implements MemoryStore {
-  readonly name: string = 'memory'
-  readonly atomic: boolean = true
-  readonly patches: number = PATCHES
-  readonly index: SubjectIndex = {
-    list: (subject, options) => this.#list(subject, options),
-    bury: (subject, tombstone, options) => this.#bury(subject, tombstone, options),
+class Memory {
+  readonly index: SessionIndex = {
+    list: (key, options) => this.#list(key, options),
+    end: (key, options) => this.#endAll(key, options),
   }
   readonly #now: () => number
   readonly #maxBytes: number
-  readonly #entries: ShardedMap<LruEntry<Kept>> = new ShardedMap()
-  readonly #records: LruMap<Kept>
-  readonly #subjects: ShardedMap<Set<string>> = new ShardedMap()
+  readonly #entries: ShardedMap<LruEntry<StoredRecord>> = new ShardedMap()
+  readonly #records: LruMap<StoredRecord>
+  readonly #idsByKey: ShardedMap<Set<string>> = new ShardedMap()
   readonly #expiry: ExpiryHistogram = new ExpiryHistogram()
-  #cursor: Iterator<LruEntry<Kept>>
+  readonly #marks: Marks
+  #cursor: Iterator<LruEntry<StoredRecord>>
   #hits = 0
   #misses = 0
 
@@ -116,6 +114,7 @@ class Memory implements MemoryStore {
     this.#now = options.now
     this.#maxBytes = options.maxBytes
     this.#records = new LruMap(options, this.#entries, (entry) => this.#forget(entry))
+    this.#marks = new Marks(MAX_MARKS, options.now)
     this.#cursor = this.#entries.values()
   }
 
@@ -135,32 +134,22 @@ class Memory implements MemoryStore {
     id: string,
     record: StoredRecord,
     expected: string | null,
-    options: WriteOptions = {},
+    { entry, signal }: WriteOptions = {},
   ): Promise<WriteResult> {
-    options.signal?.throwIfAborted()
-    const current = this.#live(id)?.value
-    // Its own write again: the answer to an earlier attempt was lost on the way.
-    if (current?.recent.includes(record.version)) return { ok: true }
-    const { patch, folded = 0 } = options
-    if ((current?.version ?? null) === expected) {
-      const patches = current?.patches?.slice(folded) ?? []
-      if (!patches.length || record.value !== TOMBSTONE) {
-        await this.#put(id, { ...copyRecord(record), patches }, current)
-        return { ok: true }
-      }
-    } else if (current && patch !== undefined && current.patches?.includes(patch)) {
-      return { ok: true, patched: true }
-    } else if (current && expected !== null && this.#takes(current, patch)) {
-      const patches = [...(current.patches ?? []), patch]
-      await this.#put(id, { ...current, patches }, current, record.version)
-      return { ok: true, patched: true }
-    }
-    return { ok: false, current: current ? copyRecord(current) : null }
+    signal?.throwIfAborted()
+    const current = this.#live(id)?.value ?? null
+    if (!current && this.#marks.has(id)) return { ok: false, current: null }
+    const { result, next } = applyWrite(current, record, expected, entry)
+    if (next) await this.#put(id, next)
+    return result
   }
 
-  async delete(id: string, options?: StoreCallOptions): Promise<void> {
-    options?.signal?.throwIfAborted()
+  async end(id: string, { signal, markFor = MARK_SECONDS }: EndOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted()
+    const record = this.#live(id)?.value
     this.#records.delete(id)
+    this.#marks.add(id, Math.max(markFor, record?.markFor ?? 0))
+    return record !== undefined
   }
 
   async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
@@ -181,10 +170,6 @@ class Memory implements MemoryStore {
     options?.signal?.throwIfAborted()
   }
 
-  details(): { readonly [name: string]: number } {
-    return { ...this.stats() }
-  }
-
   stats(): MemoryStoreStats {
     const { size: entries, bytes, evictions } = this.#records
     const expired = this.#expiry.expired(this.#now())
@@ -192,30 +177,27 @@ class Memory implements MemoryStore {
     return { entries, live, expired, bytes, hits: this.#hits, misses: this.#misses, evictions }
   }
 
-  async cleanupExpired(): Promise<number> {
+  async prune(limit = Number.POSITIVE_INFINITY): Promise<number> {
     const now = this.#now()
     let removed = 0
     let seen = 0
     for (const entry of this.#entries.values()) {
+      if (removed >= limit) break
       if (this.#removeExpired(entry, now)) removed++
       if (++seen % STEP === 0) await pause()
     }
     return removed
   }
 
-  async #list(subject: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
+  async #list(key: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
     options?.signal?.throwIfAborted()
-    return this.#present(this.#subjects.get(subject) ?? [])
+    return this.#present(this.#idsByKey.get(key) ?? [])
   }
 
-  async #bury(
-    subject: string,
-    tombstone: StoredRecord,
-    options: BuryOptions = {},
-  ): Promise<number> {
-    const found = await this.#list(subject, options)
-    const ids = found.map(({ id }) => id).filter((id) => id !== options.except)
-    await Promise.all(ids.map((id) => this.#put(id, copyRecord(tombstone), this.#live(id)?.value)))
+  async #endAll(key: string, { except, ...options }: EndAllOptions = {}): Promise<number> {
+    const entries = await this.#list(key, options)
+    const ids = entries.map(({ id }) => id).filter((id) => id !== except)
+    for (const id of ids) await this.end(id, options)
     return ids.length
   }
 
@@ -223,57 +205,47 @@ class Memory implements MemoryStore {
     const found: StoredEntry[] = []
     for (const id of [...ids]) {
       const record = this.#live(id)?.value
-      if (record && record.value !== TOMBSTONE) found.push({ id, record: copyRecord(record) })
+      if (record) found.push({ id, record: copyRecord(record) })
     }
     return found
   }
 
-  #takes({ value, patches = [] }: Kept, patch: string | undefined): patch is string {
-    return patch !== undefined && value !== TOMBSTONE && patches.length < PATCHES
-  }
-
-  #live(id: string): LruEntry<Kept> | undefined {
+  #live(id: string): LruEntry<StoredRecord> | undefined {
     const entry = this.#records.peek(id)
     return entry && !this.#removeExpired(entry, this.#now()) ? entry : undefined
   }
 
-  #removeExpired(entry: LruEntry<Kept>, now: number): boolean {
+  #removeExpired(entry: LruEntry<StoredRecord>, now: number): boolean {
     const expired = now >= entry.value.expiresAt
     if (expired) this.#records.remove(entry)
     return expired
   }
 
-  /** `tag`: the version of the write, when it is not the record's own. */
-  async #put(
-    id: string,
-    record: StoredRecord,
-    before: Kept | undefined,
-    tag: string = record.version,
-  ): Promise<void> {
+  async #put(id: string, record: StoredRecord): Promise<void> {
     const bytes = bytesOf(id, record)
     if (bytes > this.#maxBytes) {
       throw new StoreError(`Cannot write: ${bytes} bytes, maxBytes is ${this.#maxBytes}`)
     }
-    const recent = [tag, ...(before?.recent ?? [])].slice(0, RECENT)
     this.#expiry.add(record.expiresAt, 1)
-    this.#records.set(id, { ...record, recent }, bytes)
-    if (record.subject !== undefined) {
-      const ids = this.#subjects.get(record.subject) ?? new Set()
-      this.#subjects.set(record.subject, ids.add(id))
+    this.#records.set(id, record, bytes, !record.keys)
+    for (const key of record.keys ?? []) {
+      const ids = this.#idsByKey.get(key) ?? new Set()
+      this.#idsByKey.set(key, ids.add(id))
     }
     this.#sweep()
     while (!this.#records.trim()) await pause()
   }
 
-  #forget({ key, value: { expiresAt, subject } }: LruEntry<Kept>): void {
+  #forget({ key: id, value: { expiresAt, keys = [] } }: LruEntry<StoredRecord>): void {
     this.#expiry.add(expiresAt, -1)
-    if (subject === undefined) return
-    const ids = this.#subjects.get(subject)
-    ids?.delete(key)
-    if (ids?.size === 0) this.#subjects.delete(subject)
+    for (const key of keys) {
+      const ids = this.#idsByKey.get(key)
+      ids?.delete(id)
+      if (ids?.size === 0) this.#idsByKey.delete(key)
+    }
   }
 
-  /** Visitors who never return leave records that nobody reads: a few of them go with each write. */
+  /** Removes the expired among a few records: those that nobody reads go with later writes. */
   #sweep(): void {
     const now = this.#now()
     for (let left = SWEEP; left > 0; left--) {
@@ -288,10 +260,10 @@ class Memory implements MemoryStore {
 }
 
 /**
- * Makes a store that keeps its records in memory, for as long as this process or isolate lives.
+ * Creates a store that keeps its records in memory, for as long as this process or isolate lives.
  *
- * No timers: a record is absent from the millisecond it expires, and is removed when it is read, by
- * later writes a few at a time, by `cleanupExpired`, or when the store is full. Nothing blocks for
+ * It has no timers: a record is absent from the millisecond it expires, and is removed when it is
+ * read, by later writes a few at a time, by `prune`, or when the store is full. Nothing blocks for
  * longer than a few milliseconds, even with a million records.
  *
  * @throws TypeError or RangeError when an option is unknown, of the wrong type or out of range.
@@ -305,15 +277,14 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
   return {
     name: 'memory',
     atomic: true,
-    patches: memory.patches,
     index: memory.index,
     read: (id, call) => memory.read(id, call),
     write: (id, record, expected, call) => memory.write(id, record, expected, call),
-    delete: (id, call) => memory.delete(id, call),
+    end: (id, call) => memory.end(id, call),
     page: (cursor, call) => memory.page(cursor, call),
     health: (call) => memory.health(call),
-    details: () => memory.details(),
+    details: () => ({ ...memory.stats() }),
     stats: () => memory.stats(),
-    cleanupExpired: () => memory.cleanupExpired(),
+    prune: (limit) => memory.prune(limit),
   }
 }

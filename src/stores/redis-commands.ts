@@ -1,12 +1,18 @@
-/** What stores in Redis have in common, whichever way their commands take. */
+/** The part that stores in Redis share, whichever way their commands take. */
 import { functionRule, numberRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { MAX_MS, within } from '../resilience/deadline.ts'
 import type { RedisKeys, RunScript } from './redis-index.ts'
-import { decode, unusable, WRITE_SHA } from './redis-record.ts'
-import type { SessionStore } from './store.ts'
+import { decode, encode, encodeKeys, noUsableReply, READ_SHA, WRITE_SHA } from './redis-record.ts'
+import {
+  MARK_SECONDS,
+  MAX_ENTRIES,
+  MAX_ENTRIES_LENGTH,
+  type SessionStore,
+  type WriteResult,
+} from './store.ts'
 
-/** What every store in Redis can be told. */
+/** Options for every store in Redis. */
 export interface RedisOptions {
   /** Put before every key, to keep apart what shares a database. (default: 'sojourn:') */
   prefix?: string
@@ -16,10 +22,10 @@ export interface RedisOptions {
   now?: () => number
 }
 
-/** A store in Redis can find sessions by user, and go through all of them. */
+/** A store in Redis, which can find sessions by index key, and go through all of them. */
 export type RedisSessionStore = SessionStore & Required<Pick<SessionStore, 'index' | 'page'>>
 
-/** Sends one command; what Redis answers is in `result`, what it refuses in `error`. */
+/** Sends one command. Redis' answer is in `result`, its refusal in `error`. */
 export type SendCommand = (command: readonly string[], signal: AbortSignal) => Promise<unknown>
 
 export const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
@@ -49,21 +55,30 @@ const ADVICE: Record<string, string> = {
 function failure(text: string): SessionError {
   const reason = REASON.exec(text)?.[1]
   const isPassing = PASSING.test(reason ?? '') || PASSING.test(text)
-  if (isPassing || !(reason || REFUSED.test(text))) return unusable(undefined, reason)
+  if (isPassing || !(reason || REFUSED.test(text))) return noUsableReply(undefined, reason)
   const why = reason ? ` (${reason})${ADVICE[reason] ?? ''}` : ''
   return Object.assign(new StoreError(`Redis refused a command${why}`), reason && { reason })
 }
 
-/** Patches kept beside one record. */
-const PATCHES = 32
+/** Settings of one way to reach Redis. */
+export interface RedisAccess {
+  /**
+   * Reads may be answered by a replica that lags, unless they are `fresh`; they touch no index then.
+   * (default: false, every read reaches the primary)
+   */
+  readonly fromReplicas?: boolean
+}
 
-/** Makes a store of what sends commands. */
+/** Creates a store from a function that sends commands. */
 export function createRedisCommands(
   name: string,
   send: SendCommand,
   { prefix, timeoutMs, now }: Required<RedisOptions>,
+  { fromReplicas = false }: RedisAccess = {},
 ): RedisSessionStore {
-  const recordKey = (id: string): string => `${prefix}s:${id}`
+  const records = `${prefix}s:`
+  const index = `${prefix}u:`
+  const time = (): string => String(Math.floor(now()))
 
   async function ask(command: readonly string[], signal?: AbortSignal): Promise<unknown> {
     signal?.throwIfAborted()
@@ -78,69 +93,65 @@ export function createRedisCommands(
   }
 
   const run: RunScript = async (name, sha, args, signal) => {
-    const result = await ask(['EVALSHA', sha, ...args], signal)
+    const result = sha === null ? NO_SCRIPT : await ask(['EVALSHA', sha, ...args], signal)
     if (result !== NO_SCRIPT) return result
     const { scriptOf } = await import('./redis-scripts.ts')
     return await ask(['EVAL', scriptOf(name), ...args], signal)
   }
 
-  const keys: RedisKeys = { records: recordKey(''), users: `${prefix}u:`, now, run }
+  const keys: RedisKeys = { records, index, now, run }
   const load = () => import('./redis-index.ts')
 
   return {
     name,
     atomic: true,
-    patches: PATCHES,
 
-    async read(id, { signal } = {}) {
-      // Unlike GET this answers an absent key with '', so that no failure looks like it.
-      const result = await ask(['GETRANGE', recordKey(id), '0', '-1'], signal)
-      if (typeof result !== 'string') throw unusable()
+    async read(id, { signal, fresh } = {}) {
+      const key = records + id
+      // Unlike GET, both answer an absent key with '', so that no failure looks like it.
+      const result =
+        fromReplicas && !fresh
+          ? await ask(['GETRANGE', key, '0', '-1'], signal)
+          : await run('READ', READ_SHA, ['2', key, index, id], signal)
+      if (typeof result !== 'string') throw noUsableReply()
       return result === '' ? null : decode(result, now())
     },
 
-    async write(id, record, expected, { signal, patch = '', folded = 0 } = {}) {
-      const { version, value, expiresAt, subject = '' } = record
-      const time = Math.floor(now())
-      const [tag, owner] = [encodeURIComponent(version), encodeURIComponent(subject)]
-      const result = await run(
-        'WRITE',
-        WRITE_SHA,
-        [
-          // Without an owner too: a cluster that keeps the two apart refuses the first write.
-          '2',
-          recordKey(id),
-          keys.users + owner,
-          encodeURIComponent(expected ?? ''),
-          tag,
-          String(Math.max(1, Math.ceil(expiresAt - time))),
-          `${Math.floor(expiresAt)}\n${owner}\n${value}`,
-          id,
-          String(time),
-          patch,
-          String(folded),
-          String(PATCHES),
-        ],
-        signal,
-      )
-      if (result === 1) return { ok: true }
-      if (result === 2) return { ok: true, patched: true }
-      if (result !== 0 && typeof result !== 'string') throw unusable()
-      return { ok: false, current: result === 0 ? null : decode(result, now()) }
+    async write(id, record, expected, { signal, entry = '' } = {}) {
+      const ms = Math.max(1, Math.ceil(record.expiresAt - Math.floor(now())))
+      const [version, before] = [record.version, expected ?? ''].map(encodeURIComponent)
+      // Both keys without index keys too: a cluster that keeps them apart refuses the first write.
+      const args = ['2', records + id, index, before!, version!]
+      args.push(encodeURIComponent(record.epoch), String(ms), encode(record), id, time(), entry)
+      args.push(String(MAX_ENTRIES), String(MAX_ENTRIES_LENGTH), encodeKeys(record.keys))
+      return resultOf(await run('WRITE', WRITE_SHA, args, signal), now())
     },
 
-    async delete(id, { signal } = {}) {
-      if (typeof (await ask(['DEL', recordKey(id)], signal)) !== 'number') throw unusable()
+    async end(id, { signal, markFor = MARK_SECONDS } = {}) {
+      const ms = String(Math.ceil(markFor * 1000))
+      const args = ['2', records + id, index, id, time(), ms]
+      const count = await run('END', null, args, signal)
+      if (typeof count !== 'number') throw noUsableReply()
+      return count === 1
     },
 
     index: {
-      list: async (subject, call) => (await load()).list(keys, subject, call?.signal),
-      bury: async (subject, tombstone, call) => (await load()).bury(keys, subject, tombstone, call),
+      list: async (key, call) => (await load()).list(keys, key, call?.signal),
+      end: async (key, call) => (await load()).endAll(keys, key, call),
     },
     page: async (cursor, call) => (await load()).page(keys, cursor, call?.signal),
 
     async health({ signal } = {}) {
-      if ((await ask(['PING'], signal)) !== 'PONG') throw unusable()
+      if ((await ask(['PING'], signal)) !== 'PONG') throw noUsableReply()
     },
   }
+}
+
+function resultOf(result: unknown, now: number): WriteResult {
+  if (result === 1) return { ok: true }
+  if (result === 0) return { ok: false, current: null }
+  if (typeof result === 'string') return { ok: false, current: decode(result, now) }
+  if (!Array.isArray(result) || result[0] !== 1) throw noUsableReply()
+  const current = decode(result[1], now)
+  return current ? { ok: true, current } : { ok: true }
 }

@@ -1,40 +1,53 @@
-/** How a record is kept in Redis. */
+/** The text of a record in Redis. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /**
- * A record is one string: the versions of its last eight writes (first its own), its expiry, its
- * subject, its value and the patches beside it, a line each. The scripts make it.
+ * A record is one string: its version, expiry, epoch, seconds of its mark, index keys, value and
+ * appended entries, a line each. The scripts make it.
  */
-const RECORD = /^(\S+)(?: [^\n]*)?\n(\d+)\n(\S*)\n([^\n]+)((?:\n[^\n]+)*)$/
+const RECORD = /^(\S+)\n(\d+)\n(\S*)\n(\d*)\n([^\n]*)\n([^\n]+)((?:\n[^\n]+)*)$/
+/** The mark of an ended session, until a time. */
+const MARK = /^!\d+$/
 
-/** Whatever is no record throws; one that has expired is `null`. */
+/** Encodes what the scripts compare and take apart. */
+export function encodeKeys(keys: readonly string[] = []): string {
+  return keys.map(encodeURIComponent).join(' ')
+}
+
+/** Returns the text of a record but for its version and entries. */
+export function encode({ expiresAt, epoch, markFor, keys, value }: StoredRecord): string {
+  const seconds = markFor === undefined ? '' : Math.ceil(markFor)
+  const [name, listed] = [encodeURIComponent(epoch), encodeKeys(keys)]
+  return [Math.floor(expiresAt), name, seconds, listed, value].join('\n')
+}
+
+/** Returns `null` for a record that has expired and for a mark; throws for what is neither. */
 export function decode(text: unknown, now: number): StoredRecord | null {
   try {
+    if (MARK.test(text as string)) return null
     // No match is `null`, which cannot be taken apart.
     const fields = RECORD.exec(text as string) as string[]
-    const [, tag = '', expiry, owner = '', value = '', beside = ''] = fields
-    const [version, subject] = [decodeURIComponent(tag), decodeURIComponent(owner)]
+    const [, tag = '', expiry, epoch = '', markFor, keys, value = '', appended = ''] = fields
+    const version = decodeURIComponent(tag)
     const expiresAt = Number(expiry)
     if (expiresAt <= now) return null
-    const patches = beside.split('\n').slice(1)
-    return {
-      value,
-      version,
-      expiresAt,
-      ...(subject && { subject }),
-      ...(patches.length && { patches }),
-    }
+    const record: StoredRecord = { value, version, epoch: decodeURIComponent(epoch), expiresAt }
+    if (keys) record.keys = keys.split(' ').map(decodeURIComponent)
+    if (markFor) record.markFor = Number(markFor)
+    const entries = appended.split('\n').slice(1)
+    if (!entries.length) return record
+    return { ...record, entries, version: `${version}+${entries.length}` }
   } catch {
     throw new StoreError('What is stored in Redis is no record of ours')
   }
 }
 
-/** Of the script that writes one. */
-export const WRITE_SHA: string = 'f09798d1333e09b9b4b465e489bf0b8d9e569c59'
+export const READ_SHA: string = '504da898a1bf1dbb81f60aae59d51d57f112adf9'
+export const WRITE_SHA: string = 'f7ca0ed3d267bfaae4f2a09e981b806bc1b0725d'
 
-/** Nothing that can be used came back. Says nothing of what did: that may hold keys and data. */
-export function unusable(retryAfter?: number, reason?: string): StoreUnavailableError {
+/** Creates the error for an answer of no use. It says nothing of it: it may hold keys and data. */
+export function noUsableReply(retryAfter?: number, reason?: string): StoreUnavailableError {
   const why = reason ? ` (${reason})` : ''
   const error = new StoreUnavailableError(`Redis gave no usable answer${why}`, { retryAfter })
   return Object.assign(error, reason && { reason })

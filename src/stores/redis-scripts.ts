@@ -1,11 +1,16 @@
 /**
  * The Lua of stores in Redis: needed when Redis does not know it yet, and loaded then.
  *
- * What a name begins with comes as a key too, for clients that put a prefix of their own before keys.
+ * The beginnings of names come as keys, for clients that put a prefix of their own before keys:
+ * `KEYS[1]` is a record's key, or the beginning of all of them, and `KEYS[2]` that of index keys.
+ *
+ * Without `#!lua flags=allow-key-locking`, which would let Upstash lock less, and `allow-oom`: Redis 6
+ * knows no flags, and Redis 7 refuses flags that it does not know. Where memory is full, Redis
+ * refuses a script's commands that need more of it, until the script has written something.
  */
 
 /** The names of the scripts. */
-export type ScriptName = 'WRITE' | 'LIST' | 'BURY' | 'PAGE'
+export type ScriptName = 'READ' | 'WRITE' | 'END' | 'LIST' | 'END_ALL' | 'PAGE'
 
 /**
  * Returns the text of a script.
@@ -15,84 +20,136 @@ export type ScriptName = 'WRITE' | 'LIST' | 'BURY' | 'PAGE'
  */
 export function scriptOf(name: ScriptName): string {
   switch (name) {
+    case 'READ':
+      return READ
     case 'WRITE':
       return WRITE
+    case 'END':
+      return END
     case 'LIST':
       return LIST
-    case 'BURY':
-      return BURY
+    case 'END_ALL':
+      return END_ALL
     case 'PAGE':
       return PAGE
   }
 }
 
-/**
- * Compare-and-set. A version among the last eight was written by an earlier attempt of the same
- * write: it is done, even when others have written since. Expiry is relative, so that no clock but
- * Redis' own counts; `TIME` does that for the index.
- *
- * Without `#!lua flags=allow-key-locking`, which would let Upstash lock less: Redis 7 itself refuses
- * flags that it does not know.
- */
-export const WRITE: string = `local c=redis.call('GET',KEYS[1])
-local t=''
-if c then
-local e
-t,e=c:match('^([^\\n]*)\\n(%d+)\\n')
-if not t then return c end
-if tonumber(e)<=tonumber(ARGV[6]) then c,t=nil,'' end
-end
-local p=ARGV[7]
-if (' '..t..' '):find(' '..ARGV[2]..' ',1,true) then return 1 end
-local v=t:match('^%S+') or ''
-local function tags(s) return s:match('^'..('%S* ?'):rep(8)) end
-local head='^[^\\n]*\\n%d+\\n[^\\n]*\\n'
-if v~=ARGV[1] then
-if not c or p=='' or ARGV[1]=='' or c:match(head..'!') then return c or 0 end
-if (c..'\\n'):find('\\n'..p..'\\n',1,true) then return 2 end
-local _,n=c:gsub('\\n','')
-if n-3>=tonumber(ARGV[9]) then return c end
-t=tags(v..' '..ARGV[2]..t:sub(#v+1))
-redis.call('SET',KEYS[1],t..c:match('\\n.*')..'\\n'..p,'KEEPTTL')
-return 2
-end
-local rest=c and c:match(head..'[^\\n]*'..('\\n[^\\n]*'):rep(tonumber(ARGV[8]))..'(.*)$') or ''
-if rest~='' and ARGV[4]:match('!$') then return c end
-redis.call('SET',KEYS[1],tags(ARGV[2]..' '..t)..'\\n'..ARGV[4]..rest,'PX',ARGV[3])
-if not ARGV[4]:find('^%d+\\n\\n') then
-local s=KEYS[2]
+/** Puts an id into the index of some keys, for so many milliseconds by Redis' own clock. */
+const ENLIST = `local function enlist(run,keys,id,ms)
 local n=redis.call('TIME')
 n=n[1]*1000+math.floor(n[2]/1000)
-redis.call('ZREMRANGEBYSCORE',s,'-inf',n)
-redis.call('ZADD',s,n+ARGV[3],ARGV[5])
-if redis.call('PTTL',s)<tonumber(ARGV[3]) then redis.call('PEXPIRE',s,ARGV[3]) end
+for k in keys:gmatch('%S+') do
+local s=KEYS[2]..k
+run('ZREMRANGEBYSCORE',s,'-inf',n)
+run('ZADD',s,n+ms,id)
+if redis.call('PTTL',s)<tonumber(ms) then run('PEXPIRE',s,ms) end
 end
+end
+`
+
+/**
+ * Reads a record, and touches its index keys: a Redis that evicts what was used least recently would
+ * drop the index of a user before the sessions. What it dropped all the same is there again then.
+ */
+export const READ: string = `${ENLIST}local c=redis.call('GET',KEYS[1]) or ''
+local keys=c:match('^[^\\n]*\\n%d+\\n[^\\n]*\\n%d*\\n([^\\n]*)\\n') or ''
+for k in keys:gmatch('%S+') do
+if not redis.call('ZSCORE',KEYS[2]..k,ARGV[1]) then
+local ms=redis.call('PTTL',KEYS[1])
+if ms>0 then enlist(redis.pcall,k,ARGV[1],ms) end
+end
+end
+return c`
+
+/**
+ * Writes as `applyWrite` specifies. Answers 1: done; { 1, record }: done, and this is there; 0 or a
+ * record: refused, and that is there. Expiry is relative, so that no clock but Redis' own counts.
+ */
+export const WRITE: string = `${ENLIST}local c=redis.call('GET',KEYS[1])
+local now=tonumber(ARGV[7])
+local mark=c and c:match('^!(%d+)$')
+if mark then
+if tonumber(mark)>now then return 0 end
+c=nil
+end
+local old=''
+if c then
+local v,e,p,k,r=c:match('^([^\\n]*)\\n(%d+)\\n([^\\n]*)\\n%d*\\n([^\\n]*)\\n[^\\n]*(.*)$')
+if not v then return c end
+old=k
+if tonumber(e)<=now then
+if ARGV[1]~='' then return 0 end
+else
+local x=ARGV[8]
+if v==ARGV[2] then return r=='' and 1 or {1,c} end
+if x~='' and (r..'\\n'):find('\\n'..x..'\\n',1,true) then return {1,c} end
+local _,n=r:gsub('\\n','')
+if (n>0 and v..'%2B'..n or v)~=ARGV[1] then
+if x=='' or ARGV[1]=='' or p~=ARGV[3] then return c end
+if n>=tonumber(ARGV[9]) or #r-n+#x>tonumber(ARGV[10]) then return c end
+c=c..'\\n'..x
+redis.call('SET',KEYS[1],c,'KEEPTTL')
+return {1,c}
+end
+end
+elseif ARGV[1]~='' then
+return 0
+end
+redis.call('SET',KEYS[1],ARGV[2]..'\\n'..ARGV[5],'PX',ARGV[4])
+for k in old:gmatch('%S+') do
+if not (' '..ARGV[11]..' '):find(' '..k..' ',1,true) then redis.call('ZREM',KEYS[2]..k,ARGV[6]) end
+end
+enlist(redis.call,ARGV[11],ARGV[6],ARGV[4])
 return 1`
 
-/** The ids of a subject and their records, alternating; ids without a record go. */
+/**
+ * Ends one session: removes the record and its index entries, then puts the mark in its place. Where
+ * memory is full the mark may be missing, unless the record asked for it.
+ */
+const FINISH = `local function finish(key,id,now,ms,only)
+local c=redis.call('GET',key)
+local e,m,k=(c or ''):match('^[^\\n]*\\n(%d+)\\n[^\\n]*\\n(%d*)\\n([^\\n]*)\\n')
+if only and not (e and tonumber(e)>now and (' '..k..' '):find(' '..only..' ',1,true)) then return 0 end
+local live=e and tonumber(e)>now
+local mark=c and c:match('^!(%d+)$')
+if mark and tonumber(mark)-now>=ms then return 0 end
+for one in (k or ''):gmatch('%S+') do redis.call('ZREM',KEYS[2]..one,id) end
+if not mark then redis.call('DEL',key) end
+if live and m~='' then ms=math.max(ms,m*1000) end
+if ms>0 then
+local r=redis.pcall('SET',key,'!'..string.format('%.0f',now+ms),'PX',ms)
+if r.err and live and m~='' then return r end
+end
+return live and 1 or 0
+end
+`
+
+export const END: string = `${FINISH}return finish(KEYS[1],ARGV[1],tonumber(ARGV[2]),tonumber(ARGV[3]))`
+
+/** The ids of an index key and their records, alternating; ids without a record go. */
 export const LIST: string = `local r={}
-for _,i in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do
-local c=redis.call('GET',KEYS[2]..i)
-if c then r[#r+1]=i r[#r+1]=c else redis.call('ZREM',KEYS[1],i) end
+local s=KEYS[2]..ARGV[1]
+for _,i in ipairs(redis.call('ZRANGE',s,0,-1)) do
+local c=redis.call('GET',KEYS[1]..i)
+if c then r[#r+1]=i r[#r+1]=c else redis.call('ZREM',s,i) end
 end
 return r`
 
-/** Puts a tombstone over the live records of a subject, but one, and says how many. */
-export const BURY: string = `local n=0
-for _,i in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do
-if i~=ARGV[1] then
-local k=KEYS[2]..i
-local t,e,o,v=(redis.call('GET',k) or ''):match('^([^\\n]*)\\n(%d+)\\n([^\\n]*)\\n([^\\n]*)')
-if v and v~='!' and o==ARGV[5] and tonumber(e)>tonumber(ARGV[6]) then
-redis.call('SET',k,(ARGV[2]..' '..t):match('^'..('%S* ?'):rep(8))..'\\n'..ARGV[4],'PX',ARGV[3])
-n=n+1
-end
-redis.call('ZREM',KEYS[1],i)
+/** Ends the live sessions of an index key, but one, and says how many. */
+export const END_ALL: string = `${FINISH}local n=0
+local s=KEYS[2]..ARGV[1]
+for _,i in ipairs(redis.call('ZRANGE',s,0,-1)) do
+if i~=ARGV[2] then
+local r=finish(KEYS[1]..i,i,tonumber(ARGV[3]),tonumber(ARGV[4]),ARGV[1])
+if type(r)=='table' then return r end
+n=n+r
+redis.call('ZREM',s,i)
 end
 end
 return n`
 
-/** A step of a scan: where to go on, then ids and records, alternating. */
+/** A step of a scan: the next cursor, then ids and records, alternating. */
 export const PAGE: string = `local m=KEYS[1]:gsub('[%[%]%^%*%?\\\\]','\\\\%0')..'*'
 local s=redis.call('SCAN',ARGV[1],'MATCH',m,'COUNT',500)
 local r={s[1]}

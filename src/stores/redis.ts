@@ -1,5 +1,5 @@
 /**
- * Keeps sessions in Redis or Valkey, through whatever client the application has.
+ * Stores sessions in Redis or Valkey, through whatever client the application has.
  *
  * For runtimes with TCP; over HTTP see `sojourn/upstash`. One command per call. Compare-and-set, expiry
  * and index are one Lua script, so overlapping requests cannot lose each other's writes. It makes one
@@ -26,9 +26,9 @@ import {
   type RedisOptions,
   type RedisSessionStore,
 } from './redis-commands.ts'
-import { unusable } from './redis-record.ts'
+import { noUsableReply } from './redis-record.ts'
 
-/** What {@link createRedisStore} can be told. */
+/** Options for {@link createRedisStore}. */
 export interface RedisStoreOptions extends RedisOptions {
   /**
    * Sends one command and resolves with what Redis answers: strings as strings, integers as numbers.
@@ -47,7 +47,11 @@ export interface RedisStoreOptions extends RedisOptions {
 const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^ERR /
 
 /**
- * Makes a store in Redis (6 or newer) or Valkey.
+ * Creates a store in Redis (6 or newer) or Valkey.
+ *
+ * Sign-outs and `revokeAll` work when Redis is full. A Redis that evicts can lose sessions, and users'
+ * indexes with them: reads and writes keep an index as recent as its sessions and put it back, so that
+ * `revokeAll` finds the sessions in use. `maxmemory-policy noeviction` loses none.
  *
  * In a cluster all keys must be in one slot: give it a `prefix` with a hash tag, `'{sojourn}:'`;
  * without one the first write is refused (`CROSSSLOT`). A client that keeps commands while it
@@ -79,7 +83,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisSessionStore 
         // A client's own words may quote commands: only what kind of failure it was may leave.
         const text = String(Object(cause).message)
         if (REPLY.test(text)) return { error: text }
-        throw unusable()
+        throw noUsableReply()
       }
     },
     settings,

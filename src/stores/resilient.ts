@@ -11,7 +11,7 @@ import {
 import { MAX_MS, within } from '../resilience/deadline.ts'
 import {
   createRetry,
-  isKeyOnly,
+  isPerKey,
   type RetryCall,
   type RetryPolicy,
   secondsOf,
@@ -19,7 +19,7 @@ import {
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** What is retried, and may have a policy of its own. */
-export type ResilientOperation = 'read' | 'write' | 'delete' | 'list' | 'bury' | 'page'
+export type ResilientOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page'
 
 /** How to retry, per operation where wanted. */
 export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker' | 'operations'> {
@@ -49,9 +49,9 @@ const policyRule: Rule = [undefined, 'an object', (value: unknown) => Object(val
 const OPERATIONS: Record<ResilientOperation, Rule> = {
   read: policyRule,
   write: policyRule,
-  delete: policyRule,
+  end: policyRule,
   list: policyRule,
-  bury: policyRule,
+  endAll: policyRule,
   page: policyRule,
 }
 
@@ -59,7 +59,7 @@ type Listener = (event: StoreEvent) => void
 
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
 /** A store that refuses one session for a moment is well: nobody else must suffer for it. */
-const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isKeyOnly(error)
+const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isPerKey(error)
 
 /** What happened, without the words of somebody else's error: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
@@ -81,7 +81,7 @@ function codeOf(error: unknown): string {
  * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
  * connect). Never: other session errors, the caller's
  * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
- * session only (`keyOnly: true` on the error, as for KV's one write per second) does not count, and
+ * session only (`perKey: true` on the error, as for KV's one write per second) does not count, and
  * its retries are not taken from the budget of the others.
  * `health` is asked once, with a limit of its own, and does not count either.
  *
@@ -111,7 +111,7 @@ export function resilient(
     }
     return good
   }
-  const { name, atomic, index, patches } = store
+  const { name, atomic, index } = store
   const bucket = createRetryBudget()
   const listeners: Listener[] = []
 
@@ -197,30 +197,24 @@ export function resilient(
       call(
         'write',
         options,
-        async (inner) => {
-          const result = await store.write(id, record, expected, { ...options, ...inner })
-          // Its own write: an earlier attempt was applied and only the answer was lost.
-          return !result.ok && result.current?.version === record.version ? { ok: true } : result
-        },
+        (inner) => store.write(id, record, expected, { ...options, ...inner }),
         // It can wait for the next request while only its session is throttled.
         options?.renewal && {
           retryIf: ask().operations?.write?.retryIf ?? ask().retryIf ?? isUnwell,
         },
       ),
-    delete: (id, options) => call('delete', options, (inner) => store.delete(id, inner)),
+    end: (id, options) => call('end', options, (inner) => store.end(id, { ...options, ...inner })),
     ...(index && {
       index: {
-        list: (subject, options) => call('list', options, (inner) => index.list(subject, inner)),
-        bury: (subject, tombstone, options) =>
-          call('bury', options, (inner) =>
-            index.bury(subject, tombstone, { ...options, ...inner }),
-          ),
+        list: (key, options) => call('list', options, (inner) => index.list(key, inner)),
+        end: (key, options) =>
+          call('endAll', options, (inner) => index.end(key, { ...options, ...inner })),
       },
     }),
-    ...(patches && { patches }),
     ...(store.page && {
       page: (cursor, options) => call('page', options, (inner) => store.page!(cursor, inner)),
     }),
+    ...(store.prune && { prune: (limit) => store.prune!(limit) }),
     async health({ signal }: StoreCallOptions = {}): Promise<void> {
       const what = `Cannot check health: store ${name} gave no usable answer`
       const late = (): Error => new StoreTimeoutError(what)

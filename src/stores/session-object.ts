@@ -1,11 +1,12 @@
 /**
- * The Durable Object class: one object keeps one session (`s:` and its id), another one the list of
- * a user's sessions (`u:` and the subject). What an object is, is in its name only.
+ * The Durable Object class: one object stores one session (`s:` and its id), another one the index of
+ * one key (`u:` and the key). The kind of an object is in its name only.
  */
 // @ts-types="./durable-object-base.d.ts"
 import { DurableObject } from 'cloudflare:workers'
+import { applyWrite } from './apply-write.ts'
 import { copyRecord } from './copy.ts'
-import { type StoredEntry, type StoredRecord, TOMBSTONE, type WriteResult } from './store.ts'
+import type { StoredEntry, StoredRecord, WriteResult } from './store.ts'
 
 /** A Durable Object binding whose class is {@link SessionObject}. */
 export interface SessionObjectNamespace {
@@ -16,45 +17,52 @@ interface OwnNamespace {
   idFromName(name: string): { equals(other: unknown): boolean }
 }
 
-/** What a session's object keeps. Times are its own clock's, so that no other one moves alarms. */
-interface Kept extends StoredRecord {
-  /** Versions of the last writes that made it what it is. */
-  recent: readonly string[]
-  /** When it may be removed. */
-  until: number
-  /** Until when it is in the list of its subject, at least. */
-  listed: number
+/** A session as its object stores it. */
+interface SavedRecord extends StoredRecord {
+  /** Epoch milliseconds, by the object's own clock, after which it may be removed. */
+  removeAt: number
+  /** Epoch milliseconds, by the object's own clock, until which each index key lists it at least. */
+  listedUntil: Readonly<Record<string, number>>
 }
 
-/** What a write carries besides. Plain data: it goes over RPC. */
+/** The mark of an ended session. */
+interface Mark {
+  /** Epoch milliseconds by the caller's clock, as with all that it reads. */
+  until: number
+  removeAt: number
+}
+
+/** The other arguments of a write. Plain data: they go over RPC. */
 export interface WriteCall {
   readonly now: number
   readonly expected: string | null
-  readonly patch: string | undefined
-  readonly folded: number
+  readonly entry: string | undefined
 }
 
-/** What the store calls, and the objects of each other. */
+/** The arguments of an end. */
+export interface EndCall {
+  readonly now: number
+  /** Seconds. */
+  readonly markFor: number
+}
+
+/** The calls of the store, and of the objects to each other. */
 export interface SessionObjectCalls {
   read(now: number): Promise<StoredRecord | null>
   write(id: string, record: StoredRecord, call: WriteCall): Promise<WriteResult>
-  remove(): Promise<void>
-  list(subject: string, now: number): Promise<StoredEntry[]>
-  bury(subject: string, tombstone: StoredRecord, except: string, now: number): Promise<number>
+  end(id: string, call: EndCall): Promise<boolean>
+  list(key: string, now: number): Promise<StoredEntry[]>
+  endAll(key: string, except: string, call: EndCall): Promise<number>
   join(id: string, lasts: number): Promise<void>
-  look(subject: string, now: number, tombstone?: StoredRecord): Promise<StoredRecord | null>
+  leave(id: string): Promise<void>
+  look(id: string, key: string, now: number, end?: EndCall): Promise<StoredRecord | null>
 }
 
-/** Patches kept beside one record. */
-export const PATCHES = 32
-/** What an object throws when it cannot reach others. */
+/** The message of an object that cannot reach others. */
 export const NO_BINDING = 'The Worker that exports SessionObject needs a binding to it'
 
-/** Characters of a record and the patches beside it: a row holds 2 MB. */
-const PATCHED_SIZE = 1_000_000
-/** Versions of a record that are known again. */
-const RECENT = 8
 const RECORD = 'record'
+const MARK = 'mark'
 const MEMBER = 'member:'
 
 /**
@@ -66,174 +74,193 @@ export class SessionObject
   implements SessionObjectCalls
 {
   #namespace: SessionObjectNamespace | undefined
-  /** Changes with all that a write under way has to know of before it is made. */
-  #epoch = 0
-  /** Ends when no burial of this user is under way. */
-  #burials: Promise<unknown> = Promise.resolve()
-  /** For each look at all sessions of this user: those that joined since it began. */
+  /** Raised by every call that a write under way has to take into account. */
+  #changes = 0
+  /** Settles when no end of all sessions of this key is under way. */
+  #endings: Promise<unknown> = Promise.resolve()
+  /** For each look at all sessions of this key: those that joined since it began. */
   readonly #joined: Set<Set<string>> = new Set()
 
-  /** The record of this session. */
+  /** Returns the record of this session. */
   async read(now: number): Promise<StoredRecord | null> {
-    const kept = this.#live(now)
-    return kept ? copyRecord(kept) : null
+    const saved = this.#live(now)
+    return saved ? copyRecord(saved) : null
   }
 
-  /** Compare-and-set on the record of this session. */
+  /** Writes the record of this session, as `applyWrite` specifies. */
   async write(id: string, record: StoredRecord, call: WriteCall): Promise<WriteResult> {
-    const { subject } = record
     const { storage } = this.ctx
     const lasts = record.expiresAt - call.now
-    let [alarm, epoch, listed]: [number | null, number, number] = [null, 0, 0]
+    const listedUntil: Record<string, number> = {}
+    let [alarm, changes]: [number | null, number] = [null, 0]
     do {
-      epoch = this.#epoch
+      changes = this.#changes
       const until = Date.now() + lasts
-      const kept = this.#live(call.now)
-      if (kept?.subject === subject) listed = Math.max(listed, kept?.listed ?? 0)
+      const saved = this.#live(call.now)
+      const { result, next } = this.#apply(saved, record, call)
+      const keys = (!result.current && next?.keys) || []
       // Listed first: an entry without a record does no harm, a record without an entry would.
-      // Long enough for the renewals to come. It waits for burials, which would not find the record.
-      if (subject !== undefined && (listed < until || kept?.subject !== subject)) {
-        listed = until + lasts
-        await this.#object(`u:${subject}`, `s:${id}`).join(id, 2 * lasts)
-      }
+      // Long enough for the renewals to come. It waits for ends of all, which would not find it.
+      await Promise.all(
+        keys.map(async (key) => {
+          const listed = saved?.listedUntil[key] ?? 0
+          listedUntil[key] = Math.max(listed, listedUntil[key] ?? 0)
+          if (listed > 0 && listedUntil[key] >= until) return
+          listedUntil[key] = until + lasts
+          await this.#object(`u:${key}`, `s:${id}`).join(id, 2 * lasts)
+        }),
+      )
       alarm = await storage.getAlarm()
-    } while (epoch !== this.#epoch)
+    } while (changes !== this.#changes)
     // Nothing is awaited from here on: all of it is stored, or nothing.
-    const until = Date.now() + lasts
-    const result = this.#apply(record, call, until, listed)
-    if (result.ok && (alarm === null || alarm > until)) await storage.setAlarm(Math.ceil(until))
+    const saved = this.#live(call.now)
+    const { result, next } = this.#apply(saved, record, call)
+    if (!next) return result
+    if (result.current && saved) {
+      storage.kv.put<SavedRecord>(RECORD, { ...saved, ...next })
+      return result
+    }
+    const removeAt = Date.now() + lasts
+    storage.kv.put<SavedRecord>(RECORD, { ...next, removeAt, listedUntil })
+    storage.kv.delete(MARK)
+    if (alarm === null || alarm > removeAt) await storage.setAlarm(Math.ceil(removeAt))
     return result
   }
 
-  /** Forgets this session. */
-  async remove(): Promise<void> {
-    this.ctx.storage.kv.delete(RECORD)
+  /** Ends this session, and marks its id. */
+  async end(id: string, call: EndCall): Promise<boolean> {
+    return (await this.#end(id, call)) !== null
   }
 
-  /** The live record of this session if it belongs to `subject`; a tombstone takes its place. */
-  async look(subject: string, now: number, tombstone?: StoredRecord): Promise<StoredRecord | null> {
-    // A write under way joins again, so that it comes after the burial, and stays listed.
-    this.#epoch++
-    const kept = this.#live(now)
-    if (kept?.subject !== subject || kept.value === TOMBSTONE) return null
-    if (!tombstone) return copyRecord(kept)
-    const { recent, until, listed } = kept
-    this.#put({ ...tombstone, recent, until, listed }, tombstone.version)
-    return tombstone
+  /** Returns the live record of this session if it has the key, and ends it if told to. */
+  async look(id: string, key: string, now: number, end?: EndCall): Promise<StoredRecord | null> {
+    // A write under way joins again, so that it comes after an end of all, and stays listed.
+    this.#changes++
+    const saved = this.#live(now)
+    if (!saved?.keys?.includes(key)) return null
+    if (end) await this.#end(id, end, key)
+    return copyRecord(saved)
   }
 
-  /** Notes in a user's object that a session is theirs, for so many milliseconds. */
+  /** Notes in the object of an index key that a session has it, for so many milliseconds. */
   async join(id: string, lasts: number): Promise<void> {
     const { storage } = this.ctx
-    let [alarm, epoch]: [number | null, number] = [null, 0]
+    let [alarm, changes]: [number | null, number] = [null, 0]
     do {
-      epoch = this.#epoch
-      await this.#burials
+      changes = this.#changes
+      await this.#endings
       alarm = await storage.getAlarm()
-    } while (epoch !== this.#epoch)
+    } while (changes !== this.#changes)
     const until = Date.now() + lasts
     for (const ids of this.#joined) ids.add(id)
     storage.kv.put(MEMBER + id, until)
     if (alarm === null || alarm > until) await storage.setAlarm(Math.ceil(until))
   }
 
-  /** The live sessions of a user, from the user's object. */
-  list(subject: string, now: number): Promise<StoredEntry[]> {
-    return this.#lookAtAll(subject, now)
+  /** Takes a session that has ended out of this index key. */
+  async leave(id: string): Promise<void> {
+    this.ctx.storage.kv.delete(MEMBER + id)
   }
 
-  /** Ends the live sessions of a user, from the user's object, and returns how many. */
-  async bury(
-    subject: string,
-    tombstone: StoredRecord,
-    except: string,
-    now: number,
-  ): Promise<number> {
-    this.#epoch++
-    const burial = this.#lookAtAll(subject, now, tombstone, except)
-    this.#burials = Promise.allSettled([this.#burials, burial]).then(() => {})
-    return (await burial).length
+  /** Returns the live sessions of an index key, from the key's object. */
+  list(key: string, now: number): Promise<StoredEntry[]> {
+    return this.#lookAtAll(key, now)
+  }
+
+  /** Ends the live sessions of an index key, from the key's object, and returns how many. */
+  async endAll(key: string, except: string, call: EndCall): Promise<number> {
+    this.#changes++
+    const ending = this.#lookAtAll(key, call.now, call, except)
+    this.#endings = Promise.allSettled([this.#endings, ending]).then(() => {})
+    return (await ending).length
   }
 
   /** Removes what has expired; runs at least once, and comes again while anything is left. */
   async alarm(): Promise<void> {
-    this.#epoch++
+    this.#changes++
     const { storage } = this.ctx
     const now = Date.now()
-    let next = storage.kv.get<Kept>(RECORD)?.until ?? 0
-    for (const [key, until] of this.#members()) {
-      if (until <= now) storage.kv.delete(key)
-      else if (next <= now || next > until) next = until
+    const removals = [RECORD, MARK].map((key): [string, number] => [
+      key,
+      storage.kv.get<SavedRecord | Mark>(key)?.removeAt ?? 0,
+    ])
+    let next = Number.POSITIVE_INFINITY
+    for (const [key, removeAt] of [...removals, ...this.#members()]) {
+      if (removeAt <= now) storage.kv.delete(key)
+      else next = Math.min(next, removeAt)
     }
-    if (next > now) await storage.setAlarm(Math.ceil(next))
+    if (next < Number.POSITIVE_INFINITY) await storage.setAlarm(Math.ceil(next))
     else await storage.deleteAll()
   }
 
-  /** Looks at every session of a user, or buries it, and forgets those that are not theirs any more. */
+  /** Looks at every session of a key, or ends it, and forgets those that do not have it any more. */
   async #lookAtAll(
-    subject: string,
+    key: string,
     now: number,
-    tombstone?: StoredRecord,
+    end?: EndCall,
     except?: string,
   ): Promise<StoredEntry[]> {
     const joined = new Set<string>()
     this.#joined.add(joined)
-    const ids = this.#members().map(([key]) => key.slice(MEMBER.length))
+    const ids = this.#members().map(([member]) => member.slice(MEMBER.length))
     const looks = ids
       .filter((id) => id !== except)
       .map(async (id): Promise<StoredEntry[]> => {
-        const object = this.#object(`s:${id}`, `u:${subject}`)
-        const record = await object.look(subject, now, tombstone)
-        if ((!record || tombstone) && !joined.has(id)) this.ctx.storage.kv.delete(MEMBER + id)
+        const object = this.#object(`s:${id}`, `u:${key}`)
+        const record = await object.look(id, key, now, end)
+        if ((!record || end) && !joined.has(id)) this.ctx.storage.kv.delete(MEMBER + id)
         return record ? [{ id, record }] : []
       })
-    // All have ended, well or not, before anybody may go on.
+    // All have settled before anybody may go on.
     await Promise.allSettled(looks)
     this.#joined.delete(joined)
     return (await Promise.all(looks)).flat()
   }
 
-  #apply(record: StoredRecord, call: WriteCall, until: number, listed: number): WriteResult {
-    const { now, expected, patch, folded } = call
-    const current = this.#live(now)
-    // Its own write again: the answer to an earlier attempt was lost on the way.
-    if (current?.recent.includes(record.version)) return { ok: true }
-    const { patches = [], recent = [] } = current ?? {}
-    if ((current?.version ?? null) === expected) {
-      const later = patches.slice(folded)
-      if (!later.length || record.value !== TOMBSTONE) {
-        this.#put({ ...record, patches: later, recent, until, listed }, record.version)
-        return { ok: true }
-      }
-    } else if (current && expected !== null && patch !== undefined) {
-      const patched: WriteResult = { ok: true, patched: true }
-      if (patches.includes(patch)) return patched
-      const all = [...patches, patch]
-      const size = [current.value, ...all].join('').length
-      if (current.value !== TOMBSTONE && all.length <= PATCHES && size <= PATCHED_SIZE) {
-        this.#put({ ...current, patches: all }, record.version)
-        return patched
-      }
+  /** Returns the record that was live. `from`: the key whose object asks, and knows by itself. */
+  async #end(id: string, { now, markFor }: EndCall, from?: string): Promise<StoredRecord | null> {
+    this.#changes++
+    const { storage } = this.ctx
+    const record = this.#live(now) ?? null
+    const lasts = Math.max(markFor, record?.markFor ?? 0) * 1000
+    const mark = storage.kv.get<Mark>(MARK)
+    const until = Math.max(now + lasts, mark?.until ?? 0)
+    const removeAt = Math.max(Date.now() + lasts, mark?.removeAt ?? 0)
+    storage.kv.delete(RECORD)
+    if (lasts > 0) storage.kv.put<Mark>(MARK, { until, removeAt })
+    const alarm = await storage.getAlarm()
+    if (lasts > 0 && (alarm === null || alarm > removeAt)) {
+      await storage.setAlarm(Math.ceil(removeAt))
     }
-    return { ok: false, current: current ? copyRecord(current) : null }
+    // The index forgets the session sooner than when it is looked for; an id without a mark may
+    // be listed again already.
+    const keys = record?.keys?.filter((key) => lasts > 0 && key !== from) ?? []
+    await Promise.allSettled(keys.map(async (key) => this.#object(`u:${key}`, `s:${id}`).leave(id)))
+    return record
   }
 
-  #live(now: number): Kept | undefined {
-    const kept = this.ctx.storage.kv.get<Kept>(RECORD)
-    return kept && now < kept.expiresAt ? kept : undefined
+  #apply(
+    saved: SavedRecord | undefined,
+    record: StoredRecord,
+    { now, expected, entry }: WriteCall,
+  ): ReturnType<typeof applyWrite> {
+    if (!saved && now < (this.ctx.storage.kv.get<Mark>(MARK)?.until ?? 0)) {
+      return { result: { ok: false, current: null }, next: null }
+    }
+    return applyWrite(saved ?? null, record, expected, entry)
   }
 
-  #put(kept: Kept, tag: string): void {
-    const recent = [tag, ...kept.recent].slice(0, RECENT)
-    this.ctx.storage.kv.put<Kept>(RECORD, { ...kept, recent })
+  #live(now: number): SavedRecord | undefined {
+    const saved = this.ctx.storage.kv.get<SavedRecord>(RECORD)
+    return saved && now < saved.expiresAt ? saved : undefined
   }
 
-  /** The keys of a user's sessions, and until when they are listed. */
+  /** Returns the storage keys of the sessions of an index key, and until when they are listed. */
   #members(): [string, number][] {
     return [...this.ctx.storage.kv.list<number>({ prefix: MEMBER })]
   }
 
-  /** Another object of this class; `own`: the name of this one, by which it knows its binding. */
+  /** Returns another object of this class. `own`: the name of this one, to find its binding by. */
   #object(name: string, own: string): SessionObjectCalls {
     this.#namespace ??= Object.values(this.env).find((binding) => this.#isOwn(binding, own)) as
       | SessionObjectNamespace

@@ -1,116 +1,155 @@
 /**
- * The contract between Sojourn and whatever keeps its sessions.
+ * The contract between Sojourn and the stores of its sessions.
  *
- * A store keeps opaque sealed strings under an id, with a version and an expiry. It never sees
- * session data and never interprets a value, apart from {@link TOMBSTONE}.
+ * A store saves opaque sealed strings under an id, with a version, an epoch and an expiry. It never
+ * sees session data and never interprets a value. It reads, writes and ends.
  */
 
-/** What a store can be told about one call. */
+/** Options for every call of a store. */
 export interface StoreCallOptions {
-  /** Ends the call at once; the store rejects with the signal's reason. */
+  /** Ends the call at once: the store rejects with the signal's reason. */
   signal?: AbortSignal | undefined
 }
 
-/** What a read can be told. */
+/** Options for {@link SessionStore.read}. */
 export interface ReadOptions extends StoreCallOptions {
-  /** Do not answer from a cache that can be passed by. */
+  /**
+   * Passes every cache and reaches the primary, where the store has one, so that the answer
+   * contains all acknowledged writes. (default: false)
+   */
   fresh?: boolean | undefined
 }
 
-/** One session as a store keeps it. */
+/** One session as a store saves it. */
 export interface StoredRecord {
-  /** A sealed token (base64url), or {@link TOMBSTONE}. */
+  /** A sealed token (base64url). */
   value: string
-  /** Opaque; differs between any two writes. */
+  /**
+   * Opaque, and new with every write. A read returns the version of the write that made the record;
+   * with `n` entries appended to it, that version, a plus sign and `n`.
+   */
   version: string
+  /** Opaque. An entry is appended only to a record of the same epoch. */
+  epoch: string
   /** Epoch milliseconds. A store never returns a record at or after it, and may drop it then. */
   expiresAt: number
-  /** Opaque handle of the user it belongs to, for {@link SessionStore.index}. */
-  subject?: string
-  /** Only on what is read: what others kept beside it, the oldest first. See {@link WriteOptions.patch}. */
-  patches?: readonly string[]
-  /** Only on what is read: it may be outdated, because the store behind could not be asked. */
+  /**
+   * Opaque index keys for {@link SessionStore.index}: the user's first, then at most eight tags. A
+   * record without keys belongs to nobody, and goes first when a store has to evict.
+   */
+  keys?: readonly string[]
+  /**
+   * Seconds for which the id is marked as ended after its end, where {@link EndOptions.markFor} asks
+   * for less. Then the mark is part of the end: an end whose mark fails rejects.
+   */
+  markFor?: number
+  /** Appended entries, the oldest first. Only on what a store returns. */
+  entries?: readonly string[]
+  /** The record may be outdated, because the store behind could not be asked. Only on reads. */
   stale?: true
+  /** Only on what is read: a cache had it, so that the store behind may have something newer. */
+  copied?: true
 }
 
-/** What a write can be told. */
+/** Options for {@link SessionStore.write}. */
 export interface WriteOptions extends StoreCallOptions {
   /**
-   * Kept beside the record when that is not at `expected` any more, instead of refusing the write:
-   * an opaque sealed string. Ignored by a store without {@link SessionStore.patches}.
+   * An opaque sealed string with the change alone. The store appends it to what is there instead of
+   * refusing the write, if that has another version, the same epoch, and room for it. A store that
+   * is not atomic ignores it, because what it finds may be older than what the writer read.
    */
-  patch?: string | undefined
-  /**
-   * How many of the patches at `expected` the record contains (default: 0). They go and later ones
-   * stay; but a tombstone is refused when there are later ones, which would be lost.
-   */
-  folded?: number | undefined
-  /** Nothing else is changed: not worth waiting while this one session is throttled. */
+  entry?: string | undefined
+  /** Nothing but the expiry changes, so the write need not wait while this one session is throttled. */
   renewal?: boolean | undefined
 }
 
-/** Written (or, with `patched`, kept beside what is there), or what is there instead. */
-export type WriteResult = { ok: true; patched?: true } | { ok: false; current: StoredRecord | null }
-
 /**
- * The value that a dead id keeps for a while, so that requests under way with it find out.
- * No sealed token equals it.
+ * `ok`: the record was written. With `current`, the entry is (or was already) appended to that, or
+ * others have appended to the record since: `current` is the whole record as it is now.
+ * Not `ok`: the write was refused, because `current` is there; `null`: nothing is.
  */
-export const TOMBSTONE = '!'
+export type WriteResult =
+  | { ok: true; current?: StoredRecord }
+  | { ok: false; current: StoredRecord | null }
 
-/** A record and the id it is kept under. */
+/** Options for {@link SessionStore.end}. */
+export interface EndOptions extends StoreCallOptions {
+  /**
+   * Seconds for which nothing can be created under the id, so that a creation that arrives late
+   * fails; 0 leaves no mark. (default: {@link MARK_SECONDS})
+   */
+  markFor?: number | undefined
+}
+
+/** Seconds for which an id stays marked as ended: longer than any client queues a call. */
+export const MARK_SECONDS = 600
+
+/** Entries that a store appends to one record at most. */
+export const MAX_ENTRIES = 64
+
+/** Characters of all entries of one record together, at most. */
+export const MAX_ENTRIES_LENGTH: number = 64 * 1024
+
+/** A record and the id it is saved under. */
 export interface StoredEntry {
   id: string
   record: StoredRecord
 }
 
-/** What {@link SubjectIndex.bury} can be told. */
-export interface BuryOptions extends StoreCallOptions {
+/** Options for {@link SessionIndex.end}. */
+export interface EndAllOptions extends EndOptions {
   /** The id of a record that is spared. */
   except?: string | undefined
 }
 
 /**
- * Finds the sessions of one user. An entry appears with the write of a record that has a `subject`
- * and goes with it: when it expires, is deleted, or is replaced by a record without one.
+ * Finds sessions by index key. A session appears with the write of a record that has the key in its
+ * `keys`, and goes when the record ends, expires, or is replaced by a record without that key.
  */
-export interface SubjectIndex {
-  /** The live records of `subject`, in no particular order; tombstones are left out. */
-  list(subject: string, options?: StoreCallOptions): Promise<readonly StoredEntry[]>
+export interface SessionIndex {
+  /** Returns the live records of `key`, in no particular order. */
+  list(key: string, options?: StoreCallOptions): Promise<readonly StoredEntry[]>
   /**
-   * Replaces every live record of `subject` by `tombstone`, whatever its version, and returns how
-   * many; in one round trip where the store can. Whoever writes one of them next is refused.
+   * Ends every record of `key`, whatever its version, and marks its id as {@link SessionStore.end}
+   * does; in one round trip where the store can.
+   *
+   * @returns Number of records that were live.
    */
-  bury(subject: string, tombstone: StoredRecord, options?: BuryOptions): Promise<number>
+  end(key: string, options?: EndAllOptions): Promise<number>
 }
 
-/** Some of the records of a store, and where to go on. */
+/** Some of the records of a store, and where the next page starts. */
 export interface StoredPage {
   records: readonly StoredEntry[]
-  /** For the next page; `null`: there is none. */
+  /** Opaque, for the next page; `null`: this was the last one. */
   cursor: string | null
 }
 
-/** How a store is doing, as far as it knows without being asked for it over the network. */
+/** Figures about a store, known without asking it over the network. */
 export interface StoreDetails {
   readonly [name: string]: string | number | boolean | null
 }
 
-/** What every store implements. `sojourn/testing` has the suite that checks it. */
+/** The interface that every store implements. `sojourn/testing` has the suite that checks it. */
 export interface SessionStore {
   /** Short, for events and error messages: `memory`, `upstash`. */
   readonly name: string
-  /** `false`: compare-and-set is best effort, overlapping writes can be lost. */
+  /** `false`: compare-and-set is best effort, overlapping writes can be lost, and answers may lag. */
   readonly atomic: boolean
   /**
-   * Returns the record, or `null` when it is absent or expired. Anything that went wrong throws:
-   * a failure is never `null`.
+   * Returns the record. `null`: there is certainly no live record. `undefined`, only from a store
+   * that is not atomic: there is none, or the answer lags behind.
+   *
+   * @throws Whatever went wrong: a failure is never `null`.
    */
-  read(id: string, options?: ReadOptions): Promise<StoredRecord | null>
+  read(id: string, options?: ReadOptions): Promise<StoredRecord | null | undefined>
   /**
-   * Writes in one round trip. `expected`: `null` creates, refusing an id that is there; a version
-   * replaces exactly that version, and never creates. A write that is repeated with the same
-   * `record.version` is applied once, whether it became the record or a patch.
+   * Writes in one round trip, as `applyWrite` specifies: `expected` is the version to replace, as it
+   * was read; `null` creates, and is refused where a record or a mark is. A write never creates when
+   * it expects a version. It can be repeated: a write that was applied already is `ok`.
+   *
+   * @throws StoreUnavailableError from a store that is not atomic, where it finds nothing although a
+   * version is expected, and knows of no end: its answer may lag, and the write must not be lost.
    */
   write(
     id: string,
@@ -118,32 +157,40 @@ export interface SessionStore {
     expected: string | null,
     options?: WriteOptions,
   ): Promise<WriteResult>
-  /** Removes the record; idempotent. */
-  delete(id: string, options?: StoreCallOptions): Promise<void>
   /**
-   * How many patches it keeps beside one record; a write that would add another is refused. A
-   * tombstone takes none. `undefined`: it takes none at all.
+   * Ends a session, whatever its version is: removes the record and its index entries, then marks
+   * the id for `markFor` seconds, whether or not a record was there. Works when the store is full;
+   * the mark may fail without a word, unless the record asked for it.
+   *
+   * @returns `true` when a live record was there.
    */
-  readonly patches?: number
-  /** Where the store can find records by user. */
-  readonly index?: SubjectIndex
+  end(id: string, options?: EndOptions): Promise<boolean>
+  /** Finds sessions by index key. `undefined`: the store cannot. */
+  readonly index?: SessionIndex
   /**
-   * A page of all live records, tombstones left out, where the store can: of bounded size and
-   * possibly empty. `cursor`: `null` starts, then what the last page said. A record that is there
-   * all the while is on at least one page.
+   * Returns a page of all live records: of bounded size, and possibly empty. `null` starts; after
+   * that pass the `cursor` of the last page. A record that is there all the while is on at least
+   * one page.
    */
   page?(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
-  /** Asks the store for a sign of life; throws when there is none. Writes nothing. */
+  /** Asks the store for a sign of life, and rejects when there is none. Writes nothing. */
   health?(options?: StoreCallOptions): Promise<void>
-  /** What a wrapper knows about itself: breaker state, retry budget. Never does I/O. */
+  /**
+   * Removes expired records and marks, where the store does not do that by itself.
+   *
+   * @param limit Number of records removed at most; every store has a default of its own.
+   * @returns Number of records removed.
+   */
+  prune?(limit?: number): Promise<number>
+  /** Returns figures about the store itself: breaker state, retry budget. Never does I/O. */
   details?(): StoreDetails
-  /** Hands over what happens inside (retries, breaker changes) as it happens. */
+  /** Passes on what happens inside the store (retries, breaker changes) as it happens. */
   subscribe?(listener: (event: StoreEvent) => void): void
-  /** Ends what the store holds open. */
+  /** Closes what the store holds open. */
   close?(): Promise<void>
 }
 
-/** What a store reports by itself, through {@link SessionStore.subscribe}. */
+/** Events that a store reports by itself, through {@link SessionStore.subscribe}. */
 export type StoreEvent =
   | {
       type: 'store.retry'

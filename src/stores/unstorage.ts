@@ -1,10 +1,11 @@
 /**
- * Keeps sessions in any driver of {@link https://unstorage.unjs.io unstorage}.
+ * Stores sessions in any driver of {@link https://unstorage.unjs.io unstorage}.
  *
- * unstorage has no compare-and-set, whatever the driver. What that means here:
+ * unstorage has no compare-and-set, whatever the driver. These limits follow:
  *
  * - Overlapping writes of one session: the last one wins, the other one is lost (`atomic: false`).
  * - A sign-out that overlaps another write of the session can be lost too.
+ * - Drivers may cache: a session that is not there may only not be there yet, for two minutes.
  * - There is no index: `list` and `revokeAll` are refused.
  *
  * Take `sojourn/upstash`, `sojourn/durable-object` or `sojourn/d1` where that is not enough, and
@@ -18,12 +19,13 @@
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import { notShown } from './not-shown.ts'
 import {
+  MARK_SECONDS,
   type SessionStore,
   type StoreCallOptions,
   type StoredPage,
   type StoredRecord,
-  TOMBSTONE,
 } from './store.ts'
 
 /** The part of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
@@ -34,11 +36,11 @@ export interface UnstorageStorage {
   getKeys(base?: string): Promise<string[]>
 }
 
-/** What {@link createUnstorageStore} can be told. */
+/** Options for {@link createUnstorageStore}. */
 export interface UnstorageStoreOptions {
   /** For example `createStorage({ driver })`. It stays yours to dispose of. */
   storage: UnstorageStorage
-  /** What the store's keys begin with: parts between colons. (default: `'sojourn'`) */
+  /** The beginning of the store's keys: words between colons. (default: `'sojourn'`) */
   prefix?: string
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number
@@ -48,17 +50,20 @@ export interface UnstorageStoreOptions {
 export interface UnstorageStore extends SessionStore {
   page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /**
-   * Removes what has expired: for drivers that know no `ttl`, such as memory and fs, which keep it
-   * for ever otherwise. Reads every session; call it from a nightly job.
+   * Removes expired records and tombstones: for drivers that know no `ttl`, such as memory and fs,
+   * which keep them for ever otherwise. Reads every session; call it from a nightly job.
    *
-   * @returns How many it removed.
+   * @param limit Number of values removed at most. (default: no limit)
+   * @returns Number of values removed.
    * @throws {@link StoreUnavailableError}.
    */
-  cleanupExpired(): Promise<number>
+  prune(limit?: number): Promise<number>
 }
 
 /** Records on a page. */
 const PAGE = 100
+/** Seconds for which a driver's caches may show what is no longer there. */
+const LAG = 120
 
 const methods = ['getItem', 'setItem', 'removeItem', 'getKeys'] as const
 
@@ -76,37 +81,50 @@ const RULES: Record<keyof UnstorageStoreOptions, Rule> = {
   now: functionRule(() => Date.now()),
 }
 
-/** What the driver has under a key is not ours. */
+/** A value under a session's key that is not ours. */
 class ForeignValueError extends StoreError {}
 
 /**
- * Format, expiry, version, subject and value, each ending its line. No driver takes that for JSON,
- * which `getItem` would parse. What follows is of a longer text that the driver wrote over: fs
- * neither replaces a file at once nor keeps two writers apart.
+ * Format, expiry, version, epoch, seconds of the mark, index keys and value, each ending its line;
+ * a tombstone has its expiry only. No driver takes that for JSON, which `getItem` would parse. What
+ * follows is of a longer text that the driver wrote over: fs neither replaces a file at once nor
+ * keeps two writers apart.
  */
-const RECORD = /^sojourn 1\n(\d+)\n(\S+)\n(\S*)\n(\S+)\n/
+const VALUE = /^sojourn 1\n(\d+)\n(?:ended\n|(\S+)\n(\S*)\n(\d*)\n([^\n]*)\n(\S+)\n)/
 
-function encode({ expiresAt, version, subject = '', value }: StoredRecord): string {
-  const names = [version, subject].map(encodeURIComponent)
-  return `sojourn 1\n${Math.floor(expiresAt)}\n${names.join('\n')}\n${value}\n`
+/** A record, or the tombstone of an ended session. */
+type Stored = StoredRecord | { endedUntil: number }
+
+function encode({ expiresAt, version, epoch, markFor, keys = [], value }: StoredRecord): string {
+  const texts = [version, epoch].map(encodeURIComponent)
+  const listed = keys.map(encodeURIComponent).join(' ')
+  const lines = [Math.floor(expiresAt), ...texts, markFor ? Math.ceil(markFor) : '', listed, value]
+  return `sojourn 1\n${lines.join('\n')}\n`
 }
 
-function decode(text: unknown): StoredRecord | null {
+function decode(text: unknown): Stored | null {
   if (text === null) return null
   // Some drivers give an error, or nothing, in place of throwing; fs an empty text while it writes.
   if (text === undefined || text === '' || text instanceof Error) throw unavailable('getItem')
   try {
     // No match is `null`, which cannot be taken apart.
-    const fields = RECORD.exec(text as string) as string[]
-    const [, expiry, tag = '', owner = '', value = ''] = fields
-    const [version, subject] = [decodeURIComponent(tag), decodeURIComponent(owner)]
-    return { value, version, expiresAt: Number(expiry), ...(subject && { subject }) }
+    const [, expiry, tag, epoch = '', markFor, keys, value = ''] = VALUE.exec(text as string)!
+    if (tag === undefined) return { endedUntil: Number(expiry) }
+    const record: StoredRecord = {
+      value,
+      version: decodeURIComponent(tag),
+      epoch: decodeURIComponent(epoch),
+      expiresAt: Number(expiry),
+    }
+    if (keys) record.keys = keys.split(' ').map(decodeURIComponent)
+    if (markFor) record.markFor = Number(markFor)
+    return record
   } catch {
     throw new ForeignValueError('What is stored in unstorage is no record of ours')
   }
 }
 
-/** Nobody can use it any more, so walking through all sessions must not stop at it. */
+/** Skips a value that is not ours: walking through all sessions must not stop at it. */
 function skipForeign(error: unknown): null {
   if (error instanceof ForeignValueError) return null
   throw error
@@ -118,11 +136,15 @@ function unavailable(operation: string): StoreUnavailableError {
 }
 
 /**
- * Makes a store on unstorage. Read its limits at the top of this module first.
+ * Creates a store on unstorage. Read its limits at the top of this module first.
  *
- * A read is one `getItem`, a creation one `setItem`, an update one of each. Expiry is exact; the
- * `ttl` that `setItem` is told only cleans up, where the driver knows it. What the driver has under
- * a session's key and is no record of ours is a failure, and never "no session".
+ * A read is one `getItem`, a creation one `setItem`, an update or an end one of each. Expiry is
+ * exact; the `ttl` that `setItem` is told only cleans up, where the driver knows it. A value under a
+ * session's key that is no record of ours is a failure, and never "no session".
+ *
+ * An ended session leaves a tombstone for at least two minutes. A read that finds it is `null`; one
+ * that finds nothing is `undefined`. A write that finds nothing where it expects a version is
+ * {@link StoreUnavailableError}. Entries are never appended.
  *
  * @throws TypeError when an option is missing, unknown or of the wrong type.
  *
@@ -153,19 +175,28 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
     }
   }
 
-  const look = async (key: string, signal?: AbortSignal): Promise<StoredRecord | null> =>
+  const look = async (key: string, signal?: AbortSignal): Promise<Stored | null> =>
     decode(await call('getItem', signal, () => storage.getItem(key)))
-  const isLive = (record: StoredRecord | null): record is StoredRecord =>
-    record !== null && now() < record.expiresAt
+  const isLive = (stored: Stored | null): stored is StoredRecord =>
+    stored !== null && 'value' in stored && now() < stored.expiresAt
   const remove = (key: string, signal?: AbortSignal): Promise<void> =>
     call('removeItem', signal, () => storage.removeItem(key))
+  const put = (key: string, text: string, seconds: number, signal?: AbortSignal): Promise<void> =>
+    call('setItem', signal, () =>
+      storage.setItem(key, text, { ttl: Math.max(1, Math.ceil(seconds)) }),
+    )
 
-  async function read(id: string, { signal }: StoreCallOptions = {}): Promise<StoredRecord | null> {
-    const record = await look(keyOf(id), signal)
-    return isLive(record) ? record : null
+  /** Returns the record; `null`: the session has ended; `undefined`: nothing is there, or not yet. */
+  async function read(
+    id: string,
+    { signal }: StoreCallOptions = {},
+  ): Promise<StoredRecord | null | undefined> {
+    const stored = await look(keyOf(id), signal)
+    if (!stored || 'value' in stored) return isLive(stored) ? stored : undefined
+    return now() < stored.endedUntil ? null : undefined
   }
 
-  /** The keys after `cursor`, in order. */
+  /** Returns the keys after `cursor`, in order. */
   async function keysAfter(cursor: string | null, signal?: AbortSignal): Promise<string[]> {
     const keys = await call('getKeys', signal, () => storage.getKeys(base))
     return keys.filter((key) => cursor === null || key > cursor).sort((a, b) => (a < b ? -1 : 1))
@@ -178,18 +209,30 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
     read,
 
     async write(id, record, expected, { signal } = {}) {
-      // A read before a creation would plant "there is nothing" in the caches of some drivers.
-      if (expected !== null) {
-        const current = await read(id, { signal })
-        if (current?.version === record.version) return { ok: true }
-        if (current?.version !== expected) return { ok: false, current }
-      }
-      const ttl = Math.max(1, Math.ceil((record.expiresAt - now()) / 1000))
-      await call('setItem', signal, () => storage.setItem(keyOf(id), encode(record), { ttl }))
+      // A read before a creation would plant "there is nothing" in the caches of some drivers. It is
+      // worth it where the record of a session that has ended may be created again.
+      const looks = expected !== null || record.markFor !== undefined
+      const current = looks ? await read(id, { signal }) : undefined
+      if (current === null) return { ok: false, current }
+      if (!current && expected !== null) throw notShown()
+      if (current?.version === record.version) return { ok: true }
+      // No entry is appended: what a cache shows may be older than what the writer read.
+      if (current && current.version !== expected) return { ok: false, current }
+      await put(keyOf(id), encode(record), (record.expiresAt - now()) / 1000, signal)
       return { ok: true }
     },
 
-    delete: (id, { signal } = {}) => remove(keyOf(id), signal),
+    async end(id, { signal, markFor = MARK_SECONDS } = {}) {
+      const record = await read(id, { signal }).catch(skipForeign)
+      const seconds = Math.max(markFor, record?.markFor ?? 0)
+      if (seconds === 0) await remove(keyOf(id), signal)
+      else {
+        const lasts = Math.max(seconds, LAG)
+        const until = Math.ceil(now() + lasts * 1000)
+        await put(keyOf(id), `sojourn 1\n${until}\nended\n`, lasts, signal)
+      }
+      return !!record
+    },
 
     async page(cursor, { signal } = {}) {
       const rest = await keysAfter(cursor, signal)
@@ -201,23 +244,23 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
         }),
       )
       return {
-        records: records.flatMap(({ id, record }) =>
-          isLive(record) && record.value !== TOMBSTONE ? [{ id, record }] : [],
-        ),
+        records: records.flatMap(({ id, record }) => (isLive(record) ? [{ id, record }] : [])),
         cursor: rest.length > PAGE ? keys.at(-1)! : null,
       }
     },
 
     async health({ signal } = {}) {
-      // Not a session's key, which have no dots of their own.
+      // Not the key of a session: those have no dots of their own.
       await look(`${base}health.`, signal)
     },
 
-    async cleanupExpired() {
+    async prune(limit = Number.POSITIVE_INFINITY) {
       let removed = 0
       for (const key of await keysAfter(null)) {
-        const record = await look(key).catch(skipForeign)
-        if (!record || isLive(record)) continue
+        if (removed >= limit) break
+        const stored = await look(key).catch(skipForeign)
+        const until = stored && ('value' in stored ? stored.expiresAt : stored.endedUntil)
+        if (until === null || now() < until) continue
         await remove(key)
         removed++
       }

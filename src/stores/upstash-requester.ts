@@ -2,7 +2,7 @@
 import { applyRules, functionRule } from '../check.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import { createRetry, type RetryPolicy } from '../resilience/retry.ts'
-import { unusable } from './redis-record.ts'
+import { noUsableReply } from './redis-record.ts'
 import { createTransport, type UpstashConnection } from './upstash-rest.ts'
 
 /** What {@link createRequester} can be told: a connection, and how to retry. */
@@ -65,7 +65,7 @@ function cleaned(error: unknown): string {
 function itemOf(answer: unknown): { result?: unknown; error?: string } {
   const { result, error } = Object(answer) as { result?: unknown; error?: unknown }
   if (typeof error === 'string') return { error: cleaned(error) }
-  if (result === undefined) throw unusable()
+  if (result === undefined) throw noUsableReply()
   return { result }
 }
 

@@ -3,7 +3,7 @@ import { SessionError, StoreError } from '../errors.ts'
 import { discard, readBody } from '../resilience/body.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
 import { OVER_LIMIT } from './limits.ts'
-import { unusable } from './redis-record.ts'
+import { noUsableReply } from './redis-record.ts'
 
 /** Where the database is. */
 export interface UpstashConnection {
@@ -43,7 +43,7 @@ function assertStatus({ status, type, headers }: Response, now: number): void {
   }
   if (status >= 500 || [408, 425, 429].includes(status)) {
     // Throttled without a word about for how long: a second is what others ask for.
-    throw unusable(retryAfterOf(headers, now) ?? (status === 429 ? 1 : undefined))
+    throw noUsableReply(retryAfterOf(headers, now) ?? (status === 429 ? 1 : undefined))
   }
   if (status > 400) throw new StoreError('Upstash refused a command')
 }
@@ -89,11 +89,13 @@ export function createTransport(
       const read = await readBody(response, MAX_BYTES, signal, tooLarge)
       sync.token = response.headers.get('upstash-sync-token') ?? sync.token
       const json = JSON.parse((await read?.text()) ?? '')
-      if (!response.ok && !json?.error) throw unusable()
+      if (!response.ok && !json?.error) throw noUsableReply()
       return json
     } catch (error) {
       if (error instanceof SessionError) throw error
-      throw OVER_LIMIT.test(String(error)) ? new StoreError('Too many subrequests') : unusable()
+      throw OVER_LIMIT.test(String(error))
+        ? new StoreError('Too many subrequests')
+        : noUsableReply()
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Keeps sessions in Upstash Redis, or another server of its REST protocol.
+ * Stores sessions in Upstash Redis, or another server of its REST protocol.
  *
  * One HTTP round trip per call. Compare-and-set, expiry and index are one Lua script, so overlapping
  * requests cannot lose each other's writes. It makes one attempt: wrap it in `resilient`.
@@ -19,7 +19,7 @@ import {
   type RedisOptions,
   type RedisSessionStore,
 } from './redis-commands.ts'
-import { unusable } from './redis-record.ts'
+import { noUsableReply } from './redis-record.ts'
 import type { UpstashRequester } from './upstash-requester.ts'
 import { createTransport, type Transport, type UpstashConnection } from './upstash-rest.ts'
 
@@ -30,7 +30,7 @@ export {
 } from './upstash-requester.ts'
 export type { UpstashConnection } from './upstash-rest.ts'
 
-/** What every Upstash store can be told. */
+/** Options for every Upstash store. */
 export type UpstashStoreOptions = RedisOptions
 
 /** Any `Redis` of `@upstash/redis` fits. */
@@ -78,7 +78,7 @@ async function requestThrough(
     const { name, message } = Object(error) as { name?: unknown; message?: unknown }
     if (name === 'UpstashError') return { error: String(message).split(', command was')[0] }
     if (name === 'TimeoutError') throw new StoreTimeoutError('Upstash did not answer in time')
-    throw unusable()
+    throw noUsableReply()
   }
 }
 
@@ -102,7 +102,10 @@ function transportOf(client: object): Transport {
 }
 
 /**
- * Makes a store in Upstash Redis, over its REST protocol or through a client of `@upstash/redis`.
+ * Creates a store in Upstash Redis, over its REST protocol or through a client of `@upstash/redis`.
+ *
+ * Reads are answered by the nearest replica, which may lag. A `fresh` read is a script, and scripts
+ * run on the primary, because they may write.
  *
  * Of a client's options its address, headers and `signal` count. What else it does to commands and
  * answers is bypassed: its own retries, pipelines and deserialization.
@@ -123,5 +126,5 @@ export function createUpstashStore(
     'redis' in options
       ? transportOf(options.redis)
       : createTransport('createUpstashStore', options, settings.now)
-  return createRedisCommands('upstash', send, settings)
+  return createRedisCommands('upstash', send, settings, { fromReplicas: true })
 }

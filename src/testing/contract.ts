@@ -1,8 +1,12 @@
+import { StoreUnavailableError } from '../errors.ts'
 import {
+  MAX_ENTRIES,
+  MAX_ENTRIES_LENGTH,
   type SessionStore,
+  type StoredEntry,
   type StoredPage,
   type StoredRecord,
-  TOMBSTONE,
+  type WriteResult,
 } from '../stores/store.ts'
 
 /** The few parts of a test runner that {@link testStore} needs; vitest, bun and jest have them. */
@@ -41,7 +45,7 @@ function randomText(length: number): string {
   return text
 }
 
-/** What one test works with. */
+/** The store under test, with records for it. */
 class Bench {
   readonly id: string = randomText(22)
   readonly store: SessionStore
@@ -58,7 +62,7 @@ class Bench {
   record(more: Partial<StoredRecord> = {}): StoredRecord {
     const version = `${++this.#count}-${randomText(8)}`
     const expiresAt = Math.floor(this.#now()) + 60 * MINUTE
-    return { value: randomText(120), version, expiresAt, ...more }
+    return { value: randomText(120), version, epoch: '1.a', expiresAt, ...more }
   }
 
   async create(more?: Partial<StoredRecord>, id: string = this.id): Promise<StoredRecord> {
@@ -67,14 +71,39 @@ class Bench {
     if (!result.ok) throw new Error('The store refused to create a record under a new id')
     return record
   }
+
+  /** Reads; of a store that is not atomic `undefined` is as good as `null`. */
+  async read(id: string = this.id): Promise<StoredRecord | null | undefined> {
+    const record = await this.store.read(id)
+    return this.store.atomic ? record : (record ?? null)
+  }
+
+  /**
+   * Writes over a record that is gone. A store that is not atomic cannot always tell, and then says
+   * that it is unavailable.
+   */
+  async writeOverNothing(record: StoredRecord, expected: string): Promise<WriteResult> {
+    const entry = randomText(80)
+    return await this.store.write(this.id, record, expected, { entry }).catch((error) => {
+      if (this.store.atomic || !(error instanceof StoreUnavailableError)) throw error
+      return { ok: false, current: null }
+    })
+  }
+
+  /** Writes a record that expects a version which is not there, with an entry. */
+  async append(entry: string, more: Partial<StoredRecord> = {}): Promise<WriteResult> {
+    return this.store.write(this.id, this.record(more), 'another version', { entry })
+  }
 }
 
-/** What can be compared of a record: everything that the store was given. */
-function essence(record: StoredRecord | null): unknown {
-  if (!record) return null
-  const { value, version, expiresAt } = record
-  return { value, version, expiresAt }
+/** Returns what can be compared of a record: everything that the store was given. */
+function essence(record: StoredRecord | null | undefined): unknown {
+  if (!record) return record
+  const { value, version, epoch, expiresAt, keys = [], entries = [] } = record
+  return { value, version, epoch, expiresAt, keys, entries }
 }
+
+const currentOf = (result: WriteResult): StoredRecord | null => result.current ?? null
 
 async function outcome(promise: Promise<unknown>): Promise<unknown> {
   return await promise.then(
@@ -83,72 +112,83 @@ async function outcome(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
-type Test = (bench: Bench, expect: TestApi['expect']) => Promise<void>
+type Test = (bench: Bench, expect: TestApi['expect']) => Promise<unknown>
 
 const reading: Record<string, Test> = {
-  'reads null for an id it never saw': async ({ store, id }, expect) => {
-    expect(await store.read(id)).toBe(null)
+  'read() of an id it never saw is null': async (bench, expect) => {
+    expect(await bench.read()).toBe(null)
   },
 
-  'reads what was written': async (bench, expect) => {
-    const record = await bench.create()
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(record))
+  'read() returns what was written, epoch and index keys included': async (bench, expect) => {
+    const record = await bench.create({ epoch: '7.nonce', keys: [randomText(16), randomText(16)] })
+    expect(essence(await bench.read())).toEqual(essence(record))
   },
 
-  'keeps a value of 60 KB byte for byte': async (bench, expect) => {
+  'a value of 60 KB is saved byte for byte': async (bench, expect) => {
     const { value } = await bench.create({ value: randomText(60 * 1024) })
-    const read = await bench.store.read(bench.id)
+    const read = await bench.read()
     expect(read?.value === value).toBe(true)
   },
 
-  'keeps the exact expiry, to the millisecond': async (bench, expect) => {
+  'the expiry is exact, to the millisecond': async (bench, expect) => {
     const expiresAt = bench.record().expiresAt + 1
     await bench.create({ expiresAt })
-    expect((await bench.store.read(bench.id))?.expiresAt).toBe(expiresAt)
+    expect((await bench.read())?.expiresAt).toBe(expiresAt)
   },
 
-  'returns copies: changing one changes nothing in the store': async (bench, expect) => {
-    const given = await bench.create()
-    const kept = essence(given)
+  'records are copies: changing one changes nothing in the store': async (bench, expect) => {
+    const keys = [randomText(16)]
+    const given = await bench.create({ keys })
+    const written = essence({ ...given, keys: [...keys] })
     given.value = 'changed after the write'
-    const read = await bench.store.read(bench.id)
+    keys.push('changed after the write')
+    const read = await bench.read()
     if (read) read.value = 'changed after the read'
-    expect(essence(await bench.store.read(bench.id))).toEqual(kept)
+    expect(essence(await bench.read())).toEqual(written)
   },
 
-  'keeps ids apart': async (bench, expect) => {
-    const first = await bench.create()
-    const second = await bench.create({}, randomText(22))
-    expect((await bench.store.read(bench.id))?.value).toBe(first.value)
-    expect(first.value === second.value).toBe(false)
+  'ids are kept apart, those that differ only in case included': async (bench, expect) => {
+    const [first, second] = [`${bench.id}a`, `${bench.id}A`]
+    const record = await bench.create({}, first)
+    const other = await bench.create({}, second)
+    expect((await bench.read(first))?.value).toBe(record.value)
+    expect((await bench.read(second))?.value).toBe(other.value)
+  },
+
+  'read() with fresh returns the same': async (bench, expect) => {
+    const record = await bench.create()
+    expect(essence(await bench.store.read(bench.id, { fresh: true }))).toEqual(essence(record))
   },
 }
 
 const writing: Record<string, Test> = {
-  'replaces the version it is told to': async (bench, expect) => {
+  'write() replaces the version it expects': async (bench, expect) => {
     const first = await bench.create()
-    const second = bench.record()
+    const second = bench.record({ epoch: '2.b' })
     expect(await bench.store.write(bench.id, second, first.version)).toEqual({ ok: true })
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(second))
+    expect(essence(await bench.read())).toEqual(essence(second))
   },
 
-  'refuses a version that is not the current one, and says what is': async (bench, expect) => {
+  'write() that expects another version is refused, with the current record': async (
+    bench,
+    expect,
+  ) => {
     const first = await bench.create()
     const second = bench.record()
     await bench.store.write(bench.id, second, first.version)
     const result = await bench.store.write(bench.id, bench.record(), first.version)
     expect(result.ok).toBe(false)
-    expect(result.ok ? null : essence(result.current)).toEqual(essence(second))
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(second))
+    expect(essence(currentOf(result))).toEqual(essence(second))
+    expect(essence(await bench.read())).toEqual(essence(second))
   },
 
-  'never creates when it is told a version': async (bench, expect) => {
-    const result = await bench.store.write(bench.id, bench.record(), '1-gone')
+  'write() that expects a version never creates': async (bench, expect) => {
+    const result = await bench.writeOverNothing(bench.record(), '1-gone')
     expect(result).toEqual({ ok: false, current: null })
-    expect(await bench.store.read(bench.id)).toBe(null)
+    expect(await bench.read()).toBe(null)
   },
 
-  'creating refuses an id that is there; a store that is not atomic may replace it': async (
+  'creating is refused where a record is; a store that is not atomic may replace it': async (
     bench,
     expect,
   ) => {
@@ -157,20 +197,20 @@ const writing: Record<string, Test> = {
     const result = await bench.store.write(bench.id, second, null)
     if (bench.store.atomic) expect(result.ok).toBe(false)
     if (!result.ok) expect(essence(result.current)).toEqual(essence(first))
-    const kept = result.ok ? second : first
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(kept))
+    const winner = result.ok ? second : first
+    expect(essence(await bench.read())).toEqual(essence(winner))
   },
 
-  'a repeated write either finds itself done or is refused with itself': async (bench, expect) => {
+  'a repeated write is ok and changes nothing': async (bench, expect) => {
     const first = await bench.create()
+    expect((await bench.store.write(bench.id, first, null)).ok).toBe(true)
     const second = bench.record()
     await bench.store.write(bench.id, second, first.version)
-    const again = await bench.store.write(bench.id, second, first.version)
-    if (!again.ok) expect(essence(again.current)).toEqual(essence(second))
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(second))
+    expect((await bench.store.write(bench.id, second, first.version)).ok).toBe(true)
+    expect(essence(await bench.read())).toEqual(essence(second))
   },
 
-  'of ten overlapping writes exactly one wins, if it is atomic': async (bench, expect) => {
+  'exactly one of ten overlapping writes wins, if the store is atomic': async (bench, expect) => {
     const first = await bench.create()
     const rivals = Array.from({ length: 10 }, () => bench.record())
     const results = await Promise.all(
@@ -178,89 +218,238 @@ const writing: Record<string, Test> = {
     )
     const winners = rivals.filter((_, i) => results[i]?.ok)
     if (bench.store.atomic) expect(winners.length).toBe(1)
-    const read = await bench.store.read(bench.id)
+    const read = await bench.read()
     expect(winners.some(({ version }) => version === read?.version)).toBe(true)
   },
 
-  'of ten overlapping creations exactly one wins, if it is atomic': async (bench, expect) => {
+  'exactly one of ten overlapping creations wins, if the store is atomic': async (
+    bench,
+    expect,
+  ) => {
     const rivals = Array.from({ length: 10 }, () => bench.record())
     const results = await Promise.all(
       rivals.map((rival) => bench.store.write(bench.id, rival, null)),
     )
     const winners = rivals.filter((_, i) => results[i]?.ok)
     if (bench.store.atomic) expect(winners.length).toBe(1)
-    const read = await bench.store.read(bench.id)
+    const read = await bench.read()
     expect(winners.some(({ version }) => version === read?.version)).toBe(true)
   },
 }
 
-const ending: Record<string, Test> = {
-  'deletes, and deleting again is no error': async (bench, expect) => {
+const appending: Record<string, Test> = {
+  'an entry is appended to a record of another version and the same epoch': async (
+    bench,
+    expect,
+  ) => {
+    const [one, two] = [randomText(80), randomText(80)]
+    const record = await bench.create({ keys: [randomText(16)] })
+    const appended = await bench.append(one, { expiresAt: record.expiresAt + MINUTE })
+    expect(appended.ok).toBe(true)
+    const first = { ...record, version: `${record.version}+1`, entries: [one] }
+    expect(essence(currentOf(appended))).toEqual(essence(first))
+    expect(essence(await bench.read())).toEqual(essence(first))
+    const second = { ...record, version: `${record.version}+2`, entries: [one, two] }
+    expect(essence(currentOf(await bench.append(two)))).toEqual(essence(second))
+    expect(essence(await bench.read())).toEqual(essence(second))
+  },
+
+  'an entry is not appended where the record can be replaced': async (bench, expect) => {
+    const first = await bench.create()
+    const second = bench.record()
+    const entry = randomText(80)
+    expect(await bench.store.write(bench.id, second, first.version, { entry })).toEqual({
+      ok: true,
+    })
+    expect(essence(await bench.read())).toEqual(essence(second))
+  },
+
+  'an entry is refused by a record of another epoch': async (bench, expect) => {
+    const record = await bench.create({ epoch: '2.b' })
+    const result = await bench.append(randomText(80), { epoch: '1.a' })
+    expect(result.ok).toBe(false)
+    expect(essence(currentOf(result))).toEqual(essence(record))
+    expect(essence(await bench.read())).toEqual(essence(record))
+  },
+
+  'a repeated entry is ok and appended once': async (bench, expect) => {
+    const { version } = await bench.create()
+    const [one, two] = [randomText(80), randomText(80)]
+    await bench.append(one)
+    await bench.append(two)
+    const again = await bench.append(one)
+    expect(again.ok).toBe(true)
+    expect(currentOf(again)?.version).toBe(`${version}+2`)
+    expect((await bench.read())?.entries).toEqual([one, two])
+  },
+
+  'a repeated write with entries appended since is ok, and returns them': async (bench, expect) => {
+    const record = await bench.create()
+    const entry = randomText(80)
+    await bench.append(entry)
+    const again = await bench.store.write(bench.id, record, null)
+    expect(again.ok).toBe(true)
+    expect(currentOf(again)?.entries).toEqual([entry])
+    expect((await bench.read())?.entries).toEqual([entry])
+  },
+
+  'a write replaces a record with its entries only if it knows all of them': async (
+    bench,
+    expect,
+  ) => {
+    const { version } = await bench.create()
+    await bench.append(randomText(80))
+    const early = await bench.store.write(bench.id, bench.record(), version)
+    expect(early.ok).toBe(false)
+    expect(currentOf(early)?.version).toBe(`${version}+1`)
+    const merged = bench.record()
+    expect(await bench.store.write(bench.id, merged, `${version}+1`)).toEqual({ ok: true })
+    expect(essence(await bench.read())).toEqual(essence(merged))
+  },
+
+  'there is room for 64 entries': async (bench, expect) => {
     await bench.create()
-    await bench.store.delete(bench.id)
-    await bench.store.delete(bench.id)
-    expect(await bench.store.read(bench.id)).toBe(null)
+    for (let i = 0; i < MAX_ENTRIES; i++) await bench.append(randomText(80))
+    expect((await bench.append(randomText(80))).ok).toBe(false)
+    expect((await bench.read())?.entries?.length).toBe(MAX_ENTRIES)
   },
 
-  'an update after a delete does not bring the record back': async (bench, expect) => {
+  'there is room for 64 KB of entries': async (bench, expect) => {
+    await bench.create()
+    const half = MAX_ENTRIES_LENGTH / 2
+    expect((await bench.append(randomText(half))).ok).toBe(true)
+    expect((await bench.append(randomText(half + 1))).ok).toBe(false)
+    expect((await bench.append(randomText(half))).ok).toBe(true)
+    expect((await bench.append('x')).ok).toBe(false)
+  },
+
+  'ten overlapping appended entries are all there': async (bench, expect) => {
+    await bench.create()
+    const entries = Array.from({ length: 10 }, () => randomText(80))
+    const results = await Promise.all(entries.map((entry) => bench.append(entry)))
+    expect(results.every(({ ok }) => ok)).toBe(true)
+    const appended = new Set((await bench.read())?.entries)
+    expect(entries.filter((entry) => !appended.has(entry))).toEqual([])
+  },
+}
+
+/** Skips tests of what a store that is not atomic does not do. */
+function onlyIfAtomic(tests: Record<string, Test>): Record<string, Test> {
+  return Object.fromEntries(
+    Object.entries(tests).map(([title, test]): [string, Test] => [
+      title,
+      async (bench, expect) => bench.store.atomic && (await test(bench, expect)),
+    ]),
+  )
+}
+
+const ending: Record<string, Test> = {
+  'end() ends whatever is there, and says whether a live record was': async (bench, expect) => {
+    await bench.create()
+    await bench.append(randomText(80))
+    expect(await bench.store.end(bench.id)).toBe(true)
+    expect(await bench.read()).toBe(null)
+    expect(await bench.store.end(bench.id)).toBe(false)
+    expect(await bench.store.end(randomText(22))).toBe(false)
+  },
+
+  'a write after an end is refused: nothing is there': async (bench, expect) => {
     const { version } = await bench.create()
-    await bench.store.delete(bench.id)
-    const result = await bench.store.write(bench.id, bench.record(), version)
+    await bench.store.end(bench.id)
+    const result = await bench.writeOverNothing(bench.record(), version)
     expect(result).toEqual({ ok: false, current: null })
-    expect(await bench.store.read(bench.id)).toBe(null)
+    expect(await bench.read()).toBe(null)
   },
 
-  'a tombstone is a record like any other': async (bench, expect) => {
-    const { version } = await bench.create()
-    const grave = bench.record({ value: TOMBSTONE })
-    expect(await bench.store.write(bench.id, grave, version)).toEqual({ ok: true })
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(grave))
-  },
-
-  'a tombstone refuses whoever was late': async (bench, expect) => {
-    const { version } = await bench.create()
-    const grave = bench.record({ value: TOMBSTONE })
-    await bench.store.write(bench.id, grave, version)
-    const update = await bench.store.write(bench.id, bench.record(), version)
-    expect(update.ok ? null : update.current?.value).toBe(TOMBSTONE)
+  'a creation after an end is refused, if the store is atomic': async (bench, expect) => {
     if (!bench.store.atomic) return
-    expect((await bench.store.write(bench.id, bench.record(), null)).ok).toBe(false)
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(grave))
+    const record = await bench.create()
+    await bench.store.end(bench.id)
+    const never = randomText(22)
+    await bench.store.end(never)
+    for (const [id, late] of [
+      [bench.id, record],
+      [never, bench.record()],
+    ] as const) {
+      const result = await bench.store.write(id, late, null)
+      expect(result).toEqual({ ok: false, current: null })
+      expect(await bench.read(id)).toBe(null)
+    }
   },
 
-  'is there one millisecond before it expires, and absent when it does': async (bench, expect) => {
-    if (!bench.advance) return
-    const { expiresAt, version } = bench.record()
-    const record = await bench.create({ expiresAt })
-    await bench.advance(60 * MINUTE - 1)
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(record))
+  'an end with markFor 0 leaves no mark': async (bench, expect) => {
+    await bench.create()
+    await bench.store.end(bench.id, { markFor: 0 })
+    const again = await bench.create()
+    expect(essence(await bench.read())).toEqual(essence(again))
+  },
+
+  'a mark is over after markFor seconds, ten minutes by default': async (bench, expect) => {
+    if (!bench.advance || !bench.store.atomic) return
+    const { id, store } = bench
+    const longer = randomText(22)
+    await store.end(id)
+    await store.end(longer, { markFor: 1200 })
+    await bench.advance(10 * MINUTE - 1)
+    expect((await store.write(id, bench.record(), null)).ok).toBe(false)
     await bench.advance(1)
-    expect(await bench.store.read(bench.id)).toBe(null)
-    const late = bench.record({ version })
-    expect((await bench.store.write(bench.id, late, record.version)).ok).toBe(false)
+    expect((await store.write(id, bench.record(), null)).ok).toBe(true)
+    expect((await store.write(longer, bench.record(), null)).ok).toBe(false)
+    await bench.advance(10 * MINUTE)
+    expect((await store.write(longer, bench.record(), null)).ok).toBe(true)
   },
 
-  'an update may prolong a record': async (bench, expect) => {
+  'a record can ask for a longer mark than its end does': async (bench, expect) => {
+    if (!bench.advance || !bench.store.atomic) return
+    const { id, store } = bench
+    await bench.create({ markFor: 1200 })
+    await bench.append(randomText(80))
+    await store.end(id, { markFor: 0 })
+    await bench.advance(20 * MINUTE - 1)
+    expect((await store.write(id, bench.record(), null)).ok).toBe(false)
+    await bench.advance(1)
+    expect((await store.write(id, bench.record(), null)).ok).toBe(true)
+  },
+
+  'a record is there one millisecond before it expires, and absent when it does': async (
+    bench,
+    expect,
+  ) => {
+    if (!bench.advance) return
+    const record = await bench.create()
+    await bench.advance(60 * MINUTE - 1)
+    expect(essence(await bench.read())).toEqual(essence(record))
+    await bench.advance(1)
+    expect(await bench.read()).toBe(null)
+    const late = await bench.writeOverNothing(bench.record(), record.version)
+    expect(late).toEqual({ ok: false, current: null })
+    expect(await bench.store.end(bench.id)).toBe(false)
+  },
+
+  'a write may prolong a record': async (bench, expect) => {
     if (!bench.advance) return
     const first = await bench.create()
     await bench.advance(30 * MINUTE)
     const second = bench.record()
     await bench.store.write(bench.id, second, first.version)
     await bench.advance(45 * MINUTE)
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(second))
+    expect(essence(await bench.read())).toEqual(essence(second))
   },
 
-  'an expired id may be created again': async (bench, expect) => {
+  'an expired id may be created again, without what was there': async (bench, expect) => {
     if (!bench.advance) return
-    await bench.create()
+    const key = randomText(16)
+    await bench.create({ keys: [key] })
+    await bench.append(randomText(80))
     await bench.advance(60 * MINUTE)
     const again = await bench.create()
-    expect(essence(await bench.store.read(bench.id))).toEqual(essence(again))
+    expect(essence(await bench.read())).toEqual(essence(again))
+    if (bench.store.index) expect(await bench.store.index.list(key)).toEqual([])
   },
 }
 
 const aborting: Record<string, Test> = {
-  'rejects with the reason of a signal that is aborted already': async (bench, expect) => {
+  'calls reject with the reason of a signal that is aborted already': async (bench, expect) => {
     await bench.create()
     const reason = new Error('The caller has gone')
     const options = { signal: AbortSignal.abort(reason) }
@@ -269,96 +458,87 @@ const aborting: Record<string, Test> = {
     expect(await outcome(store.write(randomText(22), bench.record(), null, options))).toEqual({
       error: reason,
     })
-    expect(await outcome(store.delete(id, options))).toEqual({ error: reason })
-    expect((await store.read(id)) === null).toBe(false)
+    expect(await outcome(store.end(id, options))).toEqual({ error: reason })
+    expect((await bench.read()) === null).toBe(false)
   },
 
-  'health resolves': async ({ store }, expect) => {
+  'health() resolves': async ({ store }, expect) => {
     expect(await outcome(store.health?.() ?? Promise.resolve())).toEqual({ value: undefined })
   },
 }
 
+const idsIn = (entries: readonly StoredEntry[]): string[] => entries.map(({ id }) => id).sort()
+
 const listing: Record<string, Test> = {
-  'lists the live records of one subject, tombstones and others left out': async (
+  'index.list() returns the live records of one key, under any of their keys': async (
     bench,
     expect,
   ) => {
     const { index } = bench.store
     if (!index) return
-    const subject = randomText(16)
+    const [user, tag] = [randomText(16), randomText(16)]
     const ids = [randomText(22), randomText(22), randomText(22)].sort()
-    for (const id of ids) await bench.create({ subject }, id)
-    await bench.create({ subject: randomText(16) })
-    const grave = randomText(22)
-    const { version } = await bench.create({ subject }, grave)
-    await bench.store.write(grave, bench.record({ subject, value: TOMBSTONE }), version)
-    const deleted = randomText(22)
-    await bench.create({ subject }, deleted)
-    await bench.store.delete(deleted)
-    const listed = await index.list(subject)
-    expect(listed.map(({ id }) => id).sort()).toEqual(ids)
+    for (const id of ids) await bench.create({ keys: [user] }, id)
+    await bench.create({ keys: [randomText(16), tag] })
+    await bench.create({}, randomText(22))
+    const ended = randomText(22)
+    await bench.create({ keys: [user, tag] }, ended)
+    await bench.store.end(ended)
+    expect(idsIn(await index.list(user))).toEqual(ids)
+    expect(idsIn(await index.list(tag))).toEqual([bench.id])
   },
 
-  'an update keeps the record listed, with what is in it now': async (bench, expect) => {
+  'index.list() returns the record as it is now, entries included': async (bench, expect) => {
     const { index } = bench.store
     if (!index) return
-    const subject = randomText(16)
-    const { version } = await bench.create({ subject })
-    const second = bench.record({ subject })
+    const keys = [randomText(16)]
+    const { version } = await bench.create({ keys })
+    const second = bench.record({ keys })
     await bench.store.write(bench.id, second, version)
-    const listed = await index.list(subject)
-    expect(listed.map(({ record }) => essence(record))).toEqual([essence(second)])
+    const entry = randomText(80)
+    const isAppended = (await bench.append(entry)).ok
+    expect(isAppended).toBe(bench.store.atomic)
+    const appended = { ...second, version: `${second.version}+1`, entries: [entry] }
+    const whole = isAppended ? appended : second
+    const listed = await index.list(keys[0]!)
+    expect(listed.map(({ record }) => essence(record))).toEqual([essence(whole)])
   },
 
-  'lists nothing for a subject it never saw, and nothing expired': async (bench, expect) => {
+  'index.list() follows the keys of a record as they change': async (bench, expect) => {
     const { index } = bench.store
     if (!index) return
-    const subject = randomText(16)
-    expect(await index.list(subject)).toEqual([])
+    const [user, one, two] = [randomText(16), randomText(16), randomText(16)]
+    const first = await bench.create({ keys: [user, one] })
+    const second = bench.record({ keys: [user, two] })
+    await bench.store.write(bench.id, second, first.version)
+    expect(await index.list(one)).toEqual([])
+    for (const key of [user, two]) expect(idsIn(await index.list(key))).toEqual([bench.id])
+    await bench.store.write(bench.id, bench.record(), second.version)
+    for (const key of [user, two]) expect(await index.list(key)).toEqual([])
+  },
+
+  'index.list() returns nothing for a key it never saw, and nothing expired': async (
+    bench,
+    expect,
+  ) => {
+    const { index } = bench.store
+    if (!index) return
+    const key = randomText(16)
+    expect(await index.list(key)).toEqual([])
     if (!bench.advance) return
-    await bench.create({ subject })
+    await bench.create({ keys: [key] })
     await bench.advance(60 * MINUTE)
-    expect(await index.list(subject)).toEqual([])
-  },
-}
-
-const burying: Record<string, Test> = {
-  'buries all live records of one subject, and spares one if told to': async (bench, expect) => {
-    const { store, id } = bench
-    if (!store.index) return
-    const subject = randomText(16)
-    const ids = [id, randomText(22), randomText(22)]
-    for (const one of ids) await bench.create({ subject }, one)
-    const foreign = randomText(22)
-    await bench.create({ subject: randomText(16) }, foreign)
-    const grave = bench.record({ value: TOMBSTONE })
-    expect(await store.index.bury(subject, grave, { except: id })).toBe(2)
-    const values = await Promise.all([...ids, foreign].map((one) => store.read(one)))
-    const buried = values.map((record) => record?.value === TOMBSTONE)
-    expect(buried).toEqual([false, true, true, false])
-    expect((await store.index.list(subject)).map((entry) => entry.id)).toEqual([id])
-    expect(await store.index.bury(subject, bench.record({ value: TOMBSTONE }))).toBe(1)
-    expect(await store.index.list(subject)).toEqual([])
-    expect(await store.index.bury(subject, bench.record({ value: TOMBSTONE }))).toBe(0)
+    expect(await index.list(key)).toEqual([])
+    expect(await index.end(key)).toBe(0)
   },
 
-  'a renewal that comes after a burial is refused': async (bench, expect) => {
-    const { store, id } = bench
-    if (!store.index) return
-    const subject = randomText(16)
-    const { version } = await bench.create({ subject })
-    await store.index.bury(subject, bench.record({ value: TOMBSTONE }))
-    const late = await store.write(id, bench.record({ subject }), version)
-    expect(late.ok ? null : late.current?.value).toBe(TOMBSTONE)
-  },
-
-  'has every live record on one of its pages': async (bench, expect) => {
+  'page() has every live record on one of its pages': async (bench, expect) => {
     const { store } = bench
     if (!store.page) return
     const ids = Array.from({ length: 30 }, () => randomText(22))
     for (const id of ids) await bench.create({}, id)
-    const { version } = await bench.create()
-    await store.write(bench.id, bench.record({ value: TOMBSTONE }), version)
+    await bench.create()
+    await store.end(bench.id)
     const seen = new Set<string>()
     let cursor: string | null = null
     do {
@@ -371,96 +551,58 @@ const burying: Record<string, Test> = {
   },
 }
 
-const patching: Record<string, Test> = {
-  'keeps a patch beside a record that others changed meanwhile': async (bench, expect) => {
+const endingAll: Record<string, Test> = {
+  'index.end() ends all records of one key, and spares one if told to': async (bench, expect) => {
     const { store, id } = bench
-    if (!store.patches) return
-    const [one, two] = [randomText(80), randomText(80)]
-    const first = await bench.create()
-    const second = bench.record()
-    await store.write(id, second, first.version)
-    const late = await store.write(id, bench.record(), first.version, { patch: one })
-    expect(late).toEqual({ ok: true, patched: true })
-    await store.write(id, bench.record(), first.version, { patch: two })
-    const read = await store.read(id)
-    expect(essence(read)).toEqual(essence(second))
-    expect(read?.patches).toEqual([one, two])
+    if (!store.index) return
+    const key = randomText(16)
+    const ids = [id, randomText(22), randomText(22)]
+    for (const one of ids) await bench.create({ keys: [key, randomText(16)] }, one)
+    const foreign = randomText(22)
+    await bench.create({ keys: [randomText(16)] }, foreign)
+    await bench.append(randomText(80))
+    expect(await store.index.end(key, { except: id })).toBe(2)
+    const records = await Promise.all([...ids, foreign].map((one) => bench.read(one)))
+    expect(records.map((record) => !!record)).toEqual([true, false, false, true])
+    expect(idsIn(await store.index.list(key))).toEqual([id])
+    expect(await store.index.end(key)).toBe(1)
+    expect(await bench.read()).toBe(null)
+    expect(await store.index.list(key)).toEqual([])
+    expect(await store.index.end(key)).toBe(0)
   },
 
-  'a write takes the patches it has folded with it, and no others': async (bench, expect) => {
-    const { store, id } = bench
-    if (!store.patches) return
-    const [one, two] = [randomText(80), randomText(80)]
-    const first = await bench.create()
-    const second = bench.record()
-    await store.write(id, second, first.version)
-    await store.write(id, bench.record(), first.version, { patch: one })
-    await store.write(id, bench.record(), first.version, { patch: two })
-    const third = bench.record()
-    expect(await store.write(id, third, second.version, { folded: 1 })).toEqual({ ok: true })
-    const read = await store.read(id)
-    expect(essence(read)).toEqual(essence(third))
-    expect(read?.patches).toEqual([two])
+  'index.end() takes its records out of their other keys': async (bench, expect) => {
+    const { index } = bench.store
+    if (!index) return
+    const [user, tag] = [randomText(16), randomText(16)]
+    await bench.create({ keys: [user, tag] })
+    expect(await index.end(tag)).toBe(1)
+    expect(await index.list(user)).toEqual([])
+    expect(await index.end(user)).toBe(0)
   },
 
-  'a repeated patch is kept once, even after it was folded': async (bench, expect) => {
+  'a write after index.end() is refused, and so is a creation, if the store is atomic': async (
+    bench,
+    expect,
+  ) => {
     const { store, id } = bench
-    if (!store.patches) return
-    const one = randomText(80)
-    const first = await bench.create()
-    const second = bench.record()
-    await store.write(id, second, first.version)
-    const late = bench.record()
-    const patch = { patch: one }
-    await store.write(id, late, first.version, patch)
-    expect((await store.write(id, late, first.version, patch)).ok).toBe(true)
-    expect((await store.read(id))?.patches).toEqual([one])
-    await store.write(id, bench.record(), second.version, { folded: 1 })
-    expect((await store.write(id, late, first.version, patch)).ok).toBe(true)
-    expect((await store.read(id))?.patches ?? []).toEqual([])
-  },
-
-  'no tombstone goes over a patch that nobody has seen': async (bench, expect) => {
-    const { store, id } = bench
-    if (!store.patches) return
-    const first = await bench.create()
-    const second = bench.record()
-    await store.write(id, second, first.version)
-    await store.write(id, bench.record(), first.version, { patch: randomText(80) })
-    const grave = bench.record({ value: TOMBSTONE })
-    const result = await store.write(id, grave, second.version)
-    expect(result.ok ? null : result.current?.patches?.length).toBe(1)
-    expect(await store.write(id, grave, second.version, { folded: 1 })).toEqual({ ok: true })
-    expect((await store.read(id))?.value).toBe(TOMBSTONE)
-  },
-
-  'takes no patch for the dead, nor more than it said': async (bench, expect) => {
-    const { store, id } = bench
-    if (!store.patches) return
-    const first = await bench.create()
-    const second = bench.record()
-    await store.write(id, second, first.version)
-    for (let i = 0; i < store.patches; i++) {
-      await store.write(id, bench.record(), first.version, { patch: randomText(80) })
-    }
-    const full = await store.write(id, bench.record(), first.version, { patch: 'more' })
-    expect(full.ok).toBe(false)
-    expect((await store.read(id))?.patches?.length).toBe(store.patches)
-    const folded = store.patches
-    await store.write(id, bench.record({ value: TOMBSTONE }), second.version, { folded })
-    const dead = await store.write(id, bench.record(), second.version, { patch: 'late' })
-    expect(dead.ok ? null : dead.current?.value).toBe(TOMBSTONE)
-    expect((await store.read(id))?.patches ?? []).toEqual([])
-    const gone = await store.write(randomText(22), bench.record(), 'x', { patch: 'late' })
-    expect(gone).toEqual({ ok: false, current: null })
+    if (!store.index) return
+    const keys = [randomText(16)]
+    const record = await bench.create({ keys })
+    await store.index.end(keys[0]!)
+    const late = await bench.writeOverNothing(bench.record({ keys }), record.version)
+    expect(late).toEqual({ ok: false, current: null })
+    if (!store.atomic) return
+    expect(await store.write(id, record, null)).toEqual({ ok: false, current: null })
+    expect(await store.index.list(keys[0]!)).toEqual([])
   },
 }
 
 /**
  * Defines the tests that every {@link SessionStore} must pass.
  *
- * What a store does not offer is not tested: `index` when it has none, expiry when there is no
- * `advance`, and that of rivals only one wins when `atomic` is `false`.
+ * They skip `index` and `page` where the store has none, expiry and marks where there is no
+ * `advance`, and what only an atomic store can promise where `atomic` is `false`.
  *
  * @param name What to call the store in the test report.
  * @param factory Called once for each test.
@@ -477,11 +619,11 @@ export function testStore(name: string, factory: StoreFactory, api: TestApi = ru
   const tests = {
     ...reading,
     ...writing,
+    ...onlyIfAtomic(appending),
     ...ending,
     ...aborting,
     ...listing,
-    ...burying,
-    ...patching,
+    ...endingAll,
   }
   api.describe(`${name} keeps the contract of a session store`, () => {
     for (const [title, test] of Object.entries(tests)) {

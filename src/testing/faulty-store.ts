@@ -1,17 +1,18 @@
 import { expectArgument } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type {
+  EndOptions,
   ReadOptions,
+  SessionIndex,
   SessionStore,
   StoreCallOptions,
   StoredRecord,
-  SubjectIndex,
   WriteOptions,
   WriteResult,
 } from '../stores/store.ts'
 
-/** What a store can be asked to do. */
-export type StoreOperation = 'read' | 'write' | 'delete' | 'list' | 'bury' | 'page' | 'health'
+/** The calls of a store; `list` and `endAll` are those of its index. */
+export type StoreOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page' | 'health'
 
 /** One thing that goes wrong with one call. */
 export type Fault =
@@ -26,8 +27,8 @@ export type Fault =
   /** Goes through after this long. */
   | { type: 'delay'; ms: number }
   /**
-   * A read answers what this wrapper knew before the last write or delete: the record before it,
-   * or `null` like a cached "not found". Other calls go through.
+   * A read, `fresh` or not, returns what this wrapper knew before the last write or end: the record
+   * before it, or nothing, like a cached "not found". Other calls go through.
    */
   | { type: 'stale' }
 
@@ -60,6 +61,8 @@ export interface FaultyStore extends SessionStore {
   up(): void
 }
 
+type Found = Awaited<ReturnType<SessionStore['read']>>
+
 interface Planned {
   readonly fault: Fault
   readonly operation: StoreOperation | undefined
@@ -87,15 +90,15 @@ class Faulty implements FaultyStore {
   readonly calls: FaultyCall[] = []
   readonly name: string
   readonly atomic: boolean
-  readonly patches?: number
-  readonly index?: SubjectIndex
+  readonly index?: SessionIndex
   readonly page?: NonNullable<SessionStore['page']>
+  readonly prune?: NonNullable<SessionStore['prune']>
   readonly #store: SessionStore
   readonly #sleep: NonNullable<FaultyStoreOptions['sleep']>
   readonly #planned: Planned[] = []
   readonly #standing: Planned[] = []
-  readonly #latest: Map<string, StoredRecord | null> = new Map()
-  readonly #previous: Map<string, StoredRecord | null> = new Map()
+  readonly #latest: Map<string, Found> = new Map()
+  readonly #previous: Map<string, Found> = new Map()
 
   constructor(store: SessionStore, { script = [], sleep = realSleep }: FaultyStoreOptions) {
     this.name = `faulty(${store.name})`
@@ -103,18 +106,16 @@ class Faulty implements FaultyStore {
     this.#store = store
     this.#sleep = sleep
     this.inject(script)
-    if (store.patches) this.patches = store.patches
-    const { index, page } = store
+    const { index, page, prune } = store
+    if (prune) this.prune = (limit) => prune.call(store, limit)
     if (page) {
       this.page = (cursor, options) =>
         this.#call('page', null, options, () => page.call(store, cursor, options))
     }
     if (!index) return
     this.index = {
-      list: (subject, options) =>
-        this.#call('list', null, options, () => index.list(subject, options)),
-      bury: (subject, tombstone, options) =>
-        this.#call('bury', null, options, () => index.bury(subject, tombstone, options)),
+      list: (key, options) => this.#call('list', null, options, () => index.list(key, options)),
+      end: (key, options) => this.#call('endAll', null, options, () => index.end(key, options)),
     }
   }
 
@@ -131,9 +132,9 @@ class Faulty implements FaultyStore {
     this.#standing.length = 0
   }
 
-  read(id: string, options?: ReadOptions): Promise<StoredRecord | null> {
+  read(id: string, options?: ReadOptions): Promise<Found> {
     return this.#call('read', id, options, async (fault) => {
-      if (fault.type === 'stale') return this.#previous.get(id) ?? null
+      if (fault.type === 'stale') return this.#previous.get(id) ?? this.#nothing
       const record = await this.#store.read(id, options)
       this.#latest.set(id, record)
       return record
@@ -148,15 +149,16 @@ class Faulty implements FaultyStore {
   ): Promise<WriteResult> {
     return this.#call('write', id, options, async () => {
       const result = await this.#store.write(id, record, expected, options)
-      if (result.ok && !result.patched) this.#changed(id, record)
+      if (result.ok) this.#changed(id, result.current ?? record)
       return result
     })
   }
 
-  delete(id: string, options?: StoreCallOptions): Promise<void> {
-    return this.#call('delete', id, options, async () => {
-      await this.#store.delete(id, options)
-      this.#changed(id, null)
+  end(id: string, options?: EndOptions): Promise<boolean> {
+    return this.#call('end', id, options, async () => {
+      const wasLive = await this.#store.end(id, options)
+      this.#changed(id, this.#nothing)
+      return wasLive
     })
   }
 
@@ -168,8 +170,12 @@ class Faulty implements FaultyStore {
     await this.#store.close?.()
   }
 
-  #changed(id: string, record: StoredRecord | null): void {
-    this.#previous.set(id, this.#latest.get(id) ?? null)
+  get #nothing(): null | undefined {
+    return this.atomic ? null : undefined
+  }
+
+  #changed(id: string, record: Found): void {
+    this.#previous.set(id, this.#latest.get(id) ?? this.#nothing)
     this.#latest.set(id, record)
   }
 

@@ -38,14 +38,22 @@ export interface CookieOptions {
   maxChunks?: number
 }
 
-/** What a `Cookie` header says about the session. */
+/** A cookie beside that of the session: its label is what follows the name and a dot. */
+export type SideCookie = readonly [label: string, value: string]
+
+/** The first letters of the labels of side cookies: notes, and deferred writes. */
+export type SideKind = 'n' | 'd'
+
+/** What a `Cookie` header says about the session, parsed once for each request. */
 export interface CookieFound {
-  /** The whole header, values without quotes around them. */
-  readonly header: string | null
   /** The values to try, in the order of the header; empty when there is none. */
   readonly tokens: readonly string[]
   /** Numbers of the chunks beyond the first that the browser holds. */
   readonly chunks: readonly number[]
+  /** Notes of rotations and ends, sealed. */
+  readonly notes: readonly SideCookie[]
+  /** Deferred writes, sealed. */
+  readonly entries: readonly SideCookie[]
 }
 
 /** Reads and writes the session cookie. */
@@ -64,8 +72,11 @@ export interface SessionCookie {
   readonly limit: number
   /** The `Set-Cookie` values that remove it. */
   remove(found: CookieFound): string[]
-  /** One for another cookie of the same kind, `label` after its name; lives `age` seconds. */
-  beside(label: string, value: string, age: number): string
+  /**
+   * The `Set-Cookie` value of a side cookie; lives `age` seconds. Absent where nothing can travel
+   * beside the session: then there are no notes and no deferred writes.
+   */
+  readonly side?: (label: string, value: string, age: number) => string
 }
 
 /** RFC 6265bis, 5.6.2: user agents cap lifetimes at 400 days. */
@@ -75,6 +86,8 @@ export const MAX_COOKIE_BYTES = 4096
 export const MAX_CHUNKS = 4
 /** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
 const MAX_TOKENS = 32
+/** Side cookies of one kind that a request takes up; the next one takes up the others. */
+const MAX_SIDE = 64
 
 type ResolvedCookieOptions = CookieOptions & Required<Pick<CookieOptions, 'name' | 'maxChunks'>>
 
@@ -131,7 +144,7 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
       ]
     },
     remove: (found) => [0, ...found.chunks].map(removal),
-    beside: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
+    side: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
   }
 }
 
@@ -158,23 +171,23 @@ function findCookie(
 ): CookieFound {
   const values: string[] = []
   const chunks: string[][] = [[], [], [], []]
-  if (header?.includes(name)) {
-    for (const pair of header.split(';')) {
-      if (!pair.includes(name)) continue
-      const parsed = parseCookie(pair, { decode: (value) => value })
-      const value = parsed[name]
-      if (value !== undefined) values.push(value)
-      for (let i = 1; i < MAX_CHUNKS; i++) {
-        const chunk = parsed[chunkName(i)]
-        if (chunk !== undefined) chunks[i]!.push(chunk)
-      }
-    }
+  const side: Record<SideKind, SideCookie[]> = { n: [], d: [] }
+  for (const pair of header?.includes(name) ? header.split(';') : []) {
+    if (!pair.includes(name)) continue
+    const [[key, value = ''] = ['']] = Object.entries(parseCookie(pair, { decode: (raw) => raw }))
+    if (key === name) values.push(value)
+    for (let i = 1; i < MAX_CHUNKS; i++) if (key === chunkName(i)) chunks[i]!.push(value)
+    if (!key.startsWith(`${name}.`)) continue
+    const label = key.slice(name.length + 1)
+    const some = side[label[0] as SideKind]
+    if (some && some.length < MAX_SIDE) some.push([label, value])
   }
   const tokens = values.slice(0, MAX_TOKENS).flatMap((value) => join(value, chunks))
   return {
-    header,
     tokens: tokens.slice(0, MAX_TOKENS),
     chunks: [1, 2, 3].filter((i) => chunks[i]!.length),
+    notes: side.n,
+    entries: side.d,
   }
 }
 

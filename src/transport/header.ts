@@ -11,10 +11,9 @@ export function createSessionHeader(name: string): SessionCookie {
     limit: MAX_BYTES,
     find(value) {
       const token = value?.replace(/^Bearer +/i, '')
-      return { header: null, tokens: token ? [token] : [], chunks: [] }
+      return { tokens: token ? [token] : [], chunks: [], notes: [], entries: [] }
     },
     write: (token) => (token.length > MAX_BYTES ? null : [token]),
     remove: () => [''],
-    beside: () => '',
   }
 }

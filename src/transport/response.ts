@@ -1,4 +1,5 @@
 /** Puts a session's cookies on a response. The response that the application holds stays as it was. */
+import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
 
 /** The headers in which a session comes and goes. */
 export type Carrier = readonly [request: string, response: string]
@@ -72,4 +73,11 @@ function directives(header: string | null | undefined): string[] {
       .map((one) => one.trim())
       .filter(Boolean) ?? []
   )
+}
+
+/** Tells whether an error is answered with 503: by its `getResponse()`. */
+export function isUnavailable(
+  error: unknown,
+): error is StoreUnavailableError | SessionConflictError {
+  return error instanceof StoreUnavailableError || error instanceof SessionConflictError
 }

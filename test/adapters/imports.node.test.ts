@@ -37,7 +37,7 @@ describe.each(adapters)('imports in $name', ({ serve }) => {
       signInBefore(user)
       now.advance(5)
       expect([await visit(), await visit()]).toEqual([user, user])
-      const [cookie, ...more] = jar.cookies()
+      const [cookie, ...more] = jar.cookies().filter(({ name }) => !name.includes('.n'))
       expect([cookie?.name, more]).toEqual(['__Host-session', []])
       expect(cookie?.expiresAt).toBeLessThan(Infinity)
     }

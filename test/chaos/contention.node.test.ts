@@ -57,26 +57,23 @@ async function storm(isolates: number, change: (session: Session, name: string) 
 
 describe(`${WRITERS} writers with ${TIMES} writes each, on one session in Redis`, () => {
   it.each([1, 5, WRITERS])(
-    'keep every value, in at most three round trips, from %d isolates',
+    'keep every value, in two round trips each, from %d isolates',
     async (isolates) => {
       const { last, trips } = await storm(isolates, (session, name) => session.set(name, true))
       expect(Object.keys(last.data).length).toBe(WRITERS * TIMES)
-      expect(trips <= 3).toBe(true)
+      // One of them is the read; a record with 64 entries refuses all until one has merged them.
+      expect(trips).toBeLessThan(2.5)
     },
   )
 
-  it('keep every update, in at most three round trips, from one isolate', async () => {
-    const { last, trips } = await storm(1, (session) => session.update('n', (n = 0) => n + 1))
-    expect(last.get('n')).toBe(WRITERS * TIMES)
-    expect(trips <= 3).toBe(true)
-  })
-
-  it('keep every update from many isolates, in more', async () => {
-    const { last, trips } = await storm(WRITERS, (session) => session.update('n', (n = 0) => n + 1))
-    expect(last.get('n')).toBe(WRITERS * TIMES)
-    // A plain loop of compare-and-set needs 16.
-    expect(trips <= 10).toBe(true)
-  })
+  it.each([1, WRITERS])(
+    'count every increment, in two round trips each, from %d isolates',
+    async (isolates) => {
+      const { last, trips } = await storm(isolates, (session) => session.increment('n'))
+      expect(last.get('n')).toBe(WRITERS * TIMES)
+      expect(trips).toBeLessThan(2.5)
+    },
+  )
 })
 
 describe('150 overlapping requests in three isolates', () => {

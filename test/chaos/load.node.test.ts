@@ -12,7 +12,7 @@ const DELAY_MS = 50
 /** A store that takes its time, and knows how many calls were under way at once. */
 function createSlowStore() {
   const memory = createMemoryStore()
-  const calls = { read: 0, write: 0, delete: 0 }
+  const calls = { read: 0, write: 0, end: 0 }
   let active = 0
   let most = 0
   async function slowly<T>(operation: keyof typeof calls, call: () => Promise<T>): Promise<T> {
@@ -27,7 +27,7 @@ function createSlowStore() {
     atomic: true,
     read: (...args) => slowly('read', () => memory.read(...args)),
     write: (...args) => slowly('write', () => memory.write(...args)),
-    delete: (...args) => slowly('delete', () => memory.delete(...args)),
+    end: (...args) => slowly('end', () => memory.end(...args)),
   }
   return { store, calls, most: () => most }
 }
@@ -48,7 +48,7 @@ describe('1,000 overlapping requests in one isolate', () => {
       return new Response()
     })
     await Promise.all(browsers.map((jar, who) => jar.fetch(signIn, `/?who=${who}`)))
-    expect(calls).toEqual({ read: 0, write: BROWSERS, delete: 0 })
+    expect(calls).toEqual({ read: 0, write: BROWSERS, end: 0 })
     expect(new Set(browsers.map((jar) => jar.header())).size).toBe(BROWSERS)
 
     const started = performance.now()
@@ -63,7 +63,7 @@ describe('1,000 overlapping requests in one isolate', () => {
     expect(answers).toEqual(
       Array.from({ length: REQUESTS }, (_, i) => ['active', i % BROWSERS, true]),
     )
-    expect(calls).toEqual({ read: REQUESTS, write: BROWSERS, delete: 0 })
+    expect(calls).toEqual({ read: REQUESTS, write: BROWSERS, end: 0 })
     // Nobody waited for anybody: they were under way together.
     expect(most() > REQUESTS / 2).toBe(true)
     expect(tookMs < REQUESTS * DELAY_MS * 0.1).toBe(true)
@@ -82,7 +82,7 @@ describe('1,000 overlapping requests in one isolate', () => {
     const all = () => Promise.all(browsers.map((jar, who) => jar.fetch(add, `/?who=${who + 1}`)))
     await all()
     await all()
-    expect(calls).toEqual({ read: REQUESTS, write: 2 * REQUESTS, delete: 0 })
+    expect(calls).toEqual({ read: REQUESTS, write: 2 * REQUESTS, end: 0 })
     const totals = await Promise.all(
       browsers.map(async (jar) => (await sessions.open(jar.header())).get('total')),
     )

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { SessionError, StoreError, StoreUnavailableError } from '../../src/errors.ts'
-import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
+import {
+  createSessions,
+  type Session,
+  type SessionEvent,
+  type SessionsOptions,
+} from '../../src/index.ts'
 import { cached } from '../../src/stores/cached.ts'
 import { createKVStore } from '../../src/stores/kv.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -18,7 +23,7 @@ import { SECRET } from '../support/sessions.ts'
 
 /*
  * Somebody who is signed in visits a site of any settings, whose store does anything: whatever comes,
- * they stay signed in, what was answered 200 is kept, and nothing is added twice.
+ * they stay signed in, what was answered 200 is kept or told of as dropped, and nothing is added twice.
  */
 
 const RUNS = 200
@@ -72,7 +77,17 @@ async function run(seed: number): Promise<void> {
     renewAfter: pick([60, 1800]),
   }
   const wrapped = around(store)
-  const sessions = createSessions({ secret: SECRET, now: clock, store: wrapped, ...options })
+  let dropped = 0
+  const onEvent = ({ type }: SessionEvent): void => {
+    if (type === 'commit.dropped') dropped++
+  }
+  const sessions = createSessions({
+    secret: SECRET,
+    now: clock,
+    store: wrapped,
+    onEvent,
+    ...options,
+  })
   const jar = createCookieJar({ now: clock })
   const story: string[] = [JSON.stringify(options)]
   /** Whether it was answered 200, in a session that was not taken for none. */
@@ -98,7 +113,12 @@ async function run(seed: number): Promise<void> {
   let [kept, tried] = [0, 0]
   for (let step = 0; step < STEPS; step++) {
     clock.advance(Math.floor(random() * random() * 90))
-    const [fault, use] = [pick(Object.keys(faults)), pick(Object.keys(uses))]
+    const fault = pick(Object.keys(faults))
+    // A credential that only the cookie has is lost with the answer that would have brought it.
+    const isFragile = options.seal === 'cookie' && fault !== 'none'
+    const use = pick(
+      Object.keys(uses).filter((name) => !(isFragile && /login|regenerate/.test(name))),
+    )
     story.push(`${step}: ${use}, the store: ${fault}`)
     store.up()
     faults[fault]!(store)
@@ -109,15 +129,20 @@ async function run(seed: number): Promise<void> {
   }
   store.up()
   clock.advance(31)
-  const { status, subject, data } = await sessions.open(jar.header())
+  const session = await sessions.open(jar.header())
+  const { status, subject, data } = session
+  await sessions.save(session)
   const { count = 0, value } = data as { count?: number; value?: number }
   expect([status, subject], story.join('\n')).toEqual(['active', 'ada'])
+  expect(count, story.join('\n')).toBeLessThanOrEqual(tried)
+  // What waits for a credential that a rotation replaces is dropped, with an event.
+  if (dropped) return
   expect(values, story.join('\n')).toContain(value)
-  expect([count >= kept, count <= tried], story.join('\n')).toEqual([true, true])
+  expect(count, story.join('\n')).toBeGreaterThanOrEqual(kept)
 }
 
 describe('a visitor of a site whose store does anything', () => {
-  it(`stays signed in and loses nothing, in ${RUNS} random stories`, async () => {
+  it(`stays signed in and loses nothing without a word, in ${RUNS} random stories`, async () => {
     for (let seed = 1; seed <= RUNS; seed++) await run(seed)
   })
 })

@@ -20,7 +20,7 @@ import corpus from './corpus.json' with { type: 'json' }
 export type Target = (text: string) => Promise<void>
 
 const SECRET = 'a secret of the fuzzer, long enough for anybody'
-const RECORD = { value: 'value', version: '1.a', expiresAt: 99_999_999_999_999 }
+const RECORD = { value: 'value', version: '1.a', epoch: '1', expiresAt: 99_999_999_999_999 }
 
 function assert(holds: unknown, what: string): void {
   if (!holds) throw new Error(what)
@@ -114,11 +114,13 @@ export async function createTargets(): Promise<
         reply = text
         for (const store of [upstash, kv, unstorage]) {
           const record = await settles(() => store.read(`${Math.random()}`))
-          // What has expired is not there either.
+          // An expired record, and the mark of a session that has ended, are not there either.
           assert(record !== null || isEmpty(text) || /\d/.test(text), 'Took it for nothing')
           await settles(() => store.write('id', RECORD, '0.a'))
+          await settles(() => store.end('id'))
           await settles(() => store.page!(null))
           if (store.index) await settles(() => store.index!.list('ann'))
+          if (store.index) await settles(() => store.index!.end('ann'))
         }
       },
     },

@@ -80,7 +80,7 @@ describe('an import', () => {
     opened[0]!.destroy()
     await sessions.save(opened[0]!)
     const again = await sessions.open(frozen.cookies.cookie)
-    expect(again.status).toBe(subject ? 'superseded' : 'active')
+    expect(again.status).toBe(subject ? 'missing' : 'active')
     expect(again.subject).toBe(null)
   })
 

@@ -5,7 +5,7 @@ import { type CookieImporter, fromIronSession } from '../../src/migrate/index.ts
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
-import { createWorld } from '../support/sessions.ts'
+import { createWorld, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 import frozen from '../vectors/migrate.json' with { type: 'json' }
 
 const old = frozen.cookies.iron
@@ -175,7 +175,7 @@ describe('importFrom, beside a cookie of ours', () => {
   it('does not sign in again whoever signed out, unless with the old library since', async () => {
     for (const [old, expected] of [
       [LATER('bob'), ['active', 'bob']],
-      [UNKNOWN('bob'), ['superseded', null]],
+      [UNKNOWN('bob'), ['missing', null]],
     ] as const) {
       const { sessions, jar, whoIs } = await setUp('in a store', 'ann', old)
       const cookie = jar.header()!.replace(/; old=1/, '')
@@ -274,33 +274,50 @@ describe('importFrom, on overlapping first visits', () => {
       await sessions.save(one)
       two.set('late', true)
       expect((await sessions.save(two)).join()).not.toContain('__Host-session')
-      expect(two.status).toBe('superseded')
-      expect((await sessions.open(old)).status).toBe('superseded')
+      expect(two.status).toBe('missing')
+      expect((await sessions.open(old)).status).toBe('missing')
     })
   }
+
+  it('opens nothing once its user has signed in by the session, as any credential from before', async () => {
+    const { sessions, one, clock, types } = await arriveTwice()
+    one.login('from before')
+    const [ours] = await sessions.save(one)
+    const soon = await sessions.open(old)
+    expect([soon.status, soon.subject]).toEqual(['superseded', null])
+    clock.advance(31)
+    const late = await sessions.open(old)
+    expect([late.status, late.subject]).toEqual(['missing', null])
+    expect(types()).toContain('session.reused')
+    expect((await sessions.open(ours!.split(';')[0]!)).subject).toBe('from before')
+  })
 
   it('starts anew for who signs in when it was ended elsewhere, and removes the old cookie', async () => {
     const { sessions, one } = await arriveTwice()
     await sessions.save(one)
     await sessions.revokeAll('from before')
     const late = await sessions.open(old)
-    expect([late.status, late.subject]).toEqual(['superseded', null])
+    expect([late.status, late.subject]).toEqual(['missing', null])
     late.login('from today')
-    const [ours, removal] = await sessions.save(late)
-    expect((await sessions.open(ours!.split(';')[0]!)).subject).toBe('from today')
-    expect(removal).toMatch(/^app=; Max-Age=0/)
+    const setCookie = await sessions.save(late)
+    expect((await sessions.open(setCookie[0]!.split(';')[0]!)).subject).toBe('from today')
+    expect(setCookie.at(-1)).toMatch(/^app=; Max-Age=0/)
   })
 
-  it('is imported again, with a cookie, where its removal never arrived', async () => {
-    const { sessions, one, clock } = await arriveTwice()
-    one.login('from today')
-    await sessions.save(one)
-    clock.advance(31)
-    const again = await sessions.open(old)
-    expect(again.status).toBe('active')
-    const [ours] = await sessions.save(again)
-    expect(ours).toMatch(/^__Host-session=[\w-]/)
-  })
+  it.each(['destroy', 'revokeAll', 'a sign-in of somebody else'])(
+    'stays ended after %s for as long as the old cookie is good, also under other secrets',
+    async (how) => {
+      const { sessions, one, clock } = await arriveTwice({ secret: [SECRET, OTHER_SECRET] })
+      if (how === 'destroy') one.destroy()
+      if (how === 'a sign-in of somebody else') one.login('from today')
+      await sessions.save(one)
+      if (how === 'revokeAll') await sessions.revokeAll('from before')
+      for (const seconds of [0, 31, 3600, 86_400, 6 * 86_400]) {
+        clock.advance(seconds)
+        expect((await sessions.open(old)).subject).toBe(null)
+      }
+    },
+  )
 
   it('stays ended, however the old cookie is spelled or doubled', async () => {
     const { sessions, one } = await arriveTwice()
@@ -315,7 +332,7 @@ describe('importFrom, on overlapping first visits', () => {
       `${name}=x; ${old}`,
     ]) {
       const again = await sessions.open(spelled)
-      expect([again.status, again.subject]).toEqual(['superseded', null])
+      expect([again.status, again.subject]).toEqual(['missing', null])
     }
   })
 

@@ -44,7 +44,7 @@ for (const [where, more] of [
         '7',
         ['tea'],
       ])
-      expect(names()).toEqual(['__Host-session'])
+      expect(names().filter((name) => !name.includes('.n'))).toEqual(['__Host-session'])
       expect(types()).toEqual(['session.imported', 'session.created'])
       const next = (await visit((s) => s.update('cart', (cart) => [...cart, 'milk']))).session
       expect([next.subject, next.get('cart')]).toEqual(['7', ['tea', 'milk']])
@@ -61,12 +61,12 @@ for (const [where, more] of [
     it('lets sign in and out like any other', async () => {
       const { visit, names } = await createMoving(more())
       await visit((s) => s.destroy())
-      expect(names()).toEqual([])
+      expect(names().filter((name) => !name.includes('.n'))).toEqual([])
       expect((await visit()).session.status).toBe('new')
       const other = await createMoving(more())
       await other.visit((s) => s.login('8'))
       expect((await other.visit()).session.subject).toBe('8')
-      expect(other.names()).toEqual(['__Host-session'])
+      expect(other.names().filter((name) => !name.includes('.n'))).toEqual(['__Host-session'])
     })
 
     it('takes nothing over that does not check out, and leaves it alone', async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { deflate } from '../../src/codec/compress.ts'
 import { createKeyRing } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
-import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
-import { deflate } from '../../src/persistence/compress.ts'
+import { createSessions, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
@@ -29,65 +29,90 @@ describe('what a store holds', () => {
     expect((await sessions.open(jar.header())).subject).toBe('ann')
   })
 
-  it('is refused when somebody put an older value back, and is then an outage or corrupt', async () => {
-    const { visit, memory, clock, types } = createStored({ renewAfter: 10 })
-    const { session } = await visit((s) => s.set('credit', 10))
-    const old = await memory.read(session.id)
-    await visit((s) => s.set('credit', 0))
-    clock.advance(10)
-    await visit()
-    const now = await memory.read(session.id)
-    if (old && now) await memory.write(session.id, { ...old, version: '9' }, now.version)
-    // A replica may lag for a while: that is no reason to give up the session.
-    const lagging = (await visit()).session
-    expect([lagging.status, lagging.get('credit')]).toEqual(['degraded', undefined])
-    clock.advance(120)
-    const corrupt = (await visit()).session
-    expect([corrupt.status, corrupt.get('credit')]).toEqual(['invalid', undefined])
-    expect(types()).toContain('session.corrupt')
-  })
+  it.each([
+    ['heal', 'active', 10, 'store.rolled-back'],
+    ['refuse', 'invalid', undefined, 'session.corrupt'],
+  ] as const)(
+    "is told of when somebody put an older value back, and onRollback '%s' decides",
+    async (onRollback, status, credit, event) => {
+      const { visit, memory, clock, types } = createStored({ renewAfter: 10, onRollback })
+      const { session } = await visit((s) => s.set('credit', 10))
+      const old = await memory.read(session.id)
+      await visit((s) => s.set('credit', 0))
+      clock.advance(10)
+      await visit()
+      const now = await memory.read(session.id)
+      if (old && now) await memory.write(session.id, { ...old, version: '9' }, now.version)
+      const { session: found } = await visit()
+      expect([found.status, found.get('credit')]).toEqual([status, credit])
+      expect(types()).toContain(event)
+    },
+  )
 })
 
-describe('a patch beside a record', () => {
-  it('is refused when somebody puts it back hours after it was taken in', async () => {
+describe('an appended entry', () => {
+  it.each([1, 7, 200])(
+    'changes nothing when somebody puts it back, %d writes later',
+    async (writes) => {
+      const clock = createClock()
+      const memory = createMemoryStore({ now: clock })
+      let entry: string | undefined
+      let isBack = false
+      const store: SessionStore = {
+        ...memory,
+        write(id, record, expected, more) {
+          entry ??= expected === null ? undefined : more?.entry
+          return memory.write(id, record, expected, more)
+        },
+        async read(id, more) {
+          const record = await memory.read(id, more)
+          return isBack && record
+            ? { ...record, entries: [entry!], version: `${record.version}+1` }
+            : record
+        },
+      }
+      const { visit } = createWorld({ store, idleTimeout: 100_000 }, clock)
+      await visit((s) => s.set('role', 'user'))
+      await visit((s) => s.set('role', 'admin'))
+      expect(entry).toMatch(/^[\w-]+$/)
+      for (let i = 0; i < writes; i++) {
+        clock.advance(61)
+        await visit((s) => s.set('role', `user ${i}`))
+      }
+      isBack = true
+      const { session } = await visit()
+      expect([session.status, session.data]).toEqual(['active', { role: `user ${writes - 1}` }])
+    },
+  )
+
+  it('is good for one session, one credential and one version of the data only', async () => {
     const clock = createClock()
     const memory = createMemoryStore({ now: clock })
-    let patch: string | undefined
-    let between: Session | undefined
-    let isBack = false
+    const entries: string[] = []
+    let planted: string | undefined
     const store: SessionStore = {
       ...memory,
-      async write(id, record, expected, more) {
-        patch ??= more?.patch
-        const first = more?.patch && between
-        if (first) between = undefined
-        // Somebody else is faster for the second time.
-        if (first) await sessions.save(first)
+      write(id, record, expected, more) {
+        if (more?.entry) entries.push(more.entry)
         return memory.write(id, record, expected, more)
       },
       async read(id, more) {
         const record = await memory.read(id, more)
-        const patches = isBack ? [patch!] : record?.patches
-        return record && { ...record, ...(patches && { patches }) }
+        return planted && record ? { ...record, entries: [planted], version: 'x+1' } : record
       },
     }
-    const { sessions, visit, jar } = createWorld({ store }, clock)
-    await visit((s) => s.set('role', 'user'))
-    const [one, two, three] = await Promise.all([1, 2, 3].map(() => sessions.open(jar.header())))
-    for (const [i, session] of [one, two, three].entries()) session!.set(`key ${i}`, i)
-    two!.set('role', 'admin')
-    await sessions.save(one!)
-    between = three
-    await sessions.save(two!)
-    const all = { role: 'admin', 'key 0': 0, 'key 1': 1, 'key 2': 2 }
-    expect((await visit()).session.data).toEqual(all)
-    expect(patch).toMatch(/^[\w-]+$/)
-    clock.advance(7200)
-    expect((await visit((s) => s.set('role', 'user'))).session.get('role')).toBe('user')
-    expect((await visit()).session.data).toEqual({ ...all, role: 'user' })
-    isBack = true
-    const { session } = await visit()
-    expect([session.status, session.data]).toEqual(['invalid', {}])
+    const [ann, bob] = [createWorld({ store }, clock), createWorld({ store }, clock)]
+    for (const { visit } of [ann, bob]) {
+      await visit((s) => s.set('a', 1))
+      await visit((s) => s.set('a', 2))
+    }
+    const [ofAnn, ofBob] = entries
+    await ann.visit((s) => s.regenerate())
+    for (const other of [ofAnn, ofBob]) {
+      planted = other
+      const { session } = await ann.visit()
+      expect([session.status, session.data]).toEqual(['invalid', {}])
+    }
   })
 })
 
@@ -131,17 +156,19 @@ describe("seal: 'cookie'", () => {
     const ring = createKeyRing([SECRET], 'store')
     const { records } = await memory.page(null)
     expect(records.length).toBe(2)
+    let opened = 0
     for (const { id, record } of records) {
       for (const [label, value] of [
-        [`store:${id}`, record.value],
+        [`store:${id}:${record.epoch}`, record.value],
         [`once:${id}`, record.value],
-        ...(record.patches ?? []).map((patch) => [`patch:${id}`, patch]),
+        ...(record.entries ?? []).map((entry) => [`entry:${id}:${record.epoch}`, entry]),
       ]) {
         const bytes = await openToken(ring, label!, value!, clock())
+        opened += bytes ? 1 : 0
         expect(new TextDecoder().decode(bytes ?? undefined)).not.toContain('canary')
       }
     }
-    expect(session.id.length).toBe(22)
+    expect([session.id.length, opened]).toEqual([22, 10])
   })
 
   it('opens what was sealed before it was switched on', async () => {
@@ -187,8 +214,8 @@ describe('compress', () => {
     const bomb = await deflate(new Uint8Array(9 * 1024 * 1024))
     const ring = createKeyRing([SECRET], 'store')
     const bytes = Uint8Array.of(8, ...bomb)
-    const value = await sealToken(ring, `store:${session.id}`, bytes, clock())
     const record = await memory.read(session.id)
+    const value = await sealToken(ring, `store:${session.id}:${record?.epoch}`, bytes, clock())
     if (record) await memory.write(session.id, { ...record, version: '9', value }, record.version)
     expect(memory.stats().bytes < 200_000).toBe(true)
     const strict = createWorld({ store: memory, onCorruption: 'throw' }, clock)

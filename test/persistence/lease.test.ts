@@ -144,10 +144,10 @@ describe('session.once()', () => {
     let looks = 0
     const store: SessionStore = {
       ...memory,
-      async write(_, { value, expiresAt }) {
+      async write(_, record) {
         looks++
         clock.advance(1)
-        return { ok: false, current: { value, version: `${looks}.other`, expiresAt } }
+        return { ok: false, current: { ...record, version: `${looks}.other` } }
       },
     }
     const session = await createSessions({ secret: SECRET, store, now: clock }).open(null)

@@ -63,7 +63,7 @@ describe('a session that does not fit into its cookie any more', () => {
     expect((await smaller.visit()).session.data).toEqual({})
     const gone = await setUp(() => {})
     await gone.visit((session) => session.destroy())
-    expect(gone.jar.cookies()).toEqual([])
+    expect(gone.jar.cookies().map(({ name }) => name)).not.toContain('__Host-session')
   })
 
   it('is not imported, and its old cookie stays', async () => {

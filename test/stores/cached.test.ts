@@ -2,24 +2,28 @@ import { describe, expect, it } from 'vitest'
 import { StoreError, StoreUnavailableError } from '../../src/errors.ts'
 import { type CacheOptions, cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore, StoredRecord, StoreEvent } from '../../src/stores/store.ts'
 import {
-  type SessionStore,
-  type StoredRecord,
-  type StoreEvent,
-  TOMBSTONE,
-} from '../../src/stores/store.ts'
-import { createClock, createFaultyStore, testStore } from '../../src/testing/index.ts'
+  createClock,
+  createFaultyStore,
+  type StoreUnderTest,
+  testStore,
+} from '../../src/testing/index.ts'
+import { compareWithReference } from '../support/reference-store.ts'
 
-for (const ttl of [0, 5]) {
-  testStore(
-    `cached(store, { ttl: ${ttl} })`,
-    () => {
-      const clock = createClock()
-      const store = cached(createMemoryStore({ now: clock }), { ttl, now: clock })
-      return { store, now: clock, advance: (ms: number) => void clock.advanceMs(ms) }
-    },
-    { describe, it, expect },
-  )
+for (const ttl of [0, 5, 3600]) {
+  const factory = (): StoreUnderTest => {
+    const clock = createClock()
+    const store = cached(createMemoryStore({ now: clock }), { ttl, now: clock })
+    return { store, now: clock, advance: (ms: number) => void clock.advanceMs(ms) }
+  }
+  testStore(`cached(store, { ttl: ${ttl} })`, factory, { describe, it, expect })
+
+  describe(`cached(store, { ttl: ${ttl} }) against the reference`, () => {
+    it('answers random calls of one isolate as applyWrite does', async () => {
+      for (let seed = 1; seed <= 100; seed++) await compareWithReference(factory, seed, 100)
+    })
+  })
 }
 
 function setUp(options: Partial<CacheOptions> = {}) {
@@ -30,6 +34,7 @@ function setUp(options: Partial<CacheOptions> = {}) {
   const record = (version: string, more: Partial<StoredRecord> = {}): StoredRecord => ({
     value: `value of ${version}`,
     version,
+    epoch: '1',
     expiresAt: clock() + 3_600_000,
     ...more,
   })
@@ -70,7 +75,7 @@ describe('cached()', () => {
   it('passes on what the store is and has', async () => {
     const { store, remote, record } = setUp()
     expect([store.name, store.atomic]).toEqual(['faulty(memory)', true])
-    await store.write('a', record('1', { subject: 'ann' }), null)
+    await store.write('a', record('1', { keys: ['ann'] }), null)
     expect((await store.index?.list('ann'))?.length).toBe(1)
     expect(await store.health?.()).toBe(undefined)
     let closed = 0
@@ -79,7 +84,7 @@ describe('cached()', () => {
       atomic: false,
       read: (id) => remote.read(id),
       write: (id, record, expected) => remote.write(id, record, expected),
-      delete: (id) => remote.delete(id),
+      end: (id) => remote.end(id),
       details: () => ({ breaker: 'closed' }),
       close: async () => void closed++,
     }
@@ -136,7 +141,7 @@ describe('cached()', () => {
     const { store, record, reads } = setUp()
     await store.write('a', record('1'), null)
     await store.write('a', record('2'), '1')
-    expect(await store.read('a')).toEqual(record('2'))
+    expect(await store.read('a')).toEqual({ ...record('2'), copied: true })
     expect(reads()).toBe(0)
   })
 
@@ -146,7 +151,7 @@ describe('cached()', () => {
     await remote.write('a', record('2'), '1')
     expect((await store.write('a', record('3'), '1')).ok).toBe(false)
     expect(await versionOf(store, 'a')).toBe('2')
-    await remote.delete('a')
+    await remote.end('a')
     expect((await store.write('a', record('3'), '2')).ok).toBe(false)
     expect(await store.read('a')).toBe(null)
     expect(reads()).toBe(1)
@@ -166,7 +171,7 @@ describe('cached()', () => {
     given.value = 'changed'
     const read = await store.read('a')
     if (read) read.value = 'changed'
-    expect(await store.read('a')).toEqual(record('1'))
+    expect(await store.read('a')).toEqual({ ...record('1'), copied: true })
   })
 
   it('is bounded by entries and bytes', async () => {
@@ -189,20 +194,83 @@ describe('cached()', () => {
 })
 
 describe('cached() after a change in this isolate', () => {
-  it('answers a destroyed session as destroyed at once', async () => {
+  it('answers an ended session as ended at once', async () => {
     const { store, record } = setUp()
     await store.write('a', record('1'), null)
-    await store.write('a', record('2', { value: TOMBSTONE }), '1')
-    expect((await store.read('a'))?.value).toBe(TOMBSTONE)
-    await store.delete('a')
+    await store.end('a')
     expect(await store.read('a')).toBe(null)
   })
 
+  it('drops copies when sessions end by index key, those that name nobody included', async () => {
+    const { store, record, reads } = setUp()
+    await store.write('a', record('1', { keys: ['ann', 'tag'] }), null)
+    await store.write('b', record('1', { keys: ['bob'] }), null)
+    await store.write('c', record('1', { keys: ['ann', 'tag'] }), null)
+    await store.write('d', record('1'), null)
+    expect(await store.index?.end('tag', { except: 'c' })).toBe(1)
+    expect(await store.read('a')).toBe(null)
+    for (const id of ['b', 'c']) expect(await versionOf(store, id)).toBe('1')
+    expect(reads()).toBe(1)
+    expect(await versionOf(store, 'd')).toBe('1')
+    expect(reads()).toBe(2)
+  })
+
+  it('drops the copy of a write that was under way when its session ended by index key', async () => {
+    const { clock, remote, record } = setUp()
+    const slow: SessionStore = {
+      ...remote,
+      write: async (id, next, expected) => {
+        const result = await remote.write(id, next, expected)
+        await clock.sleep(100)
+        return result
+      },
+    }
+    const store = cached(slow, { ttl: 10, staleIfError: 60, now: clock })
+    const writing = store.write('a', record('1', { keys: ['ann'] }), null)
+    await Promise.resolve()
+    expect(await store.index?.end('ann')).toBe(1)
+    clock.advanceMs(100)
+    await writing
+    expect(await store.read('a')).toBe(null)
+  })
+
+  it('sees an entry that another isolate appended, while it keeps writing', async () => {
+    const { clock, remote, store, record } = setUp()
+    await store.write('a', record('1'), null)
+    await remote.write('a', record('2'), '0', { entry: 'theirs' })
+    const refused = await store.write('a', record('3'), '1')
+    expect(refused.ok).toBe(false)
+    expect((await store.read('a'))?.entries).toEqual(['theirs'])
+    const appended = await store.write('a', record('4'), '1', { entry: 'ours' })
+    expect(appended.current?.entries).toEqual(['theirs', 'ours'])
+    clock.advanceMs(9999)
+    expect(await store.read('a')).toEqual({ ...appended.current, copied: true })
+  })
+
+  it('leaves a copy of overlapping writes that is good for outages only', async () => {
+    const { clock, remote, record } = setUp()
+    const faulty = createFaultyStore(remote, { sleep: clock.sleep })
+    const store = cached(faulty, { ttl: 10, staleIfError: 60, now: clock })
+    await store.write('a', record('1'), null)
+    faulty.inject({ type: 'delay', ms: 100 }, 'write')
+    const late = store.write('a', record('2'), '1')
+    await store.write('a', record('3'), '1')
+    clock.advanceMs(100)
+    expect((await late).ok).toBe(false)
+    faulty.down()
+    expect(await store.read('a')).toEqual({
+      ...record('3'),
+      expiresAt: expect.any(Number),
+      stale: true,
+    })
+    faulty.up()
+    expect((await store.read('a'))?.stale).toBe(undefined)
+  })
+
   it('keeps no answer that left the store before the change', async () => {
-    for (const change of ['write', 'delete'] as const) {
-      const { clock, remote, store, record } = setUp()
-      await remote.write('a', record('1'), null)
-      const old = record('1')
+    for (const change of ['write', 'end', 'index.end'] as const) {
+      const { clock, remote, record } = setUp()
+      await remote.write('a', record('1', { keys: ['ann'] }), null)
       const slow: SessionStore = {
         name: 'slow',
         atomic: true,
@@ -212,21 +280,22 @@ describe('cached() after a change in this isolate', () => {
           return answer
         },
         write: (id, next, expected) => remote.write(id, next, expected),
-        delete: (id) => remote.delete(id),
+        end: (id) => remote.end(id),
+        index: remote.index,
       }
       const front = cached(slow, { ttl: 10, staleIfError: 60, now: clock })
       const reading = front.read('a')
       await Promise.resolve()
       if (change === 'write') await front.write('a', record('2'), '1')
-      else await front.delete('a')
+      else if (change === 'end') await front.end('a')
+      else await front.index?.end('ann')
       clock.advanceMs(100)
-      expect((await reading)?.version).toBe(old.version)
+      expect((await reading)?.version).toBe('1')
       const after = front.read('a')
       await Promise.resolve()
       await Promise.resolve()
       clock.advanceMs(100)
       expect((await after)?.version).toBe(change === 'write' ? '2' : undefined)
-      expect(store.name).toBe('faulty(memory)')
     }
   })
 
@@ -244,7 +313,7 @@ describe('cached() after a change in this isolate', () => {
     const late = store.write('a', record('2'), '1')
     await clock.sleep(0)
     await store.write('a', record('3'), '2')
-    await store.write('a', record('4', { value: TOMBSTONE }), '3')
+    await store.write('a', record('4'), '3')
     release()
     await late
     expect((await remote.read('a'))?.version).toBe('4')
@@ -262,15 +331,27 @@ describe('cached() after a change in this isolate', () => {
     expect(await versionOf(store, 'a')).toBe('2')
   })
 
-  it('has nothing to answer with after a sign-out of unknown outcome', async () => {
-    for (const end of ['tombstone', 'delete']) {
+  it('has nothing to answer with after an end of unknown outcome', async () => {
+    const ends: ((store: SessionStore) => Promise<unknown>)[] = [
+      (store) => store.end('a'),
+      async (store) => store.index?.end('ann'),
+    ]
+    for (const end of ends) {
       const { faulty, store, record } = setUp()
-      await store.write('a', record('1'), null)
+      await store.write('a', record('1', { keys: ['ann'] }), null)
       faulty.down()
-      const dead = record('2', { value: TOMBSTONE })
-      await errorOf(end === 'delete' ? store.delete('a') : store.write('a', dead, '1'))
+      await errorOf(end(store))
       expect(await errorOf(store.read('a'))).toBe('ERR_STORE_UNAVAILABLE')
     }
+  })
+
+  it('keeps the copy when a store that lags says nothing', async () => {
+    const { remote, record, clock } = setUp()
+    const lagging: SessionStore = { ...remote, atomic: false, read: async () => undefined }
+    const store = cached(lagging, { ttl: 10, now: clock })
+    await store.write('a', record('1'), null)
+    expect(await store.read('a', { fresh: true })).toBe(undefined)
+    expect(await versionOf(store, 'a')).toBe('1')
   })
 })
 
@@ -280,7 +361,8 @@ describe('cached() while the store is unavailable', () => {
     await store.write('a', record('1'), null)
     faulty.down()
     clock.advanceMs(9999)
-    expect(await store.read('a')).toEqual(record('1', { expiresAt: clock() - 9999 + 3_600_000 }))
+    const expiresAt = clock() - 9999 + 3_600_000
+    expect(await store.read('a')).toEqual({ ...record('1', { expiresAt }), copied: true })
     expect(events).toEqual([])
     clock.advanceMs(1)
     expect((await store.read('a'))?.stale).toBe(true)
@@ -310,7 +392,11 @@ describe('cached() while the store is unavailable', () => {
     const clock = createClock()
     const faulty = createFaultyStore(createMemoryStore({ now: clock }))
     const store = cached(faulty, { ttl: 1, now: clock })
-    await store.write('a', { value: 'v', version: '1', expiresAt: clock() + 60_000 }, null)
+    await store.write(
+      'a',
+      { value: 'v', version: '1', epoch: '1', expiresAt: clock() + 60_000 },
+      null,
+    )
     faulty.down()
     clock.advance(1)
     expect(await errorOf(store.read('a'))).toBe('ERR_STORE_UNAVAILABLE')

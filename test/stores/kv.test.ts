@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createKVStore, type KVStoreOptions } from '../../src/stores/kv.ts'
 import { resilient } from '../../src/stores/resilient.ts'
-import { type SessionStore, type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
+import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { KVDouble, type KVDoubleOptions, kvBehaviours } from '../support/kv-double.ts'
 
@@ -33,13 +33,13 @@ function setUp(options: Partial<KVDoubleOptions> = {}) {
   const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
     value: `value-${++count}`,
     version: `${count}-x`,
+    epoch: '1',
     expiresAt: clock() + 3_600_000,
     ...more,
   })
-  const grave = (): StoredRecord => record({ value: TOMBSTONE, expiresAt: clock() + 30_000 })
   const costs = (): string =>
     (['get', 'put', 'delete', 'list'] as const).map((name) => kv.count(name)).join(' ')
-  return { clock, kv, store: isolate(), isolate, record, grave, costs }
+  return { clock, kv, store: isolate(), isolate, record, costs }
 }
 
 const failureOf = (promise: Promise<unknown>) =>
@@ -101,15 +101,23 @@ describe('createKVStore()', () => {
     expect(costs()).toBe('0 1 0 0')
   })
 
-  it('destroys with one put, and deletes with one delete', async () => {
-    const { store, isolate, record, grave, costs } = setUp()
-    const first = record()
-    await isolate().write('a', first, null)
+  it('ends with one put, and one delete per index key', async () => {
+    const { store, isolate, record, costs } = setUp()
+    await isolate().write('a', record(), null)
     await store.read('a')
-    await store.write('a', grave(), first.version)
+    expect(await store.end('a')).toBe(true)
     expect(costs()).toBe('1 2 0 0')
-    await store.delete('a')
-    expect(costs()).toBe('1 2 1 0')
+    await store.write('b', record({ keys: ['ann', 'tag'] }), null)
+    expect(costs()).toBe('1 5 0 0')
+    expect(await store.end('b')).toBe(true)
+    expect(costs()).toBe('1 6 2 0')
+  })
+
+  it('ends with one delete where no mark is wanted', async () => {
+    const { store, record, costs } = setUp()
+    await store.write('a', record(), null)
+    await store.end('a', { markFor: 0 })
+    expect(costs()).toBe('0 1 1 0')
   })
 
   it('rounds the time KV keeps a record up, to at least a minute', async () => {
@@ -126,75 +134,156 @@ describe('createKVStore()', () => {
     clock.advanceMs(4999)
     expect(await isolate().read('a')).not.toBe(null)
     clock.advanceMs(1)
-    expect(await isolate().read('a')).toBe(null)
-    expect(await store.read('a')).toBe(null)
+    expect(await isolate().read('a')).toBe(undefined)
+    expect(await store.read('a')).toBe(undefined)
     expect(kv.stored('sojourn:r:a')).not.toBe(null)
   })
 
   it('keeps apart what has another prefix', async () => {
     const { clock, kv, store, record } = setUp()
     const other = createKVStore({ namespace: kv.at('here'), prefix: 'other:', now: clock })
-    await store.write('a', record({ subject: 'ann' }), null)
-    expect(await other.read('a')).toBe(null)
+    await store.write('a', record({ keys: ['ann'] }), null)
+    expect(await other.read('a')).toBe(undefined)
     expect(await other.index?.list('ann')).toEqual([])
   })
 })
 
-describe('createKVStore() and a dead session', () => {
-  it('keeps a tombstone for two minutes at least, in KV and in itself', async () => {
-    const { clock, kv, store, isolate, record, grave } = setUp()
-    const first = record()
-    await store.write('a', first, null)
-    await store.write('a', grave(), first.version)
-    expect(kv.calls.at(-1)?.expirationTtl).toBe(120)
-    clock.advanceMs(119_999)
-    expect((await isolate().read('a'))?.value).toBe(TOMBSTONE)
+describe('createKVStore() and an ended session', () => {
+  it('stores a tombstone for as long as it is told, and for two minutes at least', async () => {
+    const { clock, kv, store, isolate, record } = setUp()
+    for (const [markFor, lasts] of [
+      [1, 120],
+      [undefined, 600],
+      [900, 900],
+    ] as const) {
+      const id = `${markFor}`
+      await store.write(id, record(), null)
+      await store.end(id, { markFor })
+      expect(kv.calls.at(-1)?.expirationTtl).toBe(lasts)
+      clock.advanceMs(lasts * 1000 - 1)
+      expect(await isolate().read(id)).toBe(null)
+      expect(await store.read(id)).toBe(null)
+      clock.advanceMs(1)
+      expect(await isolate().read(id)).toBe(undefined)
+    }
   })
 
-  it('keeps a longer tombstone as long as it is told', async () => {
-    const { clock, kv, store, record } = setUp()
-    const longer = record({ value: TOMBSTONE, expiresAt: clock() + 300_000 })
-    await store.write('a', longer, null)
-    expect(kv.calls.at(-1)?.expirationTtl).toBe(300)
-    expect(await store.read('a')).toEqual(longer)
+  it('does not import a session again that has ended elsewhere', async () => {
+    const { clock, store, isolate, record } = setUp()
+    const imported = record({ markFor: 3600 })
+    await store.write('a', imported, null)
+    await store.end('a')
+    clock.advance(3599)
+    const again = await isolate().write('a', record({ markFor: 3600 }), null)
+    expect(again).toEqual({ ok: false, current: null })
+    expect(await isolate().read('a')).toBe(null)
   })
 
-  it('never shows it alive again in the isolate that ended it, whatever KV answers', async () => {
-    for (const end of ['tombstone', 'delete']) {
-      const { clock, store, isolate, record, grave } = setUp({ cacheMs: 60_000, lagMs: 60_000 })
+  it('never shows it live again in the isolate that ended it, whatever KV answers', async () => {
+    for (const markFor of [undefined, 0, 1]) {
+      const { clock, store, isolate, record } = setUp({ cacheMs: 60_000, lagMs: 60_000 })
       const first = record()
       await isolate('elsewhere').write('a', first, null)
       clock.advance(61)
       await store.read('a')
-      if (end === 'delete') await store.delete('a')
-      else await store.write('a', grave(), first.version)
-      for (let seconds = 0; seconds < 200; seconds += 10) {
-        expect((await store.read('a'))?.value ?? TOMBSTONE).toBe(TOMBSTONE)
-        const late = await store.write('a', record(), first.version)
-        expect(late.ok ? 'alive' : (late.current?.value ?? TOMBSTONE)).toBe(TOMBSTONE)
+      await store.end('a', { markFor })
+      for (let seconds = 0; seconds < 115; seconds += 10) {
+        expect((await store.read('a')) ?? null).toBe(null)
+        const late = store.write('a', record(), first.version)
+        expect(await late.catch(() => ({ ok: false, current: null }))).toEqual({
+          ok: false,
+          current: null,
+        })
         clock.advance(10)
       }
     }
   })
 
-  it('shows it alive elsewhere for as long as KV lags, and no longer', async () => {
+  it('knows that it has ended, however many other sessions are used afterwards', async () => {
+    const { clock, store, isolate, record } = setUp({ cacheMs: 60_000 })
+    await isolate().write('a', record(), null)
+    await store.read('a')
+    await store.end('a')
+    for (let i = 0; i < 2000; i++) await store.write(`other-${i}`, record(), null)
+    clock.advance(5)
+    expect(await store.read('a')).toBe(null)
+  })
+
+  it('shows it live elsewhere for as long as KV lags, and no longer', async () => {
     for (const lagMs of [0, 1000, 30_000, 60_000]) {
-      const { clock, isolate, record, grave } = setUp({ lagMs })
+      const { clock, isolate, record } = setUp({ lagMs })
       const first = record()
       await isolate('here').write('a', first, null)
       clock.advance(61)
       const elsewhere = isolate('elsewhere')
       await elsewhere.read('a')
-      await isolate('here').write('a', grave(), first.version)
+      await isolate('here').end('a')
       if (lagMs > 0) {
         clock.advanceMs(lagMs - 1)
         expect((await elsewhere.read('a'))?.value).toBe(first.value)
         clock.advanceMs(1)
       }
-      expect((await elsewhere.read('a'))?.value).toBe(TOMBSTONE)
+      expect(await elsewhere.read('a')).toBe(null)
       const late = await elsewhere.write('a', record(), first.version)
-      expect(late.ok ? null : late.current?.value).toBe(TOMBSTONE)
+      expect(late).toEqual({ ok: false, current: null })
     }
+  })
+
+  it('ends what it can of a user, and leaves no rejection unhandled', async () => {
+    const { kv, store, isolate, record } = setUp()
+    const records = [0, 1, 2].map(() => record({ keys: ['ann'] }))
+    for (const [i, one] of records.entries()) await store.write(`id-${i}`, one, null)
+    kv.faults.push({ operation: 'put', hang: true })
+    void store.write('id-0', record({ keys: ['ann'] }), records[0]!.version)
+    await Promise.resolve()
+    kv.faults.push({ operation: 'put' })
+    expect(await failureOf(store.index!.end('ann'))).toEqual(throttled)
+    const left = await Promise.all([0, 1, 2].map((i) => isolate().read(`id-${i}`)))
+    expect(left.filter(Boolean).length).toBe(2)
+  })
+})
+
+describe('createKVStore() and a session that it does not show', () => {
+  it('says nothing for certain', async () => {
+    const { clock, store, record } = setUp()
+    expect(await store.read('a')).toBe(undefined)
+    await store.write('b', record({ expiresAt: clock() + 1000 }), null)
+    clock.advance(2)
+    expect(await store.read('b')).toBe(undefined)
+  })
+
+  it('is unavailable for a write, which is not lost for it', async () => {
+    const { clock, isolate, record } = setUp({ lagMs: 60_000 })
+    const first = record()
+    await isolate('here').write('a', first, null)
+    const elsewhere = isolate('elsewhere')
+    expect(await failureOf(elsewhere.write('a', record(), first.version))).toEqual(throttled)
+    clock.advance(61)
+    expect(await elsewhere.write('a', record(), first.version)).toEqual({ ok: true })
+  })
+
+  it('is never merged into an older record', async () => {
+    const { clock, isolate, record } = setUp({ lagMs: 60_000 })
+    const [first, second] = [record(), record()]
+    await isolate('here').write('a', first, null)
+    clock.advance(61)
+    await isolate('here').write('a', second, first.version)
+    const late = await isolate('elsewhere').write('a', record(), second.version, { entry: 'e' })
+    expect(late).toEqual({ ok: false, current: first })
+  })
+})
+
+describe('createKVStore() and memory', () => {
+  it('remembers latest states by their bytes, not by their number alone', async () => {
+    const { clock, kv, record, isolate } = setUp()
+    const store = createKVStore({ namespace: kv.at('here'), now: clock })
+    const value = 'x'.repeat(200_000)
+    for (let i = 0; i < 30; i++) await isolate().write(`id-${i}`, record({ value }), null)
+    for (let i = 0; i < 30; i++) await store.read(`id-${i}`)
+    const before = kv.count('get')
+    // A write asks KV again for what it does not remember to have read.
+    for (let i = 0; i < 30; i++) await store.write(`id-${i}`, record(), 'another version')
+    expect(kv.count('get') - before).toBeGreaterThan(19)
   })
 })
 
@@ -211,7 +300,7 @@ describe('createKVStore() when KV answers with old data', () => {
     }
     const here = kv.at('here')
     for (const { value, version, expiresAt } of versions.slice(0, 3)) {
-      await here.put('sojourn:r:a', JSON.stringify([1, expiresAt, version, value, 0]))
+      await here.put('sojourn:r:a', JSON.stringify([1, expiresAt, version, '1', value, 0, 0]))
       expect((await store.read('a'))?.version).toBe(versions[3]!.version)
       clock.advance(2)
       expect((await store.write('a', record(), version)).ok).toBe(false)
@@ -228,7 +317,7 @@ describe('createKVStore() when KV answers with old data', () => {
     clock.advance(5)
     expect(await store.read('a')).toEqual(first)
     clock.advance(120)
-    expect(await store.read('a')).toBe(null)
+    expect(await store.read('a')).toBe(undefined)
   })
 
   it('keeps no answer that left KV before its own write', async () => {
@@ -310,17 +399,17 @@ describe('createKVStore() and overlapping writes in one isolate', () => {
   })
 
   it('does not send a second write while the first is under way', async () => {
-    const { clock, kv, store, record, grave } = setUp()
+    const { clock, kv, store, record } = setUp()
     const [first, second] = [record(), record()]
     await store.write('a', first, null)
     kv.faults.push({ operation: 'put', hang: true })
     void store.write('a', second, first.version)
-    expect(await failureOf(store.write('a', grave(), second.version))).toEqual(throttled)
+    expect(await failureOf(store.end('a'))).toEqual(throttled)
     expect(await failureOf(store.write('a', second, first.version))).toEqual(throttled)
-    expect(await failureOf(store.delete('a'))).toEqual(throttled)
+    expect(await failureOf(store.end('a', { markFor: 0 }))).toEqual(throttled)
     expect(kv.count('put')).toBe(2)
     clock.advance(5)
-    expect(await store.write('a', grave(), first.version)).toEqual({ ok: true })
+    expect(await store.end('a')).toBe(true)
   })
 
   it('reads again after a write that failed, and recognises one that was applied', async () => {
@@ -371,8 +460,8 @@ describe('createKVStore() when KV fails', () => {
     const { kv, store, record } = setUp()
     kv.faults.push({ error: kvError('PUT', status) })
     expect(await failureOf(store.write('a', record(), null))).toEqual(expected)
-    kv.faults.push({ error: kvError('DELETE', status) })
-    expect(await failureOf(store.delete('a'))).toEqual(expected)
+    kv.faults.push({ operation: 'delete', error: kvError('DELETE', status) })
+    expect(await failureOf(store.end('a', { markFor: 0 }))).toEqual(expected)
   })
 
   it.each([
@@ -392,7 +481,7 @@ describe('createKVStore() when KV fails', () => {
     const behind = resilient(store, { attempts: 1, breaker: { consecutiveFailures: 1 } })
     kv.faults.push({ operation: 'put', error: kvError('PUT', '429 Too Many Requests') })
     expect(await failureOf(behind.write('a', record(), null))).toEqual(throttled)
-    expect(await behind.read('b')).toBe(null)
+    expect(await behind.read('b')).toBe(undefined)
   })
 
   it('is throttled by the second write within a second', async () => {
@@ -402,7 +491,7 @@ describe('createKVStore() when KV fails', () => {
     expect(await failureOf(store.write('a', second, first.version))).toEqual(throttled)
     clock.advance(1)
     expect(await store.write('a', second, first.version)).toEqual({ ok: true })
-    expect(await failureOf(isolate().delete('a'))).toEqual(throttled)
+    expect(await failureOf(isolate().end('a'))).toEqual(throttled)
   })
 
   it('quotes nothing of what KV says, and no key', async () => {
@@ -424,14 +513,14 @@ describe('createKVStore() when KV fails', () => {
       const calls = {
         get: () => store.read('a', { signal }),
         put: () => store.write('a', record(), first.version, { signal }),
-        delete: () => store.delete('a', { signal }),
+        delete: () => store.end('a', { signal, markFor: 0 }),
       }
       const call = calls[operation]().catch((error) => error)
-      for (let i = 0; i < 5; i++) await Promise.resolve()
+      for (let i = 0; i < 30; i++) await Promise.resolve()
       controller.abort('enough')
       expect(await call).toBe('enough')
     }
-    expect(costs()).toBe('1 2 1 0')
+    expect(costs()).toBe('2 2 1 0')
     expect(await store.read('a')).toEqual(first)
   })
 
@@ -441,11 +530,12 @@ describe('createKVStore() when KV fails', () => {
     ['null', 'ERR_STORE'],
     ['{}', 'ERR_STORE'],
     ['[1,2,3]', 'ERR_STORE'],
-    ['[1,"9999999999999","v","x",0]', 'ERR_STORE'],
-    ['[1,9999999999999,7,"x",0]', 'ERR_STORE'],
-    ['[1,9999999999999,"v",null,0]', 'ERR_STORE'],
-    ['[1,9999999999999,"v","x",0,5]', 'ERR_STORE'],
-    ['[0,9999999999999,"v","x",0]', 'ERR_STORE'],
+    ['[1,"9999999999999","v","1","x",0,0]', 'ERR_STORE'],
+    ['[1,9999999999999,7,"1","x",0,0]', 'ERR_STORE'],
+    ['[1,9999999999999,"v","1",null,0,0]', 'ERR_STORE'],
+    ['[1,9999999999999,"v","1","x",0]', 'ERR_STORE'],
+    ['[1,9999999999999,"v","1","x",0,0,5]', 'ERR_STORE'],
+    ['[0,9999999999999,"v","1","x",0,0]', 'ERR_STORE'],
     ['[2,"something newer"]', 'ERR_STORE'],
   ])('never takes %s for "no session"', async (text, code) => {
     const { kv, store, record } = setUp()
@@ -453,6 +543,13 @@ describe('createKVStore() when KV fails', () => {
     expect(await store.read('a').catch((error) => error.code)).toBe(code)
     expect(await store.write('a', record(), 'v').catch((error) => error.code)).toBe(code)
     expect(kv.stored('sojourn:r:a')).toBe(text)
+  })
+
+  it('ends also what is no record of ours', async () => {
+    const { kv, store } = setUp()
+    await kv.at('here').put('sojourn:r:a', 'garbage')
+    expect(await store.end('a')).toBe(false)
+    expect(await store.read('a')).toBe(null)
   })
 
   it('never takes an answer that is neither text nor null for "no session"', async () => {
@@ -463,23 +560,23 @@ describe('createKVStore() when KV fails', () => {
 })
 
 describe('createKVStore().index', () => {
-  it('costs one more put with the first write of a subject, and none with the next', async () => {
+  it('costs one more put with the first write of an index key, and none with the next', async () => {
     const { clock, store, record, costs } = setUp()
-    const first = record({ subject: 'ann' })
+    const first = record({ keys: ['ann'] })
     await store.write('a', first, null)
     expect(costs()).toBe('0 2 0 0')
     clock.advanceMs(500)
-    await store.write('a', record({ subject: 'ann' }), first.version)
+    await store.write('a', record({ keys: ['ann'] }), first.version)
     expect(costs()).toBe('0 3 0 0')
   })
 
   it('stays for as long as the session is renewed', async () => {
     const { clock, store, isolate, record } = setUp()
-    let last = record({ subject: 'ann' })
+    let last = record({ keys: ['ann'] })
     await store.write('a', last, null)
     for (let hours = 0; hours < 10; hours += 0.75) {
       clock.advance(2700)
-      const next = record({ subject: 'ann' })
+      const next = record({ keys: ['ann'] })
       await isolate().write('a', next, last.version)
       last = next
       expect((await isolate().index?.list('ann'))?.length).toBe(1)
@@ -488,37 +585,37 @@ describe('createKVStore().index', () => {
     expect(await isolate().index?.list('ann')).toEqual([])
   })
 
-  it('keeps subjects apart that begin alike or hold separators', async () => {
+  it('keeps index keys apart that begin alike or hold separators', async () => {
     const { isolate, record } = setUp()
-    const subjects = ['a', 'a:b', 'ab', '%', 'ü €', '']
-    for (const [i, subject] of subjects.entries()) {
-      await isolate().write(`id-${i}`, record({ subject }), null)
+    const keys = ['a', 'a:b', 'ab', '%', 'ü €', '']
+    for (const [i, key] of keys.entries()) {
+      await isolate().write(`id-${i}`, record({ keys: [key] }), null)
     }
-    for (const [i, subject] of subjects.entries()) {
-      const listed = (await isolate().index?.list(subject)) ?? []
+    for (const [i, key] of keys.entries()) {
+      const listed = (await isolate().index?.list(key)) ?? []
       expect(listed.map(({ id }) => id)).toEqual([`id-${i}`])
     }
   })
 
-  it('follows a session to another subject', async () => {
+  it('follows a session to another index key', async () => {
     const { store, isolate, record } = setUp()
-    const first = record({ subject: 'ann' })
+    const first = record({ keys: ['ann'] })
     await store.write('a', first, null)
-    await store.write('a', record({ subject: 'bob' }), first.version)
+    await store.write('a', record({ keys: ['bob'] }), first.version)
     expect(await isolate().index?.list('ann')).toEqual([])
     expect((await isolate().index?.list('bob'))?.length).toBe(1)
   })
 
   it('lists more than a page, and goes on past a corrupt record', async () => {
     const { kv, store, isolate, record } = setUp()
-    for (let i = 0; i < 1005; i++) await store.write(`id-${i}`, record({ subject: 'ann' }), null)
+    for (let i = 0; i < 1005; i++) await store.write(`id-${i}`, record({ keys: ['ann'] }), null)
     await kv.at('here').put('sojourn:r:id-7', 'garbage')
     expect((await isolate().index?.list('ann'))?.length).toBe(1004)
   })
 
   it('fails when a record could not be asked for', async () => {
     const { kv, store, isolate, record } = setUp()
-    await store.write('a', record({ subject: 'ann' }), null)
+    await store.write('a', record({ keys: ['ann'] }), null)
     kv.faults.push({ operation: 'get' })
     expect(await failureOf(isolate().index?.list('ann') ?? Promise.resolve())).toEqual(passing)
   })

@@ -85,7 +85,7 @@ describe('createRedisStore() behind Sentinel', () => {
       const store = createRedisStore({
         send: (command, { signal }) => client.sendCommand(false, command, { abortSignal: signal }),
       })
-      const record = { value: 'v', version: '1.a', expiresAt: Date.now() + 60_000 }
+      const record = { value: 'v', version: '1.a', epoch: '1', expiresAt: Date.now() + 60_000 }
       expect(await store.write('id', record, null)).toEqual({ ok: true })
       expect(await store.read('id')).toEqual(record)
     } finally {

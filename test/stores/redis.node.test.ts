@@ -8,8 +8,16 @@ import { StoreError, StoreTimeoutError, StoreUnavailableError } from '../../src/
 import { createSessions } from '../../src/index.ts'
 import { createRedisStore, type RedisStoreOptions } from '../../src/stores/redis.ts'
 import { resilient } from '../../src/stores/resilient.ts'
-import { createClock, createCookieJar, testStore } from '../../src/testing/index.ts'
+import type { StoredRecord } from '../../src/stores/store.ts'
+import {
+  createClock,
+  createCookieJar,
+  type StoreUnderTest,
+  testStore,
+} from '../../src/testing/index.ts'
+
 import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -44,16 +52,168 @@ const clients: Record<string, Send> = {
 }
 
 for (const [name, send] of Object.entries(clients)) {
-  testStore(
-    `createRedisStore() through ${name}`,
-    () => {
-      const clock = createClock(Date.now())
-      const store = createRedisStore({ send, now: clock })
-      return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
-    },
-    { describe, it, expect },
-  )
+  const factory = (): StoreUnderTest => {
+    const clock = createClock(Date.now())
+    const store = createRedisStore({ send, now: clock })
+    return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
+  }
+  testStore(`createRedisStore() through ${name}`, factory, { describe, it, expect })
+
+  describe(`createRedisStore() through ${name}, against the reference`, () => {
+    it('answers random calls as applyWrite does', async () => {
+      for (let seed = 1; seed <= 40; seed++) await compareWithReference(factory, seed, 80)
+    })
+  })
 }
+
+const record = (version: string, more: Partial<StoredRecord> = {}): StoredRecord => ({
+  value: 'x'.repeat(500),
+  version,
+  epoch: '1',
+  expiresAt: Date.now() + 3_600_000,
+  ...more,
+})
+
+/** A Redis with 4 MB, and a store in it. */
+async function startSmall(policy: string) {
+  const server = await startRedis(
+    '--maxmemory',
+    '4mb',
+    '--maxmemory-policy',
+    policy,
+    '--maxmemory-samples',
+    '10',
+  )
+  const client = new Redis(server.port, '127.0.0.1')
+  client.on('error', () => {})
+  const store = createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) })
+  const stop = async (): Promise<void> => {
+    client.disconnect()
+    await server.stop()
+  }
+  return { client, store, stop }
+}
+
+describe('createRedisStore() when Redis is full', () => {
+  it('ends sessions, one by one and all of a user, with the scripts not loaded', async () => {
+    const { client, store, stop } = await startSmall('noeviction')
+    try {
+      const users = ['ann', 'bob']
+      for (const [i, user] of users.entries()) {
+        for (const n of [1, 2]) {
+          const more = { keys: [user], ...(i === 1 && n === 1 && { markFor: 3600 }) }
+          await store.write(`${user}-${n}`, record('1.a', more), null)
+        }
+      }
+      for (let i = 0; ; i++) {
+        const filled = await client.set(`filler-${i}`, 'x'.repeat(1000)).catch(() => null)
+        if (!filled) break
+      }
+      for (const size of [100, 10]) {
+        for (let i = 0; i < 200; i++)
+          await client.set(`s-${size}-${i}`, 'x'.repeat(size)).catch(() => 0)
+      }
+      await client.script('FLUSH')
+      expect(await errorOf(() => store.write('new', record('1.a'), null))).toMatchObject({
+        reason: 'OOM',
+      })
+      expect(await store.end('ann-1')).toBe(true)
+      expect(await store.index.end('ann')).toBe(1)
+      expect(await store.index.end('bob')).toBe(2)
+      for (const user of users) {
+        expect(await store.index.list(user)).toEqual([])
+        for (const n of [1, 2]) expect(await store.read(`${user}-${n}`)).toBe(null)
+      }
+      expect((await store.write('bob-1', record('1.a'), null)).ok).toBe(false)
+    } finally {
+      await stop()
+    }
+  })
+
+  it.each(['allkeys-lru', 'volatile-lru'])(
+    'finds the sessions of a user that are in use, although it evicts (%s)',
+    async (policy) => {
+      const { client, store, stop } = await startSmall(policy)
+      try {
+        const ids = Array.from({ length: 20 }, (_, i) => `id-${i}`)
+        for (const id of ids)
+          await store.write(id, record('1.a', { keys: [`user of ${id}`] }), null)
+        for (let i = 0; i < 5000; i++) {
+          await client.set(`filler-${i}`, 'x'.repeat(1000), 'EX', 3600)
+          if (i % 5 === 0) await Promise.all(ids.map((id) => store.read(id)))
+        }
+        const live = []
+        for (const id of ids) if (await store.read(id)) live.push(id)
+        expect(live.length).toBeGreaterThan(2)
+        const ended = await Promise.all(live.map((id) => store.index.end(`user of ${id}`)))
+        // It picks the least recently used of ten at random: nearly all, where without reads it is a third.
+        expect(ended.filter(Boolean).length).toBeGreaterThan(0.7 * live.length)
+      } finally {
+        await stop()
+      }
+    },
+  )
+
+  it('puts back the index of a session whose entry was evicted, with the next read', async () => {
+    const store = createRedisStore({ send: clients.ioredis as Send, prefix: 'evicted:' })
+    await store.write('a', record('1.a', { keys: ['ann', 'tag'] }), null)
+    await ioredis.del('evicted:u:ann', 'evicted:u:tag')
+    expect(await store.index.list('ann')).toEqual([])
+    await store.read('a')
+    for (const key of ['ann', 'tag']) {
+      expect((await store.index.list(key)).map(({ id }) => id)).toEqual(['a'])
+      expect(await ioredis.pttl(`evicted:u:${key}`)).toBeGreaterThan(3_500_000)
+    }
+  })
+})
+
+describe('createRedisStore() when Redis stalls', () => {
+  it('has ended a session when it goes on, with the scripts not loaded and nobody waiting', async () => {
+    const server = await startRedis()
+    const client = new Redis(server.port, '127.0.0.1')
+    client.on('error', () => {})
+    const store = createRedisStore({
+      send: ([name, ...args]) => client.call(name, ...args),
+      timeoutMs: 100,
+    })
+    try {
+      for (const id of ['a', 'b']) await store.write(id, record('1.a', { keys: [id] }), null)
+      await client.script('FLUSH')
+      server.signal('SIGSTOP')
+      const ends = [store.end('a'), store.index.end('b')]
+      for (const end of ends) expect(await errorOf(() => end)).toBeInstanceOf(StoreTimeoutError)
+      server.signal('SIGCONT')
+      while ((await client.ping().catch(() => '')) !== 'PONG');
+      for (const id of ['a', 'b']) expect(await store.read(id)).toBe(null)
+    } finally {
+      server.signal('SIGCONT')
+      client.disconnect()
+      await server.stop()
+    }
+  })
+})
+
+describe('createRedisStore() and its index', () => {
+  it('keeps nothing of sessions that have ended', async () => {
+    const store = createRedisStore({ send: clients.ioredis as Send, prefix: 'ended:' })
+    for (let i = 0; i < 200; i++) {
+      await store.write(`id-${i}`, record('1.a', { keys: ['ann', 'tag'] }), null)
+      await store.end(`id-${i}`, { markFor: 1 })
+    }
+    expect(await ioredis.exists('ended:u:ann', 'ended:u:tag')).toBe(0)
+    await store.write('a', record('1.a', { keys: ['ann', 'tag'] }), null)
+    await store.index.end('ann')
+    expect(await ioredis.exists('ended:u:ann', 'ended:u:tag')).toBe(0)
+  })
+
+  it('lets Redis remove marks', async () => {
+    const store = createRedisStore({ send: clients.ioredis as Send, prefix: 'marks:' })
+    await store.end('a')
+    expect(await ioredis.pttl('marks:s:a')).toBeGreaterThan(590_000)
+    await store.end('b', { markFor: 0 })
+    expect(await ioredis.exists('marks:s:b')).toBe(0)
+  })
+})
 
 describe('createRedisStore()', () => {
   it("keeps the contract through Bun's own client", async () => {
@@ -83,10 +243,10 @@ describe('createRedisStore()', () => {
     await jar.fetch(visit, '/write')
     sent.length = 0
     await jar.fetch(visit, '/')
-    expect(sent).toEqual(['GETRANGE'])
+    expect(sent).toEqual(['EVALSHA'])
     sent.length = 0
     expect(await (await jar.fetch(visit, '/write')).text()).toBe('2')
-    expect(sent).toEqual(['GETRANGE', 'EVALSHA'])
+    expect(sent).toEqual(['EVALSHA', 'EVALSHA'])
   })
 
   it('names a key with every command, by which clients of a cluster find the node', async () => {
@@ -97,11 +257,12 @@ describe('createRedisStore()', () => {
       return nodeRedis.sendCommand(command)
     }
     const store = createRedisStore({ send, prefix: '{cluster}:' })
-    await store.write('id', { value: 'v', version: '1.a', expiresAt: Date.now() + 1000 }, null)
+    await store.write('id', record('1.a'), null)
     await store.read('id')
     await store.index.list('subject')
     await store.page(null)
-    await store.delete('id')
+    await store.end('id')
+    await store.index.end('subject')
     expect(named.filter((key) => !String(key).startsWith('{cluster}:'))).toEqual([])
   })
 
@@ -203,7 +364,9 @@ describe('createRedisStore()', () => {
     expect(await errorOf(() => jar.fetch(signIn))).toMatchObject({ reason: 'OOM' })
     const failed = { type: 'store.failed', operation: 'write', code: 'ERR_STORE', reason: 'OOM' }
     const unavailable = { type: 'store.unavailable', code: 'ERR_STORE', reason: 'OOM' }
-    expect(events).toMatchObject([failed, unavailable])
+    expect(
+      events.filter((event) => !('operation' in event && event.operation === 'end')),
+    ).toMatchObject([failed, unavailable])
   })
 
   it('tells the client when nobody waits for a command any more', async () => {

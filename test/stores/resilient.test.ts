@@ -34,6 +34,7 @@ function setUp(policy: ResilientPolicy = {}, behind?: SessionStore) {
   const record = (version = '1-a'): StoredRecord => ({
     value: 'v',
     version,
+    epoch: '1',
     expiresAt: world.clock() + 3_600_000,
   })
   return { ...world, faulty, store, events, types, record }
@@ -58,7 +59,7 @@ describe('resilient()', () => {
     const { store, events, record } = setUp()
     await store.write('id', record(), null)
     await store.read('id')
-    await store.delete('id')
+    await store.end('id')
     expect(events).toEqual([])
   })
 
@@ -74,11 +75,24 @@ describe('resilient()', () => {
   it('does not wait with a renewal while only that session is throttled', async () => {
     const { store, faulty, record, delays } = setUp()
     const busy = new StoreUnavailableError('busy', { retryAfter: 1 })
-    faulty.down({ type: 'throw-before', error: Object.assign(busy, { keyOnly: true }) })
+    faulty.down({ type: 'throw-before', error: Object.assign(busy, { perKey: true }) })
     await outcomeOf(store.write('id', record(), null, { renewal: true }))
     expect([delays, store.details?.().breaker]).toEqual([[], 'closed'])
     await outcomeOf(store.write('id', record(), null))
     expect([delays, store.details?.()]).toEqual([[1000], { breaker: 'closed', retriesLeft: 10 }])
+  })
+
+  it('opens the breaker although errors of one key come in between', async () => {
+    const { store, faulty } = setUp({ attempts: 1, breaker: { consecutiveFailures: 5 } })
+    const down = new StoreUnavailableError('down')
+    const leftAlone = Object.assign(new StoreUnavailableError('overloaded'), { perKey: true })
+    for (let i = 0; i < 5; i++) {
+      for (const error of [down, leftAlone]) {
+        faulty.inject({ type: 'throw-before', error })
+        if (store.details?.().breaker === 'closed') await outcomeOf(store.read('id'))
+      }
+    }
+    expect(store.details?.().breaker).toBe('open')
   })
 
   it('asks what its policy says of retries for a renewal too', async () => {
@@ -140,14 +154,6 @@ describe('resilient()', () => {
     faulty.inject({ type: 'throw-after' }, 'write')
     expect(await store.write('id', record('2-b'), '1-a')).toEqual({ ok: true })
     expect((await store.read('id'))?.version).toBe('2-b')
-  })
-
-  it('does so for a store that reports the conflict', async () => {
-    const current: StoredRecord = { value: 'v', version: '2-b', expiresAt: 9e15 }
-    const behind = { ...createMemoryStore(), write: async () => ({ ok: false as const, current }) }
-    const { store, record } = setUp({}, behind as unknown as SessionStore)
-    expect(await store.write('id', record('2-b'), '1-a')).toEqual({ ok: true })
-    expect(await store.write('id', record('2-c'), '1-a')).toEqual({ ok: false, current })
   })
 
   it('abandons what hangs, and says that it took too long', async () => {
@@ -217,16 +223,14 @@ describe('resilient()', () => {
     const store = resilient(faulty, () => ({
       ...world.options,
       breaker: false,
-      operations: { delete: { attempts } },
+      operations: { end: { attempts } },
     }))
     faulty.down()
     await outcomeOf(store.read('id'))
-    await outcomeOf(store.delete('id'))
+    await outcomeOf(store.end('id'))
     attempts = 2
-    await outcomeOf(store.delete('id'))
-    expect(faulty.calls.map(({ operation }) => operation).join()).toBe(
-      'read,read,read,delete,delete,delete',
-    )
+    await outcomeOf(store.end('id'))
+    expect(faulty.calls.map(({ operation }) => operation).join()).toBe('read,read,read,end,end,end')
   })
 
   it('refuses a policy for an operation that there is not, and one that is no policy', () => {
@@ -309,6 +313,6 @@ function createWithoutIndex(): SessionStore {
     atomic: false,
     read: async () => null,
     write: async () => ({ ok: true }),
-    delete: async () => {},
+    end: async () => false,
   }
 }

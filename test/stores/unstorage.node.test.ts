@@ -8,7 +8,7 @@ import redisDriver from 'unstorage/drivers/redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { StoreError, StoreUnavailableError } from '../../src/errors.ts'
 import { createSessions } from '../../src/index.ts'
-import { type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
+import type { StoredRecord } from '../../src/stores/store.ts'
 import { createUnstorageStore, type UnstorageStoreOptions } from '../../src/stores/unstorage.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -63,6 +63,7 @@ function setUp(overrides: Partial<Driver> = {}, options: Partial<UnstorageStoreO
   const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
     value: 'v',
     version: '1-a',
+    epoch: '1',
     expiresAt: clock() + 60_000,
     ...more,
   })
@@ -89,7 +90,11 @@ describe('createUnstorageStore()', () => {
   it('lets Redis drop what has expired', async () => {
     const storage = createStorage({ driver: overRedis() })
     const store = createUnstorageStore({ storage, prefix: 'ttl' })
-    await store.write('a', { value: 'v', version: '1', expiresAt: Date.now() + 900 }, null)
+    await store.write(
+      'a',
+      { value: 'v', version: '1', epoch: '1', expiresAt: Date.now() + 900 },
+      null,
+    )
     expect(await storage.hasItem('ttl:a')).toBe(true)
     await new Promise((resolve) => setTimeout(resolve, 1300))
     expect(await storage.hasItem('ttl:a')).toBe(false)
@@ -103,9 +108,9 @@ describe('createUnstorageStore()', () => {
     expect(reads).toEqual([])
   })
 
-  it('keeps the subject, and versions and subjects of any characters', async () => {
+  it('keeps index keys, and versions, epochs and keys of any characters', async () => {
     const { store, record } = setUp()
-    const odd = record({ version: '1 %\n"ä', subject: 'a\nb c%' })
+    const odd = record({ version: '1 %\n"ä', epoch: '2 b', keys: ['a\nb c%', 'ü'], markFor: 7 })
     await store.write('a', odd, null)
     expect(await store.read('a')).toEqual(odd)
   })
@@ -114,7 +119,7 @@ describe('createUnstorageStore()', () => {
     const { storage, store, record, clock } = setUp()
     const other = createUnstorageStore({ storage, prefix: 'app:other', now: clock })
     await store.write('a', record(), null)
-    expect(await other.read('a')).toBe(null)
+    expect(await other.read('a')).toBe(undefined)
     expect(await storage.getKeys()).toEqual(['sojourn:a'])
   })
 
@@ -132,11 +137,11 @@ describe('createUnstorageStore()', () => {
     ['JSON', '{"value":"v"}'],
     ['a JSON array', '[1,2]'],
     ['a number', '12'],
-    ['a truncated record', 'sojourn 1\n99999999999999\n1-a\n\nv'],
-    ['a newer format', 'sojourn 2\n99999999999999\n1-a\n\nv\n'],
-    ['an expiry that is none', 'sojourn 1\nsoon\n1-a\n\nv\n'],
-    ['a version that does not decode', 'sojourn 1\n99999999999999\n%E0%A4%A\n\nv\n'],
-    ['no value', 'sojourn 1\n99999999999999\n1-a\n\n\n'],
+    ['a truncated record', 'sojourn 1\n99999999999999\n1-a\n1\n\n\nv'],
+    ['a newer format', 'sojourn 2\n99999999999999\n1-a\n1\n\n\nv\n'],
+    ['an expiry that is none', 'sojourn 1\nsoon\n1-a\n1\n\n\nv\n'],
+    ['a version that does not decode', 'sojourn 1\n99999999999999\n%E0%A4%A\n1\n\n\nv\n'],
+    ['no value', 'sojourn 1\n99999999999999\n1-a\n1\n\n\n\n'],
     ['an object', { value: 'v' }],
     ['bytes', new Uint8Array(3)],
   ])('takes %s for a failure, not for no session', async (_, value) => {
@@ -175,9 +180,10 @@ describe('createUnstorageStore()', () => {
     const { store, record } = setUp({ setItem: failing, removeItem: failing, getKeys: failing })
     for (const call of [
       () => store.write('a', record(), null),
-      () => store.delete('a'),
+      () => store.end('a', { markFor: 0 }),
+      () => store.end('b'),
       () => store.page(null),
-      () => store.cleanupExpired(),
+      () => store.prune(),
     ]) {
       const error = await call().catch((reason: unknown) => reason)
       expect(error).toBeInstanceOf(StoreUnavailableError)
@@ -191,7 +197,7 @@ describe('createUnstorageStore()', () => {
       driver: redisDriver({ host: '127.0.0.1', port: server.port, maxRetriesPerRequest: 0 }),
     })
     const store = createUnstorageStore({ storage })
-    const record = { value: 'v', version: '1', expiresAt: Date.now() + 60_000 }
+    const record = { value: 'v', version: '1', epoch: '1', expiresAt: Date.now() + 60_000 }
     await store.write('a', record, null)
     ;(storage.getMount('').driver.getInstance!() as { on(e: string, f: () => void): void }).on(
       'error',
@@ -214,7 +220,7 @@ describe('createUnstorageStore()', () => {
   it('reads what fs wrote over a longer record, and waits out one that is being written', async () => {
     const storage = createStorage({ driver: fsDriver({ base: folder }) })
     const store = createUnstorageStore({ storage, prefix: 'torn' })
-    const record = { value: 'v', version: '1', expiresAt: Date.now() + 60_000 }
+    const record = { value: 'v', version: '1', epoch: '1', expiresAt: Date.now() + 60_000 }
     await store.write('a', record, null)
     const file = join(folder, 'torn', 'a')
     const text = await readFile(file, 'utf8')
@@ -230,7 +236,9 @@ describe('createUnstorageStore()', () => {
     const expiresAt = Date.now() + 60_000
     const values = Array.from({ length: 40 }, (_, i) => 'x'.repeat(1 + ((i * 7919) % 4000)))
     await Promise.all(
-      values.map((value, i) => store.write('a', { value, version: String(i), expiresAt }, null)),
+      values.map((value, i) =>
+        store.write('a', { value, version: String(i), epoch: '1', expiresAt }, null),
+      ),
     )
     const read = await store.read('a')
     expect(read?.value).toBe(values[Number(read?.version)])
@@ -239,7 +247,7 @@ describe('createUnstorageStore()', () => {
   it('pages through all sessions, past what is not ours', async () => {
     const { store, record, memory, clock } = setUp()
     for (let i = 0; i < 250; i++) await store.write(`id-${i}`, record(), null)
-    await store.write('dead', record({ value: TOMBSTONE }), null)
+    await store.end('ended')
     await store.write('old', record({ expiresAt: clock() }), null)
     await memory.setItem!('sojourn:foreign', 'hello', {})
     const ids: string[] = []
@@ -260,12 +268,12 @@ describe('createUnstorageStore()', () => {
     const clock = createClock()
     const storage = createStorage({ driver: fsDriver({ base: folder }) })
     const store = createUnstorageStore({ storage, prefix: 'clean', now: clock })
-    const record = { value: 'v', version: '1', expiresAt: clock() + 1000 }
+    const record = { value: 'v', version: '1', epoch: '1', expiresAt: clock() + 1000 }
     for (const id of ['a', 'b']) await store.write(id, record, null)
     await store.write('c', { ...record, expiresAt: clock() + 5000 }, null)
     await storage.setItem('clean:foreign', 'hello')
     clock.advanceMs(1000)
-    expect(await store.cleanupExpired()).toBe(2)
+    expect(await store.prune()).toBe(2)
     expect((await readdir(join(folder, 'clean'))).sort()).toEqual(['c', 'foreign'])
   })
 
@@ -283,8 +291,57 @@ describe('createUnstorageStore()', () => {
     expect([second.status, second.subject, second.get('cart')]).toEqual(['active', 'ada', 3])
     second.destroy()
     await sessions.save(second)
-    expect((await sessions.open(cookie)).status).toBe('superseded')
+    expect((await sessions.open(cookie)).status).toBe('missing')
     await storage.dispose()
+  })
+
+  it('shows in another process, from its tombstone, that a session has ended', async () => {
+    const { storage, store, record, clock } = setUp()
+    const other = () => createUnstorageStore({ storage, now: clock })
+    await store.write('a', record(), null)
+    await store.end('a')
+    for (const seconds of [0, 30, 200, 369]) {
+      clock.advance(seconds)
+      expect([await store.read('a'), await other().read('a')]).toEqual([null, null])
+      const late = await other().write('a', record({ version: '2' }), '1-a')
+      expect(late).toEqual({ ok: false, current: null })
+    }
+    clock.advance(1)
+    expect([await store.read('a'), await other().read('a')]).toEqual([undefined, undefined])
+  })
+
+  it('does not import a session again that has ended in another process', async () => {
+    const { storage, store, record, clock } = setUp()
+    await store.write('a', record({ markFor: 3600 }), null)
+    await store.end('a')
+    clock.advance(3599)
+    const other = createUnstorageStore({ storage, now: clock })
+    const again = await other.write('a', record({ markFor: 3600, version: '2' }), null)
+    expect(again).toEqual({ ok: false, current: null })
+  })
+
+  it('removes tombstones that are over, up to a limit', async () => {
+    const { storage, store, record, clock } = setUp()
+    for (const id of ['a', 'b', 'c']) await store.write(id, record(), null)
+    for (const id of ['a', 'b']) await store.end(id)
+    clock.advance(599)
+    expect(await store.prune()).toBe(1)
+    clock.advance(1)
+    expect(await store.prune(1)).toBe(1)
+    expect(await store.prune()).toBe(1)
+    expect(await storage.getKeys()).toEqual([])
+  })
+
+  it('ends also what is no record of ours', async () => {
+    const { store, memory } = setUp()
+    await memory.setItem!('sojourn:a', 'hello', {})
+    expect(await store.end('a')).toBe(false)
+    expect(await store.read('a')).toBe(null)
+  })
+
+  it('is unavailable for a write over what it does not find, which is not lost for it', async () => {
+    const { store, record } = setUp()
+    await expect(store.write('a', record(), '1-a')).rejects.toBeInstanceOf(StoreUnavailableError)
   })
 
   it('refuses options that are missing, unknown or wrong', () => {

@@ -8,10 +8,10 @@ import {
   StoreUnavailableError,
 } from '../../src/errors.ts'
 import * as index from '../../src/stores/redis-index.ts'
-import { WRITE_SHA } from '../../src/stores/redis-record.ts'
-import { BURY, LIST, PAGE, WRITE } from '../../src/stores/redis-scripts.ts'
+import { READ_SHA, WRITE_SHA } from '../../src/stores/redis-record.ts'
+import { LIST, PAGE, READ, WRITE } from '../../src/stores/redis-scripts.ts'
 import { resilient } from '../../src/stores/resilient.ts'
-import { type SessionStore, type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
+import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { createRequester, createUpstashStore } from '../../src/stores/upstash.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
@@ -74,6 +74,7 @@ const newId = (): string => `id-${process.pid}-${ids++}`
 const record = (version: string, more: Partial<StoredRecord> = {}): StoredRecord => ({
   value: 'VALUE-canary-91',
   version,
+  epoch: '1',
   expiresAt: Date.now() + 60_000,
   ...more,
 })
@@ -140,9 +141,11 @@ for (const [name, create] of Object.entries(ways)) {
   describe(`createUpstashStore(${name}) when things fail`, () => {
     const operations: Record<string, (store: SessionStore) => Promise<unknown>> = {
       read: (store) => store.read('ID-canary-3'),
+      'read fresh': (store) => store.read('ID-canary-3', { fresh: true }),
       write: (store) => store.write('ID-canary-3', record('1-a'), null),
       list: (store) => store.index?.list('SUBJECT-canary') ?? Promise.resolve(),
-      delete: (store) => store.delete('ID-canary-3'),
+      end: (store) => store.end('ID-canary-3'),
+      'end all': (store) => store.index?.end('SUBJECT-canary') ?? Promise.resolve(),
     }
 
     function assertClean(error: Error): void {
@@ -152,7 +155,7 @@ for (const [name, create] of Object.entries(ways)) {
 
     it.each(gone)('%s: unavailable, never an answer', async (what, fault) => {
       for (const [operation, run] of Object.entries(operations)) {
-        if (operation === 'delete' && what === 'result of a wrong type') continue
+        if (operation.startsWith('end') && what === 'result of a wrong type') continue
         faults.down(fault)
         const error = await failureOf(run(create(150)))
         faults.up()
@@ -163,7 +166,7 @@ for (const [name, create] of Object.entries(ways)) {
 
     it.each(refused)('%s: refused, not to be repeated', async (what, fault) => {
       for (const [operation, run] of Object.entries(operations)) {
-        if (what === 'not a record' && ['list', 'delete'].includes(operation)) continue
+        if (what === 'not a record' && /^(list|end)/.test(operation)) continue
         faults.down(fault)
         const error = await failureOf(run(create(10_000)))
         faults.up()
@@ -183,14 +186,17 @@ for (const [name, create] of Object.entries(ways)) {
       faults.up()
     })
 
-    it('an answer that was lost, and others wrote since: done all the same, and kept', async () => {
+    it('an answer that was lost, and others appended since: done, with their entries', async () => {
       const store = create(10_000)
       const id = newId()
       await store.write(id, record('1-a'), null)
-      await store.write(id, record('2-b'), '1-a')
-      await store.write(id, record('3-c'), '2-b')
-      expect(await store.write(id, record('2-b'), '1-a')).toEqual({ ok: true })
-      expect((await store.read(id))?.version).toBe('3-c')
+      faults.inject({ type: 'lost-answer' })
+      await failureOf(store.write(id, record('2-b'), '1-a'))
+      await store.write(id, record('3-c'), '1-a', { entry: 'theirs' })
+      const again = await store.write(id, record('2-b'), '1-a', { entry: 'ours' })
+      expect([again.ok, again.current?.version]).toEqual([true, '2-b+1'])
+      expect((await store.read(id))?.entries).toEqual(['theirs'])
+      faults.up()
     })
 
     it('a duplicate and a latecomer change nothing', async () => {
@@ -204,12 +210,17 @@ for (const [name, create] of Object.entries(ways)) {
       await store.write(id, record('3-c'), '2-b')
       await faults.release()
       expect((await store.read(id))?.version).toBe('3-c')
-      const grave = record('4-d', { value: TOMBSTONE })
       faults.inject({ type: 'reorder' })
-      await failureOf(store.write(id, record('4-late'), '3-c'))
-      await store.write(id, grave, '3-c')
+      await failureOf(store.write(id, record('4-late'), '3-c', { entry: 'late' }))
+      await store.end(id)
       await faults.release()
-      expect((await store.read(id))?.value).toBe(TOMBSTONE)
+      expect(await store.read(id)).toBe(null)
+      const created = newId()
+      faults.inject({ type: 'reorder' })
+      await failureOf(store.write(created, record('1-late'), null))
+      await store.end(created)
+      await faults.release()
+      expect(await store.read(created)).toBe(null)
     })
 
     it("ends with the reason of the caller's signal", async () => {
@@ -230,18 +241,21 @@ describe('createUpstashStore()', () => {
 
   it('knows its scripts by their SHA-1', () => {
     const sha = (text: string): string => createHash('sha1').update(text).digest('hex')
-    const { LIST_SHA, BURY_SHA, PAGE_SHA } = index
-    const known = [WRITE_SHA, LIST_SHA, BURY_SHA, PAGE_SHA]
-    expect(known).toEqual([WRITE, LIST, BURY, PAGE].map(sha))
+    const { LIST_SHA, PAGE_SHA } = index
+    const known = [READ_SHA, WRITE_SHA, LIST_SHA, PAGE_SHA]
+    expect(known).toEqual([READ, WRITE, LIST, PAGE].map(sha))
   })
 
   it('makes one request per call, once Redis knows the scripts', async () => {
     const store = create()
     const id = newId()
     const subject = newId()
+    const keys = [subject, newId()]
     await store.write(newId(), record('1-a'), null)
+    await store.read(id, { fresh: true })
+    await store.end(newId())
     await store.index.list(subject)
-    await store.index.bury(subject, record('0'))
+    await store.index.end(subject)
     await store.page?.(null)
     const costs: Record<string, number> = {}
     async function measure(name: string, run: () => Promise<unknown>): Promise<void> {
@@ -249,16 +263,18 @@ describe('createUpstashStore()', () => {
       await run()
       costs[name] = faults.count - before
     }
-    await measure('create', () => store.write(id, record('1-a', { subject }), null))
+    await measure('create', () => store.write(id, record('1-a', { keys }), null))
     await measure('read', () => store.read(id))
-    await measure('update', () => store.write(id, record('2-b', { subject }), '1-a'))
-    await measure('conflict', () => store.write(id, record('2-c', { subject }), '1-a'))
+    await measure('read fresh', () => store.read(id, { fresh: true }))
+    await measure('update', () => store.write(id, record('2-b', { keys }), '1-a'))
+    await measure('conflict', () => store.write(id, record('2-c', { keys }), '1-a'))
+    await measure('append', () => store.write(id, record('2-d'), '1-a', { entry: 'e' }))
     await measure('list', () => store.index.list(subject))
-    await measure('bury', () => store.index.bury(subject, record('3', { value: '!' })))
+    await measure('end all', () => store.index.end(subject))
     await measure('page', async () => store.page?.(null))
-    await measure('delete', () => store.delete(id))
+    await measure('end', () => store.end(id))
     await measure('health', () => store.health?.() ?? Promise.resolve())
-    expect(Object.values(costs)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1])
+    expect(Object.values(costs)).toEqual(Array(11).fill(1))
   })
 
   it('sends a script again when Redis has forgotten it', async () => {
@@ -283,22 +299,26 @@ describe('createUpstashStore()', () => {
     const store = create()
     const subject = newId()
     const [short, long] = [newId(), newId()]
-    await store.write(long, record('1-a', { subject, expiresAt: Date.now() + 90_000 }), null)
-    await store.write(short, record('1-a', { subject, expiresAt: Date.now() + 50 }), null)
+    await store.write(
+      long,
+      record('1-a', { keys: [subject], expiresAt: Date.now() + 90_000 }),
+      null,
+    )
+    await store.write(short, record('1-a', { keys: [subject], expiresAt: Date.now() + 50 }), null)
     const key = `sojourn:u:${subject}`
     expect(Number(await bridge.redis('PTTL', key)) > 85_000).toBe(true)
     expect(await bridge.redis('ZCARD', key)).toBe(2)
     await new Promise((resolve) => setTimeout(resolve, 80))
-    await store.write(long, record('2-b', { subject }), '1-a')
+    await store.write(long, record('2-b', { keys: [subject] }), '1-a')
     expect(await bridge.redis('ZCARD', key)).toBe(1)
     expect((await store.index.list(subject)).map(({ id }) => id)).toEqual([long])
   })
 
-  it('lists a session under its present subject only', async () => {
+  it('lists a session under its present index key only', async () => {
     const store = create()
     const [id, before, after] = [newId(), newId(), newId()]
-    await store.write(id, record('1-a', { subject: before }), null)
-    await store.write(id, record('2-b', { subject: after }), '1-a')
+    await store.write(id, record('1-a', { keys: [before] }), null)
+    await store.write(id, record('2-b', { keys: [after] }), '1-a')
     expect((await store.index.list(before)).length).toBe(0)
     expect((await store.index.list(after)).length).toBe(1)
   })
@@ -312,13 +332,16 @@ describe('createUpstashStore()', () => {
     expect(await b?.read(id)).toBe(null)
   })
 
-  it('takes versions and subjects of any characters', async () => {
+  it('takes versions, epochs and index keys of any characters', async () => {
     const store = create()
     const id = newId()
-    const odd = record('1 a\nb\t%20é', { subject: 'user 7\n€/../u' })
+    const odd = record('1 a\nb\t%20é', { keys: ['user 7\n€/../u', 'ü'], epoch: '1 ü' })
     await store.write(id, odd, null)
     expect(await store.read(id)).toEqual(odd)
-    expect(await store.write(id, record('2'), odd.version)).toEqual({ ok: true })
+    expect((await store.write(id, record('2', { epoch: odd.epoch }), 'x', { entry: 'e' })).ok).toBe(
+      true,
+    )
+    expect(await store.write(id, record('3'), `${odd.version}+1`)).toEqual({ ok: true })
   })
 
   it('throws for what others put under its keys', async () => {
@@ -328,12 +351,38 @@ describe('createUpstashStore()', () => {
     expect((await failureOf(store.read(id))) instanceof StoreError).toBe(true)
     expect((await failureOf(store.write(id, record('1'), null))) instanceof StoreError).toBe(true)
     await bridge.redis('DEL', `sojourn:s:${id}`)
-    for (const text of ['something else', '1\n2\n\n', '%zz\n9999999999999\n\nv', '\n1\n\nv', '1']) {
+    for (const text of [
+      'something else',
+      '1\n2\n1\n\n\n',
+      '%zz\n9999999999999\n1\n\n\nv',
+      '\n1\n1\n\n\nv',
+      '!x',
+      '1',
+    ]) {
       await bridge.redis('SET', `sojourn:s:${id}`, text)
       expect((await failureOf(store.read(id))) instanceof StoreError).toBe(true)
     }
     await bridge.redis('SET', `sojourn:s:${id}`, 'something else')
     expect((await failureOf(store.write(id, record('1'), null))) instanceof StoreError).toBe(true)
+  })
+
+  it('reads from a replica that lags, and from the primary when it is to be fresh', async () => {
+    const [primary, replica] = [await startRedis(), await startRedis()]
+    const [first, second] = [await startBridge(primary.port), await startBridge(replica.port)]
+    // As Upstash does: commands that only read go to the nearest replica, all others to the primary.
+    const fetch = (_: string, init: RequestInit): Promise<Response> => {
+      const isRead = /^\["(GET|GETRANGE|EXISTS)"/.test(String(init.body))
+      return globalThis.fetch((isRead ? second : first).url, init)
+    }
+    const store = createUpstashStore({ url: first.url, token: TOKEN, fetch })
+    try {
+      await store.write('a', record('1-a'), null)
+      expect(await store.read('a')).toBe(null)
+      expect((await store.read('a', { fresh: true }))?.version).toBe('1-a')
+    } finally {
+      for (const it of [first, second]) await it.close()
+      for (const it of [primary, replica]) await it.stop()
+    }
   })
 
   it('sends the last sync token back', async () => {

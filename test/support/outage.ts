@@ -31,7 +31,7 @@ export function cuttable(store: SessionStore): Place {
       ...store,
       read: (...args) => through(() => store.read(...args)),
       write: (...args) => through(() => store.write(...args)),
-      delete: (...args) => through(() => store.delete(...args)),
+      end: (...args) => through(() => store.end(...args)),
     },
     cut(on) {
       down = on
@@ -73,7 +73,7 @@ export async function surviveOutage(
       expect([session.subject, session.get('n')]).toEqual([user.name, user.writes])
       for (const key of user.keys) expect(session.has(key)).toBe(true)
       if (second % 3 === 0) {
-        session.update('n', (n: number) => n + 1)
+        session.increment('n')
         session.set(`at ${second}`, true)
         user.writes++
         user.keys = [`at ${second}`]
@@ -105,7 +105,8 @@ export async function surviveOutage(
   for (const { jar, name, writes } of users) {
     const session = await plain.open(jar.header())
     expect([session.subject, session.get('n'), session.status]).toEqual([name, writes, 'active'])
-    expect(jar.cookies().length).toBe(1)
+    // Nothing waits any more; a note of the sign-in may be left.
+    expect(jar.cookies().filter(({ name }) => name.includes('.d'))).toEqual([])
   }
   // Failures until the breaker opens, and its probes: 1, 2, 4, 8, 16, 30 seconds apart.
   expect(calls > 900).toBe(true)

@@ -12,6 +12,8 @@ export interface RedisServer {
   /** Starts it again on the same port after `stop`; what was in it is gone. */
   start(): Promise<void>
   stop(): Promise<void>
+  /** Lets it stall (`SIGSTOP`), and go on (`SIGCONT`). */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
 }
 
 export async function freePort(): Promise<number> {
@@ -38,7 +40,10 @@ async function answers(port: number): Promise<boolean> {
 }
 
 /** A redis-server with these arguments beside the usual ones; resolves when it answers. */
-async function spawnRedis(port: number, ...more: string[]): Promise<() => Promise<void>> {
+async function spawnRedis(
+  port: number,
+  ...more: string[]
+): Promise<Pick<RedisServer, 'stop' | 'signal'>> {
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
   const child: ChildProcess = spawn('redis-server', [...args, ...more], { stdio: 'ignore' })
   const stop = async (): Promise<void> => {
@@ -48,7 +53,7 @@ async function spawnRedis(port: number, ...more: string[]): Promise<() => Promis
     await exited
   }
   for (let tries = 0; tries < 200; tries++) {
-    if (await answers(port)) return stop
+    if (await answers(port)) return { stop, signal: (name) => void child.kill(name) }
     await sleep(25)
   }
   await stop()
@@ -68,15 +73,17 @@ async function tell(port: number, command: string): Promise<string> {
   }
 }
 
-export async function startRedis(): Promise<RedisServer> {
+/** A redis-server with these arguments beside the usual ones. */
+export async function startRedis(...more: string[]): Promise<RedisServer> {
   const port = await freePort()
-  let stop = await spawnRedis(port)
+  let server = await spawnRedis(port, ...more)
   return {
     port,
     async start() {
-      stop = await spawnRedis(port)
+      server = await spawnRedis(port, ...more)
     },
-    stop: () => stop(),
+    stop: () => server.stop(),
+    signal: (name) => server.signal(name),
   }
 }
 
@@ -97,7 +104,7 @@ export async function startCluster(size: number): Promise<RedisCluster> {
     const [port, bus] = [await freePort(), await freePort()]
     const more = ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--dir', dir]
     const file = ['--cluster-config-file', `nodes-${i}.conf`]
-    nodes.push({ port, bus, stop: await spawnRedis(port, ...more, ...file) })
+    nodes.push({ port, bus, ...(await spawnRedis(port, ...more, ...file)) })
   }
   const share = 16_384 / size
   for (const [i, { port }] of nodes.entries()) {

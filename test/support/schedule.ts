@@ -59,16 +59,15 @@ export function createSchedule(random: () => number) {
     return {
       name: store.name,
       atomic: store.atomic,
-      ...(store.patches && { patches: store.patches }),
       ...(index && {
         index: {
           list: (...args) => stop(() => index.list(...args)),
-          bury: (...args) => stop(() => index.bury(...args)),
+          end: (...args) => stop(() => index.end(...args)),
         },
       }),
       read: (...args) => stop(() => store.read(...args)),
       write: (...args) => stop(() => store.write(...args)),
-      delete: (...args) => stop(() => store.delete(...args)),
+      end: (...args) => stop(() => store.end(...args)),
     }
   }
   return { run, interleave }

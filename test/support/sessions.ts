@@ -46,6 +46,16 @@ export function createCountingStore(now?: () => number) {
   const calls: string[] = []
   const counting: SessionStore = {
     name: 'counting',
+    index: {
+      list: (key, options) => {
+        calls.push('list')
+        return store.index.list(key, options)
+      },
+      end: (key, options) => {
+        calls.push('index.end')
+        return store.index.end(key, options)
+      },
+    },
     atomic: true,
     read: (id, options) => {
       calls.push('read')
@@ -55,9 +65,9 @@ export function createCountingStore(now?: () => number) {
       calls.push('write')
       return store.write(id, record, expected, options)
     },
-    delete: (id, options) => {
-      calls.push('delete')
-      return store.delete(id, options)
+    end: (id, options) => {
+      calls.push('end')
+      return store.end(id, options)
     },
   }
   /** The calls since the last time. */

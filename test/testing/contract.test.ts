@@ -43,20 +43,53 @@ describe('testStore()', () => {
     expect(closed).toBe(tests.length)
   })
 
-  const upsert = (good: SessionStore) => ({
-    write: async (id: string, record: StoredRecord) => {
+  const upsert = (good: SessionStore): Partial<SessionStore> => ({
+    write: async (id, record) => {
       const current = await good.read(id)
       return await good.write(id, record, current?.version ?? null)
     },
   })
 
+  const overwrites = (good: SessionStore): Partial<SessionStore> => ({
+    write: async (id, record, expected, options) => {
+      const current = await good.read(id)
+      const matches = (current?.version ?? null) === expected
+      if (!matches) return await good.write(id, record, expected, options)
+      const result = await good.write(id, record, expected)
+      return result.ok ? result : await good.write(id, record, result.current?.version ?? null)
+    },
+  })
+
+  /** A store that changes what is written before it is. */
+  const writing =
+    (change: (record: StoredRecord, good: StoredRecord | null | undefined) => StoredRecord) =>
+    (good: SessionStore): Partial<SessionStore> => ({
+      write: async (id, record, expected, options) =>
+        good.write(id, change(record, await good.read(id)), expected, options),
+    })
+
+  /** A store that changes what is read. */
+  const reading =
+    (change: (record: StoredRecord) => StoredRecord) =>
+    (good: SessionStore): Partial<SessionStore> => ({
+      read: async (id, options) => {
+        const record = await good.read(id, options)
+        return record && change(record)
+      },
+    })
+
   it.each<[string, string, (good: SessionStore) => Partial<SessionStore>]>([
-    ['writes without looking', 'refuses a version that is not the current one', upsert],
-    ['creates by update', 'never creates when it is told a version', upsert],
-    ['resurrects', 'an update after a delete does not bring the record back', upsert],
+    ['writes without looking', 'expects another version is refused', upsert],
+    ['creates by update', 'expects a version never creates', upsert],
+    [
+      'resurrects',
+      'a write after an end is refused',
+      (good) => ({ ...upsert(good), end: (id) => good.end(id, { markFor: 0 }) }),
+    ],
+    ['checks, then writes', 'exactly one of ten overlapping writes wins', overwrites],
     [
       'says nothing about what is there',
-      'and says what is',
+      'with the current record',
       (good) => ({
         write: async (id, record, expected) => {
           const result = await good.write(id, record, expected)
@@ -65,73 +98,42 @@ describe('testStore()', () => {
       }),
     ],
     [
-      'checks, then writes',
-      'of ten overlapping writes exactly one wins',
-      (good) => ({
-        write: async (id, record, expected) => {
-          const current = await good.read(id)
-          if ((current?.version ?? null) !== expected) return { ok: false, current }
-          for (let result = await good.write(id, record, expected); ; ) {
-            if (result.ok) return result
-            result = await good.write(id, record, result.current?.version ?? null)
-          }
-        },
-      }),
-    ],
-    [
       'rounds the expiry to seconds',
-      'keeps the exact expiry',
-      (good) => ({
-        read: async (id) => {
-          const record = await good.read(id)
-          return record && { ...record, expiresAt: Math.floor(record.expiresAt / 1000) * 1000 }
-        },
-      }),
+      'the expiry is exact',
+      reading((record) => ({ ...record, expiresAt: Math.floor(record.expiresAt / 1000) * 1000 })),
     ],
     [
       'keeps expired records',
       'absent when it does',
-      (good) => ({
-        write: (id, record, expected) =>
-          good.write(id, { ...record, expiresAt: record.expiresAt + 1 }, expected),
-      }),
+      writing((record) => ({ ...record, expiresAt: record.expiresAt + 1 })),
     ],
     [
       'cuts values',
       'byte for byte',
-      (good) => ({
-        write: (id, record, expected) =>
-          good.write(id, { ...record, value: record.value.slice(0, 4096) }, expected),
-      }),
+      writing((record) => ({ ...record, value: record.value.slice(0, 4096) })),
     ],
     [
-      'hides tombstones',
-      'a tombstone is a record like any other',
+      'ignores the case of ids',
+      'differ only in case',
       (good) => ({
-        read: async (id, options) => {
-          const record = await good.read(id, options)
-          return record?.value === '!' ? null : record
-        },
+        read: (id) => good.read(id.toLowerCase()),
+        write: (id, ...rest) => good.write(id.toLowerCase(), ...rest),
       }),
+    ],
+    ['drops the epoch', 'epoch and index keys included', reading((r) => ({ ...r, epoch: '' }))],
+    [
+      'drops index keys',
+      'epoch and index keys included',
+      reading(({ keys: _, ...record }) => record),
     ],
     [
       'answers an abort with null',
-      'rejects with the reason of a signal',
+      'reject with the reason of a signal',
       (good) => ({ read: (id, options) => good.read(id, options).catch(() => null) }),
     ],
     [
-      'throws when there is nothing to delete',
-      'deleting again is no error',
-      (good) => ({
-        delete: async (id, options) => {
-          if (!(await good.read(id, options))) throw new Error('Nothing there')
-          await good.delete(id, options)
-        },
-      }),
-    ],
-    [
       'hands out its own objects',
-      'returns copies',
+      'records are copies',
       () => {
         const records = new Map<string, StoredRecord>()
         return {
@@ -144,47 +146,108 @@ describe('testStore()', () => {
       },
     ],
     [
-      'lists everything',
-      'tombstones and others left out',
+      'ends only once it has read',
+      'says whether a live record was',
+      (good) => ({
+        end: async (id, options) => {
+          if (!(await good.read(id, options))) throw new Error('Nothing there')
+          return await good.end(id, options)
+        },
+      }),
+    ],
+    [
+      'leaves no mark where nothing was',
+      'a creation after an end is refused',
+      (good) => ({
+        end: async (id, options) => !!(await good.read(id)) && good.end(id, options),
+      }),
+    ],
+    ['always leaves a mark', 'markFor 0 leaves no mark', (good) => ({ end: (id) => good.end(id) })],
+    [
+      'ignores how long a mark should last',
+      'a mark is over after markFor seconds',
+      (good) => ({ end: (id, options) => good.end(id, { ...options, markFor: 600 }) }),
+    ],
+    [
+      'ignores what a record says about its mark',
+      'a record can ask for a longer mark',
+      writing(({ markFor: _, ...record }) => record),
+    ],
+    [
+      'refuses every entry',
+      'an entry is appended to a record',
+      (good) => ({ write: (id, record, expected) => good.write(id, record, expected) }),
+    ],
+    [
+      'forgets appended entries',
+      'an entry is appended to a record',
+      reading(({ entries: _, ...record }) => record),
+    ],
+    [
+      'does not look at the epoch',
+      'refused by a record of another epoch',
+      writing((record, current) => ({ ...record, epoch: current?.epoch ?? record.epoch })),
+    ],
+    [
+      'installs the version of an appended write',
+      'an entry is appended to a record',
+      (good) => ({
+        write: async (id, record, expected, options) => {
+          const result = await good.write(id, record, expected, options)
+          const { current } = result
+          return result.ok && current
+            ? { ok: true, current: { ...current, version: record.version } }
+            : result
+        },
+      }),
+    ],
+    [
+      'replaces over entries that the writer has not seen',
+      'only if it knows all of them',
+      (good) => ({
+        write: async (id, record, expected, options) => {
+          const current = await good.read(id)
+          const isBase = current?.version.split('+')[0] === expected
+          return await good.write(id, record, isBase ? current!.version : expected, options)
+        },
+      }),
+    ],
+    [
+      'lists everything twice',
+      'index.list() returns the live records of one key',
       (good) => ({
         index: {
           ...good.index!,
-          list: async (subject) => {
-            const found = (await good.index?.list(subject)) ?? []
+          list: async (key) => {
+            const found = (await good.index?.list(key)) ?? []
             return [...found, ...found]
           },
         },
       }),
     ],
     [
-      'buries whoever was spared',
-      'buries all live records of one subject',
-      (good) => ({
-        index: { ...good.index!, bury: (subject, grave) => good.index!.bury(subject, grave) },
-      }),
+      'knows the first key only',
+      'under any of their keys',
+      writing((record) => (record.keys ? { ...record, keys: record.keys.slice(0, 1) } : record)),
     ],
     [
-      'forgets what is beside a record',
-      'keeps a patch beside a record',
+      'ends whoever was to be spared',
+      'spares one if told to',
+      (good) => ({ index: { ...good.index!, end: (key) => good.index!.end(key) } }),
+    ],
+    [
+      'leaves no mark where it ends all',
+      'a write after index.end() is refused',
       (good) => ({
-        read: async (id, options) => {
-          const record = await good.read(id, options)
-          if (record) delete record.patches
-          return record
+        index: {
+          ...good.index!,
+          end: (key, options) => good.index!.end(key, { ...options, markFor: 0 }),
         },
       }),
     ],
     [
-      'drops every patch with the next write',
-      'takes the patches it has folded with it, and no others',
-      (good) => ({
-        write: (id, record, expected, options) =>
-          good.write(id, record, expected, { ...options, folded: options?.folded && 32 }),
-      }),
-    ],
-    [
       'forgets a page',
-      'has every live record on one of its pages',
+      'every live record on one of its pages',
       () => ({ page: async () => ({ records: [], cursor: null }) }),
     ],
   ])('fails a store that %s', async (_, title, breakIt) => {

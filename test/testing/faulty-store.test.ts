@@ -20,6 +20,7 @@ function setUp() {
   const record = (version: string): StoredRecord => ({
     value: `value of ${version}`,
     version,
+    epoch: '1.a',
     expiresAt: clock() + 60_000,
   })
   return { clock, inner, store, record }
@@ -82,7 +83,7 @@ describe('createFaultyStore()', () => {
     expect(await store.read('a')).toBe(null)
     await store.write('a', record('2'), '1')
     expect(await store.read('a')).toEqual(record('1'))
-    await store.delete('a')
+    await store.end('a')
     expect(await store.read('a')).toEqual(record('2'))
     store.up()
     expect(await store.read('a')).toBe(null)

@@ -5,7 +5,6 @@
  */
 import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import type { SessionStore } from '../../src/stores/store.ts'
 import { createFaultyStore } from '../../src/testing/index.ts'
 
 const SECRET = 'a fixed secret for golden records, number 1'
@@ -22,42 +21,41 @@ async function stored(
 ): Promise<object> {
   const memory = createMemoryStore({ now })
   const faulty = createFaultyStore(memory)
-  /** What is written while another one tries for the second time, so that it leaves a patch. */
-  let between: Session | undefined
-  const patching: SessionStore = {
-    ...memory,
-    async write(id, record, expected, more) {
-      const first = more?.patch && between
-      between = more?.patch ? undefined : between
-      if (first) await sessions.save(first)
-      return memory.write(id, record, expected, more)
-    },
-  }
-  const store = description.includes('patch') ? patching : faulty
+  const store = faulty
   const sessions = createSessions({ secret: SECRET, now, store, ...options })
   const first = await sessions.open(null)
   first.login('user-1', { label: 'ä browser' })
   first.set('text', 'x'.repeat(200))
   const header = headerOf(await sessions.save(first))
-  // They overlap, so that the later ones are kept as patches.
-  const open = await Promise.all(changes.map(() => sessions.open(header)))
+  const kept: string[] = []
+  if (description.includes('rotated')) {
+    const session = await sessions.open(header)
+    session.regenerate()
+    kept.push(...(await sessions.save(session)))
+  }
+  const credential = kept.length ? headerOf(kept) : header
+  // They overlap, so that the later ones are appended.
+  const open = await Promise.all(changes.map(() => sessions.open(credential)))
   for (const [i, session] of open.entries()) changes[i]!(session)
   const more: string[] = []
-  for (const [i, session] of open.entries()) {
-    if (session.has('late')) continue
-    if (description.includes('wait')) faulty.down()
-    between = store === patching && i === 1 ? open[2] : undefined
+  for (const session of open) {
+    if (description.includes('deferred')) faulty.down()
     more.push(...(await sessions.save(session)))
     faulty.up()
   }
-  const cookies = [header, headerOf(more.filter((line) => line.includes('.d')))].filter(Boolean)
-  const { data, id, subject } = await sessions.open(cookies.join('; '))
-  const record = await store.read(id)
-  return { description, options, header: cookies.join('; '), record, expected: { data, id, subject } }
+  const deferred = headerOf(more.filter((line) => line.includes('.d')))
+  const cookies = [credential, deferred].filter(Boolean).join('; ')
+  const { data, id, rotationId, subject } = await sessions.open(cookies)
+  const record = await memory.read(id)
+  const expected = { data, id, rotationId, subject }
+  return { description, options, header: cookies, record, expected }
 }
 
 const set = (session: Session): void => session.set('set', 1)
-const add = (session: Session): void => session.update('added', (n = 0) => n + 1)
+const add = (session: Session): void => session.increment('added')
+const append = (session: Session): void => session.append('list', 'ä', { b: [1] })
+const unset = (session: Session): void => session.unset('text')
+const SNAPSHOT = { snapshot: { maxAge: 60, staleIfError: 600 } }
 
 const golden = {
   about: 'Sealed by Sojourn 0.1.0, format version 1. Never made again; see README.md',
@@ -71,11 +69,12 @@ const golden = {
       compress: { above: 50 },
       seal: 'cookie',
     }),
-    await stored('with patches beside it', {}, set, (session) => session.unset('text'), (session) =>
-      session.set('late', [true]),
-    ),
+    await stored('rotated', {}),
+    await stored('with appended entries', {}, set, add, append, unset),
+    await stored('rotated, sealed by the cookie, with appended entries', { seal: 'cookie' }, set, add),
     await stored('with a snapshot in the cookie', { snapshot: { maxAge: 60 } }),
-    await stored('with writes that wait in cookies', {}, set, add),
+    await stored('with deferred writes', SNAPSHOT, set, add, append),
+    await stored('with deferred writes, sealed by the cookie', { ...SNAPSHOT, seal: 'cookie' }, add),
   ],
 }
 

@@ -7,6 +7,7 @@ import { encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose } from '../../src/crypto/keyring.ts'
 import { sealToken } from '../../src/crypto/token.ts'
 import { createSessions, type Session } from '../../src/index.ts'
+import { FIRST as FIRST_GENERATION } from '../../src/codec/generation.ts'
 import { encodeRecord, idOf, type OpenedRecord } from '../../src/codec/session-record.ts'
 
 const FIRST = 'a fixed secret for golden tokens, number 1'
@@ -62,6 +63,15 @@ const login = (session: Session): void => {
 
 const record: OpenedRecord = {
   key: Uint8Array.from({ length: 16 }, (_, i) => i),
+  generation: {
+    number: 3,
+    nonce: 'AAECAwQF',
+    replaced: ['2.BgcICQoL', '1.'],
+    rotatedAt: NOW + 3000,
+    signedInAt: 12,
+  },
+  writes: 'aaaaaaAB',
+  markFor: 600,
   createdAt: NOW,
   renewedAt: NOW + 1000,
   subject: 'user-1',
@@ -96,6 +106,7 @@ const golden = {
   records: [
     recordOf('every field, data and flash', {}),
     recordOf('every field, the data are in a store', { text: null, hasFlash: false }),
+    recordOf('of the first generation', { generation: FIRST_GENERATION, writes: undefined, markFor: undefined }),
     recordOf('a line feed in the text of a codec', { text: 'a\nb\n', hasFlash: false }),
   ],
   cookies: [

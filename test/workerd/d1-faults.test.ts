@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createD1Store, type D1Binding } from '../../src/stores/d1.ts'
-import { type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
+import type { StoredRecord } from '../../src/stores/store.ts'
 import { createRandom } from '../support/schedule.ts'
 import { errorOf } from '../support/sessions.ts'
 import { migrate } from './migrate.ts'
@@ -15,10 +15,10 @@ const fresh = (kind: string): string => `${kind} ${++count}`
 const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
   value: 'v',
   version: `1.${++count}`,
+  epoch: '1',
   expiresAt: Date.now() + 60_000,
   ...more,
 })
-const grave = () => record({ value: TOMBSTONE, expiresAt: Date.now() + 30_000 })
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('a session in D1', () => {
@@ -30,18 +30,16 @@ describe('a session in D1', () => {
     expect((await Promise.all(rivals)).filter(({ ok }) => ok).length).toBe(1)
   })
 
-  it('keeps all of 500 patches of 20 writers', async () => {
+  it('keeps all of 500 entries that 20 writers append', async () => {
     const id = fresh('id')
     await store.write(id, record(), null)
-    const folded: string[] = []
-    const put = async (patch: string): Promise<void> => {
+    const merged: string[] = []
+    const put = async (entry: string): Promise<void> => {
       for (;;) {
-        const result = await store.write(id, record(), 'older', { patch })
+        const result = await store.write(id, record(), 'older', { entry })
         if (result.ok) return
-        const patches = result.current?.patches ?? []
-        const version = result.current?.version ?? ''
-        const done = await store.write(id, record(), version, { folded: patches.length })
-        if (done.ok) folded.push(...patches)
+        const { version = '', entries = [] } = result.current ?? {}
+        if ((await store.write(id, record(), version)).ok) merged.push(...entries)
       }
     }
     await Promise.all(
@@ -49,37 +47,17 @@ describe('a session in D1', () => {
         for (let i = 0; i < 25; i++) await put(`${writer}.${i}`)
       }),
     )
-    const all = [...folded, ...((await store.read(id))?.patches ?? [])]
+    const all = [...merged, ...((await store.read(id))?.entries ?? [])]
     expect([all.length, new Set(all).size]).toEqual([500, 500])
   })
 
-  it('knows a patch again for as long as it is kept, whatever came after it', async () => {
+  it('knows an entry again, whatever is in its text', async () => {
     const id = fresh('id')
     await store.write(id, record(), null)
-    const late = record()
-    await store.write(id, late, 'older', { patch: 'mi"ne' })
-    for (let i = 0; i < 31; i++) {
-      const { version } = record()
-      await store.write(id, record({ version: `${version}.${'x'.repeat(20)}` }), 'older', {
-        patch: `other ${i}`,
-      })
-    }
-    const again = await store.write(id, late, 'older', { patch: 'mi"ne' })
-    expect(again).toEqual({ ok: true, patched: true })
-    const { patches = [] } = (await store.read(id)) ?? {}
-    expect([patches.length, patches[0]]).toEqual([32, 'mi"ne'])
-  })
-
-  it('refuses patches before they outgrow a row', async () => {
-    const id = fresh('id')
-    await store.write(id, record({ value: 'v'.repeat(300_000) }), null)
-    const results: boolean[] = []
-    for (let i = 0; i < 10; i++) {
-      const patch = `${i}`.repeat(200_000)
-      results.push((await store.write(id, record(), 'older', { patch })).ok)
-    }
-    expect(results.filter(Boolean).length).toBe(3)
-    expect(results[9]).toBe(false)
+    await store.write(id, record(), 'older', { entry: 'mi"ne' })
+    await store.write(id, record(), 'older', { entry: 'other' })
+    const again = await store.write(id, record(), 'older', { entry: 'mi"ne' })
+    expect([again.ok, again.current?.entries]).toEqual([true, ['mi"ne', 'other']])
   })
 
   it('is written though it has expired by the time it gets there', async () => {
@@ -97,52 +75,38 @@ describe('a session in D1', () => {
   })
 })
 
-describe('burying in D1, in a storm', () => {
-  it('ends all older sessions, also those that move meanwhile', async () => {
+describe('ending by index key in D1, in a storm', () => {
+  it('ends all older sessions, whatever is written meanwhile', async () => {
     const random = createRandom(4)
-    let buried = 0
+    let ended = 0
     for (let round = 0; round < 40; round++) {
-      const subject = fresh('user')
-      const lines = [0, 1, 2].map(() => [fresh('id')])
-      const live = async (ids: string[]): Promise<void> => {
-        let [id = '', { version }] = [ids[0], record({ subject })]
-        await store.write(id, record({ subject, version }), null)
+      const keys = [fresh('user')]
+      const ids = [fresh('id'), fresh('id'), fresh('id')]
+      const live = async (id: string): Promise<void> => {
+        let { version } = record()
+        await store.write(id, record({ keys, version }), null)
         for (let step = 0; step < 4; step++) {
           await wait(random() * 4)
-          const moving = random() < 0.5
-          const next = record({ subject })
-          const to = fresh('id')
-          if (moving) await store.write(to, next, null)
-          const result = await store.write(id, moving ? grave() : next, version)
-          if (!result.ok) {
-            if (moving) await store.delete(to)
-            return
-          }
-          if (moving) {
-            ids.push(to)
-            id = to
-          }
+          const next = record({ keys })
+          if (!(await store.write(id, next, version)).ok) return
           version = next.version
         }
       }
       const login = fresh('id')
-      const lives = lines.map(live)
+      const lives = ids.map(live)
       await wait(random() * 20)
-      // Whatever was created by now is older.
-      const older = (await store.index.list(subject)).map(({ id }) => id)
-      const begun = lines.filter(([id]) => older.includes(id as string))
-      const creating = store.write(login, record({ subject }), null)
-      buried += await store.index.bury(subject, grave())
+      const older = (await store.index.list(keys[0]!)).map(({ id }) => id)
+      const creating = store.write(login, record({ keys }), null)
+      ended += await store.index.end(keys[0]!)
       await Promise.all([...lives, creating])
-      const listed = new Set((await store.index.list(subject)).map(({ id }) => id))
-      for (const id of begun.flat()) {
-        const there = await store.read(id)
-        if (there && there.value !== TOMBSTONE) throw new Error(`round ${round}: ${id} is alive`)
+      for (const id of older) {
+        if (await store.read(id)) throw new Error(`round ${round}: ${id} is alive`)
       }
-      const there = (await store.read(login))?.value === 'v'
-      if (there !== listed.has(login)) throw new Error(`round ${round}: alive is ${there}`)
+      const listed = new Set((await store.index.list(keys[0]!)).map(({ id }) => id))
+      const isThere = (await store.read(login)) !== null
+      if (isThere !== listed.has(login)) throw new Error(`round ${round}: alive is ${isThere}`)
     }
-    expect(buried > 40).toBe(true)
+    expect(ended > 40).toBe(true)
   })
 })
 
@@ -182,7 +146,7 @@ describe('what fails in D1', () => {
     const id = fresh('id')
     await store.write(id, record(), null)
     await database.batch([
-      database.prepare("UPDATE sojourn_sessions SET patches = 'canary'"),
+      database.prepare("UPDATE sojourn_sessions SET entries = 'canary'"),
     ] as never[])
     const error = await errorOf(() => store.read(id))
     expect([error.code, String(error.stack).includes('canary')]).toEqual(['ERR_STORE', false])
@@ -191,7 +155,11 @@ describe('what fails in D1', () => {
       batch: () => Promise.resolve([]),
     }
     const empty = createD1Store({ database: silent })
-    for (const call of [() => empty.read('a'), () => empty.write('a', record(), null)]) {
+    for (const call of [
+      () => empty.read('a'),
+      () => empty.write('a', record(), null),
+      () => empty.end('a'),
+    ]) {
       expect((await errorOf(call)).code).toBe('ERR_STORE')
     }
   })
@@ -208,8 +176,8 @@ describe('what fails in D1', () => {
   })
 
   it('is refused when the limit of a clean-up is no number', async () => {
-    // As in `scheduled: store.cleanupExpired`, which would remove nothing, for ever.
-    const error = await errorOf(() => store.cleanupExpired({} as never))
+    // As in `scheduled: store.prune`, which would remove nothing, for ever.
+    const error = await errorOf(() => store.prune({} as never))
     expect(error).toBeInstanceOf(TypeError)
   })
 })

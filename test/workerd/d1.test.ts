@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { createSessions } from '../../src/index.ts'
 import { createD1Store, type D1Binding } from '../../src/stores/d1.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
-import { createClock, testStore } from '../../src/testing/index.ts'
+import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
+import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 import { migrate } from './migrate.ts'
 
@@ -14,23 +15,35 @@ const run = (sql: string) => database.batch([database.prepare(sql)] as never[])
 
 beforeEach(() => migrate(database))
 
-testStore(
-  'createD1Store() on real D1',
-  () => {
-    const clock = createClock(Date.now())
-    const store = createD1Store({ database, now: clock })
-    return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
-  },
-  api,
-)
+const factory = (): StoreUnderTest => {
+  const clock = createClock(Date.now())
+  const store = createD1Store({ database, now: clock })
+  return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
+}
+
+testStore('createD1Store() on real D1', factory, api)
+
+describe('createD1Store() against the reference', () => {
+  it('answers random calls as applyWrite does', async () => {
+    for (let seed = 1; seed <= 15; seed++) await compareWithReference(factory, seed, 60)
+  })
+})
 
 describe('createD1Store()', () => {
   const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
     value: 'v',
     version: '1-a',
+    epoch: '1',
     expiresAt: Date.now() + 60_000,
     ...more,
   })
+  const rowsIn = (...tables: string[]): Promise<number[]> =>
+    Promise.all(
+      tables.map(async (table) => {
+        const [{ results }] = (await run(`SELECT id FROM ${table}`)) as [{ results: unknown[] }]
+        return results.length
+      }),
+    )
 
   it('makes one round trip per call', async () => {
     let trips = 0
@@ -47,20 +60,15 @@ describe('createD1Store()', () => {
       await call()
       return trips
     }
-    const subject = 'ann'
-    expect(await count(() => store.write('a', record({ subject }), null))).toBe(1)
-    expect(await count(() => store.write('a', record({ subject, version: '2-b' }), '1-a'))).toBe(1)
-    expect(
-      await count(() =>
-        store.write('a', record({ subject, version: '3-c' }), '1-a', { patch: 'p' }),
-      ),
-    ).toBe(1)
+    const keys = ['ann']
+    expect(await count(() => store.write('a', record({ keys }), null))).toBe(1)
+    expect(await count(() => store.write('a', record({ keys, version: '2-b' }), '1-a'))).toBe(1)
+    const late = record({ keys, version: '3-c' })
+    expect(await count(() => store.write('a', late, '1-a', { entry: 'e' }))).toBe(1)
     expect(await count(() => store.read('a'))).toBe(1)
-    expect(await count(() => store.index.list(subject))).toBe(1)
-    expect(await count(() => store.index.bury(subject, record({ value: '!', version: '4' })))).toBe(
-      1,
-    )
-    expect(await count(() => store.delete('a'))).toBe(1)
+    expect(await count(() => store.index.list('ann'))).toBe(1)
+    expect(await count(() => store.index.end('ann'))).toBe(1)
+    expect(await count(() => store.end('a'))).toBe(1)
   })
 
   it('removes what has expired, in bounded steps', async () => {
@@ -68,13 +76,35 @@ describe('createD1Store()', () => {
     const store = createD1Store({ database, now: clock })
     for (let i = 0; i < 12; i++) {
       const expiresAt = clock() + (i < 10 ? 1000 : 10_000)
-      await store.write(`id ${i}`, record({ expiresAt }), null)
+      await store.write(`id ${i}`, record({ expiresAt, keys: ['ann'] }), null)
     }
-    expect(await store.cleanupExpired()).toBe(0)
+    expect(await store.prune()).toBe(0)
     clock.advance(1)
-    expect(await store.cleanupExpired(4)).toBe(4)
-    expect(await store.cleanupExpired()).toBe(6)
+    expect(await store.prune(4)).toBe(4)
+    expect(await store.prune()).toBe(6)
     expect((await store.page(null)).records.length).toBe(2)
+    clock.advance(9)
+    expect(await store.prune()).toBe(2)
+    expect(await rowsIn('sojourn_sessions', 'sojourn_index')).toEqual([0, 0])
+  })
+
+  it('removes index entries with their record, and marks when they are over', async () => {
+    const clock = createClock()
+    const store = createD1Store({ database, now: clock })
+    for (const id of ['a', 'b', 'c']) {
+      await store.write(id, record({ keys: ['ann', 'tag'], expiresAt: clock() + 9e6 }), null)
+    }
+    await store.end('a')
+    expect(await rowsIn('sojourn_index')).toEqual([4])
+    await store.index.end('tag')
+    expect(await rowsIn('sojourn_index', 'sojourn_sessions')).toEqual([0, 3])
+    clock.advance(600)
+    expect(await store.prune()).toBe(3)
+  })
+
+  it('leaves no row behind for an end without a mark', async () => {
+    await createD1Store({ database }).end('a', { markFor: 0 })
+    expect(await rowsIn('sojourn_sessions')).toEqual([0])
   })
 
   it('says which migration is missing', async () => {
@@ -120,6 +150,6 @@ describe('createD1Store()', () => {
     expect((await sessions.open(header)).subject).toBe('ann')
     expect((await sessions.list('ann')).map(({ label }) => label)).toEqual(['here'])
     expect(await sessions.revokeAll('ann')).toBe(1)
-    expect((await sessions.open(header)).status).toBe('superseded')
+    expect((await sessions.open(header)).status).toBe('missing')
   })
 })

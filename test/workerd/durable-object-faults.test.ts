@@ -8,7 +8,7 @@ import {
   type SessionObjectNamespace,
 } from '../../src/stores/durable-object.ts'
 import { resilient } from '../../src/stores/resilient.ts'
-import { type StoredRecord, TOMBSTONE } from '../../src/stores/store.ts'
+import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { createRandom } from '../support/schedule.ts'
 import { errorOf } from '../support/sessions.ts'
@@ -22,10 +22,10 @@ const fresh = (kind: string): string => `${kind} ${++count}`
 const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
   value: 'v',
   version: `1.${++count}`,
+  epoch: '1',
   expiresAt: Date.now() + 60_000,
   ...more,
 })
-const grave = () => record({ value: TOMBSTONE, expiresAt: Date.now() + 30_000 })
 
 type Method = (this: { ctx: Context; env: object }, ...args: unknown[]) => Promise<unknown>
 interface Context {
@@ -84,60 +84,62 @@ const inside = <T>(name: string, run: (context: Context) => T | Promise<T>): Pro
 const keysIn = (name: string): Promise<string[]> =>
   inside(name, ({ storage }) => [...storage.kv.list()].map(([key]) => key))
 
-describe('burying in Durable Objects', () => {
-  it('is not escaped by a session that moves to a new id meanwhile', async () => {
-    const [subject, old, next] = [fresh('user'), fresh('old'), fresh('next')]
-    const first = record({ subject })
-    await store.write(old, first, null)
+describe('ending by index key in Durable Objects', () => {
+  it('is not escaped by a write that is under way', async () => {
+    const [key, id] = [fresh('user'), fresh('id')]
+    const first = record({ keys: [key] })
+    await store.write(id, first, null)
     const door = createDoor()
-    before('look', ({ id }) => (id.name === `s:${old}` ? door.pass() : undefined))
-    const burial = store.index.bury(subject, grave())
+    before('look', () => door.pass())
+    const ending = store.index.end(key)
     await door.reached()
-    // What `regenerate` does: the new id is created, then the old one is buried.
-    const moved = (async () => {
-      await store.write(next, record({ subject }), null)
-      return await store.write(old, grave(), first.version)
-    })()
-    await wait(60)
+    // The write takes the session to a key of its own, for which it has to join another object.
+    const second = record({ keys: [key, fresh('tag')] })
+    const written = await store.write(id, second, first.version)
     door.open()
-    expect([await burial, (await moved).ok]).toEqual([1, false])
+    expect([await ending, written.ok, await store.read(id)]).toEqual([1, true, null])
   })
 
   it('is not escaped by a creation that has been listed and not yet written', async () => {
-    const [subject, old, next] = [fresh('user'), fresh('old'), fresh('next')]
-    const first = record({ subject })
-    await store.write(old, first, null)
+    const [key, old, next] = [fresh('user'), fresh('old'), fresh('next')]
+    await store.write(old, record({ keys: [key] }), null)
     const [listed, slow] = [createDoor(), createDoor()]
     let joins = 0
     after('join', () => (joins++ ? undefined : listed.pass()))
     before('look', ({ id }) => (id.name === `s:${old}` ? slow.pass() : undefined))
-    const moved = (async () => {
-      await store.write(next, record({ subject }), null)
-      return await store.write(old, grave(), first.version)
-    })()
+    const created = store.write(next, record({ keys: [key] }), null)
     await listed.reached()
-    const burial = store.index.bury(subject, grave())
+    const ending = store.index.end(key)
     await slow.reached()
     await wait(20)
     listed.open()
     await wait(60)
     slow.open()
-    expect([await burial, (await moved).ok]).toEqual([1, false])
+    // Either it was there and has ended, or it came afterwards and is listed.
+    expect([await ending, (await created).ok]).toEqual([1, true])
+    expect((await store.index.list(key)).map(({ id }) => id)).toEqual([next])
   })
 
   it('that fails for one session lets later creations go on', async () => {
-    const [subject, broken, next] = [fresh('user'), fresh('broken'), fresh('next')]
-    await store.write(broken, record({ subject }), null)
+    const [key, broken, next] = [fresh('user'), fresh('broken'), fresh('next')]
+    await store.write(broken, record({ keys: [key] }), null)
     before('look', ({ id }) => {
       if (id.name === `s:${broken}`) throw new Error('canary')
     })
-    const error = await errorOf(() => store.index.bury(subject, grave()))
+    const error = await errorOf(() => store.index.end(key))
     expect([error.code, String(error.stack).includes('canary')]).toEqual(['ERR_STORE', false])
-    expect(await store.write(next, record({ subject }), null)).toEqual({ ok: true })
+    expect(await store.write(next, record({ keys: [key] }), null)).toEqual({ ok: true })
+  })
+
+  it('ends under a tag too, and tells the object of the user', async () => {
+    const [user, tag, id] = [fresh('user'), fresh('tag'), fresh('id')]
+    await store.write(id, record({ keys: [user, tag] }), null)
+    expect(await store.index.end(tag)).toBe(1)
+    expect([await keysIn(`u:${user}`), await keysIn(`u:${tag}`)]).toEqual([[], []])
   })
 })
 
-describe('burying in Durable Objects, in a storm', () => {
+describe('ending by index key in Durable Objects, in a storm', () => {
   const ROUNDS = 60
 
   it(`ends all older sessions, loses none and lists none for ever, in ${ROUNDS} rounds`, async () => {
@@ -147,100 +149,86 @@ describe('burying in Durable Objects, in a storm', () => {
       before(method, nap)
       after(method, nap)
     }
-    let [buried, moves] = [0, 0]
+    let ended = 0
     for (let round = 0; round < ROUNDS; round++) {
-      const subject = fresh('user')
-      /** The ids a session had, the last one of which its visitor knows. */
-      const lines = [0, 1, 2].map(() => [fresh('id')])
+      const keys = [fresh('user')]
+      const key = keys[0] as string
+      const ids = [fresh('id'), fresh('id'), fresh('id')]
       const create = async (id: string): Promise<StoredRecord> => {
-        const made = record({ subject })
+        const made = record({ keys })
         await store.write(id, made, null)
         return made
       }
-      const made = await Promise.all(lines.map(([id]) => create(id as string)))
-      const live = async (ids: readonly string[], from: StoredRecord): Promise<void> => {
-        let [id, { version }] = [ids[0] as string, from]
+      const made = await Promise.all(ids.map(create))
+      const live = async (id: string, { version }: StoredRecord): Promise<void> => {
+        let expected = version
         for (let step = 0; step < 3; step++) {
           await nap()
-          const moving = random() < 0.5
-          const next = record({ subject })
-          const to = fresh('id')
-          // As `regenerate` does it: first the new id, then the end of the old one.
-          if (moving) await store.write(to, next, null)
-          const result = await store.write(id, moving ? grave() : next, version)
-          if (!result.ok) {
-            if (moving) await store.delete(to)
-            return
-          }
-          if (moving) {
-            ;(ids as string[]).push(to)
-            id = to
-            moves++
-          }
-          version = next.version
+          const next = record({ keys: random() < 0.5 ? keys : [key, fresh('tag')] })
+          if (!(await store.write(id, next, expected)).ok) return
+          expected = next.version
         }
       }
       const logins = [fresh('id'), fresh('id')]
-      const bury = async (): Promise<void> => {
+      const endAll = async (): Promise<void> => {
         await wait(Math.floor(random() * 60))
-        buried += await store.index.bury(subject, grave())
+        ended += await store.index.end(key)
       }
       await Promise.all([
-        bury(),
-        ...lines.map((ids, i) => live(ids, made[i] as StoredRecord)),
+        endAll(),
+        ...ids.map((id, i) => live(id, made[i] as StoredRecord)),
         ...logins.map(async (id) => {
           await nap()
           await create(id)
         }),
         (async () => {
           await nap()
-          await store.index.list(subject)
+          await store.index.list(key)
         })(),
       ])
-      const listed = new Set((await store.index.list(subject)).map(({ id }) => id))
-      for (const id of lines.flat()) {
-        const there = await store.read(id)
-        if (there && there.value !== TOMBSTONE) throw new Error(`round ${round}: ${id} is alive`)
+      const listed = new Set((await store.index.list(key)).map(({ id }) => id))
+      for (const id of ids) {
+        if (await store.read(id)) throw new Error(`round ${round}: ${id} is alive`)
         if (listed.has(id)) throw new Error(`round ${round}: ${id} is listed`)
       }
       for (const id of logins) {
-        const lives = (await store.read(id))?.value === 'v'
-        if (lives !== listed.has(id)) throw new Error(`round ${round}: ${id} alive is ${lives}`)
+        const isLive = (await store.read(id)) !== null
+        if (isLive !== listed.has(id)) throw new Error(`round ${round}: ${id} alive is ${isLive}`)
       }
-      if ((await keysIn(`u:${subject}`)).length !== listed.size) {
+      if ((await keysIn(`u:${key}`)).length !== listed.size) {
         throw new Error(`round ${round}: listed for ever`)
       }
     }
-    expect([buried > ROUNDS, moves > ROUNDS / 2]).toEqual([true, true])
+    expect(ended > ROUNDS).toBe(true)
   })
 })
 
 describe('the list of a user in Durable Objects', () => {
   it('forgets sessions that are over when it is asked for', async () => {
     const subject = fresh('user')
-    const [kept, deleted, left] = [fresh('id'), fresh('id'), fresh('id')]
-    for (const id of [kept, deleted]) await store.write(id, record({ subject }), null)
-    const mine = record({ subject })
+    const [kept, ended, left] = [fresh('id'), fresh('id'), fresh('id')]
+    for (const id of [kept, ended]) await store.write(id, record({ keys: [subject] }), null)
+    const mine = record({ keys: [subject] })
     await store.write(left, mine, null)
-    await store.delete(deleted)
-    await store.write(left, record({ subject: fresh('user') }), mine.version)
+    await store.end(ended)
+    await store.write(left, record({ keys: [fresh('user')] }), mine.version)
     expect((await store.index.list(subject)).map(({ id }) => id)).toEqual([kept])
     expect((await keysIn(`u:${subject}`)).length).toBe(1)
-    expect(await store.index.bury(subject, grave())).toBe(1)
+    expect(await store.index.end(subject)).toBe(1)
     expect(await keysIn(`u:${subject}`)).toEqual([])
   })
 
   it('keeps one that is created while it is asked for', async () => {
     for (const slow of ['before', 'after'] as const) {
       const [subject, id] = [fresh('user'), fresh('id')]
-      await store.write(id, record({ subject }), null)
-      await store.delete(id)
+      await store.write(id, record({ keys: [subject] }), null)
+      await store.end(id, { markFor: 0 })
       const door = createDoor()
       const delay = slow === 'before' ? before : after
       delay('look', () => door.pass())
       const list = store.index.list(subject)
       await door.reached()
-      await store.write(id, record({ subject }), null)
+      await store.write(id, record({ keys: [subject] }), null)
       door.open()
       await list
       Object.defineProperties(SessionObject.prototype, originals)
@@ -253,7 +241,7 @@ describe('the list of a user in Durable Objects', () => {
     const door = createDoor()
     let joins = 0
     after('join', () => (joins++ ? undefined : door.pass()))
-    const created = store.write(id, record({ subject }), null)
+    const created = store.write(id, record({ keys: [subject] }), null)
     await door.reached()
     expect(await store.index.list(subject)).toEqual([])
     door.open()
@@ -271,22 +259,17 @@ describe('a session in a Durable Object', () => {
     expect((await Promise.all(rivals)).filter(({ ok }) => ok).length).toBe(1)
   })
 
-  it('keeps all of 500 patches of 20 writers', async () => {
+  it('keeps all of 500 entries that 20 writers append', async () => {
     const id = fresh('id')
     await store.write(id, record(), null)
-    const folded: string[] = []
-    const put = async (text: string): Promise<void> => {
-      for (let version = 'older'; ; ) {
-        const result = await store.write(id, record(), version, { patch: text })
+    const merged: string[] = []
+    const put = async (entry: string): Promise<void> => {
+      for (;;) {
+        const result = await store.write(id, record(), 'older', { entry })
         if (result.ok) return
-        // Full: whoever finds it so folds them in.
-        const { current } = result
-        const patches = current?.patches ?? []
-        const next = record()
-        const more = { folded: patches.length }
-        const done = await store.write(id, next, current?.version ?? '', more)
-        if (done.ok) folded.push(...patches)
-        version = 'older'
+        // Full: whoever finds it so merges them.
+        const { version = '', entries = [] } = result.current ?? {}
+        if ((await store.write(id, record(), version)).ok) merged.push(...entries)
       }
     }
     await Promise.all(
@@ -294,39 +277,14 @@ describe('a session in a Durable Object', () => {
         for (let i = 0; i < 25; i++) await put(`${writer}.${i}`)
       }),
     )
-    const all = [...folded, ...((await store.read(id))?.patches ?? [])]
+    const all = [...merged, ...((await store.read(id))?.entries ?? [])]
     expect([all.length, new Set(all).size]).toEqual([500, 500])
-  })
-
-  it('knows a patch again for as long as it is kept, whatever came after it', async () => {
-    const id = fresh('id')
-    await store.write(id, record(), null)
-    const late = record()
-    await store.write(id, late, 'older', { patch: 'mine' })
-    for (let i = 0; i < 20; i++) await store.write(id, record(), 'older', { patch: `other ${i}` })
-    expect(await store.write(id, late, 'older', { patch: 'mine' })).toEqual({
-      ok: true,
-      patched: true,
-    })
-    expect((await store.read(id))?.patches?.length).toBe(21)
-  })
-
-  it('refuses patches before they outgrow what an object can keep', async () => {
-    const id = fresh('id')
-    await store.write(id, record({ value: 'v'.repeat(300_000) }), null)
-    const results: boolean[] = []
-    for (let i = 0; i < 10; i++) {
-      const patch = `${i}`.repeat(200_000)
-      results.push((await store.write(id, record(), 'older', { patch })).ok)
-    }
-    expect(results.filter(Boolean).length).toBe(3)
-    expect(results[9]).toBe(false)
   })
 
   it('carries a record of a megabyte', async () => {
     const [id, subject] = [fresh('id'), fresh('user')]
     const value = 'ab'.repeat(500_000)
-    await store.write(id, record({ value, subject }), null)
+    await store.write(id, record({ value, keys: [subject] }), null)
     expect((await store.read(id))?.value === value).toBe(true)
     expect((await store.index.list(subject))[0]?.record.value === value).toBe(true)
   })
@@ -346,7 +304,7 @@ describe('a session in a Durable Object', () => {
   it('gets an alarm though one goes off while it is written', async () => {
     const id = fresh('id')
     await store.write(id, record(), null)
-    await store.delete(id)
+    await store.end(id, { markFor: 0 })
     let calls = 0
     await inside(`s:${id}`, ({ storage }) => {
       const { getAlarm } = Object.getPrototypeOf(storage)
@@ -370,7 +328,7 @@ describe('a session in a Durable Object', () => {
     const clock = createClock(Date.UTC(2020, 0))
     const past = createDurableObjectStore({ namespace, now: clock })
     const [id, subject] = [fresh('id'), fresh('user')]
-    const mine = record({ subject, expiresAt: clock() + 60_000 })
+    const mine = record({ keys: [subject], expiresAt: clock() + 60_000 })
     await past.write(id, mine, null)
     await wait(20)
     await runDurableObjectAlarm(stubOf(`s:${id}`))
@@ -383,13 +341,13 @@ describe('a session in a Durable Object', () => {
 
   it('starts again after everything was deleted while it lives', async () => {
     const [id, subject] = [fresh('id'), fresh('user')]
-    await store.write(id, record({ subject }), null)
+    await store.write(id, record({ keys: [subject] }), null)
     for (const name of [`s:${id}`, `u:${subject}`]) {
       await inside(name, ({ storage }) => storage.deleteAll())
     }
     expect(await store.read(id)).toBe(null)
     expect(await store.index.list(subject)).toEqual([])
-    expect(await store.write(id, record({ subject }), null)).toEqual({ ok: true })
+    expect(await store.write(id, record({ keys: [subject] }), null)).toEqual({ ok: true })
     expect((await store.index.list(subject)).length).toBe(1)
     expect((await inside(`s:${id}`, ({ storage }) => storage.getAlarm())) === null).toBe(false)
   })
@@ -405,7 +363,10 @@ describe('what fails in Durable Objects', () => {
       })
     }
     const [id, subject] = [fresh('id'), fresh('user')]
-    for (const call of [() => store.read(id), () => store.write(id, record({ subject }), null)]) {
+    for (const call of [
+      () => store.read(id),
+      () => store.write(id, record({ keys: [subject] }), null),
+    ]) {
       const error = await errorOf(call)
       expect([error.code, String(error.stack).includes('canary')]).toEqual([
         'ERR_STORE_UNAVAILABLE',
@@ -414,7 +375,7 @@ describe('what fails in Durable Objects', () => {
     }
     broken = false
     expect(await store.read(id)).toBe(null)
-    expect(await store.write(id, record({ subject }), null)).toEqual({ ok: true })
+    expect(await store.write(id, record({ keys: [subject] }), null)).toEqual({ ok: true })
   })
 
   /** A store whose objects fail as the platform's do; `calls` are the objects that were asked. */
@@ -466,7 +427,7 @@ describe('what fails in Durable Objects', () => {
     })
     for (let i = 0; i < 50; i++) await errorOf(() => store.read('id'))
     expect([calls.length, store.details?.().breaker]).toEqual([1, 'closed'])
-    expect(await errorOf(() => store.read('id'))).toMatchObject({ keyOnly: true, retryAfter: 5 })
+    expect(await errorOf(() => store.read('id'))).toMatchObject({ perKey: true, retryAfter: 5 })
     clock.advanceMs(5000)
     await errorOf(() => store.read('id'))
     expect(calls.length).toBe(2)
@@ -495,7 +456,7 @@ describe('what fails in Durable Objects', () => {
     await runInDurableObject(stubOf(`s:${id}`), (instance: unknown) => {
       Object.defineProperty(instance, 'env', { value: {}, configurable: true })
     })
-    const error = await errorOf(() => store.write(id, record({ subject }), null))
+    const error = await errorOf(() => store.write(id, record({ keys: [subject] }), null))
     expect([error.code, error.message.includes('binding')]).toEqual(['ERR_STORE', true])
     expect(error.message.includes(id)).toBe(false)
   })

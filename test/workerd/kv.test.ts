@@ -33,12 +33,12 @@ testStore(
       ...fresh(),
       index: {
         list: (...call) => fresh().index!.list(...call),
-        bury: (...call) => fresh().index!.bury(...call),
+        end: (...call) => fresh().index!.end(...call),
       },
       page: (...call) => fresh().page!(...call),
       read: (...call) => fresh().read(...call),
       write: (...call) => fresh().write(...call),
-      delete: (...call) => fresh().delete(...call),
+      end: (...call) => fresh().end(...call),
     }
     return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
   },
@@ -53,13 +53,18 @@ describe('createKVStore() on real KV', () => {
   it('keeps a record for at least a minute, whatever is left of it', async () => {
     const prefix = nextPrefix()
     const store = createKVStore({ namespace, prefix })
-    const record: StoredRecord = { value: 'v', version: '1', expiresAt: Date.now() + 100 }
+    const record: StoredRecord = {
+      value: 'v',
+      version: '1',
+      epoch: '1',
+      expiresAt: Date.now() + 100,
+    }
     expect(await store.write('a', record, null)).toEqual({ ok: true })
     const { keys } = await namespace.list({ prefix })
     const [{ expiration } = { expiration: 0 }] = keys as { name: string; expiration?: number }[]
     expect(Number(expiration) * 1000 - Date.now() > 55_000).toBe(true)
     await new Promise((resolve) => setTimeout(resolve, 120))
-    expect(await store.read('a')).toBe(null)
+    expect(await store.read('a')).toBe(undefined)
   })
 
   it('throws typed errors for what KV refuses', async () => {
@@ -67,6 +72,7 @@ describe('createKVStore() on real KV', () => {
     const record: StoredRecord = {
       value: 'x'.repeat(26_214_400),
       version: '1',
+      epoch: '1',
       expiresAt: Date.now() + 60_000,
     }
     const codeOf = (promise: Promise<unknown>) => promise.catch((error) => error.code)

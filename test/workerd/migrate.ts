@@ -4,14 +4,15 @@ import type { D1Binding } from '../../src/stores/d1.ts'
 const files: object = import.meta.glob('../../migrations/*.sql', { query: '?raw', eager: true })
 const migration = Object.values(files).map((file) => (file as { default: string }).default)
 
-/** Makes the table anew, from the migration that is shipped. */
+/** Creates the tables anew, from the migration that is shipped. */
 export async function migrate(database: D1Binding): Promise<void> {
   const statements = migration
     .join('')
     .replace(/^ *--.*$/gm, '')
     .split(';')
     .filter((statement) => statement.trim())
-  for (const sql of ['DROP TABLE IF EXISTS sojourn_sessions', ...statements]) {
+  const drops = ['sojourn_sessions', 'sojourn_index'].map((name) => `DROP TABLE IF EXISTS ${name}`)
+  for (const sql of [...drops, ...statements]) {
     await database.batch([database.prepare(sql)] as never[])
   }
 }

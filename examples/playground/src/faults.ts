@@ -82,13 +82,12 @@ export function breakStore(store: SessionStore): SessionStore {
     read: (id, options) => through(options, () => store.read(id, options)),
     write: (id, record, expected, options) =>
       through(options, () => store.write(id, record, expected, options)),
-    delete: (id, options) => through(options, () => store.delete(id, options)),
+    end: (id, options) => through(options, () => store.end(id, options)),
     health: (options) => through(options, async () => await store.health?.(options)),
     ...(index && {
       index: {
-        list: (subject, options) => through(options, () => index.list(subject, options)),
-        bury: (subject, grave, options) =>
-          through(options, () => index.bury(subject, grave, options)),
+        list: (key, options) => through(options, () => index.list(key, options)),
+        end: (key, options) => through(options, () => index.end(key, options)),
       },
     }),
   }

@@ -53,11 +53,11 @@ export function countCalls(store: SessionStore): SessionStore {
     ...store,
     read: (...args) => counted(store.read(...args)),
     write: (...args) => counted(store.write(...args)),
-    delete: (...args) => counted(store.delete(...args)),
+    end: (...args) => counted(store.end(...args)),
     ...(index && {
       index: {
         list: (...args) => counted(index.list(...args)),
-        bury: (...args) => counted(index.bury(...args)),
+        end: (...args) => counted(index.end(...args)),
       },
     }),
   }

@@ -1,0 +1,201 @@
+/** Sessions that live in a store: opening, committing and ending them. Loaded when first needed. */
+import { idOf, type SessionState } from '../codec/session-record.ts'
+import { shareOf } from '../crypto/key-share.ts'
+import { CircuitOpenError, StoreUnavailableError } from '../errors.ts'
+import type { Backend, CommitTask } from '../session/backend.ts'
+import type { Draft } from '../session/draft.ts'
+import type { Instance } from '../session/instance.ts'
+import { goneDraft, liveDraft } from '../session/open.ts'
+import { announce, say } from '../session/save.ts'
+import type { CookieFound } from '../transport/cookie.ts'
+import { setCookiesOf } from '../transport/error-cookies.ts'
+import { Commit, type Committed, signsIn } from './commit.ts'
+import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
+import { changesOf, newTag } from './journal.ts'
+import { relate } from './newest.ts'
+import { noteEnd, noteRotation } from './notes.ts'
+import { candidatesOf, openOne, openStored, replacedDraft } from './open.ts'
+import {
+  endSession,
+  type Persistence,
+  persistenceOf,
+  reportFailure,
+  startCalls,
+} from './persistence.ts'
+import { idOnly, writeStoredCookie } from './stored-cookies.ts'
+import { credentialOf } from './stored-record.ts'
+
+/** A backend over a store, and what importers need of it. */
+export interface StoredBackend extends Backend {
+  /**
+   * Creates a session with that key, or goes on with the one that another request created. `isNew`
+   * is told when it did not exist.
+   */
+  start(cookies: CookieFound, state: SessionState, isNew: () => void): Promise<Draft>
+}
+
+/** Returns the backend of an instance over its store. */
+export function storedBackendOf(instance: Instance): StoredBackend {
+  const p = persistenceOf(instance)
+  return {
+    open: (cookies, opened, signal) =>
+      openStored(
+        p,
+        cookies,
+        opened.map((one) => one.opened),
+        signal,
+      ),
+    commit: (draft, task) => commit(p, draft, task),
+    end: (draft) => end(p, draft),
+    start: (...call) => start(p, ...call),
+  }
+}
+
+async function start(
+  p: Persistence,
+  cookies: CookieFound,
+  first: SessionState,
+  isNew: () => void,
+): Promise<Draft> {
+  const { instance, known, records, store } = p
+  const id = idOf(first)
+  const record = await records.seal(first)
+  const result = await startCalls(p).make((call) => store.write(id, record, null, call))
+  if (result.ok) isNew()
+  const there = result.ok ? (result.current ?? record) : result.current
+  // Nothing is there and nothing can be created: it ended, and its mark outlives the old cookie.
+  const found = there ? await records.unseal(id, there, [first]) : null
+  if (!there || !found) return goneDraft(instance, cookies, first, 'missing')
+  // An old cookie is a credential of the first generation, and a sign-in replaces it.
+  if (relate(first.generation, credentialOf(there)) !== 'same')
+    return replacedDraft(p, cookies, first, there, found)
+  known.saw(id, found.state)
+  return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
+}
+
+async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask) {
+  const { heals, status, waiting } = draft
+  if (status === 'superseded') return drop(p, draft, 'superseded')
+  const isWritten = due || changed || heals || !!waiting?.applied.length
+  if (!isWritten) return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
+  const began = p.instance.options.now()
+  const writing = new Commit(p, draft, due, newTag())
+  try {
+    const outcome = await writing.run()
+    if (outcome === 'applied') return superseded(p, draft)
+    if (typeof outcome === 'string') return drop(p, draft, outcome)
+    const setCookie = await cookiesFor(p, draft, outcome, began, due)
+    return [...setCookie, ...settleDeferred(p.instance, draft)]
+  } catch (error) {
+    return failed(p, draft, writing, error, changed)
+  }
+}
+
+/** Returns the `Set-Cookie` values after a write. */
+async function cookiesFor(
+  { instance, known, store }: Persistence,
+  draft: Draft,
+  { isNew, state, version }: Committed,
+  began: number,
+  due: boolean,
+): Promise<string[]> {
+  const { cookies, found, heals, refresh, removals } = draft
+  // A response that was slower than a rotation must not bring the former credential back.
+  const isLate = known.isRotated(idOf(state), state)
+  known.saw(idOf(state), state)
+  const rotates = isNew || state.generation.number !== found?.state.generation.number
+  announce(instance, draft, state, due, isNew)
+  if (isLate) return []
+  const isTold = rotates || due || refresh || heals || removals || !store.atomic
+  const stored = { state, version, at: began }
+  const setCookie =
+    isTold || instance.options.snapshot ? await writeStoredCookie(instance, draft, stored) : []
+  // A late response that clears a former cookie, or brings it back, must not hide a new session.
+  const mayBeHidden = isNew && cookies.tokens.length + cookies.notes.length > 0
+  if (!signsIn(draft) && (isNew ? !mayBeHidden : !rotates)) return setCookie
+  const note = await noteRotation(instance, cookies, idOnly(instance, stored))
+  // Somebody else signed in: the cookie of whoever was there before may still be on its way.
+  const end = found && isNew ? await noteEnd(instance, cookies, [idOf(found.state)]) : []
+  return [...new Set([...setCookie, ...note, ...end])]
+}
+
+/** Returns the `Set-Cookie` values of a request that wrote nothing. */
+async function refresh({ instance, known }: Persistence, draft: Draft): Promise<string[]> {
+  const { current, found, refresh, removals, status } = draft
+  if (!found || status !== 'active' || !(refresh || removals)) return []
+  // The cookie of a faster response may be newer than what was read.
+  if (known.isAfter(idOf(found.state), found.state)) return []
+  return writeStoredCookie(instance, draft, { ...found, state: current })
+}
+
+/** The write is in the session, and so is a rotation after it, whose cookie is for others. */
+function superseded({ instance }: Persistence, draft: Draft): string[] {
+  draft.status = 'superseded'
+  if (draft.found) say(instance, 'session.superseded', draft.found.state)
+  return settleDeferred(instance, draft)
+}
+
+/** The session was rotated or ended meanwhile: nothing is written, and no cookie set. */
+function drop(p: Persistence, draft: Draft, reason: 'superseded' | 'ended'): string[] {
+  const { current, found, operations } = draft
+  draft.status = reason === 'ended' ? 'missing' : reason
+  if (found) say(p.instance, `session.${draft.status as 'missing' | 'superseded'}`, found.state)
+  const changes = changesOf(operations, current).length
+  if (changes) reportDropped(p.instance, draft, changes, reason)
+  return []
+}
+
+/** A commit failed. Changes of data may wait in a cookie; a sign-in that waits would be a fixation. */
+async function failed(
+  p: Persistence,
+  draft: Draft,
+  { lastRotation, tag }: Commit,
+  error: unknown,
+  changed: boolean,
+): Promise<string[]> {
+  const { instance } = p
+  const { cookies, current, found, removals, waiting } = draft
+  const isPlain = found && !signsIn(draft) && current.generation === found.state.generation
+  const isWaiting = isPlain && (changed || !!waiting?.applied.length)
+  const waits = isWaiting && canDefer(instance, draft, error)
+  const setCookie = waits ? await defer(instance, draft, tag) : null
+  if (setCookie) return setCookie
+  // A breaker that is open has asked nobody.
+  const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
+  if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
+    // Perhaps it was applied. The new credential is good either way: else the store is behind it.
+    const state = { ...lastRotation, counter: found?.state.counter ?? 0 }
+    const at = instance.options.now()
+    const stored = { state, version: undefined, at, isUnknown: true } as const
+    setCookiesOf(error, [
+      ...(await writeStoredCookie(instance, draft, stored)),
+      ...(await noteRotation(instance, cookies, idOnly(instance, stored))),
+    ])
+  }
+  const isHarmless = isPlain && !changed && !removals
+  reportFailure(p, error, isHarmless ? 'store.degraded' : 'store.unavailable', current)
+  return []
+}
+
+/** Ends every session that the request's cookies open, whoever writes to it meanwhile. */
+async function end(p: Persistence, draft: Draft): Promise<string[]> {
+  const { instance } = p
+  const { cookies, found, replaced } = draft
+  const own = found ? idOf(found.state) : replaced?.isLate ? replaced.id : undefined
+  const opened = await Promise.all(cookies.tokens.map(instance.tokens.open))
+  const all = opened.flatMap((one) => (one ? [one.opened] : []))
+  const ids = new Set(own === undefined ? [] : [own])
+  try {
+    const others = (await candidatesOf(p, cookies, all)).filter((one) => !ids.has(idOf(one)))
+    // At once: each may take as long as a store is waited for.
+    const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one)))
+    for (const [i, { found, status }] of drafts.entries()) {
+      if (found || status === 'superseded') ids.add(idOf(others[i]!))
+    }
+    await Promise.all([...ids].map((id) => endSession(p, startCalls(p), id)))
+  } catch (error) {
+    reportFailure(p, error, 'store.unavailable', draft.current)
+  }
+  const note = ids.size ? await noteEnd(instance, cookies, ids) : []
+  return [...note, ...(await dropDeferred(instance, draft))]
+}

@@ -1,0 +1,332 @@
+/** Opening a session that lives in a store. */
+import { nameOf } from '../codec/generation.ts'
+import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
+import {
+  SessionCorruptionError,
+  SessionError,
+  StoreError,
+  StoreUnavailableError,
+} from '../errors.ts'
+import type { Draft, FoundSession } from '../session/draft.ts'
+import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
+import { renewAfterOf } from '../session/save.ts'
+import type { StoredRecord } from '../stores/store.ts'
+import type { CookieFound } from '../transport/cookie.ts'
+import { takeUpDeferred } from './deferred.ts'
+import { descends } from './journal.ts'
+import { compare, relate } from './newest.ts'
+import { readNotes } from './notes.ts'
+import { endSession, type Persistence, reportFailure, startCalls } from './persistence.ts'
+import { fits, madeAt, type Snapshot, snapshotOf, withShare } from './stored-cookies.ts'
+import { credentialOf } from './stored-record.ts'
+
+/** For how long a request may be under way with a credential that a rotation has replaced. */
+export const GRACE_MS = 30_000
+/** For how long the answers of a store that is not atomic may lag, also "there is nothing". */
+const LAG_MS = 120_000
+/** Sessions of one request that are tried until one is live. */
+const MAX_TRIED = 3
+
+/** The opening of one cookie or note. */
+interface Opening {
+  readonly p: Persistence
+  readonly cookies: CookieFound
+  readonly opened: OpenedRecord
+  readonly id: string
+  /** `null` also where this isolate knows that the session has ended, or was rotated since. */
+  readonly snapshot: Snapshot | null
+  readonly signal: AbortSignal | undefined
+}
+
+/** What the store said. */
+interface Answer {
+  readonly record: StoredRecord | null | undefined
+  /** `null`: there is none, or only the cookie of another generation opens it. */
+  readonly found: FoundSession | null
+  readonly relation: ReturnType<typeof relate>
+  /** It is older than the cookie or than what this isolate knows. */
+  readonly isBehind: boolean
+  /** What this isolate knew when the call began. */
+  readonly mark?: unknown
+}
+
+/**
+ * Returns every session that a request names, by its highest generation. The one that began, or that
+ * somebody signed in to, last is first: a late renewal must not put an older session in its place.
+ */
+export async function candidatesOf(
+  { instance }: Persistence,
+  cookies: CookieFound,
+  all: readonly OpenedRecord[],
+): Promise<OpenedRecord[]> {
+  const notes = await readNotes(instance, cookies)
+  const named = [...all, ...notes.opened].map(withShare)
+  const byName = new Map<string, OpenedRecord>()
+  named.sort((a, b) => b.createdAt - a.createdAt || madeAt(b) - madeAt(a))
+  for (const one of named) {
+    const before = byName.get(credentialName(one))
+    // Of two with one credential the one with a snapshot says more.
+    if (!before || (before.text === null && one.text !== null)) byName.set(credentialName(one), one)
+  }
+  // Two generations may have one number: the answer 503 to a rotation carries a credential too.
+  const isReplaced = (one: OpenedRecord): boolean =>
+    named.some(
+      (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
+    )
+  return [...byName.values()].filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
+}
+
+function credentialName(opened: OpenedRecord): string {
+  return `${idOf(opened)}.${nameOf(opened.generation)}`
+}
+
+/** Opens the newest live session that a request names, of at most three. */
+export async function openStored(
+  p: Persistence,
+  cookies: CookieFound,
+  all: readonly OpenedRecord[],
+  signal: AbortSignal | undefined,
+): Promise<Draft | null> {
+  let first: Draft | undefined
+  let late: string | undefined
+  for (const opened of (await candidatesOf(p, cookies, all)).slice(0, MAX_TRIED)) {
+    // Its new credential is on the way: an older session must not take its place meanwhile.
+    if (late !== undefined && idOf(opened) !== late) continue
+    const draft = await openOne(p, cookies, opened, signal)
+    // A note that outranks the session cookie is put right at once, on reads too.
+    const isNote = !all.some((one) => credentialName(one) === credentialName(opened))
+    const refresh = draft.refresh || isNote || first !== undefined
+    if (draft.found) return { ...draft, refresh }
+    if (draft.status === 'degraded') return draft
+    if (draft.status === 'superseded') late ??= idOf(opened)
+    first ??= draft
+  }
+  if (first) return first
+  const [ended] = all
+  return ended ? goneDraft(p.instance, cookies, ended, 'missing', { clear: true }) : null
+}
+
+/** Opens the session of one cookie or note. */
+export async function openOne(
+  p: Persistence,
+  cookies: CookieFound,
+  opened: OpenedRecord,
+  signal?: AbortSignal,
+): Promise<Draft> {
+  const { instance, known } = p
+  const id = idOf(opened)
+  const snapshot = known.isRotated(id, opened) ? null : await snapshotOf(instance, opened)
+  const opening: Opening = { p, cookies, opened, id, snapshot, signal }
+  const copy = copyOf(opening)
+  if (copy && !copy.stale && !known.isAfter(id, copy.state)) return live(opening, copy)
+  try {
+    return await readSession(opening)
+  } catch (error) {
+    if (signal?.aborted) throw error
+    if (error instanceof SessionError && !/^ERR_(STORE|CIRCUIT)/.test(error.code)) {
+      return unreadableDraft(instance, cookies, opened, error)
+    }
+    return bridge(opening, error instanceof StoreError ? refusedRead(p, error) : error)
+  }
+}
+
+/** A store that refuses to be read says as little about a session as one that is down. */
+function refusedRead({ store }: Persistence, cause: StoreError): StoreUnavailableError {
+  const message = `The store "${store.name}" refused to be read`
+  const { reason } = cause
+  return Object.assign(new StoreUnavailableError(message, { cause }), reason && { reason })
+}
+
+/** Returns the snapshot within its bounds: stale from `maxAge` on, for `staleIfError` seconds. */
+function copyOf({ p: { instance }, snapshot: copy }: Opening): FoundSession | null {
+  const { snapshot } = instance.options
+  if (!snapshot || !copy || isOver(instance, copy.found.state)) return null
+  // A clock that was ahead made it: nobody knows how old it is.
+  if (copy.age >= 0 && copy.age < 1000 * snapshot.maxAge) return copy.found
+  const isUsable = copy.age < 1000 * (snapshot.maxAge + snapshot.staleIfError)
+  return isUsable ? { ...copy.found, stale: true } : null
+}
+
+/** Goes on without the store: from the snapshot, or with nothing and read-only. */
+async function bridge(opening: Opening, error: unknown): Promise<Draft> {
+  const { cookies, opened, p } = opening
+  const { instance } = p
+  const copy = copyOf(opening)
+  const isThrown = instance.options.onStoreFailure === 'throw' && !copy
+  reportFailure(p, error, isThrown ? 'store.unavailable' : 'store.degraded', opened)
+  if (copy) return live(opening, { ...copy, stale: true })
+  const reason = error as StoreUnavailableError
+  return emptyDraft(instance, cookies, {
+    status: 'degraded',
+    reason: () => reason,
+    readOnly: reason,
+  })
+}
+
+async function readSession(opening: Opening): Promise<Draft> {
+  const { cookies, id, opened, p } = opening
+  const { instance, known, store } = p
+  const { found, isBehind, mark, record, relation } = await ask(opening)
+  // Nobody knows whether the store has ever seen what a cookie of unknown outcome says.
+  const isYoung = !opened.extra?.u && instance.options.now() - madeAt(opened) < LAG_MS
+  if (!record) {
+    if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
+    // Only a store that lags. Anything but `missing` would undo a sign-out in an atomic one.
+    if (record === undefined && !store.atomic && isYoung) return lagging(opening, undefined)
+    return goneDraft(instance, cookies, opened, 'missing')
+  }
+  if (relation === 'replaced') return replacedDraft(p, cookies, opened, record, found)
+  if (found?.stale) {
+    const copy = copyOf(opening)
+    const isNewer = copy && compare(copy.state, found.state) > 0
+    return live(opening, isNewer ? { ...copy, stale: true } : found)
+  }
+  if (isBehind && (relation === 'ahead' || !found || compare(found.state, opened) < 0)) {
+    if (!store.atomic && isYoung) return lagging(opening, record)
+    return rolledBack(opening, record, found, mark)
+  }
+  if (isBehind) known.wentBack(id, found!.state, mark)
+  else known.saw(id, found!.state)
+  const draft = await live(opening, found!)
+  if (draft.status !== 'active' || isCopied(opening, found!)) return draft
+  return { ...draft, refresh: true }
+}
+
+/** Tells whether the cookie needs no new snapshot. One for outages alone is good for half its time. */
+function isCopied({ p: { instance }, snapshot: copy }: Opening, found: FoundSession): boolean {
+  const { snapshot } = instance.options
+  if (!snapshot || !fits(instance, found)) return true
+  if (snapshot.maxAge || copy?.found.version !== found.version) return false
+  return copy?.age !== undefined && copy.age < 500 * snapshot.staleIfError
+}
+
+/** Asks the store; once more past all caches and replicas where the answer is older than it may be. */
+async function ask(opening: Opening): Promise<Answer> {
+  const { id, p, signal } = opening
+  const calls = startCalls(p, signal)
+  for (let fresh = false; ; fresh = true) {
+    const at = p.instance.options.now()
+    const mark = p.known.markOf(id)
+    const record = await calls.make((call) => p.store.read(id, { ...call, fresh }))
+    const answer = await judge(opening, record, at)
+    if (fresh || !answer.isBehind) return { ...answer, mark }
+  }
+}
+
+async function judge(
+  { id, opened, p }: Opening,
+  record: StoredRecord | null | undefined,
+  at: number,
+): Promise<Answer> {
+  const { instance, known, records, store } = p
+  if (!record) {
+    const isDoubtful = record === undefined || store.atomic
+    const isYoung = opened.counter > 0 && instance.options.now() - madeAt(opened) < LAG_MS
+    const isBehind = isDoubtful && isYoung && !isOver(instance, opened)
+    return { record, found: null, relation: 'same', isBehind }
+  }
+  const credential = credentialOf(record)
+  const relation = relate(opened.generation, credential)
+  if (record.stale && relation === 'ahead') {
+    throw new StoreUnavailableError(`The store "${store.name}" could not be asked`)
+  }
+  const unsealed = await records.unseal(id, record, [opened])
+  const found = unsealed && { ...unsealed, at }
+  const isBehind =
+    !record.stale &&
+    (credential.number < opened.generation.number ||
+      (relation === 'same' &&
+        !!found &&
+        (compare(found.state, opened) < 0 || known.isAfter(id, found.state))))
+  return { record, found, relation, isBehind }
+}
+
+/** A store that is not atomic has not gone back, it lags: nothing is put back. */
+function lagging(opening: Opening, record: StoredRecord | undefined): Promise<Draft> {
+  const copy = copyOf(opening)
+  if (!copy) throw new StoreUnavailableError(`The store "${opening.p.store.name}" is out of date`)
+  return live(opening, { ...copy, version: record?.version ?? copy.version })
+}
+
+/**
+ * The store lost its last writes, or never saw a rotation whose outcome was unknown. The snapshot is the session if it contains the record and names the
+ * same user; else the record is, with the cookie's credential. Either is written with this response.
+ * A sign-in that the store forgot is not put back: `revokeAll` could not have found it.
+ */
+async function rolledBack(
+  opening: Opening,
+  record: StoredRecord,
+  found: FoundSession | null,
+  mark: unknown,
+): Promise<Draft> {
+  const { cookies, id, opened, p, snapshot } = opening
+  const { emit, options } = p.instance
+  const lost = found ? opened.counter - found.state.counter : 1
+  if (lost > 0) {
+    if (options.onRollback === 'refuse') {
+      throw new SessionCorruptionError('Cannot read session: the store went back to an older state')
+    }
+    emit({ type: 'store.rolled-back', store: p.store.name, lost }, opened)
+  }
+  if (!found) return goneDraft(p.instance, cookies, opened, 'missing')
+  const copy = snapshot?.found
+  const heals = { heals: true, refresh: true }
+  if (copy && copy.state.subject === found.state.subject && descends(copy.state, found.state)) {
+    return live(opening, { ...copy, version: record.version }, heals)
+  }
+  p.known.wentBack(id, found.state, mark)
+  const state = ahead(found.state, opened, options.now())
+  return live(opening, { ...found, state }, heals)
+}
+
+/** Returns an older state with the credential and the counter of a newer one. */
+export function ahead(
+  state: SessionState,
+  { counter, generation, key }: Pick<SessionState, 'counter' | 'generation' | 'key'>,
+  now: number,
+): SessionState {
+  const next = { ...state, counter: Math.max(state.counter, counter) }
+  if (nameOf(generation) === nameOf(state.generation)) return next
+  // An id-only cookie does not say when it was rotated.
+  const rotatedAt = generation.rotatedAt || now
+  // The credential of the record stays named by those that follow, however many are answered 503.
+  const there = nameOf(state.generation)
+  const replaced = [there, ...generation.replaced.filter((name) => name !== there)]
+  return { ...next, key, generation: { ...generation, rotatedAt, replaced: replaced.slice(0, 2) } }
+}
+
+/**
+ * A rotation replaced the credential. For a while that is a request under way, afterwards a cookie
+ * that was copied, or whose replacement never arrived. Either way it opens nothing.
+ */
+export async function replacedDraft(
+  p: Persistence,
+  cookies: CookieFound,
+  opened: Pick<OpenedRecord, 'key'>,
+  record: StoredRecord,
+  found: FoundSession | null,
+): Promise<Draft> {
+  const { emit, options } = p.instance
+  const id = idOf(opened)
+  const { rotatedAt } = credentialOf(record)
+  const isLate = options.now() - rotatedAt < GRACE_MS
+  if (!isLate) {
+    emit({ type: 'session.reused' }, opened)
+    if (options.onReuse === 'revoke') await endSession(p, startCalls(p), id)
+  }
+  const state = found && found.state.version <= options.version ? found.state : null
+  const replaced = { id, keys: record.keys ?? [], state, version: record.version, isLate }
+  return goneDraft(p.instance, cookies, opened, isLate ? 'superseded' : 'missing', { replaced })
+}
+
+async function live(
+  { cookies, opened, p: { instance } }: Opening,
+  found: FoundSession,
+  more: Partial<Draft> = {},
+): Promise<Draft> {
+  if (isOver(instance, found.state)) return goneDraft(instance, cookies, opened, 'expired')
+  const draft = { ...liveDraft(instance, cookies, found.state, found), ...more }
+  // Somebody else has renewed it: only the cookie is due.
+  const isDue = instance.options.now() - opened.renewedAt >= renewAfterOf(instance, found.state)
+  return takeUpDeferred(instance, isDue && !found.stale ? { ...draft, refresh: true } : draft)
+}

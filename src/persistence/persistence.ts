@@ -1,0 +1,117 @@
+/** What the steps of a session in a store share, and how they call the store. */
+import type { SessionState } from '../codec/session-record.ts'
+import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { within } from '../resilience/deadline.ts'
+import type { Instance } from '../session/instance.ts'
+import type { SessionStore, StoreCallOptions } from '../stores/store.ts'
+import { createLatestKnown, type LatestKnown } from './newest.ts'
+import { createRecords, type Records } from './stored-record.ts'
+
+/** An instance with its store. */
+export interface Persistence {
+  readonly instance: Instance
+  readonly store: SessionStore
+  readonly records: Records
+  readonly known: LatestKnown
+}
+
+const persistences = new WeakMap<Instance, Persistence>()
+
+/**
+ * Returns the persistence of an instance.
+ *
+ * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store.
+ */
+export function persistenceOf(instance: Instance): Persistence {
+  const { store } = instance.options
+  if (!store) {
+    throw new SessionError('Sessions in cookies cannot do this: it needs the option "store"', {
+      code: 'ERR_STORE_REQUIRED',
+    })
+  }
+  let p = persistences.get(instance)
+  p ??= { instance, store, records: createRecords(instance), known: createLatestKnown() }
+  persistences.set(instance, p)
+  return p
+}
+
+/** The store calls of one step of a request; all of them end at one deadline. */
+export interface StoreCalls {
+  isOver(): boolean
+  make<T>(call: (options: StoreCallOptions) => Promise<T>): Promise<T>
+}
+
+/** Starts the deadline (`storeTimeout`) of a step. */
+export function startCalls(
+  { instance: { options }, store }: Pick<Persistence, 'instance' | 'store'>,
+  signal?: AbortSignal,
+): StoreCalls {
+  const { now, storeTimeout } = options
+  const until = now() + 1000 * storeTimeout
+  const late = (): Error =>
+    new StoreTimeoutError(`The store "${store.name}" took longer than ${storeTimeout} seconds`)
+  return {
+    isOver: () => now() >= until,
+    make: (call) =>
+      guardStore(store, signal, () =>
+        within(Math.max(1, until - now()), signal, late, (inner) => call({ signal: inner })),
+      ),
+  }
+}
+
+/**
+ * Calls a store, and turns what is not ours into a {@link StoreUnavailableError}. The caller's own
+ * abort is rethrown: it says nothing about the store.
+ */
+export async function guardStore<T>(
+  store: SessionStore,
+  signal: AbortSignal | undefined,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    if (signal?.aborted) throw signal.reason
+    if (cause instanceof SessionError) throw cause
+    // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
+    if (Object(cause).code === 'ERR_STORE') {
+      throw new StoreError(`The store "${store.name}" refused`)
+    }
+    // The error of somebody else's client may quote keys and data, so it is not passed on.
+    throw new StoreUnavailableError(`The store "${store.name}" failed`)
+  }
+}
+
+/** Tells whether a store failed, and not whoever calls it. */
+export function isFailure(error: unknown): error is StoreError | StoreUnavailableError {
+  return error instanceof StoreUnavailableError || error instanceof StoreError
+}
+
+/** Reports a store's failure, and throws it on where that is what it means. */
+export function reportFailure(
+  { instance, store }: Persistence,
+  error: unknown,
+  type: 'store.degraded' | 'store.unavailable',
+  about?: Pick<SessionState, 'key'>,
+): void {
+  if (!isFailure(error)) throw error
+  const { code, reason } = error
+  instance.emit({ type, store: store.name, code, ...(reason && { reason }) }, about)
+  if (type === 'store.unavailable') throw error
+}
+
+/** Ends the session with an id, whoever writes to it meanwhile. Returns whether it was live. */
+export async function endSession(
+  { known, store }: Persistence,
+  calls: StoreCalls,
+  id: string,
+): Promise<boolean> {
+  const wasLive = await calls.make((call) => store.end(id, call))
+  known.ended(id)
+  return wasLive
+}
+
+/** Waits `ms` milliseconds, and up to `jitter` more. */
+export function pause(ms: number, jitter: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms + Math.random() * jitter))
+}

@@ -1,0 +1,39 @@
+/** The seam between a request's session and where it lives. */
+import type { OpenedCookie } from '../codec/cookie-tokens.ts'
+import type { CookieFound } from '../transport/cookie.ts'
+import type { Draft } from './draft.ts'
+
+/** What a commit has to do. */
+export interface CommitTask {
+  /** The session is in use, and its last renewal is `renewAfter` seconds ago. */
+  readonly due: boolean
+  /** Data, flash or credential differ from what was opened. */
+  readonly changed: boolean
+}
+
+/**
+ * Opens, commits and ends sessions: in the cookie (`session/in-cookie`) or in a store
+ * (`persistence/backend`). Neither knows the other, nor the code that chose it.
+ */
+export interface Backend {
+  /**
+   * Opens the session of a request.
+   *
+   * @param cookies What the request's header holds.
+   * @param opened The session cookies among them that open, in the order of the header.
+   * @returns `null` when nothing that came opens.
+   * @throws Only what `onStoreFailure` and `onCorruption` ask for, and the caller's own abort.
+   */
+  open(
+    cookies: CookieFound,
+    opened: readonly OpenedCookie[],
+    signal: AbortSignal | undefined,
+  ): Promise<Draft | null>
+  /** Saves a draft and returns the `Set-Cookie` values. */
+  commit(draft: Draft, task: CommitTask): Promise<string[]>
+  /**
+   * Ends the session of a draft, and every other one that the request's cookies open. Returns the
+   * `Set-Cookie` values beside those that remove the session cookie.
+   */
+  end(draft: Draft): Promise<string[]>
+}

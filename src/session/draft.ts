@@ -1,0 +1,152 @@
+/** A session between opening and committing: what was found, what changed, what the client holds. */
+import type { SessionState, SessionTimes } from '../codec/session-record.ts'
+import type { CopyValue } from '../codec/values.ts'
+import type { SessionError } from '../errors.ts'
+import type { DropReason } from '../events.ts'
+import type { CookieFound } from '../transport/cookie.ts'
+import type { Change, Operation } from './operations.ts'
+
+/**
+ * What was found when the session was opened, or became of it.
+ *
+ * - `new`: no cookie.
+ * - `active`: a live session.
+ * - `expired`: idle for too long, or too old.
+ * - `invalid`: the cookie, or the stored record, does not open or is not a session.
+ * - `missing`: the store does not know it, or its cookie was replaced too long ago.
+ * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
+ *   request was under way. Whatever is written is dropped without a `Set-Cookie`; only signing in
+ *   works.
+ * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
+ *   and the session is read-only: writing throws.
+ * - `destroyed`: by this request.
+ */
+export type SessionStatus =
+  | 'new'
+  | 'active'
+  | 'expired'
+  | 'invalid'
+  | 'missing'
+  | 'superseded'
+  | 'degraded'
+  | 'destroyed'
+
+/** A live session as it was opened. */
+export interface FoundSession {
+  readonly state: SessionState
+  /** Its data as text, to see whether anything changed. */
+  readonly text: string | null
+  /** The store's version of it. */
+  readonly version?: string | undefined
+  /** Epoch milliseconds at which the call began that it was read by; `undefined`: just now. */
+  readonly at?: number | undefined
+  /** It is a copy from before the store failed. */
+  readonly stale?: boolean
+  /** It is a copy: the store may have something newer. */
+  readonly isCopy?: boolean | undefined
+}
+
+/** What one commit changes, as text that can travel: beside a record, or in a cookie of its own. */
+export interface Entry {
+  /**
+   * Random: the record lists the tags of its last writes, so that an entry is applied once. Several
+   * where deferred writes were joined.
+   */
+  readonly tags: readonly string[]
+  /** Counter of the state that it was made from. */
+  readonly counter: number
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly changes: readonly Change[]
+  /** Where writes were joined: the index in `tags` of the write that each change is of. */
+  readonly owners?: readonly number[]
+  /** Tags of the deferred writes that it was made on top of. */
+  readonly seen: readonly string[]
+}
+
+/** Deferred writes that came with a request, and what became of them. */
+export interface Waiting {
+  readonly entries: readonly Entry[]
+  /** Labels of the cookies that carry them. */
+  readonly labels: readonly string[]
+  /** Those that are good for nothing any more, by the reason. */
+  readonly lost: readonly { readonly reason: DropReason; readonly changes: number }[]
+  /** The state as it was opened, with them. */
+  readonly base: SessionState
+  /** Applied by the last replay. */
+  applied: readonly Entry[]
+  /** Dropped by the last replay: something else was written since. */
+  dropped: readonly Entry[]
+}
+
+/** A session whose credential the request has in a replaced version. */
+export interface ReplacedSession {
+  readonly id: string
+  readonly keys: readonly string[]
+  /** It was replaced moments ago, while this request was under way. */
+  readonly isLate: boolean
+  /** As the store has it; `null`: it does not open. */
+  readonly state: SessionState | null
+  readonly version: string
+}
+
+/** What a session is made from, and what a commit reads. */
+export interface Draft {
+  status: SessionStatus
+  /** What a commit goes on from; `null`: a write starts a new session. */
+  readonly found: FoundSession | null
+  /** The state after the operations so far. */
+  current: SessionState
+  readonly operations: Operation[]
+  /** When the cookie was last renewed, epoch milliseconds. */
+  readonly renewedAt: number
+  /** The cookies that the browser sent. */
+  readonly cookies: CookieFound
+  /** Set while and after it is committed. */
+  committed: boolean
+  /** An error or the event `session.uncommitted` has told of changes that were not saved. */
+  unsaved?: boolean
+  /** The cookie is written anew, whether anything changed or not. */
+  refresh?: boolean
+  /** The cookie is removed: a note says that its session has ended. */
+  clear?: boolean
+  /** `Set-Cookie` values that remove what it was imported from, once it is saved. */
+  removals?: readonly string[]
+  /** `Set-Cookie` values that remove an old cookie beside ours, once ours is there or written. */
+  leftovers?: readonly string[]
+  /** Keyed hash of the client that sent the request, once it is needed. */
+  binding?: string | undefined
+  /** Makes {@link Draft.binding}. */
+  bind?: (() => Promise<string>) | undefined
+  /** The `authenticatedAt` to hide from this client (`onMismatch: 'step-down'`). */
+  doubted?: number | null
+  /** Why nothing may be written. */
+  readOnly: SessionError | null
+  /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
+  readonly reason: (() => SessionError) | null
+  /** With a store: the state differs from the record, which lost its last writes. */
+  readonly heals?: boolean
+  /** With a store: the session that this request has a replaced credential of. */
+  readonly replaced?: ReplacedSession
+  /** With a store: deferred writes that came with the request. */
+  readonly waiting?: Waiting
+}
+
+/** What a session needs of the instance it belongs to. */
+export interface SessionContext {
+  readonly copy: CopyValue
+  /** The application changed a session. */
+  readonly changed: (draft: Draft) => void
+  /** Epoch milliseconds. */
+  readonly clock: () => number
+  /** The same, whole seconds. */
+  readonly now: () => number
+  /** Random bytes for an id, and with `seal: 'cookie'` for a key share. */
+  readonly newKey: () => SessionState['key']
+  readonly expiresAt: (times: SessionTimes) => number
+  /** Seconds, where configured. */
+  readonly absoluteTimeout: number | undefined
+  readonly same: (a: unknown, b: unknown) => boolean
+  /** Version of the data that this deployment knows. */
+  readonly version: number
+}

@@ -1,0 +1,85 @@
+/** Sessions that live in the cookie alone. */
+import type { OpenedCookie } from '../codec/cookie-tokens.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
+import type { CookieFound } from '../transport/cookie.ts'
+import type { Backend, CommitTask } from './backend.ts'
+import type { Draft } from './draft.ts'
+import type { Instance } from './instance.ts'
+import { goneDraft, isOver, liveDraft, unreadableDraft } from './open.ts'
+import { announce, isSame, writeCookie } from './save.ts'
+
+/**
+ * A cookie cannot be taken back, so a sign-out sends a note beside it, "this id has ended", for the
+ * case that a response made before it arrives after it. What handles notes is loaded when needed.
+ */
+export function createInCookie(instance: Instance): Backend {
+  return {
+    open: (cookies, opened) => open(instance, cookies, opened),
+    commit: (draft, task) => commit(instance, draft, task),
+    end: async ({ cookies }) => {
+      const opened = await Promise.all(cookies.tokens.map(instance.tokens.open))
+      const ids = opened.flatMap((one) => (one ? [idOf(one.opened)] : []))
+      return ids.length ? noteEnd(instance, cookies, ids) : []
+    },
+  }
+}
+
+async function noteEnd(instance: Instance, cookies: CookieFound, ids: string[]): Promise<string[]> {
+  return (await import('../persistence/notes.ts')).noteEnd(instance, cookies, ids)
+}
+
+async function endedOf(instance: Instance, cookies: CookieFound): Promise<ReadonlySet<string>> {
+  if (!cookies.notes.length) return new Set()
+  return (await (await import('../persistence/notes.ts')).readNotes(instance, cookies)).ended
+}
+
+/** The newest cookie whose session has not ended wins, then the newest. */
+async function open(
+  instance: Instance,
+  cookies: CookieFound,
+  opened: readonly OpenedCookie[],
+): Promise<Draft | null> {
+  const { format } = instance
+  const ended = await endedOf(instance, cookies)
+  const all = opened.filter((one) => !ended.has(idOf(one.opened)))
+  const byAge = all.sort((a, b) => b.opened.renewedAt - a.opened.renewedAt)
+  const first = byAge.find((one) => !isOver(instance, one.opened)) ?? byAge[0]
+  if (!first) {
+    const [some] = opened
+    return some ? goneDraft(instance, cookies, some.opened, 'missing', { clear: true }) : null
+  }
+  const about = first.opened
+  if (isOver(instance, about)) return goneDraft(instance, cookies, about, 'expired')
+  // The cookie of a time when sessions were in a store.
+  if (about.text === null) return goneDraft(instance, cookies, about, 'missing')
+  try {
+    first.state ??= await format.read(about)
+  } catch (error) {
+    return unreadableDraft(instance, cookies, about, error)
+  }
+  const draft = liveDraft(instance, cookies, about, { state: first.state, text: about.text })
+  return opened.length > all.length ? { ...draft, refresh: true } : draft
+}
+
+async function commit(instance: Instance, draft: Draft, { due }: CommitTask): Promise<string[]> {
+  const { context, format, options } = instance
+  const { current, found } = draft
+  if (format.check) await format.check(current)
+  const isNew = !found || !isSame(found.state, current)
+  const { number, nonce } = current.generation
+  const state: SessionState = {
+    ...current,
+    // A cookie is all there is, so nothing can be behind it.
+    generation: { number, nonce, replaced: [], rotatedAt: 0 },
+    binding: current.binding ?? draft.binding,
+    renewedAt: context.now(),
+    version: options.version,
+  }
+  const opened = { opened: { ...state, ...format.write(state) }, state }
+  const setCookie = await writeCookie(instance, draft, state, opened)
+  announce(instance, draft, state, due, isNew)
+  // The cookie of whoever was signed in before may be there twice, or come back.
+  if (found && isNew)
+    return [...setCookie, ...(await noteEnd(instance, draft.cookies, [idOf(found.state)]))]
+  return setCookie
+}

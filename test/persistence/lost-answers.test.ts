@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest'
+import type { SessionsOptions } from '../../src/index.ts'
+import { cached } from '../../src/stores/cached.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
+import { createClock, createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
+import { createWorld } from '../support/sessions.ts'
+
+/** A store that loses the answer to the next write, does `meanwhile`, and is asked again: a retry. */
+function createRetryingStore(now: () => number) {
+  const memory = createMemoryStore({ now })
+  let meanwhile: (() => Promise<unknown>) | null = null
+  const store: SessionStore = {
+    ...memory,
+    async write(...call) {
+      const result = await memory.write(...call)
+      const run = meanwhile
+      meanwhile = null
+      if (!run) return result
+      await run()
+      return memory.write(...call)
+    },
+  }
+  const loseAnswer = (run: () => Promise<unknown>): void => {
+    meanwhile = run
+  }
+  return { store, loseAnswer }
+}
+
+describe('a write whose answer was lost', () => {
+  it('gets no credential of a sign-in that came before its retry', async () => {
+    const clock = createClock()
+    const { store, loseAnswer } = createRetryingStore(clock)
+    const { visit, jar, types } = createWorld({ store }, clock)
+    await visit((session) => session.set('cart', 1))
+    const thief = createCookieJar({ now: clock })
+    const copied = jar.header()!
+    loseAnswer(() => visit((session) => session.login('ada')))
+    const { sessions } = createWorld({ store }, clock)
+    const handler = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      session.set('note', 'mine')
+      return new Response('ok')
+    })
+    const response = await thief.fetch(handler, '/', { headers: { cookie: copied } })
+    expect([response.status, response.headers.getSetCookie()]).toEqual([200, []])
+    clock.advance(1)
+    const { session } = await visit()
+    expect([session.subject, session.get('note')]).toEqual(['ada', 'mine'])
+    expect(types().filter((type) => type === 'commit.dropped')).toEqual([])
+  })
+})
+
+describe('a copy of a session', () => {
+  const isUnset = async (options: Partial<SessionsOptions>, clock = createClock()) => {
+    const memory = createMemoryStore({ now: clock })
+    const store = () => cached(memory, { ttl: 5, now: clock })
+    const { visit, jar, sessions } = createWorld({ store: store(), ...options }, clock)
+    await visit((session) => session.set('cart', 1))
+    await visit((session) => session.unset('cart'))
+    await visit()
+    const elsewhere = createWorld({ store: store(), ...options }, clock)
+    const handler = elsewhere.sessions.handler(async (request) => {
+      const session = await elsewhere.sessions.get(request)
+      session.set('cart', 2)
+      return new Response('ok')
+    })
+    // Its answer never arrives.
+    await handler(jar.request('/'))
+    await visit((session) => session.unset('cart'))
+    clock.advance(20)
+    return !(await sessions.open(jar.header())).has('cart')
+  }
+
+  it('does not decide that there is nothing to write: of a snapshot', async () => {
+    expect(await isUnset({ snapshot: { maxAge: 10 } })).toBe(true)
+  })
+
+  it('does not decide that there is nothing to write: of a cache', async () => {
+    expect(await isUnset({})).toBe(true)
+  })
+})
+
+describe('a rotation that the store refuses', () => {
+  it('signs nobody out, however often it is tried', async () => {
+    const clock = createClock()
+    const faulty = createFaultyStore(createMemoryStore({ now: clock }))
+    const { visit, jar, sessions } = createWorld({ store: faulty }, clock)
+    await visit((session) => session.login('ada'))
+    for (let i = 0; i < 5; i++) {
+      faulty.down({ type: 'throw-before' }, 'write')
+      const { response } = await visit((session) => session.regenerate())
+      expect(response.status).toBe(503)
+      clock.advance(40)
+    }
+    faulty.up()
+    const { status, subject } = await sessions.open(jar.header())
+    expect([status, subject]).toEqual(['active', 'ada'])
+  })
+})

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest'
+import type { Session } from '../../src/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock } from '../../src/testing/index.ts'
+import { createWorld } from '../support/sessions.ts'
+
+type Use = (session: Session) => void
+
+/** Two isolates over one store, the other's clock two seconds ahead, and responses that arrive late. */
+function createLateWorld() {
+  const clock = createClock()
+  const options = { store: createMemoryStore({ now: clock }), snapshot: { maxAge: 10 } }
+  const here = createWorld(options, clock)
+  const elsewhere = createWorld({ ...options, now: () => clock() + 2000 }, clock)
+  const respond = async ({ sessions }: typeof here, use: Use): Promise<Response> => {
+    const handler = sessions.handler(async (request) => {
+      use(await sessions.get(request))
+      return new Response('ok')
+    })
+    return await handler(here.jar.request('/'))
+  }
+  const arrive = (response: Response): void => here.jar.store(response)
+  const look = async ({ sessions }: typeof here) => await sessions.open(here.jar.header())
+  return { here, elsewhere, clock, respond, arrive, look }
+}
+
+describe('a late response', () => {
+  it('does not bring back the session of the user who was signed in before', async () => {
+    const { here, elsewhere, respond, arrive, look, clock } = createLateWorld()
+    await here.visit((session) => session.login('ada'))
+    clock.advance(11)
+    const late = await respond(elsewhere, () => {})
+    await here.visit((session) => session.login('bob'))
+    arrive(late)
+    const { status, subject } = await look(elsewhere)
+    expect([status, subject]).toEqual(['active', 'bob'])
+  })
+
+  it('does not bring back a session that ended, after somebody signed in again', async () => {
+    const { here, elsewhere, respond, arrive, look, clock } = createLateWorld()
+    await here.visit((session) => session.set('cart', 1))
+    clock.advance(11)
+    const late = await respond(elsewhere, () => {})
+    await here.visit((session) => session.destroy())
+    await here.visit((session) => session.login('ada'))
+    arrive(late)
+    const { status, subject } = await look(elsewhere)
+    expect([status, subject]).toEqual(['active', 'ada'])
+  })
+
+  it('does not remove the cookie of a session that was begun meanwhile', async () => {
+    const { here, respond, arrive, look } = createLateWorld()
+    await here.visit((session) => session.set('cart', 1))
+    const before = await respond(here, (session) => session.set('cart', 2))
+    await here.visit((session) => session.destroy())
+    arrive(before)
+    const late = await respond(here, () => {})
+    await here.visit((session) => session.set('cart', 3))
+    arrive(late)
+    const session = await look(here)
+    expect([session.status, session.get('cart')]).toEqual(['active', 3])
+  })
+
+  it('does not take an older session where the newer one was just rotated', async () => {
+    const { here, clock, respond, arrive, look } = createLateWorld()
+    const first = await respond(here, (session) => session.login('ada'))
+    clock.advance(1)
+    const second = await respond(here, (session) => session.login('ada'))
+    arrive(first)
+    arrive(second)
+    clock.advance(11)
+    const rotation = await respond(here, (session) => session.regenerate())
+    const overlapping = await respond(here, () => {})
+    arrive(rotation)
+    arrive(overlapping)
+    await here.visit((session) => session.set('cart', 1))
+    expect(overlapping.headers.getSetCookie()).toEqual([])
+    expect((await look(here)).get('cart')).toBe(1)
+  })
+
+  it('does not put an older session in the place of a sign-in, by renewing it', async () => {
+    const { here, clock, respond, arrive, look } = createLateWorld()
+    const signIn = here.jar.request('/')
+    await here.visit((session) => session.set('cart', 1))
+    clock.advance(11)
+    const handler = here.sessions.handler(async (request) => {
+      const session = await here.sessions.get(request)
+      session.login('ada')
+      return new Response('ok')
+    })
+    const signedIn = await handler(signIn)
+    clock.advance(1)
+    const late = await respond(here, () => {})
+    arrive(signedIn)
+    await here.visit()
+    arrive(late)
+    clock.advance(11)
+    expect((await look(here)).subject).toBe('ada')
+  })
+})
