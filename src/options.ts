@@ -9,6 +9,7 @@ import {
   MAX_TIMEOUT,
   numberRule,
   type Rule,
+  refuseUnless,
   timeoutRule,
   wordRule,
 } from './check.ts'
@@ -269,6 +270,10 @@ export function resolveOptions<D extends SessionData>(
   assertTime('idleTimeout', rest.idleTimeout, 'absoluteTimeout', absoluteTimeout)
   assertTime('cookie.maxAge', rest.cookie.maxAge, 'idleTimeout', idleTimeout)
   assertTime('renewAfter', renewAfter, 'idleTimeout - 1', idleTimeout - 1)
+  const { importFrom, transport } = rest
+  const isReadable = transport === 'cookie' || !importFrom?.length
+  const rule = 'left out with transport { header }: importers read and remove cookies'
+  refuseUnless(isReadable, 'importFrom', rule, importFrom)
   return {
     ...rest,
     secrets,

@@ -271,6 +271,13 @@ describe('an option that contradicts another one', () => {
       /cookie\.maxAge.*idleTimeout \(86400\), got 172800: .* ends first/,
     ],
     [{ idleTimeout: 60, renewAfter: 60 }, /renewAfter.*idleTimeout - 1 \(59\), got 60: /],
+    [
+      {
+        importFrom: [{ name: 'old', read: async () => null }],
+        transport: { header: 'x-session' },
+      },
+      /importFrom.*transport \{ header \}: importers read and remove cookies/,
+    ],
     [{ idleTimeout: 86_400_000 }, /idleTimeout.*seconds, not milliseconds, got 86400000/],
   ])('is refused by a message that names both, and says why: %j', (options, words) => {
     expect(refusal({ secret: SECRET, ...options })?.message).toMatch(words)

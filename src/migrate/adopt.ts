@@ -169,7 +169,8 @@ async function operationOf(
 ): Promise<Operation | null> {
   const { context, format, options } = instance
   const { createdAt: since = current.createdAt, endsAt = Infinity, persistent = false } = found
-  const createdAt = since - (since % 1000)
+  // One from the future, as a clock that is ahead gives, would not open again with the next request.
+  const createdAt = Math.min(since - (since % 1000), current.createdAt)
   const left = Math.floor((endsAt - createdAt) / 1000)
   const limit = context.expiresAt({ ...current, createdAt, renewedAt: Infinity })
   const absoluteTimeout = endsAt < limit ? Math.max(left, 0) : undefined

@@ -9,6 +9,7 @@ import {
   fromHonoSession,
   fromIronSession,
 } from '../../src/migrate/index.ts'
+import { createClock } from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 import frozen from '../vectors/migrate.json' with { type: 'json' }
 
@@ -114,6 +115,19 @@ describe('cookies that nobody honest sends', () => {
     const strict = createWorld({ ...options, onCorruption: 'throw' })
     const error = await errorOf(() => strict.sessions.open(frozen.cookies.iron))
     expect(error.code).toBe('ERR_SESSION_VALIDATION')
+  })
+
+  it('go on as sessions that began now where a clock was ahead', async () => {
+    const clock = createClock()
+    const ahead: CookieImporter = {
+      name: 'old',
+      read: async (_, now) => ({ data: { a: 1 }, createdAt: now + 7_200_000, remove: ['old'] }),
+    }
+    const { sessions } = createWorld({ importFrom: [ahead] }, clock)
+    const session = await sessions.open('old=1')
+    const [cookie] = await sessions.save(session)
+    expect(session.createdAt).toBe(clock())
+    expect((await sessions.open(cookie!.split(';')[0]!)).data).toEqual({ a: 1 })
   })
 
   it('go on as no session that is too old, or whose age is no time', async () => {
