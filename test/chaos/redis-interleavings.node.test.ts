@@ -15,12 +15,13 @@ import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
  * an error did may have happened or not; all else is certain.
  */
 
-const RUNS = 3_000
+const RUNS = 1_500
 /** Runs that wait for Redis at the same time. Each is deterministic by itself. */
 const LANES = 8
 /** Of every request to the database. */
 const FAILS_BEFORE = 0.1
 const FAILS_AFTER = 0.15
+const ARRIVES_LATE = 0.1
 
 let redis: RedisServer
 let bridge: Bridge
@@ -74,11 +75,21 @@ function createLane() {
   let random = createRandom(0)
   let faulty = false
   const faults: Faults = { before: 0, after: 0 }
+  const late: string[] = []
   const upstash = createUpstashStore({
     url: 'http://localhost',
     token: TOKEN,
     now: clock,
     async fetch(_, { body }) {
+      // Requests that their callers gave up arrive late, in any order.
+      while (late.length && (!faulty || random() < 0.3)) {
+        await ask(late.splice(Math.floor(random() * late.length), 1)[0]!)
+      }
+      if (faulty && random() < ARRIVES_LATE) {
+        faults.before++
+        late.push(String(body))
+        throw new TypeError('fetch failed')
+      }
       if (faulty && random() < FAILS_BEFORE) {
         faults.before++
         throw new TypeError('fetch failed')
