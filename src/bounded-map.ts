@@ -1,7 +1,14 @@
-/** A `Map` that forgets what was used longest ago when it has more than `max` entries. */
+/** Characters of keys for each entry that there may be, so that a key as long as a cookie fits. */
+const KEY_LENGTH = 4096
+
+/**
+ * A `Map` that forgets what was used longest ago when it has more than `max` entries, or when its keys
+ * that are texts are longer than 4096 characters each on average: visitors choose some of them.
+ */
 export class BoundedMap<K, V> {
   readonly #map = new Map<K, V>()
   readonly #max: number
+  #length = 0
 
   constructor(max: number) {
     this.#max = max
@@ -14,8 +21,18 @@ export class BoundedMap<K, V> {
   }
 
   set(key: K, value: V): void {
-    this.#map.delete(key)
+    this.#delete(key)
     this.#map.set(key, value)
-    if (this.#map.size > this.#max) this.#map.delete(this.#map.keys().next().value as K)
+    this.#length += lengthOf(key)
+    for (const oldest of this.#map.keys()) {
+      if (this.#map.size <= this.#max && this.#length <= this.#max * KEY_LENGTH) return
+      this.#delete(oldest)
+    }
+  }
+
+  #delete(key: K): void {
+    if (this.#map.delete(key)) this.#length -= lengthOf(key)
   }
 }
+
+const lengthOf = (key: unknown): number => (typeof key === 'string' ? key.length : 0)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { decodeBase64url, encodeBase64url } from '../src/crypto/base64url.ts'
 import type { Session } from '../src/index.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { createClock } from '../src/testing/index.ts'
@@ -49,6 +50,64 @@ describe('what a request costs', () => {
     const { session } = await visit((s) => s.once('first', async () => 1))
     // Its id, the lease and the result.
     expect(await countCrypto(() => session.once('then', async () => 2))).toBe(3)
+  })
+
+  /** A cookie's value as if it had been sealed in another hour (unix time / 3600). */
+  const withHour = (token: string, hour: number): string => {
+    const bytes = decodeBase64url(token)!
+    bytes.set([hour >> 16, (hour >> 8) & 255, hour & 255], 5)
+    return encodeBase64url(bytes)
+  }
+
+  it('is four derived keys at most, however many hours the cookies of a request name', async () => {
+    const { sessions, visit, jar, clock } = createWorld({ cookie: { name: 's' } })
+    await visit(write)
+    const own = (jar.header() ?? '').slice(2)
+    const now = Math.floor(clock() / 3_600_000)
+    const of = (hours: readonly number[], prefix: string): string =>
+      hours.map((hour, i) => `${prefix.replace('#', String(i))}=${withHour(own, hour)}`).join('; ')
+    const hours = Array.from({ length: 64 }, (_, i) => now - 1 - i)
+    const derived = 3
+    const opened = 1
+    const cost = (header: string) => countCrypto(() => sessions.open(header))
+    expect(await cost(of(hours.slice(0, 32), 's'))).toBe(4 * (derived + opened))
+    expect(await cost(of(hours, 's.n#'))).toBe(4 * (derived + opened))
+    // All kinds of cookies of one request together.
+    expect(await cost(`${of(hours.slice(0, 3), 's')}; ${of(hours, 's.n#')}`)).toBe(
+      4 * (derived + opened),
+    )
+    // The hour of the own one is known, so it opens, whatever is there before it.
+    const both = `${of(hours.slice(0, 31), 's')}; s=${own}`
+    expect((await sessions.open(both)).get('n')).toBe(1)
+    expect(await cost(both)).toBe(4 * (derived + opened))
+  })
+
+  it('is four derived keys at most for deferred writes too', async () => {
+    const clock = createClock()
+    const options = {
+      cookie: { name: 's' },
+      snapshot: { maxAge: 1, staleIfError: 60 },
+      store: createMemoryStore({ now: clock }),
+    }
+    const { sessions, visit, jar } = createWorld(options, clock)
+    await visit(write)
+    const own = (jar.header() ?? '').slice(2)
+    const now = Math.floor(clock() / 3_600_000)
+    const forged = Array.from({ length: 64 }, (_, i) => `s.d${i}=${withHour(own, now - 1 - i)}`)
+    const session = await sessions.open([`s=${own}`, ...forged].join('; '))
+    expect(session.get('n')).toBe(1)
+    expect(await countCrypto(() => sessions.open([`s=${own}`, ...forged].join('; ')))).toBe(16)
+  })
+
+  it('is no call for hours before the oldest session there can be, or ahead', async () => {
+    const { sessions, visit, jar, clock } = createWorld()
+    await visit(write)
+    const now = Math.floor(clock() / 3_600_000)
+    for (const hour of [0, 1, now - 10 * 365 * 24 - 2, now + 2, 0xffffff]) {
+      const [name, token = ''] = (jar.header() ?? '').split('=')
+      const header = `${name}=${withHour(token, hour)}`
+      expect([hour, await countCrypto(() => sessions.open(header))]).toEqual([hour, 0])
+    }
   })
 
   it('is no call for what cannot be a token of ours', async () => {

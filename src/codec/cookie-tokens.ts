@@ -1,8 +1,9 @@
 /** Cookies to and from sealed tokens; each is opened once in this isolate and then known. */
 import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
-import { openToken, sealToken } from '../crypto/token.ts'
+import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import type { ResolvedOptions } from '../options.ts'
+import type { CookieFound } from '../transport/cookie.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -18,8 +19,8 @@ export interface OpenedCookie {
 
 /** Opens and seals the cookies of one name. */
 export interface CookieTokens {
-  /** `null`: not ours, or from more than an hour ahead. */
-  open(token: string): Promise<OpenedCookie | null>
+  /** Opens those of a request that are ours, and not from more than an hour ahead. */
+  openAll(cookies: Pick<CookieFound, 'tokens' | 'budget'>): Promise<OpenedCookie[]>
   seal(cookie: OpenedCookie): Promise<string>
   /** What seals them, and what rides in cookies beside them. */
   readonly ring: KeyRing
@@ -50,23 +51,28 @@ export function createCookieTokens(
     if (cache.ttl) known.set(` ${token}`.slice(1), { until: now() + cache.ttl * 1000, cookie })
     return cookie
   }
+  const open = async (token: string, budget: OpenBudget): Promise<OpenedCookie | null> => {
+    const entry = known.get(token)
+    if (entry && entry.until > now()) return entry.cookie
+    if (token.length > MAX_TOKEN) return null
+    const bytes = await openToken(ring, label, token, now(), budget)
+    const opened = bytes && decodeRecord(bytes)
+    return opened && keep(token, { opened })
+  }
   return {
     ring,
 
-    async open(token) {
-      const entry = known.get(token)
-      let cookie = entry && entry.until > now() ? entry.cookie : null
-      if (!cookie) {
-        if (token.length > MAX_TOKEN) return null
-        const bytes = await openToken(ring, label, token, now())
-        const opened = bytes && decodeRecord(bytes)
-        if (!opened) return null
-        cookie = keep(token, { opened })
+    async openAll({ tokens, budget }) {
+      const all: OpenedCookie[] = []
+      for (const token of tokens) {
+        const cookie = await open(token, budget)
+        if (!cookie) continue
+        const { opened } = cookie
+        if (isAhead(opened, now())) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
+        // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
+        else all.push(codec ? { opened } : cookie)
       }
-      const { opened } = cookie
-      if (isAhead(opened, now())) return null
-      // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
-      return codec ? { opened } : cookie
+      return all
     },
     async seal(cookie) {
       const { opened } = cookie

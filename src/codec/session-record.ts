@@ -91,17 +91,17 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Fields by their short name on the wire, left out at their default. */
 interface Fields {
-  g?: string
-  r?: readonly [rotatedAt: number, signedInAt?: number]
+  g?: string | undefined
+  r?: readonly [rotatedAt: number, signedInAt?: number] | undefined
   w?: string | undefined
   m?: number | undefined
-  s?: string
-  a?: number
-  i?: number
-  x?: number
-  p?: 1
-  n?: number
-  v?: number
+  s?: string | undefined
+  a?: number | undefined
+  i?: number | undefined
+  x?: number | undefined
+  p?: 1 | undefined
+  n?: number | undefined
+  v?: number | undefined
   l?: string | undefined
   b?: string | undefined
   e?: CookieExtra | undefined
@@ -176,26 +176,25 @@ function readGeneration({ g, r }: Fields): Generation {
 }
 
 function encodeFields(state: OpenedRecord): string {
-  const { generation } = state
+  const { authenticatedAt, generation } = state
+  const { number, rotatedAt, signedInAt } = generation
   const fields: Fields = {
     l: state.label,
     b: state.binding,
     w: state.writes,
     m: state.markFor,
     e: state.extra,
+    g: number > 1 ? encodeGeneration(generation) : undefined,
+    r: rotatedAt ? (signedInAt === undefined ? [rotatedAt] : [rotatedAt, signedInAt]) : undefined,
+    s: state.subject ?? undefined,
+    a: authenticatedAt === null ? undefined : authenticatedAt / 1000,
+    i: state.idleTimeout || undefined,
+    x: state.absoluteTimeout || undefined,
+    p: state.persistent ? 1 : undefined,
+    n: state.counter || undefined,
+    v: state.version === 1 ? undefined : state.version,
   }
-  if (generation.number > 1) fields.g = encodeGeneration(generation)
-  if (generation.rotatedAt) {
-    const { rotatedAt, signedInAt } = generation
-    fields.r = signedInAt === undefined ? [rotatedAt] : [rotatedAt, signedInAt]
-  }
-  if (state.subject !== null) fields.s = state.subject
-  if (state.authenticatedAt !== null) fields.a = state.authenticatedAt / 1000
-  if (state.idleTimeout) fields.i = state.idleTimeout
-  if (state.absoluteTimeout) fields.x = state.absoluteTimeout
-  if (state.persistent) fields.p = 1
-  if (state.counter) fields.n = state.counter
-  if (state.version !== 1) fields.v = state.version
+  // What is undefined is left out.
   const text = JSON.stringify(fields)
   return text === '{}' ? '' : text
 }

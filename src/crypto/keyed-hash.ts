@@ -7,8 +7,6 @@ export type KeyedHash = (text: string) => Promise<readonly [string, ...string[]]
 
 const HASH_BYTES = 16
 const MAX_KNOWN = 1000
-/** Characters of a text that is remembered: visitors choose some of them. */
-const MAX_LENGTH = 1024
 const encoder = new TextEncoder()
 
 /** HMAC-SHA-256 under keys derived (HKDF) for `purpose`; hashes made lately are remembered. */
@@ -26,7 +24,7 @@ export function createKeyedHash(secrets: readonly string[], purpose: string): Ke
         return encodeBase64url(new Uint8Array(mac).subarray(0, HASH_BYTES))
       }),
     )
-    if (text.length <= MAX_LENGTH) known.set(text, hashes as [string, ...string[]])
+    known.set(text, hashes as [string, ...string[]])
     return hashes as [string, ...string[]]
   }
 }

@@ -15,6 +15,7 @@
  * hour stay within the bound of NIST SP 800-38D, 8.3. The additional data are the 8 header bytes
  * and a label of what the token is for, so that it opens nowhere else.
  */
+import { MAX_TIMEOUT } from '../check.ts'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
 import type { KeyRing } from './keyring.ts'
 
@@ -23,10 +24,21 @@ const HEADER_BYTES = 8
 const NONCE_END = 20
 const TAG_BYTES = 16
 const HOUR_MS = 3_600_000
+/** No session is older than that: the longest timeout, in hours. */
+const MAX_HOURS = MAX_TIMEOUT / 3600 + 1
+
+/**
+ * Limits what the tokens of one request may cost together. The hour of a token is known before the
+ * token is, so that forged ones could name as many hours as they are, and each costs a derived key.
+ */
+export interface OpenBudget {
+  /** Hours that this isolate has no key for; counts down. */
+  newHours: number
+  /** When a token says that it was sealed which is from the future, epoch milliseconds. */
+  ahead?: number
+}
 
 const encoder = new TextEncoder()
-let lastLabel = ''
-let lastData: Uint8Array<ArrayBuffer> = new Uint8Array(HEADER_BYTES)
 
 /** Seals `plaintext` under the first key of the ring. `now` in epoch milliseconds. */
 export async function sealToken(
@@ -57,22 +69,29 @@ export async function sealToken(
  *
  * Never throws for what it is given. A wrong length, version, hour or key id costs no crypto, and
  * exactly one key is tried.
+ *
+ * @param budget That of the request, where a visitor chooses how many tokens there are.
  */
 export async function openToken(
   ring: KeyRing,
   label: string,
   text: string,
   now: number,
+  budget?: OpenBudget,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
   const token = decodeBase64url(text)
   if (!token || token.length < NONCE_END + TAG_BYTES || token[0] !== VERSION) return null
   const view = new DataView(token.buffer, token.byteOffset)
   const hour = view.getUint32(4) & 0xffffff
-  if (hour > now / HOUR_MS + 1) return null
+  if (hour > now / HOUR_MS + 1) {
+    if (budget) budget.ahead = hour * HOUR_MS
+    return null
+  }
   const id = view.getUint32(1)
   const key = (ring.keys ?? (await ring.derive())).find((one) => one.id === id)
   if (!key) return null
   const known = key.subkeys.get(hour)
+  if (!known && budget && (hour < now / HOUR_MS - MAX_HOURS || budget.newHours-- < 1)) return null
   const subkey = known ?? (await key.deriveSubkey(hour))
   const iv = token.subarray(HEADER_BYTES, NONCE_END)
   try {
@@ -89,25 +108,12 @@ export async function openToken(
   }
 }
 
-/** Returns the hour in which a token says it was sealed: `NaN` for what is no token, and true of one that opens. */
-export function hourOf(text: string): number {
-  // Nine bytes, of which the last three before the nonce's first are the hour.
-  const bytes = decodeBase64url(text.slice(0, 12))
-  if (bytes?.length !== 9 || bytes[0] !== VERSION) return Number.NaN
-  return (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!
-}
-
 function algorithm(
   token: Uint8Array<ArrayBuffer>,
   iv: Uint8Array<ArrayBuffer>,
   label: string,
 ): AesGcmParams {
-  // The label stands after room for the header; that of a cookie is the same every time.
-  if (label !== lastLabel) {
-    lastLabel = label
-    lastData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
-  }
-  const additionalData = lastData.slice()
-  for (let i = 0; i < HEADER_BYTES; i++) additionalData[i] = token[i]!
+  const additionalData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
+  additionalData.set(token.subarray(0, HEADER_BYTES))
   return { name: 'AES-GCM', iv, additionalData }
 }

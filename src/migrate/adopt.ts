@@ -150,8 +150,8 @@ async function winnerOf(
   if (subject === null || subject === ours?.subject) return 'ours'
   if (!ours) {
     // What has ended leaves nothing but its cookies.
-    const opened = await Promise.all(draft.cookies.tokens.map((token) => tokens.open(token)))
-    const last = Math.max(...opened.map((cookie) => cookie?.opened.renewedAt ?? 0))
+    const all = await tokens.openAll(draft.cookies)
+    const last = Math.max(0, ...all.map(({ opened }) => opened.renewedAt))
     return writtenAt !== undefined && writtenAt >= last + 1000 ? 'old' : 'ours'
   }
   // Ours knows whole seconds, and of two sign-ins in the same one neither came last.

@@ -182,8 +182,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { instance } = p
   const { cookies, found, replaced } = draft
   const own = found ? idOf(found.state) : replaced?.isLate ? replaced.id : undefined
-  const opened = await Promise.all(cookies.tokens.map(instance.tokens.open))
-  const all = opened.flatMap((one) => (one ? [one.opened] : []))
+  const all = (await instance.tokens.openAll(cookies)).map(({ opened }) => opened)
   const ids = new Set(own === undefined ? [] : [own])
   try {
     const others = (await candidatesOf(p, cookies, all)).filter((one) => !ids.has(idOf(one)))

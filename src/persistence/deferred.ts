@@ -8,7 +8,7 @@
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
-import { openToken, sealToken } from '../crypto/token.ts'
+import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { Draft, Entry, Waiting } from '../session/draft.ts'
@@ -48,7 +48,7 @@ export async function takeUpDeferred(instance: Instance, draft: Draft): Promise<
   const entries = new Map<string, Entry>()
   const lost: { reason: DropReason; changes: number }[] = []
   for (const [, token] of cookies.entries) {
-    const opened = await openDeferred(instance, found.state, token)
+    const opened = await openDeferred(instance, found.state, token, cookies.budget)
     if (opened && 'reason' in opened) lost.push(opened)
     else for (const entry of opened ?? []) entries.set(entry.tags.join(), entry)
   }
@@ -80,8 +80,10 @@ async function openDeferred(
   { cookie, format, options, tokens }: Instance,
   state: SessionState,
   token: string,
+  budget: OpenBudget,
 ): Promise<readonly Entry[] | { reason: DropReason; changes: number } | null> {
-  const bytes = await openToken(tokens.ring, `deferred:${cookie.name}`, token, options.now())
+  const label = `deferred:${cookie.name}`
+  const bytes = await openToken(tokens.ring, label, token, options.now(), budget)
   if (!bytes) return null
   const [id, epoch, at, changes, body]: Sealed = JSON.parse(decoder.decode(bytes))
   if (id !== idOf(state)) return { reason: 'ended', changes }

@@ -7,11 +7,19 @@
  * takes cookies and notes together.
  */
 import { isAhead } from '../codec/cookie-tokens.ts'
-import { decodeRecord, encodeRecord, ID_BYTES, type OpenedRecord } from '../codec/session-record.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  ID_BYTES,
+  idOf,
+  type OpenedRecord,
+  type SessionState,
+  type SessionTimes,
+} from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
-import type { CookieFound } from '../transport/cookie.ts'
+import { type CookieFound, MAX_COOKIE_AGE } from '../transport/cookie.ts'
 
 /** What the notes of a request say. */
 export interface Notes {
@@ -19,18 +27,19 @@ export interface Notes {
   readonly opened: readonly OpenedRecord[]
   /** Ids of sessions that have ended. It speaks of those ids only, and never by time. */
   readonly ended: ReadonlySet<string>
+  /** Epoch seconds until which they are remembered; 0 where there are none. */
+  readonly until: number
   /** Labels of the cookies that a new credential replaces: all but those of ends. */
   readonly replaceable: readonly string[]
 }
 
-/** First byte of a note of an end; that of a credential has only low bits. */
+/** First byte of a note of an end, before its time and the ids; that of a credential has only low bits. */
 const ENDED = 32
+const ENDED_HEADER = 5
 const ROTATION_S = 300
 const ENDED_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
-/** Cookies that one response removes: the headers of many more are too long for some proxies. */
-export const MAX_REMOVALS = 16
 
 const labelOf = ({ cookie }: Instance): string => `note:${cookie.name}`
 
@@ -40,24 +49,32 @@ export function newLabel(): string {
 }
 
 /** Opens the notes of a request. */
-export async function readNotes(instance: Instance, { notes }: CookieFound): Promise<Notes> {
+export async function readNotes(instance: Instance, cookies: CookieFound): Promise<Notes> {
   const { options, tokens } = instance
   const opened: OpenedRecord[] = []
   const ended = new Set<string>()
   const replaceable: string[] = []
-  for (const [label, token] of notes) {
-    const bytes = await openToken(tokens.ring, labelOf(instance), token, options.now())
+  let until = 0
+  for (const [label, token] of cookies.notes) {
+    const bytes = await openToken(
+      tokens.ring,
+      labelOf(instance),
+      token,
+      options.now(),
+      cookies.budget,
+    )
     if (bytes?.[0] !== ENDED) {
       replaceable.push(label)
       const record = bytes && decodeRecord(bytes)
       if (record && !isAhead(record, options.now())) opened.push(record)
       continue
     }
-    for (let i = 1; i < bytes.length; i += ID_BYTES) {
+    until = Math.max(until, new DataView(bytes.buffer).getUint32(1))
+    for (let i = ENDED_HEADER; i < bytes.length; i += ID_BYTES) {
       ended.add(encodeBase64url(bytes.subarray(i, i + ID_BYTES)))
     }
   }
-  return { opened, ended, replaceable }
+  return { opened, ended, replaceable, until }
 }
 
 /**
@@ -73,17 +90,48 @@ export async function noteRotation(
   return write(instance, replaceable, encodeRecord(credential), ROTATION_S)
 }
 
-/** Returns the `Set-Cookie` values of an end. What earlier notes called ended stays so. */
+/**
+ * Returns the `Set-Cookie` values of an end. What earlier notes called ended stays so.
+ *
+ * @param age Seconds for which a cookie of these sessions may still be good. (default: with a store
+ * an hour, or as long as a snapshot may be shown)
+ */
 export async function noteEnd(
   instance: Instance,
   cookies: CookieFound,
   ids: Iterable<string>,
+  age?: number,
 ): Promise<string[]> {
-  const { ended } = await readNotes(instance, cookies)
-  const all = [...new Set([...ids, ...ended])].slice(0, MAX_ENDED)
-  const bytes = all.flatMap((id) => [...(decodeBase64url(id) ?? [])])
+  const { now, snapshot } = instance.options
+  const notes = await readNotes(instance, cookies)
+  const all = [...new Set([...ids, ...notes.ended])].slice(0, MAX_ENDED)
+  const shown = snapshot ? snapshot.maxAge + snapshot.staleIfError : 0
+  const seconds = Math.floor(now() / 1000)
+  const until = Math.max(notes.until, Math.ceil(seconds + (age ?? Math.max(ENDED_S, shown))))
+  const bytes = new Uint8Array(ENDED_HEADER + ID_BYTES * all.length)
+  bytes[0] = ENDED
+  new DataView(bytes.buffer).setUint32(1, until)
+  all.forEach((id, i) => {
+    bytes.set(decodeBase64url(id)!, ENDED_HEADER + ID_BYTES * i)
+  })
   const labels = cookies.notes.map(([label]) => label)
-  return write(instance, labels, Uint8Array.of(ENDED, ...bytes), ENDED_S)
+  return write(instance, labels, bytes, until - seconds)
+}
+
+/**
+ * Returns the `Set-Cookie` values of the end of sessions in cookies. The note lives for as long as a
+ * cookie of theirs may be good: one that a response under way renews, or one that this response cannot
+ * remove because it was set with another domain, path or partition.
+ */
+export async function noteCookieEnds(
+  instance: Instance,
+  cookies: CookieFound,
+  ended: readonly (SessionTimes & Pick<SessionState, 'key'>)[],
+): Promise<string[]> {
+  const renewedAt = instance.options.now()
+  const ends = ended.map((one) => instance.context.expiresAt({ ...one, renewedAt }))
+  const age = Math.min((Math.max(...ends) - renewedAt) / 1000, MAX_COOKIE_AGE)
+  return noteEnd(instance, cookies, ended.map(idOf), age)
 }
 
 async function write(
@@ -98,7 +146,7 @@ async function write(
   return [cookie.side(`n${newLabel()}`, token, age), ...removeSide(instance, replaced)]
 }
 
-/** Returns the `Set-Cookie` values that remove side cookies, or as many as one response may remove. */
+/** Returns the `Set-Cookie` values that remove side cookies. */
 export function removeSide({ cookie }: Instance, labels: readonly string[]): string[] {
-  return labels.slice(0, MAX_REMOVALS).map((label) => cookie.side?.(label, '', 0) ?? '')
+  return labels.map((label) => cookie.side?.(label, '', 0) ?? '')
 }

@@ -17,20 +17,18 @@ export function createInCookie(instance: Instance): Backend {
     open: (cookies, opened) => open(instance, cookies, opened),
     commit: (draft, task) => commit(instance, draft, task),
     end: async ({ cookies }) => {
-      const opened = await Promise.all(cookies.tokens.map(instance.tokens.open))
-      const ids = opened.flatMap((one) => (one ? [idOf(one.opened)] : []))
-      return ids.length ? noteEnd(instance, cookies, ids) : []
+      const all = await instance.tokens.openAll(cookies)
+      const ended = all.map(({ opened }) => opened)
+      return ended.length ? (await notes()).noteCookieEnds(instance, cookies, ended) : []
     },
   }
 }
 
-async function noteEnd(instance: Instance, cookies: CookieFound, ids: string[]): Promise<string[]> {
-  return (await import('../persistence/notes.ts')).noteEnd(instance, cookies, ids)
-}
+const notes = () => import('../persistence/notes.ts')
 
 async function endedOf(instance: Instance, cookies: CookieFound): Promise<ReadonlySet<string>> {
   if (!cookies.notes.length) return new Set()
-  return (await (await import('../persistence/notes.ts')).readNotes(instance, cookies)).ended
+  return (await (await notes()).readNotes(instance, cookies)).ended
 }
 
 /** The newest cookie whose session has not ended wins, then the newest. */
@@ -79,7 +77,9 @@ async function commit(instance: Instance, draft: Draft, { due }: CommitTask): Pr
   const setCookie = await writeCookie(instance, draft, state, opened)
   announce(instance, draft, state, due, isNew)
   // The cookie of whoever was signed in before may be there twice, or come back.
-  if (found && isNew)
-    return [...setCookie, ...(await noteEnd(instance, draft.cookies, [idOf(found.state)]))]
-  return setCookie
+  if (!found || !isNew) return setCookie
+  return [
+    ...setCookie,
+    ...(await (await notes()).noteCookieEnds(instance, draft.cookies, [found.state])),
+  ]
 }

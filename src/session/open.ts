@@ -1,9 +1,7 @@
 /** From a `Cookie` header to the session it stands for. */
-import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { EMPTY } from '../codec/data.ts'
 import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
-import { hourOf } from '../crypto/token.ts'
 import {
   SessionEncryptionError,
   SessionError,
@@ -25,9 +23,10 @@ export async function openSession(
   header: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Draft> {
-  const { cookie, emit } = instance
+  const { cookie, emit, tokens } = instance
+  // Every cookie of the name is tried: a subdomain may have set one too.
   const cookies = cookie.find(header)
-  const opened = await openAll(instance, cookies)
+  const opened = await tokens.openAll(cookies)
   const some = opened.length + cookies.notes.length
   const draft = some ? await backend.open(cookies, opened, signal) : null
   if (draft) return draft
@@ -45,20 +44,9 @@ export async function openSession(
 }
 
 /** Says by how much cookies were made in the future, where one claims so; else an empty text. */
-function aheadOf({ options }: Instance, { tokens }: CookieFound): string {
-  const newest = Math.max(...tokens.map(hourOf))
-  const minutes = Math.ceil(newest * 60 - options.now() / 60_000)
+function aheadOf({ options }: Instance, { budget: { ahead = 0 } }: CookieFound): string {
+  const minutes = Math.ceil((ahead - options.now()) / 60_000)
   return minutes > 0 ? `: made in the future, by ${minutes} minutes or more` : ''
-}
-
-/** Every cookie of the name is tried: a subdomain may have set one too. */
-async function openAll({ tokens }: Instance, cookies: CookieFound): Promise<OpenedCookie[]> {
-  const all: OpenedCookie[] = []
-  for (const token of cookies.tokens) {
-    const cookie = await tokens.open(token)
-    if (cookie) all.push(cookie)
-  }
-  return all
 }
 
 /** Tells whether a session's time is up; what is no time is up too. */

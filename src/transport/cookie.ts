@@ -1,6 +1,6 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
-import { parseCookie } from 'cookie'
-import { applyRules, flagRule, integerRule, kindOf, type Rule, wordRule } from '../check.ts'
+import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from '../check.ts'
+import type { OpenBudget } from '../crypto/token.ts'
 
 /** How the session cookie is set. */
 export interface CookieOptions {
@@ -54,6 +54,8 @@ export interface CookieFound {
   readonly notes: readonly SideCookie[]
   /** Deferred writes, sealed. */
   readonly entries: readonly SideCookie[]
+  /** What opening all of these may cost. */
+  readonly budget: OpenBudget
 }
 
 /** Reads and writes the session cookie. */
@@ -86,8 +88,22 @@ export const MAX_COOKIE_BYTES = 4096
 export const MAX_CHUNKS = 4
 /** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
 const MAX_TOKENS = 32
-/** Side cookies of one kind that a request takes up; the next one takes up the others. */
-const MAX_SIDE = 64
+/**
+ * Side cookies of one kind that a request takes up, and its response removes: the headers of many more
+ * are too long for some proxies. The next request takes up the others.
+ */
+const MAX_SIDE = 16
+/** What follows the name in the names of the chunks. */
+const CHUNK_LABELS = ['', '.1', '.2', '.3']
+/** Cookies of one name that are looked at: as many as a browser keeps for a site. */
+const MAX_FOUND = 200
+/** Chunks of one number that are tried with a first one. */
+const MAX_NEAREST = 3
+/**
+ * Hours that a request may name and this isolate has not met: honest cookies and notes name one or
+ * two, and each hour that is forged costs the derivation of a key.
+ */
+const MAX_NEW_HOURS = 4
 
 type ResolvedCookieOptions = CookieOptions & Required<Pick<CookieOptions, 'name' | 'maxChunks'>>
 
@@ -126,12 +142,11 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
   const { name, maxChunks, maxAge, ...attributes } = resolved
   // Only Max-Age varies.
   const suffix = spellAttributes(attributes)
-  const chunkName = (i: number): string => (i ? `${name}.${i}` : name)
+  const chunkName = (i: number): string => name + CHUNK_LABELS[i]
   const removal = (i: number): string => removalOf(chunkName(i), suffix)
   return {
     name,
-    // Some clients quote values (RFC 2109, and RFC 6265, 4.1.1); no value of ours has a quote in it.
-    find: (header) => findCookie(header?.replace(/="([^";]*)"/g, '=$1') ?? null, name, chunkName),
+    find: (header) => findCookie(header, name),
     limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
     write(token, lifetime, persistent, found) {
       const parts = split(token, name)
@@ -164,46 +179,62 @@ export function spellAttributes(options: CookieOptions): string {
   return attributes.map((one) => (one ? `; ${one}` : '')).join('')
 }
 
-function findCookie(
-  header: string | null,
-  name: string,
-  chunkName: (i: number) => string,
-): CookieFound {
-  const values: string[] = []
-  const chunks: string[][] = [[], [], [], []]
+/** A value of a cookie, and which pair of the header it is in. */
+interface Found {
+  readonly value: string
+  readonly at: number
+}
+
+/**
+ * A pair of a `Cookie` header. Spaces and tabs around name and value are no part of them (RFC
+ * 6265bis, 5.7), and no other blanks: browsers see no prefix in a name that begins with one. Some
+ * clients put quotes around values (RFC 2109; RFC 6265, 4.1.1); those of ours hold neither blanks nor
+ * quotes, so that any other value is as good as none. No two parts that repeat match the same
+ * characters: the time grows with the length, whatever comes.
+ */
+const PAIR = /^[ \t]*([^ \t=]+)[ \t]*=(?:[ \t]*("?)([^ \t"]+)\2[ \t]*$)?/
+
+function findCookie(header: string | null, name: string): CookieFound {
+  const found: Found[][] = [[], [], [], []]
   const side: Record<SideKind, SideCookie[]> = { n: [], d: [] }
-  for (const pair of header?.includes(name) ? header.split(';') : []) {
-    if (!pair.includes(name)) continue
-    const [[key, value = ''] = ['']] = Object.entries(parseCookie(pair, { decode: (raw) => raw }))
-    if (key === name) values.push(value)
-    for (let i = 1; i < MAX_CHUNKS; i++) if (key === chunkName(i)) chunks[i]!.push(value)
-    if (!key.startsWith(`${name}.`)) continue
-    const label = key.slice(name.length + 1)
-    const some = side[label[0] as SideKind]
-    if (some && some.length < MAX_SIDE) some.push([label, value])
+  const pairs = header?.includes(name) ? header.split(';') : []
+  for (const [at, pair] of pairs.entries()) {
+    const [, key = '', , value = ''] = PAIR.exec(pair) ?? []
+    if (!key.startsWith(name)) continue
+    const label = key.slice(name.length)
+    const list = found[CHUNK_LABELS.indexOf(label)]
+    if (list && list.length < MAX_FOUND) list.push({ value, at })
+    const some = label[0] === '.' && side[label[1] as SideKind]
+    if (some && some.length < MAX_SIDE) some.push([label.slice(1), value])
   }
-  const tokens = values.slice(0, MAX_TOKENS).flatMap((value) => join(value, chunks))
+  const joined = found[0]!.slice(0, MAX_TOKENS).map((first) => join(first, found))
+  // The likeliest of each comes before the others: chunks beside one cookie hide no other cookie.
+  const likeliest = joined.map(([token = '']) => token)
   return {
-    tokens: tokens.slice(0, MAX_TOKENS),
-    chunks: [1, 2, 3].filter((i) => chunks[i]!.length),
+    tokens: [...likeliest, ...joined.flatMap((all) => all.slice(1))].slice(0, MAX_TOKENS),
+    chunks: [1, 2, 3].filter((i) => found[i]!.length),
     notes: side.n,
     entries: side.d,
+    budget: { newHours: MAX_NEW_HOURS },
   }
 }
 
 /**
- * Puts chunks together: `3.AAAA` says that it is the first of three. Of a chunk that is there twice,
- * for another domain or path, either may belong to it; an empty text where one is missing.
+ * Puts chunks together: `3.AAAA` says that it is the first of three. Of a chunk that is there several
+ * times, for other domains or paths, any may belong to it. The nearest do most likely: browsers send
+ * together what was set together. Returns nothing where a chunk is missing.
  */
-function join(value: string, chunks: readonly (readonly string[])[]): string[] {
+function join({ value, at }: Found, all: readonly (readonly Found[])[]): string[] {
   const count = Number(/^([2-4])\./.exec(value)?.[1] ?? 1)
   if (count === 1) return [value]
-  let wholes = [value.slice(2)]
-  for (const some of chunks.slice(1, count)) {
-    const first = some.slice(0, MAX_TOKENS)
-    wholes = wholes.flatMap((start) => first.map((end) => start + end)).slice(0, MAX_TOKENS)
-  }
-  return wholes.length ? wholes : ['']
+  const distance = (found: Found): number => Math.abs(found.at - at)
+  return all.slice(1, count).reduce(
+    (starts, some) => {
+      const nearest = [...some].sort((a, b) => distance(a) - distance(b)).slice(0, MAX_NEAREST)
+      return starts.flatMap((start) => nearest.map((end) => start + end.value))
+    },
+    [value.slice(2)],
+  )
 }
 
 function split(token: string, name: string): string[] {
@@ -221,9 +252,7 @@ function assertPrefix(options: ResolvedCookieOptions): void {
   const { name, sameSite, partitioned } = options
   const expect = (when: unknown, key: keyof CookieOptions, value: unknown): void => {
     const expected = `${value ?? 'left out'} with name "${name}", sameSite "${sameSite}"`
-    if (!when || options[key] === value) return
-    const got = key === 'domain' ? 'a domain' : kindOf(options[key])
-    throw new TypeError(`Option "cookie.${key}" must be ${expected}, got ${got}`)
+    refuseUnless(!when || options[key] === value, `cookie.${key}`, expected, options[key])
   }
   // RFC 6265bis, 4.1.3: user agents match the prefixes without regard to case.
   const prefix = /^__(host-http|host|http|secure)-/i.exec(name)?.[1]?.toLowerCase() ?? ''

@@ -11,7 +11,8 @@ export function createSessionHeader(name: string): SessionCookie {
     limit: MAX_BYTES,
     find(value) {
       const token = value?.replace(/^Bearer +/i, '')
-      return { tokens: token ? [token] : [], chunks: [], notes: [], entries: [] }
+      const tokens = token ? [token] : []
+      return { tokens, chunks: [], notes: [], entries: [], budget: { newHours: 1 } }
     },
     write: (token) => (token.length > MAX_BYTES ? null : [token]),
     remove: () => [''],

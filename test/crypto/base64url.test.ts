@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import {
-  decodeBase64url,
-  decodeWithTable,
-  encodeBase64url,
-  encodeWithTable,
-} from '../../src/crypto/base64url.ts'
+import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
 import { randomBytes, toHex, utf8 } from './support.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -27,25 +22,24 @@ describe('encodeBase64url()', () => {
     ['~~~???', 'fn5-Pz8_'],
   ])('encodes "%s" as RFC 4648 says, without padding', (text, encoded) => {
     expect(encodeBase64url(utf8(text))).toBe(encoded)
-    expect(encodeWithTable(utf8(text))).toBe(encoded)
     expect(bytesOf(encoded)).toEqual([...utf8(text)])
   })
 
   it('encodes a part of a buffer', () => {
     const part = utf8('xxfoobarxx').subarray(2, 8)
     expect(encodeBase64url(part)).toBe('Zm9vYmFy')
-    expect(encodeWithTable(part)).toBe('Zm9vYmFy')
   })
 
-  it('agrees with the table on bytes of any length', () => {
+  it('agrees with btoa on bytes of any length, and reads what it wrote', () => {
     for (const length of LENGTHS) {
       const bytes = randomBytes(length)
       const text = encodeBase64url(bytes)
-      expect([length, encodeWithTable(bytes) === text]).toEqual([length, true])
-      for (const decoded of [decodeBase64url(text), decodeWithTable(text)]) {
-        expect([length, decoded?.length]).toEqual([length, length])
-        expect([length, decoded!.every((byte, i) => byte === bytes[i])]).toEqual([length, true])
-      }
+      const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')
+      const expected = btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+      expect([length, text === expected]).toEqual([length, true])
+      const decoded = decodeBase64url(text)
+      expect([length, decoded?.length]).toEqual([length, length])
+      expect([length, decoded!.every((byte, i) => byte === bytes[i])]).toEqual([length, true])
     }
   })
 })
@@ -111,7 +105,6 @@ describe('decodeBase64url()', () => {
           if (ALPHABET.includes(character)) continue
           const hostile = text.slice(0, at) + character + text.slice(at + 1)
           expect([hostile, decodeBase64url(hostile)]).toEqual([hostile, null])
-          expect([hostile, decodeWithTable(hostile)]).toEqual([hostile, null])
         }
       }
     }
@@ -135,7 +128,6 @@ describe('decodeBase64url()', () => {
       for (let length = 0; length < 12; length++) {
         const text = 'A'.repeat(length) + end
         expect([text, bytesOf(text)]).toEqual([text, null])
-        expect([text, decodeWithTable(text)]).toEqual([text, null])
       }
     }
   })
@@ -153,7 +145,6 @@ describe('decodeBase64url()', () => {
       if (!bytes) continue
       read++
       expect(encodeBase64url(bytes)).toBe(text)
-      expect(toHex(decodeWithTable(text)!)).toBe(toHex(bytes))
     }
     expect(read).toBeGreaterThan(1000)
   })

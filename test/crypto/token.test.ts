@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose, type KeyRing } from '../../src/crypto/keyring.ts'
-import { hourOf, openToken, sealToken } from '../../src/crypto/token.ts'
+import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { deriveSubkey, importXaesKey } from '../../src/crypto/xaes.ts'
 import { flips, subtleCalls, toHex, utf8 } from './support.ts'
 
@@ -102,20 +102,6 @@ describe('sealToken()', () => {
     // All 96 bits are random: the chance to miss a value at a place is 1e-34.
     expect(seen.map((values) => values.size)).toEqual(Array.from({ length: 12 }, () => 256))
   }, 60_000)
-})
-
-describe('hourOf()', () => {
-  it('tells the hour in which a token was sealed', async () => {
-    for (const hour of [0, 1, 255, 256, 65_535, 65_536, 498_000, 2 ** 24 - 1]) {
-      const token = await sealToken(
-        ringOf(SECRET),
-        'label',
-        new Uint8Array(3),
-        hour * 3_600_000 + 5,
-      )
-      expect(hourOf(token)).toBe(hour)
-    }
-  })
 })
 
 describe('openToken()', () => {

@@ -345,7 +345,7 @@ describe('Session', () => {
     )
     // A response that was made before it may still arrive: for an hour a note says that it has ended.
     const note = new RegExp(
-      `^${NAME}\\.n[\\w-]{4}=[\\w-]{50,100}; Max-Age=3600; Path=/; HttpOnly; Secure; SameSite=Lax$`,
+      `^${NAME}\\.n[\\w-]{4}=[\\w-]{50,100}; Max-Age=86400; Path=/; HttpOnly; Secure; SameSite=Lax$`,
     )
     expect(setCookie.slice(1)).toEqual([expect.stringMatching(note)])
     expect(jar.cookies('/').some(({ name }) => name === NAME)).toBe(false)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { createSessionCookie } from '../../src/transport/cookie.ts'
 import { createWorld } from '../support/sessions.ts'
 
 /** Cookies of a session in several chunks: the value of each by its name. */
@@ -34,5 +35,80 @@ describe('the Cookie header', () => {
     await visit((s) => s.set('a', 1))
     const odd = `x="a; ${jar.header()}"; y="=\\"; z="; ${jar.header()}`
     expect((await sessions.open(odd)).get('a')).toBe(1)
+  })
+
+  it('tries chunks that are next to each other first, so that planted ones hide none', async () => {
+    const { sessions, pairs } = await createChunked()
+    const planted = Array.from({ length: 200 }, (_, i) => ['__Host-session.1', `x${i}`] as const)
+    const decoy = ['__Host-session', '2.y'] as const
+    for (const all of [
+      [...planted.slice(0, 32), ...pairs],
+      [...planted.slice(1), ...pairs],
+      [...pairs, ...planted],
+      [decoy, ...planted.slice(1), ...pairs],
+      [decoy, decoy, decoy, ...pairs, ...planted],
+      [...planted.slice(1), ...[...pairs].reverse(), ...planted],
+    ]) {
+      expect((await sessions.open(headerOf(all))).subject).toBe('ann')
+    }
+  })
+
+  it('opens either of two sessions in chunks, however their cookies lie among each other', async () => {
+    const { sessions, pairs } = await createChunked()
+    const [first, second] = pairs
+    const other = pairs.map(([name, value]) => [name, value.replace(/\w{5}$/, '-----')] as const)
+    for (const all of [
+      [first!, other[0]!, other[1]!, second!, ...pairs.slice(2)],
+      [other[0]!, first!, second!, other[1]!, ...pairs.slice(2)],
+      [...other, ...pairs],
+    ]) {
+      expect((await sessions.open(headerOf(all))).subject).toBe('ann')
+    }
+  })
+
+  it('names a bounded number of cookies to open, however many there are', () => {
+    const cookie = createSessionCookie({ name: 's', maxChunks: 4 })
+    const names = [
+      's',
+      's.1',
+      's.2',
+      's.3',
+      's.nAAAA',
+      's.dAAAA',
+      'sx',
+      's.',
+      's.constructor',
+      's.4',
+    ]
+    const header = Array.from({ length: 5000 }, (_, i) => names.map((name) => `${name}=4.${i}`))
+    const found = cookie.find(header.flat().join('; '))
+    expect(found.tokens.length).toBe(32)
+    expect(new Set(found.tokens).size).toBe(32)
+    expect([found.notes.length, found.entries.length]).toEqual([16, 16])
+    expect(found.chunks).toEqual([1, 2, 3])
+  })
+
+  it('takes no blanks but spaces and tabs from names, where browsers would see no prefix', () => {
+    const { find } = createSessionCookie()
+    for (const blank of ['\u00a0', '\u0085', '\u000b', '\f', '\ufeff', '\u2003']) {
+      expect(find(`${blank}__Host-session=a`).tokens).toEqual([])
+      expect(find(`__Host-session${blank}=a`).tokens).toEqual([])
+    }
+    expect(find(' \t__Host-session \t=\t a \t').tokens).toEqual(['a'])
+  })
+
+  it('reads a megabyte of blanks and quotes to its end, which the square of that would never be', () => {
+    const { find } = createSessionCookie({ name: 's' })
+    for (const piece of [' ', '\t', '"', ' "', '=', ' = ', '="', 'a ']) {
+      const long = piece.repeat(2 ** 20 / piece.length)
+      for (const header of [
+        `${long}s=a${long}`,
+        `s${long}=${long}a${long}b`,
+        `s=${long}x`,
+        `s${long}`,
+      ]) {
+        expect(find(header).notes).toEqual([])
+      }
+    }
   })
 })

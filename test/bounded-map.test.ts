@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest'
+import { BoundedMap } from '../src/bounded-map.ts'
+
+describe('a bounded map', () => {
+  it('forgets what was used longest ago', () => {
+    const map = new BoundedMap<string, number>(2)
+    map.set('a', 1)
+    map.set('b', 2)
+    expect(map.get('a')).toBe(1)
+    map.set('c', 3)
+    expect([map.get('a'), map.get('b'), map.get('c')]).toEqual([1, undefined, 3])
+    map.set('a', 4)
+    map.set('d', 5)
+    expect([map.get('a'), map.get('c'), map.get('d')]).toEqual([4, undefined, 5])
+  })
+
+  it('counts the characters of its keys: 4096 for each entry that it may have', () => {
+    const map = new BoundedMap<string, number>(100)
+    const key = (i: number): string => String(i).padStart(40_960, '0')
+    for (let i = 0; i < 1000; i++) map.set(key(i), i)
+    const kept = Array.from({ length: 1000 }, (_, i) => map.get(key(i))).filter(Number.isInteger)
+    expect(kept).toEqual([990, 991, 992, 993, 994, 995, 996, 997, 998, 999])
+    // One that is longer than all may be is not kept, and what is set again counts once.
+    map.set('x'.repeat(409_601), 1)
+    expect(map.get('x'.repeat(409_601))).toBe(undefined)
+    for (let i = 0; i < 20; i++) map.set(key(1), 1)
+    map.set('y', 2)
+    expect([map.get(key(1)), map.get('y')]).toEqual([1, 2])
+  })
+
+  it('keeps nothing when it may have no entries', () => {
+    const map = new BoundedMap<number, number>(0)
+    map.set(1, 1)
+    expect(map.get(1)).toBe(undefined)
+  })
+})
