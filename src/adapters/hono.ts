@@ -62,7 +62,7 @@ export function session<
     const request = c.req.raw
     noteRun(c, current)
     c.set('sessions', current)
-    c.set('session', createOpener(c, current))
+    c.set('session', createOpener(c, current, request))
     await next()
     const commit = async (save?: false): Promise<void> => {
       const response = await current.commit(request, c.res, save === false ? { save } : {})
@@ -94,20 +94,25 @@ function noteRun(c: Context, sessions: object): void {
   c.set(RUNS, [...names, name] as never)
 }
 
-/** Opens the session of a request, and keeps caches between here and the handler from its page. */
+/**
+ * Opens the session of a request, and keeps caches between here and the handler from its page.
+ *
+ * @param request The one that is committed: `c.req.raw` may be another by then, as `bodyLimit()` has it.
+ */
 function createOpener<D extends SessionData, Data extends object>(
   c: Context,
   sessions: Sessions<D, Data>,
+  request: Request,
 ): () => Promise<Session<D, Data>> {
   const { openStored, options } = instanceOf(sessions) ?? {}
   let stored: Promise<Session<D, Data>> | undefined
   let isMarked = false
   return async () => {
     if (c.error && openStored) {
-      stored ??= openStored(c.req.raw) as Promise<Session<D, Data>>
+      stored ??= openStored(request) as Promise<Session<D, Data>>
       return stored
     }
-    const session = await sessions.get(c.req.raw)
+    const session = await sessions.get(request)
     if (isMarked || c.finalized) return session
     isMarked = true
     const transport = options?.transport ?? 'cookie'

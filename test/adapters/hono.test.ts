@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import { hc } from 'hono/client'
 import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
@@ -102,6 +103,21 @@ describe('hono session()', () => {
     const response = await fetch(new Request('https://example.com/cookies'))
     const names = response.headers.getSetCookie().map((cookie) => cookie.split('=')[0])
     expect(names).toEqual(['theme', 'lang', '__Host-session'])
+  })
+
+  it('commits the request that it was given where bodyLimit() puts another in its place', async () => {
+    const app = new Hono()
+      .use(session(sessions), bodyLimit({ maxSize: 100 }))
+      .post('/', async (c) => {
+        const current = await c.var.session()
+        current.login(await c.req.text())
+        return c.text('signed in')
+      })
+    const body = new Blob(['ann']).stream()
+    const headers = { 'transfer-encoding': 'chunked' }
+    const init = { method: 'POST', body, headers, duplex: 'half' } as RequestInit
+    const [cookie = ''] = (await app.request('/', init)).headers.getSetCookie()
+    expect((await sessions.open(cookie.split(';')[0] as string)).subject).toBe('ann')
   })
 
   it('commits nothing when a handler throws', async () => {
