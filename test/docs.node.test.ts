@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import * as errors from '../src/errors.ts'
@@ -14,8 +14,8 @@ import { createUnstorageStore } from '../src/stores/unstorage.ts'
 import { createUpstashStore } from '../src/stores/upstash.ts'
 import { KVDouble } from './support/kv-double.ts'
 
-const read = (path: string): string =>
-  readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
+const fileOf = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
+const read = (path: string): string => readFileSync(fileOf(path), 'utf8')
 
 /** The cells of the rows of a document's tables. */
 const rowsOf = (text: string): string[][] =>
@@ -115,6 +115,65 @@ describe('docs/error-handling.md', () => {
         }
       }
     }
+  })
+})
+
+describe('ARCHITECTURE.md', () => {
+  const text = read('ARCHITECTURE.md')
+
+  it('is one page', () => {
+    expect(text.split('\n').length).toBeLessThan(200)
+  })
+
+  it('names files that exist, and functions that are in them', () => {
+    const places = [...text.matchAll(/`([\w/-]+\.ts)(?:#(\w+))?`/g)]
+    expect(places.length).toBeGreaterThan(15)
+    for (const [place, path, name = ''] of places) {
+      expect([place, read(`src/${path}`).includes(name)]).toEqual([place, true])
+    }
+  })
+
+  it('leads to every behaviour within four files, this page included', () => {
+    const rows = text.split('\n').filter((line) => /^\|.*\.ts#/.test(line))
+    expect(rows.length).toBeGreaterThan(4)
+    for (const row of rows) {
+      const files = new Set([...row.matchAll(/`([\w/-]+\.ts)/g)].map(([, path]) => path))
+      expect([row, files.size < 4]).toEqual([row, true])
+    }
+  })
+})
+
+describe('SECURITY.md', () => {
+  it('names tests that exist', () => {
+    const places = [...read('SECURITY.md').matchAll(/`(test\/[\w./-]+)`/g)]
+    expect(places.length).toBeGreaterThan(20)
+    const missing = places.filter(([, path = '']) => !existsSync(fileOf(path)))
+    expect(missing.map(([, path]) => path)).toEqual([])
+  })
+})
+
+describe('README.md', () => {
+  const text = read('README.md')
+  const rows = rowsOf(text)
+
+  it('has a row for every option', () => {
+    const [, body = ''] =
+      /interface SessionsOptions[^{]*\{([\s\S]*?)\n\}/.exec(read('src/options.ts')) ?? []
+    const options = [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name]) => name)
+    const [, section = ''] = /\n## Options\n([\s\S]*?)\n## /.exec(text) ?? []
+    const [, ...described] = rowsOf(section).flatMap(([names = '']) =>
+      names.replaceAll('`', '').split(', '),
+    )
+    expect(options.length).toBeGreaterThan(20)
+    expect(sorted(described)).toEqual(sorted(options as string[]))
+  })
+
+  it('tells what every status means', () => {
+    const [, union = ''] = /type SessionStatus =([^/]*)/.exec(read('src/session/draft.ts')) ?? []
+    const statuses = [...union.matchAll(/'(\w+)'/g)].map(([, status]) => status as string)
+    const described = rows.flatMap(([name = '']) => /^`([a-z]+)`$/.exec(name)?.[1] ?? [])
+    expect(statuses.length).toBeGreaterThan(7)
+    expect(statuses.filter((status) => !described.includes(status))).toEqual([])
   })
 })
 
