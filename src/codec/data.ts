@@ -2,7 +2,7 @@
 import { SessionCorruptionError, SessionValidationError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { OpenedRecord, SessionState } from './session-record.ts'
-import { type CopyValue, copyJson, copyWith, deepFreeze, freezeCopy } from './values.ts'
+import { type CopyValue, copyJson, copyWith, deepFreeze, EMPTY, freezeCopy } from './values.ts'
 
 /** The data of a session as text. */
 export interface DataText {
@@ -71,6 +71,3 @@ export function createFormat(options: ResolvedOptions): DataFormat {
     initial: schema && (async () => freezeCopy(await check({}).catch(() => EMPTY))),
   }
 }
-
-/** No data. */
-export const EMPTY: Data = Object.freeze({})

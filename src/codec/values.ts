@@ -113,3 +113,6 @@ export function freezeCopy<T>(value: T, copies: Map<unknown, unknown> = new Map(
   for (const key of Object.keys(copied)) copied[key] = freezeCopy(copied[key], copies)
   return Object.freeze(copied) as T
 }
+
+/** No data. */
+export const EMPTY: Record<string, unknown> = Object.freeze({})

@@ -2,6 +2,7 @@
 
 import { assertSubject } from '../check.ts'
 import type { SessionState } from '../codec/session-record.ts'
+import { listWrite, newTag } from '../codec/write-list.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
 import {
@@ -12,7 +13,6 @@ import {
 } from '../errors.ts'
 import type { ImportWinner } from '../events.ts'
 import type { StoredBackend } from '../persistence/backend.ts'
-import { listWrite, newTag } from '../persistence/journal.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'

@@ -1,5 +1,6 @@
 /** Sessions that live in a store: opening, committing and ending them. Loaded when first needed. */
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { newTag } from '../codec/write-list.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import { CircuitOpenError, StoreUnavailableError } from '../errors.ts'
 import type { Backend, CommitTask } from '../session/backend.ts'
@@ -9,12 +10,13 @@ import { goneDraft, liveDraft } from '../session/open.ts'
 import { announce, say } from '../session/save.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
+import { candidatesOf } from './candidates.ts'
 import { Commit, type Committed, signsIn } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
-import { changesOf, newTag } from './journal.ts'
+import { changesOf } from './journal.ts'
 import { relate } from './newest.ts'
 import { noteEnd, noteRotation } from './notes.ts'
-import { candidatesOf, openOne, openStored, replacedDraft } from './open.ts'
+import { openOne, openStored, replacedDraft } from './open.ts'
 import {
   endSession,
   type Persistence,

@@ -1,6 +1,7 @@
 /** Writing a session to a store, whatever others write meanwhile. */
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { descends, hasWrite } from '../codec/write-list.ts'
 import { SessionConflictError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { Draft } from '../session/draft.ts'
@@ -8,7 +9,7 @@ import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll } from '../session/operations.ts'
 import { isSame, renewAfterOf } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
-import { changesOf, descends, hasWrite, listCommit } from './journal.ts'
+import { changesOf, listCommit } from './journal.ts'
 import { compare, relate } from './newest.ts'
 import { ahead, GRACE_MS } from './open.ts'
 import {

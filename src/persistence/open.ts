@@ -1,6 +1,7 @@
 /** Opening a session that lives in a store. */
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
+import { descends } from '../codec/write-list.ts'
 import {
   SessionCorruptionError,
   SessionError,
@@ -12,12 +13,11 @@ import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../se
 import { renewAfterOf } from '../session/save.ts'
 import type { StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
+import { candidatesOf, credentialName } from './candidates.ts'
 import { takeUpDeferred } from './deferred.ts'
-import { descends } from './journal.ts'
 import { compare, relate } from './newest.ts'
-import { readNotes } from './notes.ts'
 import { endSession, type Persistence, reportFailure, startCalls } from './persistence.ts'
-import { fits, madeAt, type Snapshot, snapshotOf, withShare } from './stored-cookies.ts'
+import { fits, madeAt, type Snapshot, snapshotOf } from './stored-cookies.ts'
 import { credentialOf } from './stored-record.ts'
 
 /** For how long a request may be under way with a credential that a rotation has replaced. */
@@ -48,36 +48,6 @@ interface Answer {
   readonly isBehind: boolean
   /** What this isolate knew when the call began. */
   readonly mark?: unknown
-}
-
-/**
- * Returns every session that a request names, by its highest generation. The one that began, or that
- * somebody signed in to, last is first: a late renewal must not put an older session in its place.
- */
-export async function candidatesOf(
-  { instance }: Persistence,
-  cookies: CookieFound,
-  all: readonly OpenedRecord[],
-): Promise<OpenedRecord[]> {
-  const notes = await readNotes(instance, cookies)
-  const named = [...all, ...notes.opened].map(withShare)
-  const byName = new Map<string, OpenedRecord>()
-  named.sort((a, b) => b.createdAt - a.createdAt || madeAt(b) - madeAt(a))
-  for (const one of named) {
-    const before = byName.get(credentialName(one))
-    // Of two with one credential the one with a snapshot says more.
-    if (!before || (before.text === null && one.text !== null)) byName.set(credentialName(one), one)
-  }
-  // Two generations may have one number: the answer 503 to a rotation carries a credential too.
-  const isReplaced = (one: OpenedRecord): boolean =>
-    named.some(
-      (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
-    )
-  return [...byName.values()].filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
-}
-
-function credentialName(opened: OpenedRecord): string {
-  return `${idOf(opened)}.${nameOf(opened.generation)}`
 }
 
 /** Opens the newest live session that a request names, of at most three. */

@@ -34,73 +34,81 @@ const required = (what: string): SessionError =>
 const MAX_PASSES = 3
 
 export function createSubjects(p: Persistence): Subjects {
-  const { instance, records, store } = p
-  const { options } = instance
-
-  const assertReadable = (): void => {
-    if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
-  }
-
-  const indexOf = (): SessionIndex => {
-    if (store.index) return store.index
-    throw required(`the store "${store.name}" has no index of users`)
-  }
-
   return {
-    async list(subject) {
-      assertSubject(subject)
-      assertReadable()
-      const index = indexOf()
-      const calls = startCalls(p)
-      const keys = await records.keysOf(subject)
-      const lists = await Promise.all(
-        keys.map((key) => calls.make((call) => index.list(key, call))),
-      )
-      const infos = await Promise.all(lists.flat().map((entry) => infoOf(p, entry)))
-      return infos.flat().filter((info) => info.subject === subject)
-    },
-
-    async *all() {
-      assertReadable()
-      const { page } = store
-      if (!page) throw required(`the store "${store.name}" cannot go through all of them`)
-      for (let cursor: string | null = null; ; ) {
-        const next = await startCalls(p).make((call) => page(cursor, call))
-        for (const entry of next.records) yield* await infoOf(p, entry)
-        if (next.cursor === null) return
-        cursor = next.cursor
-      }
-    },
-
-    async revoke(id, { subject } = {}) {
-      expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
-      const calls = startCalls(p)
-      if (subject !== undefined) {
-        assertSubject(subject)
-        const keys = await records.keysOf(subject)
-        const record = await calls.make((call) => store.read(id, { ...call, fresh: true }))
-        if (!keys.some((key) => record?.keys?.includes(key))) return false
-      }
-      return endSession(p, calls, id)
-    },
-
-    async revokeAll(subject, { except } = {}) {
-      assertSubject(subject)
-      const index = indexOf()
-      const keys = await records.keysOf(subject)
-      let count = 0
-      // A write under way may take a session from the key of one secret to that of another.
-      for (let pass = 1; pass <= MAX_PASSES; pass++) {
-        let ended = 0
-        for (const key of keys) {
-          ended += await startCalls(p).make((call) => index.end(key, { ...call, except }))
-        }
-        count += ended
-        if (!ended && pass >= keys.length) break
-      }
-      return count
-    },
+    list: (subject) => list(p, subject),
+    all: () => all(p),
+    revoke: (id, options) => revoke(p, id, options),
+    revokeAll: (subject, options) => revokeAll(p, subject, options),
   }
+}
+
+function assertReadable({ instance: { options } }: Persistence): void {
+  if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
+}
+
+function indexOf({ store }: Persistence): SessionIndex {
+  if (store.index) return store.index
+  throw required(`the store "${store.name}" has no index of users`)
+}
+
+async function list(p: Persistence, subject: string): Promise<SessionInfo[]> {
+  assertSubject(subject)
+  assertReadable(p)
+  const index = indexOf(p)
+  const calls = startCalls(p)
+  const keys = await p.records.keysOf(subject)
+  const lists = await Promise.all(keys.map((key) => calls.make((call) => index.list(key, call))))
+  const infos = await Promise.all(lists.flat().map((entry) => infoOf(p, entry)))
+  return infos.flat().filter((info) => info.subject === subject)
+}
+
+async function* all(p: Persistence): AsyncIterable<SessionInfo> {
+  assertReadable(p)
+  const { name, page } = p.store
+  if (!page) throw required(`the store "${name}" cannot go through all of them`)
+  for (let cursor: string | null = null; ; ) {
+    const next = await startCalls(p).make((call) => page(cursor, call))
+    for (const entry of next.records) yield* await infoOf(p, entry)
+    if (next.cursor === null) return
+    cursor = next.cursor
+  }
+}
+
+async function revoke(
+  p: Persistence,
+  id: string,
+  { subject }: { subject?: string } = {},
+): Promise<boolean> {
+  expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
+  const calls = startCalls(p)
+  if (subject !== undefined) {
+    assertSubject(subject)
+    const keys = await p.records.keysOf(subject)
+    const record = await calls.make((call) => p.store.read(id, { ...call, fresh: true }))
+    if (!keys.some((key) => record?.keys?.includes(key))) return false
+  }
+  return endSession(p, calls, id)
+}
+
+async function revokeAll(
+  p: Persistence,
+  subject: string,
+  { except }: { except?: string } = {},
+): Promise<number> {
+  assertSubject(subject)
+  const index = indexOf(p)
+  const keys = await p.records.keysOf(subject)
+  let count = 0
+  // A write under way may take a session from the key of one secret to that of another.
+  for (let pass = 1; pass <= MAX_PASSES; pass++) {
+    let ended = 0
+    for (const key of keys) {
+      ended += await startCalls(p).make((call) => index.end(key, { ...call, except }))
+    }
+    count += ended
+    if (!ended && pass >= keys.length) break
+  }
+  return count
 }
 
 async function infoOf(

@@ -1,7 +1,7 @@
 /** From a `Cookie` header to the session it stands for. */
-import { EMPTY } from '../codec/data.ts'
 import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
+import { EMPTY } from '../codec/values.ts'
 import {
   SessionEncryptionError,
   SessionError,

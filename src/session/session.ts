@@ -8,9 +8,9 @@ import {
   type Rule,
   timeoutRule,
 } from '../check.ts'
-import { EMPTY } from '../codec/data.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { EMPTY } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
 import type { Draft, SessionContext, SessionStatus } from './draft.ts'
 import {

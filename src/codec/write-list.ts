@@ -1,0 +1,77 @@
+/**
+ * The list of a session's last writes, which every record and snapshot carries.
+ *
+ * Each write is listed by a random tag, so that it is applied once, wherever it comes from: beside the
+ * record, in a cookie, or in a commit that is tried again because its answer was lost.
+ */
+import { encodeBase64url } from '../crypto/base64url.ts'
+import type { SessionState } from './session-record.ts'
+
+/** One write in the list: its tag, its time in seconds modulo 2048, and whether it changed data. */
+export interface Write {
+  readonly tag: string
+  readonly seconds: number
+  readonly changed: boolean
+}
+
+/** Characters of a tag: 36 random bits. */
+const TAG_LENGTH = 6
+/** Characters of a write in the list: its tag, then 12 bits for `changed` and the time. */
+const WRITE_LENGTH = 8
+/** Stands in the list for an entry that was dropped. */
+export const NO_TAG = 'AAAAAA'
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const CLOCK = 2048
+/** Seconds by which the clock of another server may be ahead. */
+const DRIFT_S = 64
+/** A record lists its writes of so many seconds, but at least and at most so many. */
+const LISTED_S = 60
+const LISTED_MIN = 8
+const LISTED_MAX = 128
+/** No write so young leaves the list: its call may still be repeated. */
+const NEVER_TRIMMED_S = 10
+
+export function newTag(): string {
+  return encodeBase64url(crypto.getRandomValues(new Uint8Array(5))).slice(0, TAG_LENGTH)
+}
+
+/** The listed writes, the oldest first; the last one made `counter` what it is. */
+export function writesOf({ writes = '' }: Pick<SessionState, 'writes'>): Write[] {
+  return Array.from({ length: writes.length / WRITE_LENGTH }, (_, i) => {
+    const text = writes.slice(i * WRITE_LENGTH, (i + 1) * WRITE_LENGTH)
+    const bits = DIGITS.indexOf(text[TAG_LENGTH]!) * 64 + DIGITS.indexOf(text[TAG_LENGTH + 1]!)
+    return { tag: text.slice(0, TAG_LENGTH), seconds: bits % CLOCK, changed: bits >= CLOCK }
+  })
+}
+
+/** Tells whether a state is known to contain the write with that tag. */
+export function hasWrite(state: SessionState, tag: string): boolean {
+  return writesOf(state).some((write) => write.tag === tag)
+}
+
+/** Tells whether `state` contains all that is in `older`: the older one's last write is in its list. */
+export function descends(state: SessionState, older: SessionState): boolean {
+  const last = writesOf(older).at(-1)
+  return last !== undefined && hasWrite(state, last.tag)
+}
+
+/** Lists one more write, made at `now` (epoch milliseconds), and trims the list. */
+export function listWrite(
+  state: SessionState,
+  tag: string,
+  changed: boolean,
+  now: number,
+): SessionState {
+  const seconds = Math.floor(now / 1000) % CLOCK
+  const bits = seconds + (changed ? CLOCK : 0)
+  const text = tag + DIGITS[bits >> 6] + DIGITS[bits & 63]
+  const all = (state.writes ?? '') + text
+  const ages = writesOf({ writes: all }).map(
+    (write) => ((seconds - write.seconds + DRIFT_S + CLOCK) % CLOCK) - DRIFT_S,
+  )
+  const first = ages.findIndex((age, i) => {
+    const left = ages.length - i
+    return left <= LISTED_MIN || age < NEVER_TRIMMED_S || (age < LISTED_S && left <= LISTED_MAX)
+  })
+  return { ...state, counter: state.counter + 1, writes: all.slice(first * WRITE_LENGTH) }
+}
