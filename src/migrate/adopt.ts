@@ -76,7 +76,9 @@ export async function adoptSession(
       // Overlapping requests with the old cookie go on with one session. Its id is a plain hash: a
       // keyed one would be another one under another secret, and what has ended would come back.
       asked = options.store!.name
-      const key = decodeBase64url(await plainHash('import', origin))!
+      // It is for one user: an old library may keep its id when somebody else signs in.
+      const about = JSON.stringify([origin, subject])
+      const key = decodeBase64url(await plainHash('import', about))!
       const imported = { ...first, key, markFor: markOf(instance, found) }
       const state = listWrite(imported, newTag(), true, options.now())
       const started = await backend.start(draft.cookies, state, () => {

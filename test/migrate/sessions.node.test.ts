@@ -3,6 +3,7 @@ import { sealData } from 'iron-session'
 import { describe, expect, it, vi } from 'vitest'
 import { fromExpressSession, fromIronSession } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock } from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 
 const { sign } = createRequire(import.meta.url)('cookie-signature') as {
@@ -126,6 +127,32 @@ describe('importFrom', () => {
     const [ours] = await sessions.save(session)
     const next = await sessions.open(`${ours!.split(';')[0]}; ${header}`)
     expect([next.status, next.subject]).toEqual(['active', 'ann'])
+  })
+
+  it('gives nobody the session of who was signed in before under the same id of the old library', async () => {
+    let record: Record<string, unknown> = { userId: 'ann', note: 'of ann' }
+    const express = fromExpressSession({
+      secret: 'keyboard cat',
+      load: () => record,
+      toSession: ({ userId, ...data }) => ({ data, subject: (userId as string) ?? null }),
+    })
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const { sessions } = createWorld({ importFrom: [express], store }, clock)
+    const header = `connect.sid=${encodeURIComponent(`s:${sign('id', 'keyboard cat')}`)}`
+    const first = await sessions.open(header)
+    const [ours = ''] = await sessions.save(first)
+    expect(first.subject).toBe('ann')
+    clock.advance(10)
+    const expires = new Date(clock() + 60_000).toISOString()
+    record = { userId: 'bob', cookie: { expires, originalMaxAge: 60_000 } }
+    for (const cookies of [header, `${ours.split(';')[0]}; ${header}`]) {
+      const { data, status, subject } = await sessions.open(cookies)
+      expect([status, subject, data]).toEqual(['active', 'bob', {}])
+    }
+    record = { cart: ['book'] }
+    const signedOut = await sessions.open(header)
+    expect([signedOut.subject, signedOut.data]).toEqual([null, { cart: ['book'] }])
   })
 
   it.each(['load', 'toSession'])('does not wait for ever for %s', async (slow) => {
