@@ -17,7 +17,9 @@ const ROUTER_DATA = /(?:(?<=\/)_(?:root)?)?\.data$|(?:\/|(?<=\.html))__data\.jso
 const ROUTER_HEADER = 'next-url'
 const ROUTER_PARAMS = ['_routes', '_rsc', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
 
-const pathOf = (url: string): string => new URL(url, 'http://localhost').pathname
+/** Reads an address or a path, of which one with several slashes at its front names no other host. */
+const parse = (url: string): URL => new URL(url.replace(/^\/+/, '/'), 'http://localhost')
+const pathOf = (url: string): string => parse(url).pathname
 
 /** The path of the page that an address is of, or has the data of. */
 const pagePathOf = (url: string): string => pathOf(url).replace(ROUTER_DATA, '') || '/'
@@ -47,7 +49,7 @@ export function redirect(page: string, to: string): Response {
   const sent = page.replace(/^\w+:\/\/[^/]*|#.*$/g, '')
   // A form on the page to sign in on knows the way back already; a way back to it would grow each time.
   const isSignIn = sent !== '' && isSamePage(sent, to)
-  const back = isSignIn ? new URL(sent, 'http://localhost').searchParams.get(RETURN_TO) : sent
+  const back = isSignIn ? parse(sent).searchParams.get(RETURN_TO) : sent
   const query = isPath(back)
     ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back as string)}`
     : ''
@@ -69,7 +71,7 @@ export function pageOf({ headers, method, url }: Request): string | null {
   if (!/^(GET|HEAD)$/.test(method)) {
     const from = headers.get('referer') ?? ''
     // A proxy may have taken the TLS off, so that only the hosts can be compared.
-    return hostOf(from) === page.host ? from : ''
+    return hostOf(from) === page.host ? new URL(from).href : ''
   }
   if (isRouter) for (const name of ROUTER_PARAMS) page.searchParams.delete(name)
   return page.href

@@ -95,9 +95,10 @@ async function importSecret(secret: HonoSessionOptions['secret']): Promise<Crypt
 
 /** Decrypts a JWE in compact form (RFC 7516, 7.1), without an encrypted key. */
 async function decrypt(jwe: string, key: CryptoKey): Promise<OldData | null> {
-  const [header = '', wrapped, ...parts] = jwe.split('.')
+  const [header = '', wrapped, ...parts] = jwe.split('.', 6)
+  if (parts.length !== 3 || wrapped !== '') return null
   const [protectedHeader, iv, ciphertext, tag] = [header, ...parts].map(decodeBase64url)
-  if (parts.length !== 3 || wrapped !== '' || !protectedHeader) return null
+  if (!protectedHeader) return null
   if (!isItsHeader(parseObject(toText(protectedHeader)) ?? {})) return null
   if (!ciphertext || iv?.length !== 12 || tag?.length !== 16) return null
   const algorithm = { name: 'AES-GCM', iv, additionalData: toBytes(header) }

@@ -23,7 +23,7 @@ const CIPHER = { name: 'AES-CBC', length: 256 }
 
 /** Takes a seal apart; `null` when it is none, or expired. Costs no cryptography. */
 export function parseSeal(text: string, now: number): Seal | null {
-  const parts = text.split('*')
+  const parts = text.split('*', 9)
   const [prefix, id = '', salt, iv = '', sealed = '', expiry = '', macSalt, mac = ''] = parts
   if (parts.length !== 8 || prefix !== 'Fe26.2' || !salt || !macSalt) return null
   if (expiry && !(/^\d+$/.test(expiry) && Number(expiry) > now)) return null

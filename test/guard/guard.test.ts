@@ -52,6 +52,9 @@ describe('requireSession()', () => {
     ['https://evil.example/cart', '/login'],
     ['https://example.com//evil.example', '/login'],
     ['https://example.com/.//evil.example', '/login'],
+    ['https://example.com//', '/login'],
+    ['https://example.com/\\', '/login'],
+    ['https://example.com/\t/', '/login'],
     ['', '/login'],
   ])('sends who sent a form on %j to sign in, and back to that page', async (referer, location) => {
     const { ask, jar } = createGuarded({ onMissing: '/login' })
@@ -59,6 +62,16 @@ describe('requireSession()', () => {
     const response = await ask('/cart/add', { method: 'POST', headers: { ...PAGE, referer } })
     expect([response?.status, response?.headers.get('location')]).toEqual([303, location])
   })
+
+  it.each(['//', '///', '////login', '//evil.example/cart', '//[', '//a:b', '/%'])(
+    'sends who asks for the path %s to sign in, like any other',
+    async (path) => {
+      const { ask } = createGuarded({ onMissing: '/login' })
+      const response = await ask(`https://example.com${path}`)
+      const back = path === '/%' ? '?returnTo=%2F%25' : ''
+      expect([response?.status, response?.headers.get('location')]).toEqual([303, `/login${back}`])
+    },
+  )
 
   it.each([
     ['/account.data?tab=1&_routes=root', '/account?tab=1'],
