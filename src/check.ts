@@ -60,7 +60,7 @@ export function expectArgument(
     throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
-/** Whether a value can have properties of its own. */
+/** Tells whether a value can have properties of its own. */
 export function isObject(value: unknown): value is object {
   return Object(value) === value
 }
@@ -78,7 +78,7 @@ export function numberRule(fallback: number | null | undefined, min: number, max
   return [fallback, `a number from ${min} to ${max}`, holds, 'number']
 }
 
-/** Whether a number of seconds is one of milliseconds: whole minutes or a thousand days, no whole days. */
+/** Tells whether a number of seconds is really one of milliseconds: full minutes or a thousand days, and no full days. */
 const looksLikeMs = (value: number): boolean =>
   value >= 900_000 && value % 60_000 === 0 && (value % 86_400 > 0 || value % 86_400_000 === 0)
 

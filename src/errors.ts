@@ -1,7 +1,7 @@
 /**
  * Every error Sojourn throws on purpose.
  *
- * What a client sends is never an error: it becomes a {@link Session.status}. Programmer mistakes
+ * Nothing that a client sends is an error: it becomes a {@link Session.status}. Programmer mistakes
  * are `TypeError` or `RangeError` when things are created. What is left, operations that failed,
  * is a {@link SessionError}. No message, `cause` or property holds a cookie, a secret, session data
  * or a session id.
@@ -34,7 +34,7 @@ export type SessionErrorCode =
   | 'ERR_STORE_TIMEOUT'
   | 'ERR_STORE_UNAVAILABLE'
 
-/** What a caller may add to an error. */
+/** Options for the errors here. */
 export interface SessionErrorOptions {
   cause?: unknown
 }
@@ -45,7 +45,7 @@ export class SessionError extends Error {
   override readonly name: string = 'SessionError'
   /** Stable and unique per kind of failure. */
   readonly code: SessionErrorCode = 'ERR_SESSION'
-  /** Whether the same call may succeed later without anything being changed. */
+  /** `true`: the same call may succeed later without anything being changed. */
   readonly retryable: boolean = false
   /** A word that says why and quotes nothing, where there is one: `OOM` when Redis is full. */
   declare readonly reason?: string
@@ -68,7 +68,7 @@ export class SessionNotFoundError extends SessionError {
   override readonly code: SessionErrorCode = 'ERR_SESSION_NOT_FOUND'
 }
 
-/** A stored session opened, but what it holds is not a session. */
+/** A stored session opened, but its content is not a session. */
 export class SessionCorruptionError extends SessionError {
   override readonly name: string = 'SessionCorruptionError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_CORRUPT'
@@ -106,7 +106,7 @@ export class SessionValidationError extends SessionError {
 export class SessionSerializationError extends SessionError {
   override readonly name: string = 'SessionSerializationError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_SERIALIZATION'
-  /** Where the value is, for example `cart.items[2].price`. */
+  /** Path of the value, for example `cart.items[2].price`. */
   readonly path: string
 
   constructor(message: string, path: string, options?: SessionErrorOptions) {
@@ -121,7 +121,7 @@ export class SessionBindingError extends SessionError {
   override readonly code: SessionErrorCode = 'ERR_SESSION_BINDING'
 }
 
-/** The session was changed after the response was committed, so the change could not be kept. */
+/** The session was changed after the response was committed, so the change could not be saved. */
 export class SessionCommittedError extends SessionError {
   override readonly name: string = 'SessionCommittedError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_COMMITTED'

@@ -1,4 +1,4 @@
-/** What Sojourn reports about itself. It never writes to the console: listen with `onEvent`. */
+/** The events that Sojourn reports. It never writes to the console: listen with `onEvent`. */
 
 import { ID_BYTES } from './codec/session-record.ts'
 import type { SessionErrorCode } from './errors.ts'
@@ -30,7 +30,7 @@ export type SessionEvent = { readonly at: number } & (
 )
 
 /**
- * Why changes were dropped.
+ * The reason for which changes were dropped.
  *
  * - `conflict`: a deferred write, and something else was written since.
  * - `generation`: a deferred write from before a rotation.
@@ -54,7 +54,7 @@ export type SessionEventType =
   | 'session.superseded'
   | 'session.uncommitted'
 
-/** Which session goes on when an old cookie comes beside one of ours. */
+/** The session that goes on when an old cookie comes beside one of ours. */
 export type ImportWinner = 'old' | 'ours' | 'neither'
 
 interface AboutSession {

@@ -1,4 +1,4 @@
-/** What `createSessions` takes, and the checks it makes once. */
+/** The options of `createSessions`, and the checks it makes once. */
 import {
   applyRules,
   assertTime,
@@ -22,7 +22,7 @@ import type { SessionData } from './session/session.ts'
 import type { SessionStore } from './stores/store.ts'
 import { type CookieOptions, isToken } from './transport/cookie.ts'
 
-/** What is needed of a schema of any library that follows {@link https://standardschema.dev Standard Schema}. */
+/** The members that a schema must have, of any library that follows {@link https://standardschema.dev Standard Schema}. */
 export interface StandardSchemaV1<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1
@@ -32,19 +32,19 @@ export interface StandardSchemaV1<Input = unknown, Output = Input> {
   }
 }
 
-/** What a schema says of a value. */
+/** The verdict of a schema on a value. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SessionIssue[] }
 
-/** How sessions are kept. Everything but `secret` has a safe default. */
+/** Options for {@link createSessions}. Everything but `secret` has a safe default. */
 export interface SessionsOptions<D extends SessionData = SessionData> {
   /**
    * At least 32 bytes each, of high entropy: see {@link generateSecret}. With several the first
    * seals and all open, so that a secret can be replaced without signing anybody out.
    */
   secret: string | readonly [string, ...string[]]
-  /** Where sessions live. (default: in the cookie itself) */
+  /** The store in which sessions live. (default: none, they live in the cookie itself) */
   store?: SessionStore
   /**
    * Types the data and checks them when they are read and when they are committed. It must accept
@@ -55,9 +55,9 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   version?: number
   /** Turns data of an older `version` into today's, before the schema sees them. May be async. */
   migrate?: (data: unknown, from: number) => unknown
-  /** How data become text. (default: JSON) */
+  /** Turns data into text and back. (default: JSON) */
   codec?: SessionCodec
-  /** How the cookie is set. */
+  /** Name and attributes of the cookie. */
   cookie?: CookieOptions
   /** Seconds a session lives after its last renewal, at most `absoluteTimeout`. (default: 86_400, a day) */
   idleTimeout?: number
@@ -72,19 +72,20 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   renewAfter?: number
   /**
-   * With a store: a copy of the data rides in the cookie where it fits. For `maxAge` seconds reads
+   * With a store: a copy of the data is carried in the cookie where it fits. For `maxAge` seconds reads
    * are answered from it, so that a revocation takes effect within them, and for `staleIfError`
    * more (default: 0) when the store is down; `maxAge: 0` is for that alone. (default: `false`)
    */
   snapshot?: false | { maxAge: number; staleIfError?: number }
   /**
-   * When the store cannot be read: `'degrade'` gives an older copy if there is one, else an empty,
-   * read-only session, and lets writes wait in cookies for up to 15 minutes; `'throw'` throws
+   * The answer to a store that cannot be read: `'degrade'` gives an older copy if there is one, else an
+   * empty, read-only session, and with `snapshot.staleIfError` lets writes wait in cookies for up to 15
+   * minutes; `'throw'` throws
    * {@link StoreUnavailableError}, which `handler` answers with 503. (default: `'degrade'`)
    */
   onStoreFailure?: 'degrade' | 'throw'
   /**
-   * When what was sealed is not a session any more: `'reset'` goes on with an empty one, `'throw'`
+   * The answer to sealed data that are no session any more: `'reset'` goes on with an empty one, `'throw'`
    * throws {@link SessionCorruptionError} or {@link SessionValidationError}. (default: `'reset'`)
    */
   onCorruption?: 'reset' | 'throw'
@@ -102,13 +103,13 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   }
   /**
    * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
-   * milliseconds returned are over. Asked whenever a session with a subject is opened; when it
-   * throws, that counts as a failure of the store.
+   * milliseconds returned are over. Asked whenever a session with a subject is opened. A rejection is
+   * handled like a store failure (`onStoreFailure`).
    */
   notBefore?: (subject: string) => number | null | Promise<number | null>
   /**
    * With a store: what happens when a cookie comes back that a rotation (`login`, `regenerate`)
-   * replaced more than 30 seconds ago, because somebody kept a copy or because its replacement never
+   * replaced more than 30 seconds ago, because somebody has a copy or because its replacement never
    * arrived. Such a cookie opens nothing, and there is the event `session.reused`; `'revoke'` also
    * ends the session. (default: `'report'`)
    */
@@ -135,7 +136,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   /** Stored values above so many bytes are compressed, cookies never. (default: `false`) */
   compress?: false | { above: number }
   /**
-   * For clients without cookies, `{ header }`: the token comes in this request header (`Bearer ` is
+   * The way between client and server. `{ header }`, for clients without cookies: the token comes in this request header (`Bearer ` is
    * left out), and a new one goes back in the response header of the same name, empty when the
    * session has ended. Cookies are then neither read nor set, and `save` returns the header's value.
    * (default: `'cookie'`)
@@ -147,9 +148,9 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * last wins. (default: none)
    */
   importFrom?: readonly CookieImporter<NoInfer<D>>[]
-  /** Opened cookies kept in this isolate. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
+  /** The memory of this isolate for opened cookies. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
-  /** Hears everything that happens. Neither what it throws nor what it returns matters. */
+  /** Is called with every event. Neither its errors nor its result matter. */
   onEvent?: (event: SessionEvent) => void
   /** Epoch milliseconds. (default: `Date.now`) */
   now?: () => number

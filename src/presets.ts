@@ -33,7 +33,7 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
 /**
- * For one's own machine: a cookie that every browser takes over plain http, sessions that outlast a
+ * Options for one's own machine: a cookie that every browser takes over plain http, sessions that outlast a
  * weekend, and a store that fails is seen at once.
  */
 export function development(): SessionPreset {
@@ -60,7 +60,7 @@ export function production(): SessionPreset {
 }
 
 /**
- * For what is worth stealing: the timeouts that
+ * Options for sessions that are worth stealing: the timeouts that
  * {@link https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html OWASP}
  * gives for high-value applications (5 minutes of idleness, 4 hours in all), a cookie that no other
  * site can have sent along and no script can have set, sessions tied to the browser, and no request
@@ -88,7 +88,7 @@ export function highSecurity(): SessionPreset {
   }
 }
 
-/** For tests: a random secret, a cookie for plain http, and failures that throw. */
+/** Options for tests: a random secret, a cookie for plain http, and failures that throw. */
 export function testing(): SessionPresetWithSecret {
   return {
     secret: [generateSecret()],
@@ -103,7 +103,7 @@ const BASE64_SECRET = /^[\w+/-]{32,}=*$/
 /** RFC 6265bis, 5.6.2: 400 days. */
 const MAX_COOKIE_AGE = 34_560_000
 
-/** What a variable sets: an option, one of the cookie's, and what it may say. */
+/** The option, or the cookie's option, that a variable sets, and the values that it may have. */
 type Variable = readonly [
   place: 'options' | 'cookie',
   option: keyof SessionPreset | keyof CookieOptions,

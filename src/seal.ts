@@ -24,7 +24,7 @@ import { createKeyRing } from './crypto/keyring.ts'
 import { openToken, sealToken } from './crypto/token.ts'
 import { resolveSecrets } from './secret.ts'
 
-/** What {@link createSealer} can be told. */
+/** Options for {@link createSealer}. */
 export interface SealerOptions {
   /**
    * As for sessions: at least 32 bytes each, the first seals and all open. The same one may be used

@@ -22,7 +22,7 @@ export interface CookieTokens {
   /** Opens those of a request that are ours, and not from more than an hour ahead. */
   openAll(cookies: Pick<CookieFound, 'tokens' | 'budget'>): Promise<OpenedCookie[]>
   seal(cookie: OpenedCookie): Promise<string>
-  /** What seals them, and what rides in cookies beside them. */
+  /** The keys of the session cookies, and of the notes and deferred writes in cookies beside them. */
   readonly ring: KeyRing
 }
 

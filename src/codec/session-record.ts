@@ -1,5 +1,5 @@
 /**
- * What a sealed token holds: one session, or the part of it that a cookie carries.
+ * The content of a sealed token: one session, or as much of it as a cookie carries.
  *
  * | bytes | field |
  * | ----- | ----- |
@@ -26,7 +26,7 @@ export interface SessionState {
   /** Epoch milliseconds, whole seconds: `idleTimeout` counts from here. */
   readonly renewedAt: number
   readonly subject: string | null
-  /** What the application calls this sign-in, for lists of a user's sessions. */
+  /** The application's name for this sign-in, for lists of a user's sessions. */
   readonly label?: string | undefined
   /** Keyed hash of the client it belongs to. */
   readonly binding?: string | undefined
@@ -47,11 +47,11 @@ export interface SessionState {
   /** Version of the data's shape. */
   readonly version: number
   readonly data: Readonly<Record<string, unknown>>
-  /** What the next request may read once. */
+  /** Values that the next request may read once. */
   readonly flash: Readonly<Record<string, unknown>>
 }
 
-/** What only the cookie of a session in a store holds. */
+/** Fields that only the cookie of a session in a store has. */
 export interface CookieExtra {
   /** Seconds from the last renewal until the call began that the cookie was made from. */
   readonly t?: number
@@ -63,7 +63,7 @@ export interface CookieExtra {
   readonly u?: 1
 }
 
-/** What decides when a session is over. */
+/** The times that decide when a session is over. */
 export type SessionTimes = Pick<
   SessionState,
   'createdAt' | 'renewedAt' | 'idleTimeout' | 'absoluteTimeout'

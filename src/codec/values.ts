@@ -1,4 +1,4 @@
-/** Values that can be kept: copied when they come in, frozen when they go out. */
+/** Values that can be stored: copied when they come in, frozen when they go out. */
 import { kindOf, quote } from '../check.ts'
 import { SessionSerializationError } from '../errors.ts'
 
@@ -13,7 +13,7 @@ const MAX_DEPTH = 1000
 /** Returns a frozen copy of `value`, or throws {@link SessionSerializationError}. */
 export type CopyValue = (value: unknown, path: string) => unknown
 
-/** Copies what JSON keeps and refuses what JSON would lose, naming its path. */
+/** Copies what JSON preserves, and refuses what JSON would lose, naming its path. */
 export const copyJson: CopyValue = (value, path) => copy(value, path, null)
 
 /** Copies by a round trip through the codec. */
@@ -30,10 +30,10 @@ export function copyWith(codec: SessionCodec): CopyValue {
   }
 }
 
-/** Where a value is: spelled as a path only when it has to be told. */
+/** Position of a value; becomes a path string only in an error message. */
 interface Place {
   readonly key: string | number
-  /** What holds it. */
+  /** The object or list that contains it. */
   readonly above: Place | null
   readonly value: unknown
   readonly depth: number

@@ -1,4 +1,4 @@
-/** Hashes that only the owner of the secrets can make: handles of users, marks of clients. */
+/** Hashes that only the owner of the secrets can make: index keys of users, marks of clients. */
 import { BoundedMap } from '../bounded-map.ts'
 import { encodeBase64url } from './base64url.ts'
 

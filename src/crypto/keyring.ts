@@ -1,7 +1,7 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { deriveSubkey, importXaesKey, PREFIX_BYTES } from './xaes.ts'
 
-/** What keys are for. Each purpose has master keys of its own. */
+/** The purpose of a key. Each purpose has master keys of its own. */
 export type KeyPurpose = 'cookie' | 'store' | 'seal'
 
 /** A `CryptoKey`; Node's own types name only its class. */
@@ -32,7 +32,7 @@ const encoder = new TextEncoder()
 
 /** Derives nothing until it is used. */
 export function createKeyRing(secrets: readonly string[], purpose: KeyPurpose): KeyRing {
-  // The keys are kept, never their promise: a promise of another request may hang on Workers.
+  // The keys are stored, never their promise: a promise of another request may hang on Workers.
   let keys: readonly MasterKey[] | undefined
   return {
     get keys() {

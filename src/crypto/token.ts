@@ -1,5 +1,5 @@
 /**
- * The sealed token: what a cookie carries and what a store keeps.
+ * The sealed token: the value of a cookie, and of a record in a store.
  *
  * | bytes | field |
  * | ----- | ----- |
@@ -34,7 +34,7 @@ const MAX_HOURS = MAX_TIMEOUT / 3600 + 1
 export interface OpenBudget {
   /** Hours that this isolate has no key for; counts down. */
   newHours: number
-  /** When a token says that it was sealed which is from the future, epoch milliseconds. */
+  /** The time at which a token from the future says that it was sealed, epoch milliseconds. */
   ahead?: number
 }
 

@@ -1,7 +1,7 @@
 /** Requests whose page nobody sees yet, so that it must not consume what is shown once. */
 
 /**
- * Whether a request is a `HEAD`, or fetches a page ahead of a click that may never come: browsers say
+ * Tells whether a request is a `HEAD`, or fetches a page ahead of a click that may never come: browsers say
  * so in `Sec-Purpose`, older ones in `Purpose`.
  */
 export function isAhead({ headers, method }: Request): boolean {

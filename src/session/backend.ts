@@ -3,9 +3,9 @@ import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Draft } from './draft.ts'
 
-/** What a commit has to do. */
+/** The reasons for a commit. */
 export interface CommitTask {
-  /** The session is in use, and its last renewal is `renewAfter` seconds ago. */
+  /** Renewal due: the session is in use, and its last renewal is `renewAfter` seconds ago. */
   readonly due: boolean
   /** Data, flash or credential differ from what was opened. */
   readonly changed: boolean
@@ -19,7 +19,7 @@ export interface Backend {
   /**
    * Opens the session of a request.
    *
-   * @param cookies What the request's header holds.
+   * @param cookies The cookies of the request's header.
    * @param opened The session cookies among them that open, in the order of the header.
    * @returns `null` when nothing that came opens.
    * @throws Only what `onStoreFailure` and `onCorruption` ask for, and the caller's own abort.

@@ -1,4 +1,4 @@
-/** A session between opening and committing: what was found, what changed, what the client holds. */
+/** A session between opening and committing: the state that was found, its changes, the client's cookies. */
 import type { SessionState, SessionTimes } from '../codec/session-record.ts'
 import type { CopyValue } from '../codec/values.ts'
 import type { SessionError } from '../errors.ts'
@@ -7,13 +7,13 @@ import type { CookieFound } from '../transport/cookie.ts'
 import type { Change, Operation } from './operations.ts'
 
 /**
- * What was found when the session was opened, or became of it.
+ * The outcome of opening the session, or of its commit.
  *
  * - `new`: no cookie.
  * - `active`: a live session.
  * - `expired`: idle for too long, or too old.
  * - `invalid`: the cookie, or the stored record, does not open or is not a session.
- * - `missing`: the store does not know it, or its cookie was replaced too long ago.
+ * - `missing`: it has ended, the store does not have it, or its cookie was replaced too long ago.
  * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
  *   request was under way. Whatever is written is dropped without a `Set-Cookie`; only signing in
  *   works.
@@ -46,7 +46,7 @@ export interface FoundSession {
   readonly isCopy?: boolean | undefined
 }
 
-/** What one commit changes, as text that can travel: beside a record, or in a cookie of its own. */
+/** The changes of one commit, in a form that can be carried beside a record or in a cookie of its own. */
 export interface Entry {
   /**
    * Random: the record lists the tags of its last writes, so that an entry is applied once. Several
@@ -58,7 +58,7 @@ export interface Entry {
   /** Epoch milliseconds. */
   readonly at: number
   readonly changes: readonly Change[]
-  /** Where writes were joined: the index in `tags` of the write that each change is of. */
+  /** Only of joined writes: for each change, the index in `tags` of the write that made it. */
   readonly owners?: readonly number[]
   /** Tags of the deferred writes that it was made on top of. */
   readonly seen: readonly string[]
@@ -69,7 +69,7 @@ export interface Waiting {
   readonly entries: readonly Entry[]
   /** Labels of the cookies that carry them. */
   readonly labels: readonly string[]
-  /** Those that are good for nothing any more, by the reason. */
+  /** Deferred writes that cannot be applied any more, by the reason. */
   readonly lost: readonly { readonly reason: DropReason; readonly changes: number }[]
   /** The state as it was opened, with them. */
   readonly base: SessionState
@@ -90,15 +90,15 @@ export interface ReplacedSession {
   readonly version: string
 }
 
-/** What a session is made from, and what a commit reads. */
+/** The session of one request between opening and committing. */
 export interface Draft {
   status: SessionStatus
-  /** What a commit goes on from; `null`: a write starts a new session. */
+  /** The state that a commit goes on from; `null`: a write starts a new session. */
   readonly found: FoundSession | null
   /** The state after the operations so far. */
   current: SessionState
   readonly operations: Operation[]
-  /** When the cookie was last renewed, epoch milliseconds. */
+  /** Time of the cookie's last renewal, epoch milliseconds. */
   readonly renewedAt: number
   /** The cookies that the browser sent. */
   readonly cookies: CookieFound
@@ -106,7 +106,7 @@ export interface Draft {
   committed: boolean
   /** An error or the event `session.uncommitted` has told of changes that were not saved. */
   unsaved?: boolean
-  /** The cookie is written anew, whether anything changed or not. */
+  /** The cookie is written again, whether anything changed or not. */
   refresh?: boolean
   /** The cookie is removed: a note says that its session has ended. */
   clear?: boolean
@@ -120,9 +120,9 @@ export interface Draft {
   bind?: (() => Promise<string>) | undefined
   /** The `authenticatedAt` to hide from this client (`onMismatch: 'step-down'`). */
   doubted?: number | null
-  /** Why nothing may be written. */
+  /** The error that a write throws; `null`: the session can be written. */
   readOnly: SessionError | null
-  /** Why there is no session, for `require`; made when asked for, an error costs its stack. */
+  /** Makes the error of `require` where there is no session; made when asked for, since an error costs its stack. */
   readonly reason: (() => SessionError) | null
   /** With a store: the state differs from the record, which lost its last writes. */
   readonly heals?: boolean
@@ -132,7 +132,7 @@ export interface Draft {
   readonly waiting?: Waiting
 }
 
-/** What a session needs of the instance it belongs to. */
+/** The functions of the instance that its sessions call. */
 export interface SessionContext {
   readonly copy: CopyValue
   /** The application changed a session. */

@@ -10,7 +10,7 @@ import { announce, isSame, writeCookie } from './save.ts'
 
 /**
  * A cookie cannot be taken back, so a sign-out sends a note beside it, "this id has ended", for the
- * case that a response made before it arrives after it. What handles notes is loaded when needed.
+ * case that a response made before it arrives after it. The code for notes is loaded when needed.
  */
 export function createInCookie(instance: Instance): Backend {
   return {

@@ -1,4 +1,4 @@
-/** What one call of `createSessions` puts together, once. */
+/** The instance: everything that one call of `createSessions` puts together. */
 import { type CookieTokens, createCookieTokens } from '../codec/cookie-tokens.ts'
 import { createFormat, type DataFormat } from '../codec/data.ts'
 import { ID_BYTES } from '../codec/session-record.ts'
@@ -9,7 +9,7 @@ import { createSessionHeader } from '../transport/header.ts'
 import type { Draft, SessionContext } from './draft.ts'
 import type { SessionData } from './session.ts'
 
-/** What the steps of a request work with. */
+/** Options, cookie, tokens and format of one call of `createSessions`. */
 export interface Instance {
   readonly options: ResolvedOptions
   readonly cookie: SessionCookie
@@ -17,13 +17,13 @@ export interface Instance {
   readonly format: DataFormat
   readonly emit: Emit
   readonly context: SessionContext
-  /** When sessions were first changed that are not saved yet, epoch milliseconds. */
+  /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
   /** Opens the session of a request once more, as it was before the request, and only to be read. */
   openStored?: (request: Request) => Promise<object>
 }
 
-/** How many changed sessions are watched at once; more would hold memory for the sake of an event. */
+/** Changed sessions that are watched at once, at most: more would cost memory for the sake of an event. */
 const MAX_UNSAVED = 100
 /** Seconds: the absolute timeout by default. */
 const WEEK = 604_800

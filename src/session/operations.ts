@@ -24,7 +24,7 @@ export type Change = readonly [
 /** One recorded change. */
 export interface Operation {
   (state: SessionState): SessionState
-  /** What it changes, whatever state it is replayed on; `undefined`: that depends on the state. */
+  /** Its changes, the same on every state; `undefined`: they depend on the state. */
   readonly changes?: readonly Change[]
   /** The key whose value a function computes from the one that is there. */
   readonly updates?: string
@@ -32,7 +32,7 @@ export interface Operation {
   readonly signsIn?: true
   /** It applies deferred writes of earlier requests. */
   readonly isDeferred?: true
-  /** Made by the library and not by the application, so that going without it breaks no promise. */
+  /** Made by the library and not by the application: a commit may go without it. */
   readonly isAutomatic?: true
 }
 
@@ -108,7 +108,7 @@ export function rotate({ nonce, key, at }: Rotation): Operation {
   }
 }
 
-/** What a sign-in decides. */
+/** The arguments of a sign-in. */
 export interface Login {
   readonly subject: string
   readonly persistent: boolean
@@ -116,7 +116,7 @@ export interface Login {
   readonly idleTimeout: number | undefined
   /** Seconds; `undefined`: as configured. */
   readonly absoluteTimeout: number | undefined
-  /** What the application calls this sign-in. */
+  /** The application's name for this sign-in. */
   readonly label: string | undefined
 }
 

@@ -1,4 +1,4 @@
-/** Who may use a session that was opened. Loaded when `binding` or `notBefore` is configured. */
+/** Checks whether a client may use a session. Loaded when `binding` or `notBefore` is configured. */
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import type { Draft } from './draft.ts'
@@ -15,7 +15,7 @@ export async function guardDraft(
   draft: Draft,
   request: Request | undefined,
 ): Promise<Draft> {
-  // What was just imported was checked before it was kept.
+  // What was just imported was checked before it was saved.
   const outdated = draft.removals ? null : await checkAge(instance, draft)
   if (outdated) return outdated
   return instance.options.binding && request ? await checkClient(instance, draft, request) : draft

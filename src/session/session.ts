@@ -1,4 +1,4 @@
-/** One request's session: what the application reads and changes. */
+/** The session of one request, as the application reads and changes it. */
 import {
   applyRules,
   assertSubject,
@@ -27,7 +27,7 @@ import {
   withValue,
 } from './operations.ts'
 
-/** What a session can hold: string keys, any values that the codec keeps. */
+/** The data of a session: string keys, and values that the codec preserves. */
 // biome-ignore lint/suspicious/noExplicitAny: `unknown` would shut out interfaces, which have no index signature.
 export type SessionData = Record<string, any>
 
@@ -52,7 +52,7 @@ export type NumberKey<D> = {
 /** The items of a list; nothing where the value is no list. */
 export type ItemOf<V> = NonNullable<V> extends readonly (infer T)[] ? T : never
 
-/** How a user signs in. */
+/** Options for {@link Session.login}. */
 export interface LoginOptions {
   /** The cookie outlives the browser: "remember me". (default: `false`) */
   persistent?: boolean
@@ -60,15 +60,15 @@ export interface LoginOptions {
   idleTimeout?: number
   /** Seconds, for this session. (default: as configured; where that is the default, `idleTimeout` if longer) */
   absoluteTimeout?: number
-  /** What to show for it in a list of the user's sessions, up to 200 characters: a device, a place. */
+  /** A name for lists of the user's sessions, up to 200 characters: a device, a place. */
   label?: string
 }
 
-/** How {@link Session.once} holds its lease. */
+/** Options for {@link Session.once}. */
 export interface OnceOptions {
-  /** Seconds after which a holder that says nothing loses the lease. (default: 10) */
+  /** Seconds after which the request that runs `fn` loses the lease. (default: 10) */
   lease?: number
-  /** Seconds for which others get the result instead of running `fn`. (default: 30) */
+  /** Seconds for which other requests get the result and do not run `fn`. (default: 30) */
   ttl?: number
 }
 
@@ -85,7 +85,7 @@ export interface OnceOptions {
  */
 export interface Session<D extends SessionData = SessionData, Data extends object = Partial<D>> {
   /**
-   * A public handle, safe to store beside user data: it is not the cookie and opens nothing. It
+   * A public id, safe to store beside user data: it is not the cookie and opens nothing. It
    * stays the same when a user signs in, unless another user was signed in before.
    */
   readonly id: string
@@ -101,7 +101,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   readonly createdAt: number
   /** Epoch milliseconds: the earlier of the idle and the absolute timeout. */
   readonly expiresAt: number
-  /** Who is signed in. */
+  /** The user who is signed in, as given to `login`; `null`: nobody. */
   readonly subject: string | null
   /** Epoch milliseconds of the last `login`, for step-up checks. */
   readonly authenticatedAt: number | null
@@ -109,15 +109,15 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
   has(key: keyof D): boolean
   /**
-   * Keeps a copy of `value`. `undefined` removes the key.
+   * Stores a copy of `value`. `undefined` removes the key.
    *
    * @throws {@link SessionSerializationError} naming the path of what would not survive.
    */
   set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void
   unset(key: keyof D): void
   /**
-   * Replaces a value by what `fn` makes of it. When another request was faster `fn` is called
-   * again with the newer value, so it must only depend on its argument, and change nothing else. The
+   * Replaces a value by the result of `fn`. If another request committed first, `fn` is run again
+   * with the newer value, so it must only depend on its argument, and change nothing else. The
    * argument is frozen: return a new value, as in `(list = []) => [...list, item]`.
    */
   update<K extends keyof D>(
@@ -153,14 +153,14 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   /** Ends the session: its data, its id and its cookie, and any other that the request's cookies open. */
   destroy(): void
   /**
-   * Of all overlapping requests of the session, in all isolates, one runs `fn`; the others wait and
-   * get its result: the refresh of an OAuth token. All get a frozen copy. When `fn`
+   * Runs `fn` in one of all overlapping requests of the session, in all isolates. The others poll and
+   * get its result, of the refresh of an OAuth token for example. All get a frozen copy. When `fn`
    * throws, whoever ran it gets the error and the next one tries. With a store that is not `atomic`
    * (KV) more than one may run it.
    *
    * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store;
    * {@link SessionSerializationError} when the result would not survive;
-   * {@link StoreUnavailableError}; {@link StoreTimeoutError} when others held the lease too long.
+   * {@link StoreUnavailableError}; {@link StoreTimeoutError} when others had the lease for three leases.
    */
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T>
 }

@@ -95,11 +95,11 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
   revokeAll(subject: string, options?: { except?: string }): Promise<number>
   /** Asks the store for a sign of life, within a second. Never throws. */
   health(): Promise<HealthReport>
-  /** Ends what the store holds open. */
+  /** Closes the connections of the store. */
   close(): Promise<void>
 }
 
-/** What a session has from the start: all of `D` where the schema takes `{}`, as with defaults. */
+/** The data of a new session: all of `D` where the schema takes `{}`, as with defaults. */
 // biome-ignore lint/complexity/noBannedTypes: asks whether an object without properties is one.
 export type Initial<Input, D> = {} extends Input ? D : Partial<D>
 
@@ -133,7 +133,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
   /** The session of each request; `null`: it was committed without one. */
   const opened = new WeakMap<Request, Promise<Session<D, D>> | null>()
   const inCookie = store ? null : createInCookie(instance)
-  /** What deals with a store is loaded when it is first needed; sessions in cookies never load it. */
+  /** The code for stores is loaded when it is first needed; sessions in cookies never load it. */
   const stored = async () => (await import('../persistence/backend.ts')).storedBackendOf(instance)
   const backend = async (): Promise<Backend> => inCookie ?? stored()
 

@@ -2,14 +2,14 @@
 import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from '../check.ts'
 import type { OpenBudget } from '../crypto/token.ts'
 
-/** How the session cookie is set. */
+/** Options for the session cookie. */
 export interface CookieOptions {
   /**
    * A token (RFC 9110, 5.6.2) of at most 200 characters. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
    * bring the rules of RFC 6265bis, checked at creation. (default: `__Host-session`)
    */
   name?: string
-  /** Keeps scripts from reading it. (default: `true`) */
+  /** Hides it from scripts. (default: `true`) */
   httpOnly?: boolean
   /**
    * Sends it over HTTPS only. For plain-http development in a browser that refuses `Secure` on
@@ -44,11 +44,11 @@ export type SideCookie = readonly [label: string, value: string]
 /** The first letters of the labels of side cookies: notes, and deferred writes. */
 export type SideKind = 'n' | 'd'
 
-/** What a `Cookie` header says about the session, parsed once for each request. */
+/** The cookies of the session in a `Cookie` header, parsed once for each request. */
 export interface CookieFound {
   /** The values to try, in the order of the header; empty when there is none. */
   readonly tokens: readonly string[]
-  /** Numbers of the chunks beyond the first that the browser holds. */
+  /** Numbers of the chunks beyond the first that the browser has. */
   readonly chunks: readonly number[]
   /** Notes of rotations and ends, sealed. */
   readonly notes: readonly SideCookie[]
@@ -86,11 +86,11 @@ export const MAX_COOKIE_AGE = 34_560_000
 /** RFC 6265bis, 5.7: name and value together; larger cookies are dropped without a word. */
 export const MAX_COOKIE_BYTES = 4096
 export const MAX_CHUNKS = 4
-/** Enough for any honest browser; keeps a header full of well-formed forgeries from costing much. */
+/** Enough for any honest browser; a header full of well-formed forgeries costs little. */
 const MAX_TOKENS = 32
 /**
- * Side cookies of one kind that a request takes up, and its response removes: the headers of many more
- * are too long for some proxies. The next request takes up the others.
+ * Side cookies of one kind that a request reads, and its response removes: the headers of many more
+ * are too long for some proxies. The next request reads the others.
  */
 const MAX_SIDE = 16
 /** What follows the name in the names of the chunks. */

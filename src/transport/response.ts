@@ -1,4 +1,4 @@
-/** Puts a session's cookies on a response. The response that the application holds stays as it was. */
+/** Puts a session's cookies on a response. The response that the application returned stays as it was. */
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
 
 /** The headers in which a session comes and goes. */
