@@ -24,7 +24,7 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
 
-/** What the middleware adds to `locals`. */
+/** The members that the middleware adds to `locals`. */
 export interface SessionLocals<
   D extends SessionData = SessionData,
   Data extends object = Partial<D>,
@@ -40,7 +40,7 @@ export interface SessionLocals<
   session: () => Promise<Session<D, Data>>
 }
 
-/** What is needed of an `APIContext`. */
+/** The members of an `APIContext` that the middleware uses. */
 export interface AstroContextLike {
   readonly request: Request
   readonly locals: object

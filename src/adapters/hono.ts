@@ -19,7 +19,7 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { oncePerEnv } from './once-per-env.ts'
 
-/** What the middleware adds to the context. */
+/** The variables that the middleware adds to the context. */
 export interface SessionVariables<
   D extends SessionData = SessionData,
   Data extends object = Partial<D>,
@@ -30,7 +30,7 @@ export interface SessionVariables<
   sessions: Sessions<D, Data>
 }
 
-/** Where a context notes whose middleware has run: the names of their cookies. */
+/** The key under which a context lists the cookie names of the middlewares that have run. */
 const RUNS = 'sojourn' as never
 
 /**

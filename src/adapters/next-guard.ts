@@ -1,21 +1,21 @@
-/** What guards a page or an action of Next itself, whatever its proxy has seen. */
+/** The guard of a page or an action of Next itself, whatever its proxy has seen. */
 import { refuseUnless } from '../check.ts'
 import { SessionError, SessionNotFoundError, type StoreUnavailableError } from '../errors.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { ReadonlySession } from './next.ts'
 
-/** What a page or an action asks of its session. */
+/** Requirements of a page or an action on its session. */
 export interface PageRequirements<D extends SessionData = SessionData>
   extends Omit<Requirements<D>, 'onMissing' | 'onUnavailable'> {
   /**
-   * Who is not signed in, or not lately enough: what throws, such as
-   * `() => redirect('/sign-in')` with that of `next/navigation`. (default: {@link SessionNotFoundError})
+   * Called for a visitor who is not signed in, or not lately enough. It throws, as
+   * `() => redirect('/sign-in')` of `next/navigation` does. (default: {@link SessionNotFoundError})
    */
   onMissing?: () => unknown
   /**
-   * What throws while the store is down and nobody can tell who is signed in, such as
-   * `() => redirect('/back-soon')`. (default: {@link StoreUnavailableError})
+   * Called while the store is down and nobody can tell who is signed in. It throws, as
+   * `() => redirect('/back-soon')` does. (default: {@link StoreUnavailableError})
    */
   onUnavailable?: (error: StoreUnavailableError) => unknown
 }

@@ -1,4 +1,4 @@
-/** What runs in Next's proxy, before its pages: renews sessions, protects routes. */
+/** Next's proxy, which runs before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { isAhead } from '../session/ahead.ts'
 import type { SessionData } from '../session/session.ts'
@@ -7,7 +7,7 @@ import { isUnavailable } from '../transport/response.ts'
 import { FLASH, isChanged, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
 
-/** What a proxy answers itself; nothing: go on. */
+/** Returns a response of the proxy itself, or nothing to go on. */
 export type ProxyHandler = (
   request: NextRequest,
 ) => Response | undefined | null | Promise<Response | undefined | null>

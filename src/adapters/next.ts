@@ -45,7 +45,7 @@ import { isAnswered, queueUse } from './next-uses.ts'
 export type { PageRequirements } from './next-guard.ts'
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
 
-/** What server components see of a session: everything, and nothing that writes. */
+/** A session as server components see it: everything but the methods that write. */
 export type ReadonlySession<
   D extends SessionData = SessionData,
   Data extends object = Partial<D>,

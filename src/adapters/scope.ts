@@ -5,7 +5,7 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
 
-/** What an adapter makes per request. */
+/** The session of one request, as an adapter makes it. */
 export interface SessionScope<D extends SessionData, Data extends object> {
   /**
    * The session; nothing is read before the first call.

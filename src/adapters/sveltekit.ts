@@ -22,7 +22,7 @@ import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { createScope } from './scope.ts'
 
-/** What the hook adds to `event.locals`. */
+/** The members that the hook adds to `event.locals`. */
 export interface SessionLocals<
   D extends SessionData = SessionData,
   Data extends object = Partial<D>,
@@ -36,7 +36,7 @@ export interface SessionLocals<
   session: () => Promise<Session<D, Data>>
 }
 
-/** What is needed of a `RequestEvent`. */
+/** The members of a `RequestEvent` that the hook uses. */
 export interface SessionEventLike {
   readonly request: Request
   readonly locals: object

@@ -19,7 +19,7 @@ import type { SessionData } from '../session/session.ts'
 import { createSessions, type Initial, type Sessions } from '../session/sessions.ts'
 import { oncePerEnv } from './once-per-env.ts'
 
-/** What is needed of a Worker's `ExecutionContext`. */
+/** The members of a Worker's `ExecutionContext` that are passed on. */
 export interface WorkerContext {
   waitUntil(promise: Promise<unknown>): void
   passThroughOnException(): void
@@ -33,7 +33,7 @@ export type SessionsHandler<
   Data extends object = Partial<D>,
 > = (request: Request, env: E, ctx: C, sessions: Sessions<D, Data>) => Response | Promise<Response>
 
-/** What a Worker exports; other handlers (`scheduled`, `queue`) can be spread beside it. */
+/** The default export of a Worker; other handlers (`scheduled`, `queue`) can be spread beside it. */
 export interface SessionsWorker<E, C extends WorkerContext = WorkerContext> {
   fetch(request: Request, env: E, ctx: C): Promise<Response>
 }

@@ -1,4 +1,4 @@
-/** Requests that another site makes a browser send (CSRF), beyond what `SameSite` keeps away. */
+/** Requests that another site makes a browser send (CSRF), beyond those that `SameSite` stops. */
 import { refuseUnless } from '../check.ts'
 
 const SAFE = /^(GET|HEAD|OPTIONS|TRACE)$/

@@ -1,5 +1,5 @@
 /**
- * Who may see a page: signed in, lately enough, and allowed to.
+ * Guards for pages: visitors who are signed in, lately enough, and allowed to see them.
  *
  * @module
  * @example
@@ -19,14 +19,14 @@ import { isPath, isSamePage, pageOf, redirect } from './return-path.ts'
 export { refuseCrossSite } from './cross-site.ts'
 export { returnPath } from './return-path.ts'
 
-/** What a session has to be. */
+/** Requirements on a session. */
 export interface Requirements<D extends SessionData = SessionData> {
   /** Somebody has signed in. `false`: any live session will do. (default: `true`) */
   subject?: boolean
   /** Seconds since the last `login`: step-up for what matters more. (default: any time) */
   freshWithin?: number
   /**
-   * Who is not signed in, or not lately enough: the path of the page to sign in on, to which browsers
+   * The answer to a visitor who is not signed in, or not lately enough: the path of the page to sign in on, to which browsers
    * are redirected with the way back in `returnTo`, and which everybody may see, with a slash at its
    * end and without; or a function that answers, and may write to the session. (default: 401)
    */
@@ -37,7 +37,7 @@ export interface Requirements<D extends SessionData = SessionData> {
    * gets it)
    */
   onUnavailable?: (request: Request, error: StoreUnavailableError) => Response | Promise<Response>
-  /** Who may go on; everybody else gets 403. (default: everybody) */
+  /** Returns whether a session may go on; everybody else gets 403. (default: everybody may) */
   allow?: (session: Session<D>) => boolean | Promise<boolean>
 }
 

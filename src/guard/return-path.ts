@@ -1,4 +1,4 @@
-/** Where a browser was on its way to, and how it gets there after signing in. */
+/** The way back: the page that a browser asked for, and gets after signing in. */
 import { hostOf } from './cross-site.ts'
 
 const RETURN_TO = 'returnTo'
@@ -34,7 +34,7 @@ export const isSamePage = (url: string, other: string): boolean =>
 const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
 
 /**
- * Where to go after signing in: the path in `returnTo`, as `requireSession` put it there.
+ * Returns the path to go to after signing in: that in `returnTo`, as `requireSession` put it there.
  * Never another site, whatever the query says.
  *
  * @param fallback A path, for when there is none. (default: `/`)

@@ -24,7 +24,7 @@ import type { CookieImporter } from './importer.ts'
 
 /**
  * Puts the session that an old cookie stands for in place of an empty one, or of another user's who
- * signed in earlier. It is kept, and the old cookie removed, with the response.
+ * signed in earlier. It is saved, and the old cookie removed, with the response.
  */
 export async function adoptSession(
   instance: Instance,

@@ -13,7 +13,7 @@ import {
 } from './importer.ts'
 import { isSigned } from './signature.ts'
 
-/** What {@link fromCookieSession} can be told. */
+/** Options for {@link fromCookieSession}. */
 export interface CookieSessionOptions<D extends SessionData = SessionData>
   extends ImporterOptions<D> {
   /** As in cookie-session, each accepted; `secret` is a list of one. */

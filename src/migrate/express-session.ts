@@ -13,7 +13,7 @@ import {
 import { loadSession } from './load.ts'
 import { isSigned } from './signature.ts'
 
-/** What {@link fromExpressSession} can be told. */
+/** Options for {@link fromExpressSession}. */
 export interface ExpressSessionOptions<D extends SessionData = SessionData>
   extends ImporterOptions<D> {
   /** As in express-session: one, or several of which each is accepted. */
@@ -30,7 +30,7 @@ export interface ExpressSessionOptions<D extends SessionData = SessionData>
 }
 
 /**
- * Reads the signed cookies of express-session, and the data from where it kept them.
+ * Reads the signed cookies of express-session, and the data from its store.
  *
  * `toSession` gets the data without express-session's own `cookie`.
  *

@@ -12,7 +12,7 @@ import {
 } from './importer.ts'
 import { openSeal, parseSeal, type Seal } from './iron.ts'
 
-/** What {@link fromH3} can be told. */
+/** Options for {@link fromH3}. */
 export interface H3Options<D extends SessionData = SessionData> extends ImporterOptions<D> {
   /** As in h3, at least 32 characters. */
   password: string
@@ -99,7 +99,7 @@ export function fromH3<D extends SessionData = SessionData>(
 
 interface FoundSeal {
   readonly seal: Seal
-  /** Names of the cookies that hold its other chunks. */
+  /** Names of the cookies with its other chunks. */
   readonly chunks: readonly string[]
 }
 

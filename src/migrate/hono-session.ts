@@ -14,7 +14,7 @@ import {
 } from './importer.ts'
 import { loadSession } from './load.ts'
 
-/** What {@link fromHonoSession} can be told. */
+/** Options for {@link fromHonoSession}. */
 export interface HonoSessionOptions<D extends SessionData = SessionData>
   extends ImporterOptions<D> {
   /** As in @hono/session, or `AUTH_SECRET`: a text, 32 bytes, or a key for AES-GCM. */

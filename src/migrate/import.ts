@@ -1,4 +1,4 @@
-/** From a `Cookie` header to a session that another library kept; loaded when there may be one. */
+/** From a `Cookie` header to a session of another library; loaded when there may be one. */
 import { parseCookie } from 'cookie'
 import type { SessionData } from '../session/session.ts'
 import { removalOf, spellAttributes } from '../transport/cookie.ts'
@@ -16,7 +16,7 @@ export interface Import<D extends SessionData = SessionData>
 /**
  * Asks the importers in order; the first session that checks out is it.
  *
- * Until the new session is kept the old cookie must stay. Worth calling only when the header holds
+ * Until the new session is saved the old cookie must stay. Worth calling only when the header holds
  * the name of an importer.
  *
  * @param now Epoch milliseconds.

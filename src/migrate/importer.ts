@@ -1,4 +1,4 @@
-/** What turns another library's cookie into a session, and what all of them share. */
+/** Importers turn another library's cookie into a session; here is what all of them share. */
 import { functionRule, numberRule, type Rule } from '../check.ts'
 import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
@@ -7,10 +7,10 @@ import type { SessionData } from '../session/session.ts'
 /** The cookies of a request: name to values as they were sent, nothing decoded. */
 export type RawCookies = ReadonlyMap<string, readonly string[]>
 
-/** A session that another library kept. */
+/** A session of another library. */
 export interface ImportedSession<D extends SessionData = SessionData> {
   data: D
-  /** Who is signed in. (default: nobody) */
+  /** The user who is signed in. (default: nobody) */
   subject?: string | null
   /** Epoch milliseconds, where the old cookie says it. */
   createdAt?: number | undefined
@@ -23,7 +23,7 @@ export interface ImportedSession<D extends SessionData = SessionData> {
   persistent?: boolean | undefined
   /** Epoch milliseconds at which the session is over, if its timeouts do not end it earlier. */
   endsAt?: number | undefined
-  /** Names of the old cookies, to be removed once the session is kept. */
+  /** Names of the old cookies, to be removed once the session is saved. */
   remove: readonly string[]
   /**
    * Names this one session among all of the old library: its id, or anything random that is signed
@@ -54,13 +54,13 @@ export interface CookieImporter<D extends SessionData = SessionData> {
   read(cookies: RawCookies, now: number): Promise<ImportedSession<D> | null>
 }
 
-/** The old library's data, as it kept them. */
+/** The old library's data, as it stored them. */
 export type OldData = Record<string, unknown>
 
-/** What {@link ImporterOptions.toSession} makes of old data. */
+/** The result of {@link ImporterOptions.toSession}. */
 export type ConvertedSession<D extends SessionData> = Pick<ImportedSession<D>, 'data' | 'subject'>
 
-/** What every importer can be told. */
+/** Options for every importer. */
 export interface ImporterOptions<D extends SessionData = SessionData> {
   /**
    * Turns old data into today's and says who is signed in; `null` takes no session over. When it
@@ -74,8 +74,8 @@ export interface ImporterOptions<D extends SessionData = SessionData> {
   /** The old cookie's domain, without which it cannot be removed. (default: not set) */
   domain?: string
   /**
-   * Whether the old cookie outlives the browser (`Max-Age`); the new one then does too. (default:
-   * what the old cookie says, `false` where it says nothing)
+   * `true`: the old cookie outlives the browser (`Max-Age`), and the new one does too. (default:
+   * as the old cookie says, `false` where it says nothing)
    */
   persistent?: boolean
   /**
@@ -87,11 +87,11 @@ export interface ImporterOptions<D extends SessionData = SessionData> {
   endsAt?: number
 }
 
-/** What an old cookie says when it checks out. */
+/** The content of an old cookie that is genuine. */
 export interface OldSession {
   data: OldData
   createdAt?: unknown
-  /** When the old library last wrote it. */
+  /** Time of the old library's last write. */
   writtenAt?: unknown
   persistent?: boolean
   remove: readonly string[]
@@ -210,7 +210,7 @@ export function valuesOf(cookies: RawCookies, name: string): string[] {
   })
 }
 
-/** What JSON says when that is an object, else `null`. */
+/** Parses JSON; `null` for all that is no object. */
 export function parseObject(text: string): OldData | null {
   try {
     const value: unknown = JSON.parse(text)
@@ -220,7 +220,7 @@ export function parseObject(text: string): OldData | null {
   }
 }
 
-/** Whether it is an object with names, and no array. */
+/** Tells whether a value is an object with names, and no array. */
 export function isObject(value: unknown): value is OldData {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

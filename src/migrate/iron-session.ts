@@ -11,7 +11,7 @@ import {
 } from './importer.ts'
 import { openSeal, parseSeal } from './iron.ts'
 
-/** What {@link fromIronSession} can be told. */
+/** Options for {@link fromIronSession}. */
 export interface IronSessionOptions<D extends SessionData = SessionData>
   extends ImporterOptions<D> {
   /** As in iron-session: one of at least 32 characters, or several by their number. */
@@ -29,10 +29,10 @@ export interface IronSessionOptions<D extends SessionData = SessionData>
 const MAX_CHUNKS = 4
 
 /**
- * Reads the cookies of iron-session 6 to 9: seals, whole or in chunks.
+ * Reads the cookies of iron-session 6 to 9: seals, in one cookie or in chunks.
  *
  * A seal does not say when its session began, so that its absolute timeout starts with the import.
- * Where the seal has an end (any `ttl` but 0) the old cookie outlives the browser, and so does the new.
+ * If the seal has an end (any `ttl` but 0), the old cookie outlives the browser, and so does the new.
  *
  * @throws TypeError naming the option that is wrong.
  *

@@ -14,7 +14,7 @@ export interface Seal {
   readonly ciphertext: Uint8Array<ArrayBuffer>
   readonly macSalt: string
   readonly tag: Uint8Array<ArrayBuffer>
-  /** What the tag authenticates; holds a random salt, so that no other seal has it. */
+  /** The text that the tag authenticates. A random salt is in it, so that no other seal has it. */
   readonly signed: string
 }
 
@@ -35,7 +35,7 @@ export function parseSeal(text: string, now: number): Seal | null {
 }
 
 /**
- * Opens a seal; `null` when it is forged, foreign, or holds no object. A forged one costs one key.
+ * Opens a seal; `null` when it is forged, foreign, or has no object in it. A forged one costs one key.
  *
  * @param iterations Rounds of PBKDF2.
  */

@@ -1,7 +1,7 @@
 import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { inTime, isObject, type OldData } from './importer.ts'
 
-/** Finds the data of an old session in the store where the old library kept them. */
+/** Finds the data of an old session in the store of the old library. */
 export type LoadSession = (id: string) => unknown
 
 /**

@@ -14,7 +14,7 @@ import {
 import { loadSession } from './load.ts'
 import { isSigned } from './signature.ts'
 
-/** What {@link fromReactRouter} can be told. */
+/** Options for {@link fromReactRouter}. */
 export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
   extends ImporterOptions<D> {
   /** As in the old cookie's options, each accepted. */
@@ -22,7 +22,7 @@ export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
   /** As in the old cookie's options. (default: `'__session'`) */
   name?: string
   /**
-   * For storages that keep the data elsewhere: returns those of an id, or `null` or `undefined` when
+   * Needed for storages with the data elsewhere than in the cookie: returns those of an id, or `null` or `undefined` when
    * there are none; fails as that of `fromExpressSession`. (default: the data are in the cookie)
    */
   load?: (id: string) => unknown
@@ -30,7 +30,7 @@ export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
 
 /**
  * Reads the signed cookies of React Router's and Remix's session storages: of
- * `createCookieSessionStorage`, and with `load` of those that keep an id in it.
+ * `createCookieSessionStorage`, and with `load` of those that have only an id in it.
  *
  * They say neither when they began nor when they end: give `endsAt`, and `persistent: true` if they
  * had a `maxAge`. What `flash` left in them is dropped.

@@ -1,6 +1,6 @@
 import { decodeBase64, toBytes } from './bytes.ts'
 
-/** Whether `signature` (base64) is the HMAC of `text` under one of the secrets. */
+/** Tells whether `signature` (base64) is the HMAC of `text` under one of the secrets. */
 export async function isSigned(
   text: string,
   signature: string,

@@ -1,16 +1,16 @@
-/** Whether the store of the sessions answers. */
+/** The health of the store: whether it answers. */
 import { SessionError } from '../errors.ts'
 import type { SessionStore, StoreDetails } from '../stores/store.ts'
 
-/** How the sessions are doing. */
+/** The result of `health()`. */
 export interface HealthReport {
-  /** Whether sessions can be read and written. */
+  /** `true`: the store answers, so sessions can be read and written. */
   readonly ok: boolean
   /** `null` in cookie mode: there is nothing that can fail. */
   readonly store: StoreHealth | null
 }
 
-/** How one store is doing. */
+/** The health of one store. */
 export interface StoreHealth {
   readonly name: string
   readonly ok: boolean
@@ -18,7 +18,7 @@ export interface StoreHealth {
   readonly latencyMs: number
   /** Code of what went wrong. */
   readonly error?: string
-  /** What a wrapper tells about itself: breaker state, retry budget. */
+  /** Figures of its wrappers: breaker state, retry budget. */
   readonly details?: StoreDetails
 }
 

@@ -18,10 +18,10 @@ import type { SessionEvent } from '../events.ts'
 /** The method of the logger that a line goes to. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-/** What is needed of a logger: `console`, pino, winston and others fit. */
+/** The methods that a logger must have: `console`, pino, winston and others fit. */
 export type Logger = { readonly [level in LogLevel]: (...line: never[]) => unknown }
 
-/** What {@link logEvents} can be told. */
+/** Options for {@link logEvents}. */
 export interface LogOptions {
   /** Levels other than {@link defaultLevels}; `false` leaves a type out. */
   levels?: { readonly [type in SessionEvent['type']]?: LogLevel | false }
@@ -30,7 +30,7 @@ export interface LogOptions {
   /** Other limits for some types. */
   limits?: { readonly [type in SessionEvent['type']]?: number }
   /**
-   * Which argument comes first. (default: `'fields'` for a logger that has `child` and `fatal`, as
+   * The argument that comes first. (default: `'fields'` for a logger that has `child` and `fatal`, as
    * pino and bunyan have, `'message'` for others, as for `console` and winston)
    */
   first?: 'message' | 'fields'
@@ -104,7 +104,7 @@ type ByType<T> = Record<string, T>
  * Makes an `onEvent` that writes each event as one line: a message (`sojourn: store.retry`) and the
  * event itself.
  *
- * When a type has had its `limit` of lines within a minute, the rest of that minute is counted. The
+ * After a type has had its `limit` of lines within a minute, the rest of that minute is counted. The
  * first event after it, of any type, brings a line that says how many were left out (`leftOut`).
  * There is no timer. What the logger throws does not matter.
  *

@@ -11,9 +11,9 @@ import { type Attributes, type Meter, metrics, trace } from '@opentelemetry/api'
 import { applyRules, type Rule } from '../check.ts'
 import type { SessionEvent } from '../events.ts'
 
-/** What {@link recordEvents} can be told. */
+/** Options for {@link recordEvents}. */
 export interface RecordOptions {
-  /** What makes the instruments. (default: the global one, named `sojourn`) */
+  /** Makes the instruments. (default: the global one, named `sojourn`) */
   meter?: Meter
 }
 

@@ -1,10 +1,10 @@
-/** How long to wait before a retry. Pure. */
+/** The delay before a retry. Pure. */
 
-/** How delays grow. */
+/** Options for the growth of delays. */
 export interface BackoffOptions {
   /** Upper bound of the first delay, in milliseconds. (default: 100) */
   baseMs?: number
-  /** What the bound is multiplied with from one retry to the next. (default: 2) */
+  /** Multiplies the bound from one retry to the next. (default: 2) */
   factor?: number
   /** The bound never exceeds this, in milliseconds. (default: 5000) */
   capMs?: number

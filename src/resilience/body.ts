@@ -1,7 +1,7 @@
 /** Reads response bodies without trusting their size. */
 
 /**
- * Reads a whole body, cancelling it when it is too large or when `signal` aborts.
+ * Reads a body to its end, cancelling it when it is too large or when `signal` aborts.
  *
  * @param maxBytes Bytes accepted, after the runtime has decompressed them.
  * @param tooLarge Makes what it rejects with when there are more.

@@ -1,8 +1,8 @@
-/** Keeps retries a small share of the traffic, so that an outage is not multiplied. No timers. */
+/** Limits retries to a small share of the traffic, so that an outage is not multiplied. No timers. */
 
 import { applyRules, numberRule } from '../check.ts'
 
-/** What {@link createRetryBudget} can be told. */
+/** Options for {@link createRetryBudget}. */
 export interface RetryBudgetOptions {
   /** Retries earned by each call. (default: 0.1) */
   ratio?: number

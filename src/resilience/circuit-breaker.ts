@@ -1,16 +1,16 @@
-/** Stops asking a service that is down. Holds no timer and makes nobody wait. */
+/** Stops asking a service that is down. Has no timer and makes nobody wait. */
 import { applyRules, functionRule, type Rule } from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
 
 /** `closed`: calls go through. `open`: none does. `half-open`: a few try whether it is back. */
 export type CircuitStatus = 'closed' | 'open' | 'half-open'
 
-/** What a breaker knows, as plain data: fit for JSON, and for {@link CircuitBreakerOptions.state}. */
+/** The state of a breaker, as plain data: fit for JSON, and for {@link CircuitBreakerOptions.state}. */
 export interface CircuitState {
   status: CircuitStatus
   /** Epoch milliseconds until which an open breaker rejects. */
   openUntil: number
-  /** How often it opened since it was closed last; each time it opens for longer. */
+  /** Number of times it opened since it was closed last; each time it opens for longer. */
   openings: number
   /** Failures in a row. */
   consecutive: number
@@ -18,7 +18,7 @@ export interface CircuitState {
   window: [slot: number, calls: number, failures: number][]
 }
 
-/** What {@link createCircuitBreaker} can be told. */
+/** Options for {@link createCircuitBreaker}. */
 export interface CircuitBreakerOptions {
   /** Share of failures that opens it. (default: 0.5) */
   failureRate?: number
@@ -29,7 +29,7 @@ export interface CircuitBreakerOptions {
   /** Failures in a row that open it whatever the share. (default: 5) */
   consecutiveFailures?: number
   /**
-   * For how long it opens the first time, in milliseconds; doubles each time. Half of it is left
+   * Milliseconds for which it opens the first time; doubles each time. Half of it is left
    * to chance, so that isolates do not probe together. (default: 1000)
    */
   openMs?: number
@@ -39,7 +39,7 @@ export interface CircuitBreakerOptions {
   probes?: number
   /** A probe that has not ended after this many milliseconds makes way for another. (default: 5000) */
   probeTimeoutMs?: number
-  /** What to go on from. */
+  /** The state to go on from. (default: closed) */
   state?: CircuitState
   /** Called when the status changes. What it throws is ignored. */
   onChange?: (status: CircuitStatus) => void
@@ -124,7 +124,7 @@ function rejection(ms: number): CircuitOpenError {
  * row; rejects for a second, twice as long each time up to 30; then lets one call through, which
  * closes it or opens it again.
  *
- * What it knows belongs to this isolate; share it by `state` if you must. A probe whose request
+ * Its state belongs to this isolate; share it by `state` if you must. A probe whose request
  * was killed without a word makes way after `probeTimeoutMs`.
  *
  * @throws RangeError when a number is not greater than 0, TypeError for an option that is unknown or
@@ -207,7 +207,7 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
 
   function acquire(): CircuitPermit {
     const time = now()
-    // A clock that was set back, or a state from elsewhere, must not keep it open for ever.
+    // A clock that was set back, or a state from elsewhere, must not leave it open for ever.
     state.openUntil = Math.min(state.openUntil, time + MAX_RETRY_AFTER_MS)
     if (state.status === 'open' && time >= state.openUntil) change('half-open')
     if (state.status === 'open') throw rejection(state.openUntil - time)

@@ -1,4 +1,4 @@
-/** Time limits. Leaf: imports nothing, keeps no state, leaves no timer behind. */
+/** Time limits. Leaf: imports nothing, has no state, leaves no timer behind. */
 
 /** Calls `fire` after `ms` milliseconds, unless what it returns is called before. */
 export type Timer = (ms: number, fire: () => void) => () => void

@@ -11,7 +11,7 @@ import { discard, readBody } from './body.ts'
 import { createRetry, type RetryPolicy } from './retry.ts'
 import { retryAfterOf } from './retry-after.ts'
 
-/** What {@link resilientFetch} can be told, besides how to retry. */
+/** Options for {@link resilientFetch}, beside those of the retry. */
 export interface ResilientFetchOptions extends RetryPolicy {
   /** Sends the requests. (default: the runtime's own) */
   fetch?: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
@@ -27,7 +27,7 @@ export interface ResilientFetchOptions extends RetryPolicy {
   redirects?: 'follow' | 'refuse'
 }
 
-/** What `fetch` is called with and returns, as far as it is the same everywhere. */
+/** The signature of `fetch`, as far as it is the same everywhere. */
 export type FetchLike = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
 const IDEMPOTENT = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']
@@ -48,7 +48,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
   redirects: wordRule('follow', 'refuse'),
 }
 
-/** What is ours of the options, and what is the retry's. */
+/** Splits the options into our own and those of the retry. */
 function parts(options: ResilientFetchOptions): Required<OwnOptions> & { policy: RetryPolicy } {
   expectArgument(Object(options) === options, 'options', 'an object or a function', options)
   const { methods, maxBytes, redirects, fetch, ...policy } = options
@@ -91,7 +91,7 @@ function replayable(
   return new Request(input, streams ? ({ ...init, duplex: 'half' } as RequestInit) : init)
 }
 
-/** The same answer with its body in memory. `url` is kept, unlike in other copies. */
+/** The same answer with its body in memory. It has the same `url`, unlike other copies. */
 async function buffer(
   response: Response,
   maxBytes: number,

@@ -6,7 +6,7 @@ import { expectArgument } from '../check.ts'
 const ASCTIME = /^\w{3} (\w{3}) ([ \d]\d) (\S+) (\d{4})$/
 const DATE = /^\w{3,9}, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) (\d\d:\d\d:\d\d) GMT$/
 
-/** No date and no sane number of seconds is longer; keeps hostile headers cheap. */
+/** No date and no sane number of seconds is longer; so hostile headers are cheap. */
 const MAX_LENGTH = 64
 
 /** A two-digit year more than 50 years ahead is the one a century before (RFC 9110, 5.6.7). */

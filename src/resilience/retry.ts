@@ -23,9 +23,9 @@ export interface RetryEvent {
   readonly operation: string | undefined
 }
 
-/** How often, when and for how long to try. */
+/** Options for {@link createRetry}: number of attempts, delays, time limits. */
 export interface RetryPolicy extends BackoffOptions {
-  /** `false`: one attempt; limits of time still hold. (default: true) */
+  /** `false`: one attempt; limits of time apply as ever. (default: true) */
   enabled?: boolean
   /** Attempts at most, the first included, from 1. (default: 3) */
   attempts?: number
@@ -34,23 +34,23 @@ export interface RetryPolicy extends BackoffOptions {
   /** Time limit of all attempts and delays together, in milliseconds. (default: 2000) */
   deadlineMs?: number
   /**
-   * Whether a failure is worth another attempt. (default: unless its `retryable` is `false`)
+   * Returns whether a failure is worth another attempt. (default: unless its `retryable` is `false`)
    *
    * An error's `retryAfter` (seconds) replaces the computed delay. A delay that does not fit the
    * deadline is not waited for: the call fails at once.
    */
   retryIf?: (error: unknown, attempt: number) => boolean
-  /** Whether the breaker counts a failure. (default: as `retryIf` by default) */
+  /** Returns whether the breaker counts a failure. (default: as `retryIf` by default) */
   isFailure?: (error: unknown) => boolean
   /** Shared out between all calls; `false`: as many retries as `attempts`. (default: one's own) */
   budget?: RetryBudget | false
   /** Asked before every attempt. (default: none) */
   breaker?: CircuitBreaker
-  /** What an attempt, or the whole, that took too long rejects with. (default: a `TimeoutError`) */
+  /** Makes the error of an attempt, or of a call, that took too long. (default: a `TimeoutError`) */
   timeoutError?: (ms: number) => unknown
   /** Called before each delay. */
   onRetry?: (event: RetryEvent) => void
-  /** What differs for single operations, by their name. */
+  /** Other settings for single operations, by their name. */
   operations?: { readonly [operation: string]: RetryPolicy }
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number
@@ -62,11 +62,11 @@ export interface RetryPolicy extends BackoffOptions {
   timer?: Timer
 }
 
-/** What one call can be told: its own signal, its name, and what it wants differently. */
+/** Options for one call: its own signal, its name, and settings of its own. */
 export interface RetryCall extends RetryPolicy {
   /** Ends the call at once, whatever it is doing, with the signal's reason. */
   signal?: AbortSignal | undefined
-  /** For {@link RetryPolicy.operations} and events. */
+  /** Name of the operation, for {@link RetryPolicy.operations} and events. */
   operation?: string
 }
 
@@ -79,7 +79,7 @@ export type Retry = <T>(fn: Attempt<T>, call?: RetryCall) => Promise<T>
 const isRetryable = (error: unknown): boolean =>
   (error as { retryable?: unknown } | null)?.retryable !== false
 
-/** Whether only one key is throttled: the service is well, and other calls are not concerned. */
+/** Tells whether only one key is throttled: the service is well, and other calls are not concerned. */
 export const isPerKey = (error: unknown): boolean =>
   (error as { perKey?: unknown } | null)?.perKey === true
 
@@ -117,7 +117,7 @@ type Optional = 'sleep' | 'onRetry' | 'budget' | 'breaker'
 type Settings = Required<Omit<RetryCall, Optional | 'signal' | 'operation'>> &
   Pick<RetryCall, Optional | 'signal' | 'operation'>
 
-/** Of what is given twice the last counts; `undefined` is not given. */
+/** Merges the settings: the last one given counts; `undefined` is not given. */
 function settle(policy: RetryPolicy, { signal, operation = '', ...call }: RetryCall): Settings {
   const given: Record<string, unknown> = {}
   for (const layer of [policy, policy.operations?.[operation], call]) {

@@ -26,13 +26,13 @@ import {
   type WriteResult,
 } from './store.ts'
 
-/** The part of a D1 binding that the store uses; `env.DB` of a Worker fits. */
+/** The methods of a D1 binding that the store uses; `env.DB` of a Worker fits. */
 export interface D1Binding {
   prepare(sql: string): D1Statement
   batch(statements: never[]): Promise<unknown[]>
 }
 
-/** The part of a prepared statement that the store uses. */
+/** The methods of a prepared statement that the store uses. */
 export interface D1Statement {
   bind(...values: unknown[]): D1Statement
   all(): Promise<unknown>
@@ -236,7 +236,7 @@ function recordOf(row: Row): StoredRecord {
 
 const entryOf = (row: Row): StoredEntry => ({ id: row.id, record: recordOf(row) })
 
-/** What will fail again: a statement, a value, or a quota that is used up. */
+/** Messages of failures that will happen again: a statement, a value, or a quota that is used up. */
 const REFUSED =
   /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH|FULL)|D1_(TYPE|COLUMN)|xceeded (.* )?maximum|daily row/
 

@@ -127,16 +127,16 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
 }
 
 const OVERLOADED = 'The Durable Object is overloaded'
-/** Of all objects of an account. */
+/** Messages about all objects of an account. */
 const TOO_MUCH_LOAD = /too much load|back off/
 const USED_UP = /xceeded allowed .* free tier/
 /**
- * What the platform says of objects that start again, or of itself. An error that comes from an object
+ * Messages of the platform about objects that start again, or about itself. An error that comes from an object
  * behind the one that was asked has nothing but its text.
  */
 const PASSING = /^(internal error|Network connection lost)|\breset\b|code has been updated/
 
-/** What an object throws quotes what it was given, so it is not passed on. */
+/** Makes an error of our own: those of an object quote their arguments, so they are not passed on. */
 function toStoreError(error: unknown): SessionError {
   const { durableObjectReset, message, overloaded, remote, retryable } = Object(error)
   const text = String(message)

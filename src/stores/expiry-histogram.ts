@@ -1,7 +1,7 @@
-/** How many end within some span of time, in all and by part of it; a plain number at one time. */
+/** Number of records that expire within a span of time, in all and by slices of it; a plain number for one moment. */
 type Counts = number | { total: number; readonly parts: Map<number, Counts> }
 
-/** Milliseconds per part: 37 hours, 16 seconds of these, one of these. */
+/** Milliseconds per slice: 37 hours, 16 seconds of these, one of these. */
 const WIDTHS = [2 ** 27, 2 ** 14, 1]
 
 const totalOf = (counts: Counts): number => (typeof counts === 'number' ? counts : counts.total)
@@ -32,7 +32,7 @@ export class ExpiryHistogram {
     this.#counts = changed(this.#counts, Math.ceil(expiresAt), by, 0)
   }
 
-  /** How many ended at or before `now`. */
+  /** Number of records that expired at or before `now`. */
   expired(now: number): number {
     let expired = 0
     let counts: Counts = this.#counts

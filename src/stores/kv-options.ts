@@ -1,6 +1,6 @@
 import { functionRule, type Rule } from '../check.ts'
 
-/** The part of a KV namespace binding that the store uses; `env.SESSIONS` of a Worker fits. */
+/** The methods of a KV namespace binding that the store uses; `env.SESSIONS` of a Worker fits. */
 export interface KVBinding {
   get(key: string): Promise<string | null>
   put(key: string, value: string, options?: { expirationTtl?: number }): Promise<void>

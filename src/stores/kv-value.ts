@@ -1,4 +1,4 @@
-/** The text that Cloudflare KV holds under a session's key. */
+/** The text that Cloudflare KV stores under a session's key. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import type { StoredRecord } from './store.ts'
 

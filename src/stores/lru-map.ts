@@ -11,7 +11,7 @@ export interface LruEntry<V> {
 /** The bounds of an {@link LruMap}. */
 export interface LruLimits {
   maxEntries: number
-  /** Of all entries together, as counted by whoever calls `set`. */
+  /** Bytes of all entries together, as counted by the caller of `set`. */
   maxBytes: number
 }
 
@@ -84,7 +84,7 @@ export class LruMap<V> {
     return this.#expendable.bytes + this.#others.bytes
   }
 
-  /** Looks without counting as use. */
+  /** Returns an entry without counting as use. */
   peek(key: string): LruEntry<V> | undefined {
     return this.#index.get(key)
   }

@@ -1,7 +1,7 @@
 /**
  * Stores sessions in the memory of this process or isolate.
  *
- * For development, tests and single processes. Workers run many isolates that come and go, each
+ * Meant for development, tests and single processes. Workers run many isolates that come and go, each
  * with a memory of its own: there this store loses sessions, so it must not be the only one.
  *
  * @module
@@ -81,9 +81,9 @@ export interface MemoryStore extends SessionStore {
 const PAGE = 1000
 /** Ids marked as ended, at most. */
 const MAX_MARKS = 100_000
-/** Records that every write looks at in search of expired ones. */
+/** Records that every write checks in search of expired ones. */
 const SWEEP = 4
-/** Records that `prune` and `page` look at before they let others run. */
+/** Records that `prune` and `page` visit before they let others run. */
 const STEP = 1000
 
 const RULES = {
@@ -260,7 +260,7 @@ class Memory {
 }
 
 /**
- * Creates a store that keeps its records in memory, for as long as this process or isolate lives.
+ * Creates a store with its records in memory, for as long as this process or isolate lives.
  *
  * It has no timers: a record is absent from the millisecond it expires, and is removed when it is
  * read, by later writes a few at a time, by `prune`, or when the store is full. Nothing blocks for

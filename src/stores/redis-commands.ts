@@ -1,4 +1,4 @@
-/** The part that stores in Redis share, whichever way their commands take. */
+/** The code that stores in Redis share, whichever way their commands take. */
 import { functionRule, numberRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { MAX_MS, within } from '../resilience/deadline.ts'
@@ -14,7 +14,7 @@ import {
 
 /** Options for every store in Redis. */
 export interface RedisOptions {
-  /** Put before every key, to keep apart what shares a database. (default: 'sojourn:') */
+  /** Put before every key, to separate what shares a database. (default: 'sojourn:') */
   prefix?: string
   /** Time limit of one call, its answer included, in milliseconds. (default: 2000) */
   timeoutMs?: number
@@ -39,13 +39,13 @@ const NO_SCRIPT = Symbol()
 
 /** The word that an error of Redis begins with. Redis 6 quotes that of a script further on. */
 const REASON = /^(?:ERR Error running script .* -)?([A-Z]{3,}) /
-/** What gateways in front of Redis say, without such a word, when trying again will not help. */
+/** Errors of gateways in front of Redis, without such a word, when trying again will not help. */
 const REFUSED = /[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
-/** What Redis says while it cannot serve anybody, or has too many clients. */
+/** Errors of a Redis that cannot serve anybody, or has too many clients. */
 const PASSING =
   /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|MISCONF|ERR max (number of clients|concurrent) .*)$/
 
-/** What to do about the refusals that a configuration causes. */
+/** Advice about the refusals that a configuration causes. */
 const ADVICE: Record<string, string> = {
   CROSSSLOT: ': in a cluster the store needs a prefix with a hash tag, such as "{sojourn}:"',
   MOVED: ': it is part of a cluster, and needs a client for clusters',

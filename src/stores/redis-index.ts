@@ -15,7 +15,7 @@ export type RunScript = (
   signal: AbortSignal | undefined,
 ) => Promise<unknown>
 
-/** The part of the store that its index needs. */
+/** The methods of the store that its index needs. */
 export interface RedisKeys {
   /** The beginning of the keys of records, and of those of the index. */
   readonly records: string

@@ -46,7 +46,7 @@ export function decode(text: unknown, now: number): StoredRecord | null {
 export const READ_SHA: string = '504da898a1bf1dbb81f60aae59d51d57f112adf9'
 export const WRITE_SHA: string = 'f7ca0ed3d267bfaae4f2a09e981b806bc1b0725d'
 
-/** Creates the error for an answer of no use. It says nothing of it: it may hold keys and data. */
+/** Creates the error for an answer of no use. It quotes nothing of it: keys and data may be in it. */
 export function noUsableReply(retryAfter?: number, reason?: string): StoreUnavailableError {
   const why = reason ? ` (${reason})` : ''
   const error = new StoreUnavailableError(`Redis gave no usable answer${why}`, { retryAfter })

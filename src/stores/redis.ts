@@ -1,7 +1,7 @@
 /**
  * Stores sessions in Redis or Valkey, through whatever client the application has.
  *
- * For runtimes with TCP; over HTTP see `sojourn/upstash`. One command per call. Compare-and-set, expiry
+ * Needs a runtime with TCP; over HTTP see `sojourn/upstash`. One command per call. Compare-and-set, expiry
  * and index are one Lua script, so overlapping requests cannot lose each other's writes. It makes one
  * attempt: wrap it in `resilient`.
  *
@@ -43,7 +43,7 @@ export interface RedisStoreOptions extends RedisOptions {
   ) => Promise<unknown>
 }
 
-/** What Redis itself says begins with a word in capitals; so do the names of system errors. */
+/** Errors of Redis itself begin with a word in capitals; so do the names of system errors. */
 const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^ERR /
 
 /**
@@ -54,7 +54,7 @@ const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^ERR /
  * `revokeAll` finds the sessions in use. `maxmemory-policy noeviction` loses none.
  *
  * In a cluster all keys must be in one slot: give it a `prefix` with a hash tag, `'{sojourn}:'`;
- * without one the first write is refused (`CROSSSLOT`). A client that keeps commands while it
+ * without one the first write is refused (`CROSSSLOT`). A client that queues commands while it
  * reconnects sends those late that it cannot leave out; they change nothing then that others have
  * changed meanwhile.
  *

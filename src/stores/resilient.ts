@@ -18,12 +18,12 @@ import {
 } from '../resilience/retry.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
-/** What is retried, and may have a policy of its own. */
+/** The operations that are retried, and may have a policy of their own. */
 export type ResilientOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page'
 
-/** How to retry, per operation where wanted. */
+/** Options for {@link resilient}, per operation where wanted. */
 export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker' | 'operations'> {
-  /** What differs for single operations. */
+  /** Other settings for single operations. */
   operations?: { readonly [operation in ResilientOperation]?: RetryPolicy }
   /**
    * Settings for it, a breaker of one's own (which tells its own `onChange` only, and no event), or
@@ -61,7 +61,7 @@ const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavail
 /** A store that refuses one session for a moment is well: nobody else must suffer for it. */
 const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isPerKey(error)
 
-/** What happened, without the words of somebody else's error: those may quote keys and data. */
+/** Makes an error of our own, without the words of somebody else's: those may quote keys and data. */
 function classified(error: unknown, what: string): unknown {
   if (error instanceof SessionError) return error
   if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
@@ -125,7 +125,7 @@ export function resilient(
     }
   }
 
-  /** What `createRetry` does not know. */
+  /** The options that `createRetry` does not know. */
   function own(): OwnOptions {
     const { breaker, healthTimeoutMs } = ask()
     return applyRules('', RULES, { breaker, healthTimeoutMs })

@@ -78,7 +78,7 @@ export class SessionObject
   #changes = 0
   /** Settles when no end of all sessions of this key is under way. */
   #endings: Promise<unknown> = Promise.resolve()
-  /** For each look at all sessions of this key: those that joined since it began. */
+  /** Sessions that joined since it began, for each walk over all sessions of this key. */
   readonly #joined: Set<Set<string>> = new Set()
 
   /** Returns the record of this session. */
@@ -193,7 +193,7 @@ export class SessionObject
     else await storage.deleteAll()
   }
 
-  /** Looks at every session of a key, or ends it, and forgets those that do not have it any more. */
+  /** Reads every session of a key, or ends it, and forgets those that do not have it any more. */
   async #lookAtAll(
     key: string,
     now: number,

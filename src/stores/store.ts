@@ -186,7 +186,7 @@ export interface SessionStore {
   details?(): StoreDetails
   /** Passes on what happens inside the store (retries, breaker changes) as it happens. */
   subscribe?(listener: (event: StoreEvent) => void): void
-  /** Closes what the store holds open. */
+  /** Closes the store's connections. */
   close?(): Promise<void>
 }
 

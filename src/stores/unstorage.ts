@@ -28,7 +28,7 @@ import {
   type StoredRecord,
 } from './store.ts'
 
-/** The part of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
+/** The methods of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
 export interface UnstorageStorage {
   getItem(key: string): Promise<unknown>
   setItem(key: string, value: string, options?: { ttl?: number }): Promise<void>
@@ -38,7 +38,7 @@ export interface UnstorageStorage {
 
 /** Options for {@link createUnstorageStore}. */
 export interface UnstorageStoreOptions {
-  /** For example `createStorage({ driver })`. It stays yours to dispose of. */
+  /** A storage, for example `createStorage({ driver })`. It stays yours to dispose of. */
   storage: UnstorageStorage
   /** The beginning of the store's keys: words between colons. (default: `'sojourn'`) */
   prefix?: string

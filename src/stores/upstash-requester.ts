@@ -5,10 +5,10 @@ import { createRetry, type RetryPolicy } from '../resilience/retry.ts'
 import { noUsableReply } from './redis-record.ts'
 import { createTransport, type UpstashConnection } from './upstash-rest.ts'
 
-/** What {@link createRequester} can be told: a connection, and how to retry. */
+/** Options for {@link createRequester}: a connection, and settings of the retry. */
 export interface RequesterOptions extends UpstashConnection, RetryPolicy {
   /**
-   * Whether a command may be sent again when its answer was lost. (default: reads, and writes that
+   * Returns whether a command may be sent again when its answer was lost. (default: reads, and writes that
    * end the same when done twice, such as `SET`, `DEL`, `EXPIRE`; not scripts)
    *
    * @param name In upper case. Of a pipeline every command must be repeatable.
@@ -20,7 +20,7 @@ export interface RequesterOptions extends UpstashConnection, RetryPolicy {
 export interface UpstashRequester {
   /** `false`: the sync token is not sent. (default: `true`) */
   readYourWrites?: boolean
-  /** What the client shows as `readYourWritesSyncToken`: read, and handed over from elsewhere. */
+  /** The client's `readYourWritesSyncToken`: read, and handed over from elsewhere. */
   upstashSyncToken?: string
   /** As in `@upstash/redis`: with 0 attempts every command is sent once, which is what a store wants. */
   readonly retry?: { readonly attempts: number }

@@ -5,7 +5,7 @@ import { retryAfterOf } from '../resilience/retry-after.ts'
 import { OVER_LIMIT } from './limits.ts'
 import { noUsableReply } from './redis-record.ts'
 
-/** Where the database is. */
+/** Address and token of the database. */
 export interface UpstashConnection {
   /** `UPSTASH_REDIS_REST_URL`. `https:`, except on loopback. */
   url: string

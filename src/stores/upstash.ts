@@ -45,7 +45,7 @@ export interface UpstashClientOptions {
   redis: UpstashClient | UpstashRequester
 }
 
-/** What is used of a client: the part that neither pipelines nor deserializes by itself. */
+/** The method of a client that the store uses: it neither pipelines nor deserializes by itself. */
 interface Requester {
   request(request: {
     body: unknown
@@ -107,7 +107,7 @@ function transportOf(client: object): Transport {
  * Reads are answered by the nearest replica, which may lag. A `fresh` read is a script, and scripts
  * run on the primary, because they may write.
  *
- * Of a client's options its address, headers and `signal` count. What else it does to commands and
+ * A client's address, headers and `signal` are used. What else it does to commands and
  * answers is bypassed: its own retries, pipelines and deserialization.
  *
  * @throws TypeError when the URL is not `https:` (loopback apart), or when an option is missing or

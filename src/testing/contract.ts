@@ -16,7 +16,7 @@ export interface TestApi {
   expect(actual: unknown): { toBe(expected: unknown): void; toEqual(expected: unknown): void }
 }
 
-/** One store under test, made anew for every test. */
+/** One store under test, created again for every test. */
 export interface StoreUnderTest {
   store: SessionStore
   /** The clock that the store goes by, in epoch milliseconds. (default: Date.now) */
@@ -640,9 +640,9 @@ export function testStore(name: string, factory: StoreFactory, api: TestApi = ru
   })
 }
 
-/** Where runners keep what their tests import, besides in globals. */
+/** The places beside globals where runners have what their tests import. */
 interface Runners extends Partial<TestApi> {
-  /** What vitest has for `import.meta.vitest`. */
+  /** The value of `import.meta.vitest`. */
   readonly __vitest_index__?: Partial<TestApi>
   readonly Bun?: { readonly jest?: (path: string) => Partial<TestApi> }
 }

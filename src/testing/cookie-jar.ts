@@ -1,4 +1,4 @@
-/** A cookie as a browser keeps it. */
+/** A cookie as a browser stores it. */
 export interface JarCookie {
   readonly name: string
   readonly value: string
@@ -39,9 +39,9 @@ export interface CookieJar {
   clear(): void
 }
 
-/** What {@link createCookieJar} can be told. */
+/** Options for {@link createCookieJar}. */
 export interface CookieJarOptions {
-  /** What relative URLs are relative to. (default: https://example.com) */
+  /** The base of relative URLs. (default: https://example.com) */
   origin?: string
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number
@@ -119,7 +119,7 @@ interface SetCookie {
   readonly attributes: ReadonlyMap<string, string>
 }
 
-/** RFC 6265bis, 5.6; `null` when the whole header is to be ignored. */
+/** RFC 6265bis, 5.6; `null` when the header is to be ignored. */
 function parseSetCookie(header: string): SetCookie | null {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what the rule is about
   if (/[\x00-\x08\x0a-\x1f\x7f]/.test(header)) return null
@@ -138,7 +138,7 @@ function parseSetCookie(header: string): SetCookie | null {
   return { name, value, attributes }
 }
 
-/** When the cookie ends: `Max-Age` before `Expires`, neither longer than 400 days. */
+/** Returns the time at which the cookie ends: `Max-Age` before `Expires`, neither longer than 400 days. */
 function endOf(attributes: ReadonlyMap<string, string>, now: number): number {
   const maxAge = attributes.get('max-age') ?? ''
   const latest = now + MAX_AGE_CAP * 1000

@@ -39,7 +39,7 @@ export interface FaultyCall {
   readonly fault: Fault['type']
 }
 
-/** What {@link createFaultyStore} can be told. */
+/** Options for {@link createFaultyStore}. */
 export interface FaultyStoreOptions {
   /** One fault for each of the next calls, in order; then calls go through. */
   script?: readonly Fault[]

@@ -1,5 +1,5 @@
 /**
- * What tests of applications and of stores need: a clock that can be moved, a cookie jar, a store
+ * Tools for tests of applications and of stores: a clock that can be moved, a cookie jar, a store
  * that fails on request, and the suite that every store must pass. Works in every runner.
  *
  * @module
