@@ -1,6 +1,6 @@
 /** Promises 3, 4 and 7: who sees a session, by which credential, and until when. */
 import { tokensIn } from './check-writes.ts'
-import { destroys, type Facts, KV_LAG, LIMIT, SLACK } from './facts.ts'
+import { accepts, destroys, endOf, type Facts, KV_LAG, LIMIT, SLACK } from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import type { Effect, Exchange } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
@@ -37,13 +37,13 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
   if (one === reader || reader.knows.has(one.id) || one.outcome !== 'ok') return false
   if (one.fate === 'dropped' || one.seen?.status === 'superseded') return false
   if (facts.isForgotten(one.sent, one.done)) return false
-  // Overlapping sign-ins may end up with one credential.
+  // Overlapping sign-ins may end up with one credential, and one by a replaced credential does.
   return !rotationsOf(lineage).some(
     (other) =>
       other !== one &&
       (reader.knows.has(other.id) || other === reader) &&
-      other.sent < one.done &&
-      other.done > one.sent,
+      other.done > one.sent &&
+      (other.sent < one.done || other.seen?.status === 'superseded'),
   )
 }
 
@@ -88,6 +88,11 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
     const by = `${destroys(one) ? 'destroy' : 'the sign-in of somebody else'} by request ${one.id}`
     ends.push({ at: one.received, by, isolate: one.isolate, jar: one.jar })
   }
+  for (const one of facts.history.exchanges) {
+    if (one.outcome !== 'ok' || !destroys(one) || !endsReplaced(facts, one, lineage)) continue
+    const by = `destroy, by a replaced credential, by request ${one.id}`
+    ends.push({ at: one.received, by, isolate: one.isolate, jar: one.jar })
+  }
   for (const { kind, to, from, print, user, except } of facts.history.ends) {
     const { byPrint } = facts.lineages
     const isMeant =
@@ -96,7 +101,35 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
         : belongsTo(facts, lineage, user!, from) && (!except || byPrint(except) !== lineage)
     if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1 })
   }
-  return ends.filter(({ at }) => !facts.isForgotten(at - LIMIT, at))
+  return ends.filter(({ at }) => !isForgottenEnd(facts, at) && !isUndone(facts, lineage, at))
+}
+
+/** Whether a credential that was replaced moments ago is for certain one of this session. */
+function endsReplaced(facts: Facts, one: Exchange, lineage: Lineage): boolean {
+  if (one.seen?.status !== 'superseded' || facts.config.store !== 'shared') return false
+  const before = facts.history.exchanges.filter(
+    ({ jar, sent }) => jar === one.jar && sent < one.sent,
+  )
+  if (before.some((other) => other.effects.length && endOf(other) >= one.sent)) return false
+  const lineages = before.map(
+    (other) => facts.lineages.target(other) ?? facts.lineages.found(other),
+  )
+  const isOnly =
+    lineages.includes(lineage) && lineages.every((other) => !other || other === lineage)
+  return isOnly && rotationsOf(lineage).every(({ sent }) => sent > one.sent - 20_000)
+}
+
+function isForgottenEnd(facts: Facts, at: number): boolean {
+  return accepts('a failover undoes an end') && facts.isForgotten(at - LIMIT, at)
+}
+
+/** On KV a write at a place that does not see the end yet takes the end's place. */
+function isUndone({ config }: Facts, { visits }: Lineage, at: number): boolean {
+  return (
+    config.store === 'kv' &&
+    accepts('a place of KV writes over an end') &&
+    visits.some((one) => one.sent < at + KV_LAG && endOf(one) > at - LIMIT && !destroys(one))
+  )
 }
 
 /** A session in a cookie ends in the browser that ends it, and only there. */
@@ -107,7 +140,9 @@ function isOnlyCopy({ history }: Facts, { jar }: Exchange): boolean {
 /** Whether it was certainly this user's before. */
 function belongsTo(facts: Facts, { effects }: Lineage, user: string, from: number): boolean {
   const lag = facts.config.store === 'kv' ? KV_LAG : 0
-  const logins = effects.filter(({ use }) => use.op === 'login')
+  const logins = effects.filter(
+    ({ use, exchange }) => use.op === 'login' && !facts.isForgotten(exchange.sent, exchange.done),
+  )
   const isOther = logins.some(({ use }) => use.op === 'login' && `u${use.user}` !== user)
   return !isOther && logins.some(({ acked }) => acked + lag <= from)
 }

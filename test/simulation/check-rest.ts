@@ -1,5 +1,5 @@
 /** Promises 6, 9 and 10, and `once`: time, lists, leases. */
-import { endOf, type Facts, LIMIT, SLACK } from './facts.ts'
+import { accepts, endOf, type Facts, LIMIT, SLACK } from './facts.ts'
 import type { Exchange } from './history.ts'
 import { isLive, type Lineage } from './lineages.ts'
 
@@ -40,6 +40,8 @@ export function checkRefusals(facts: Facts, exchange: Exchange): void {
   // KV takes one write a second, and shows a place that lags no data to write on.
   const mayRefuse = facts.config.store === 'kv' || facts.history.hasVersions
   if (outcome !== 'failed' || activity.faults > 0 || mayRefuse) return
+  // A network can be slow without a fault, and a commit has a deadline.
+  if (done - sent - exchange.action.think > 4000) return
   const { exchanges, troubles } = facts.history
   // What failed a while ago may come late; a breaker that it opened stays so until it is tried.
   const since = facts.config.resilient ? -Infinity : sent - LINGER
@@ -58,7 +60,7 @@ export function checkGhosts(facts: Facts): void {
     if (!isFinal) continue
     for (const print of prints) {
       const lineage = facts.lineages.byPrint(print)
-      if (lineage ? !isGhost(lineage) : !isCertain(facts, user)) continue
+      if (lineage ? !isGhost(facts, lineage) : !isCertain(facts, user)) continue
       const text = `the list of ${user} has a session that nobody got (${print})`
       facts.problems.push({ rule: '9 ghost', text, at })
     }
@@ -85,19 +87,29 @@ function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number):
   return at < last + 400 * idleTimeout && at < first + 1000 * absoluteTimeout - SLACK
 }
 
-/** Whether every sign-in of a user was answered, with at most one fault on the way. */
-function isCertain({ history }: Facts, user: string): boolean {
-  return history.exchanges.every(
-    ({ action, outcome, activity }) =>
-      !action.uses.some((use) => use.op === 'login' && `u${use.user}` === user) ||
-      (outcome !== 'broken' && outcome !== 'pending' && activity.faults < 2),
+/** Whether the outcome of every sign-in of a user is known, or that of its end. */
+function isCertain(facts: Facts, user: string): boolean {
+  return facts.history.exchanges.every(
+    (one) =>
+      !one.action.uses.some((use) => use.op === 'login' && `u${use.user}` === user) ||
+      isEndCertain(facts, one),
   )
 }
 
 /** Begun by a sign-in that was answered 503, and never seen by anybody. */
-function isGhost({ origin, visits }: Lineage): boolean {
-  if (origin?.outcome !== 'failed' || origin.activity.faults > 1) return false
+function isGhost(facts: Facts, { origin, visits }: Lineage): boolean {
+  if (origin?.outcome !== 'failed' || !isEndCertain(facts, origin)) return false
   return visits.every((one) => one === origin)
+}
+
+/** Whether a creation whose outcome was unknown can have been ended: one of the two was answered. */
+function isEndCertain(facts: Facts, { activity, outcome, sent, done }: Exchange): boolean {
+  if (!accepts('a session that nobody got stays listed')) return true
+  const isRefused = activity.events.some(({ type }) => type === 'breaker.open')
+  const isLost = facts.isForgotten(sent, done + LINGER)
+  return (
+    outcome !== 'broken' && outcome !== 'pending' && activity.faults < 2 && !isRefused && !isLost
+  )
 }
 
 /** Of overlapping requests one does the work. */

@@ -1,5 +1,5 @@
 /** Promises 5, 7 and 9: whoever is signed in stays so, whatever the store and the network do. */
-import { destroys, endOf, type Facts, KV_LAG, SLACK } from './facts.ts'
+import { accepts, destroys, endOf, type Facts, rotatesTwiceAtOnce, SLACK } from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import { type Exchange, rotates } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
@@ -22,18 +22,25 @@ const lineageOf = ({ lineages }: Facts, exchange: Exchange): Lineage | null =>
 
 /** The last response that says for certain which session this browser has. */
 function settledBy(facts: Facts, reader: Exchange): Exchange | null {
-  const own = facts.history.exchanges.filter(
+  const { exchanges, thefts } = facts.history
+  // What somebody planted in the browser is not its own.
+  const since = Math.max(0, ...thefts.map(({ thief, at }) => (thief === reader.jar ? at : 0)))
+  const own = exchanges.filter(
     (one) => one.jar === reader.jar && one !== reader && one.sent < reader.sent,
   )
   const answered = own.filter(
-    (one) => one.received < reader.sent && one.outcome === 'ok' && settles(one),
+    (one) => one.sent > since && one.received < reader.sent && one.outcome === 'ok' && settles(one),
   )
   const base = answered.reduce<Exchange | null>((a, b) => (a && a.sent > b.sent ? a : b), null)
   if (!base) return null
   const lineage = lineageOf(facts, base)
-  const isClear = own.every(
-    (one) => one === base || endOf(one) < base.sent || isPlain(facts, one, lineage),
-  )
+  // A cookie that holds a session goes where the last response puts it.
+  const isLast =
+    facts.config.store !== 'none' ||
+    own.every((one) => endOf(one) <= base.received || one.sent > base.received)
+  const isClear =
+    isLast &&
+    own.every((one) => one === base || endOf(one) < base.sent || isPlain(facts, one, lineage))
   return isClear ? base : null
 }
 
@@ -47,7 +54,7 @@ function settles(one: Exchange): boolean {
 function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): boolean {
   if (destroys(one) || changesUser(one)) return false
   if (one.seen === null) return one.outcome === 'failed' && !rotates(one)
-  if (lineages.found(one) === lineage) return true
+  if (lineages.found(one) === lineage) return (lineages.target(one) ?? lineage) === lineage
   return (one.effects.length === 0 || one.seen.status === 'superseded') && !rotates(one)
 }
 
@@ -57,15 +64,21 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   const at = reader.seen!.at
   const until = Math.max(reader.done, at)
   if (facts.mayHaveEnded(lineage, until) || !isWithinTimes(facts, visits, base, at)) return false
-  if (!origin || facts.isForgotten(origin.sent, origin.done)) return false
+  if (!origin) return false
+  const forgives = accepts('a failover forgets a sign-in or a beginning')
+  if (forgives && facts.isForgotten(origin.sent, origin.done)) return false
+  // A renewal that the store forgot may have been all that kept it alive.
+  if (facts.isForgotten(base.sent, base.done)) return false
   const rotations = rotationsOf(lineage).filter(
     (one) => one !== reader && one.sent < until && one.fate !== 'dropped',
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
-  if (rotations.some(({ sent, done }) => facts.isForgotten(sent, done))) return false
+  if (forgives && rotations.some(({ sent, done }) => facts.isForgotten(sent, done))) return false
   const { seal, store } = facts.config
-  if (seal === 'cookie' && rotations.some(({ outcome }) => outcome !== 'ok')) return false
-  return store !== 'kv' || !rotatesTwiceAtOnce(rotations)
+  const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")
+  if (isSealed && rotations.some(({ outcome }) => outcome !== 'ok')) return false
+  if (store !== 'kv' || !accepts('two places of KV rotate one session')) return true
+  return !rotatesTwiceAtOnce(rotations)
 }
 
 function isWithinTimes(
@@ -78,10 +91,4 @@ function isWithinTimes(
   const idle = (1000 * idleTimeout) / 2 - 1000 * renewAfter - SLACK
   const began = Math.min(...visits.map(({ sent }) => sent))
   return at <= base.sent + idle && at <= began + 1000 * absoluteTimeout - SLACK
-}
-
-function rotatesTwiceAtOnce(rotations: readonly Exchange[]): boolean {
-  return rotations.some((a) =>
-    rotations.some((b) => a !== b && a.sent < endOf(b) + KV_LAG && endOf(a) > b.sent - KV_LAG),
-  )
 }

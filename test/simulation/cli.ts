@@ -2,7 +2,7 @@
  * Simulates: `npm run simulate -- --profile memory --seed 1 --runs 1000`. Without a profile, all of
  * them. Prints the shortest trace of the first violation of each profile, and how many runs had one.
  * `--plant name` puts a fault in, `--json` prints the seeds that violate each rule and nothing else,
- * `--first` stops at the first violation, `--rule 4` looks for those of one rule, `--trace` shows a run.
+ * `--limit name` counts what is accepted, `--first` stops at the first violation, `--rule 4` looks for those of one rule, `--trace` shows a run.
  *
  * @module
  */
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     first: { type: 'boolean', default: false },
+    limit: { type: 'string' },
   },
 })
 const plant = values.plant === undefined ? null : PLANTS[values.plant]
@@ -29,6 +30,11 @@ if (plant === undefined) {
 }
 if (plant?.source) plantSource(plant.source)
 
+const { counted, LIMITS } = await import('./facts.ts')
+if (values.limit !== undefined && !(LIMITS as readonly string[]).includes(values.limit)) {
+  throw new Error(`There is no limit "${values.limit}", only ${LIMITS.join('; ')}`)
+}
+counted.limit = values.limit
 const { runCampaign } = await import('./campaign.ts')
 const { PROFILES } = await import('./profiles.ts')
 const { shrink } = await import('./shrink.ts')

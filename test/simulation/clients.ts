@@ -85,18 +85,13 @@ export class Clients {
 /** What the response says of the request's own writes. */
 export function fateOf({ activity, outcome, seen }: Exchange): Exchange['fate'] {
   if (activity.events.some(({ type }) => type === 'commit.deferred')) return 'deferred'
-  const isDropped =
-    seen?.status === 'superseded' ||
-    activity.events.some(
-      (event) =>
-        event.type === 'session.superseded' ||
-        (event.type === 'commit.dropped' && /superseded|ended/.test(reasonOf(event))),
-    )
-  if (isDropped) return 'dropped'
+  // What was said while it was opened speaks of other cookies too.
+  const since = activity.events.slice(seen?.events ?? 0).map(({ type }) => type)
+  const isDropped = since.includes('session.superseded') || since.includes('session.missing')
+  if (isDropped && !since.includes('session.created')) return 'dropped'
+  if (seen?.status === 'superseded' && !since.includes('session.login')) return 'dropped'
   return outcome === 'ok' ? 'kept' : 'unknown'
 }
-
-const reasonOf = (event: object): string => String((event as { reason?: unknown }).reason)
 
 /** What the response says of writes that waited: those that are gone without a word were applied. */
 function followDeferred(
@@ -106,13 +101,15 @@ function followDeferred(
   now: number,
 ): void {
   const removed: Effect[] = []
-  let isCarried = activity.events.some(({ type }) => type === 'commit.dropped')
+  const isDropped = activity.events.some(({ type }) => type === 'commit.dropped')
+  let isCarried = isDropped
   for (const header of setCookies) {
     const { name, until } = parseSetCookie(header, now)
     if (!name.startsWith(DEFERRED)) continue
     if (until > now) {
       isCarried = true
-      client.waits.set(name, [...waits, ...effects])
+      // Nobody can tell which of those that waited was dropped.
+      client.waits.set(name, isDropped ? effects : [...waits, ...effects])
     } else {
       removed.push(...(client.waits.get(name) ?? []))
       client.waits.delete(name)

@@ -117,24 +117,24 @@ class Story {
   #fixation(): void {
     const attacker = FIRST_THIEF + this.#thieves++
     const victim = this.#browsers + this.#below(2)
-    this.#request({ jar: attacker, uses: [{ op: 'set', key: 0 }] })
+    const smooth = { think: 0, down: 20, lost: false }
+    this.#request({ jar: attacker, uses: [{ op: 'set', key: 0 }], ...smooth })
     this.#at += 1000
     this.actions.push({ type: 'steal', id: this.#id++, at: this.#at, jar: attacker, thief: victim })
-    const trouble: Trouble = this.#pick('read-only', 'flaky', 'full', 'hangs')
-    const id = this.#id++
+    const trouble: Trouble = this.#pick('read-only', 'read-only', 'flaky', 'hangs')
+    const lasts = trouble === 'hangs' ? 20_000 : 5000
     if (this.#config.rates.trouble) {
-      this.actions.push({ type: 'trouble', id, at: this.#at, trouble, lasts: 8000 })
+      this.actions.push({ type: 'trouble', id: this.#id++, at: this.#at, trouble, lasts })
     }
-    for (let i = this.#below(3); i >= 0; i--) {
-      this.#at += 100
-      this.#request({ jar: attacker, uses: [{ op: 'regenerate' }] })
-      if (this.#chance(40)) this.#at += 9000
+    for (let i = 1 + this.#below(3); i >= 0; i--) {
+      this.#at += trouble === 'hangs' ? 6000 : 600
+      this.#request({ jar: attacker, uses: [{ op: 'regenerate' }], ...smooth })
     }
-    this.#at += 12_000
-    this.#request({ jar: victim, uses: [{ op: 'login', user: 4 }] })
-    this.#at += this.#pick(300, 3000, 40_000)
+    this.#at += this.#pick(8000, 40_000)
+    this.#request({ jar: victim, uses: [{ op: 'login', user: 4 }], ...smooth })
+    this.#at += this.#pick(3000, 40_000)
     for (const jar of [attacker, victim, attacker]) {
-      this.#request({ jar, uses: this.#chance(50) ? [] : [{ op: 'append', key: 0 }] })
+      this.#request({ jar, uses: this.#chance(50) ? [] : [{ op: 'append', key: 0 }], ...smooth })
       this.#at += 1000
     }
   }
@@ -185,7 +185,7 @@ class Story {
     this.#request({ jar, uses: [] })
   }
 
-  #request(given: Pick<RequestAction, 'jar' | 'uses'>): void {
+  #request(given: Pick<RequestAction, 'jar' | 'uses'> & Partial<RequestAction>): void {
     const isSlow = this.#chance(8)
     this.actions.push({
       type: 'request',
@@ -205,7 +205,8 @@ class Story {
     const uses: Use[] = []
     for (let i = 0; i < count; i++) {
       const op = this.#weighed(OPS)
-      if (op === 'read') continue
+      // Signing in twice in one request leaves data behind that nobody can tell from lost ones.
+      if (op === 'read' || (op === 'login' && uses.some((use) => use.op === op))) continue
       if (op === 'login') uses.push({ op, user: isThief ? MALLORY : this.#user(jar) })
       else if (op === 'regenerate' || op === 'destroy') uses.push({ op })
       else uses.push({ op: op as 'set', key: this.#below(2) })

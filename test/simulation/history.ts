@@ -12,6 +12,8 @@ export interface Seen {
   readonly print: string
   readonly data: Readonly<Record<string, unknown>>
   readonly flash: string | undefined
+  /** How many events there had been. */
+  readonly events: number
 }
 
 /** What one use of a session should have done. */

@@ -1,6 +1,5 @@
-/** Which requests had to do with the same session, whatever its id was at the time. */
+/** Which requests had to do with the same session. */
 import { type Effect, type Exchange, type History, rotates } from './history.ts'
-import { CAN_END } from './stores.ts'
 
 /** One session from its beginning to its end. */
 export interface Lineage {
@@ -66,17 +65,13 @@ export function trace(history: History): Lineages {
   const found = (exchange: Exchange): Lineage | null =>
     isLive(exchange) ? (byPrint.get(exchange.seen!.print) ?? null) : null
 
-  /** What a request, as it ended, says of ids: the new one of a session, or that of a new session. */
+  /** What a request, as it ended, says of the session that it wrote to. */
   const learn = (exchange: Exchange): void => {
     const own = found(exchange)
     const prints = printsIn(exchange, ['session.created', 'session.login', 'session.regenerated'])
-    const begins = printsIn(exchange, ['session.created'])
-    const aims = exchange.aims
+    const { aims } = exchange
     for (const print of [...prints, ...(aims && exchange.effects.length ? [aims] : [])]) {
-      if (byPrint.has(print)) continue
-      const isSame = own && !CAN_END && !changesUser(exchange) && !begins.includes(print)
-      if (isSame) byPrint.set(print, own)
-      else begin(print, exchange, exchange.jar)
+      if (!byPrint.has(print)) begin(print, exchange, exchange.jar)
     }
     const print = prints[0] ?? aims
     const target = (print && byPrint.get(print)) || own
@@ -97,17 +92,21 @@ export function trace(history: History): Lineages {
   }
   for (const exchange of pending) learn(exchange)
 
+  for (const { thief, jar } of history.thefts) {
+    for (const { holders } of all) if (holders.has(jar)) holders.add(thief)
+  }
+
   for (const exchange of history.exchanges) {
     const own = found(exchange)
     const target = targets.get(exchange) ?? own
     for (const lineage of new Set([own, target])) lineage?.visits.push(exchange)
     const isUnknown = exchange.outcome !== 'ok'
-    for (const lineage of isUnknown ? new Set([own, target]) : [target]) {
+    // A sign-in by a replaced credential may have gone on with any session of its browser.
+    const isReplaced = isUnknown && exchange.seen?.status === 'superseded'
+    const possible = isReplaced ? all.filter(({ holders }) => holders.has(exchange.jar)) : []
+    for (const lineage of isUnknown ? new Set([own, target, ...possible]) : [target]) {
       lineage?.effects.push(...exchange.effects)
     }
-  }
-  for (const { thief, jar } of history.thefts) {
-    for (const { holders } of all) if (holders.has(jar)) holders.add(thief)
   }
   return {
     all,

@@ -93,7 +93,6 @@ export class Network {
     apply: () => Promise<T>,
   ): Promise<T> {
     const { activity, fate, there, back } = this.#draw(kind)
-    if (fate !== 'ok') activity.faults++
     return new Promise<T>((resolve, reject) => {
       const note = (what: string): void => {
         if (!this.isTraced) return
@@ -159,7 +158,9 @@ export class Network {
     const [isFaulty, which] = [random() * 100 < faultRate, random()]
     let fate: Fate = this.isCalm || !isFaulty ? 'ok' : faults[Math.floor(which * faults.length)]!
     if (!this.isCalm) fate = this.#inTrouble(kind, which) ?? fate
-    const factor = fate === 'slow' ? 30 + 270 * isSlow : isSlow > 0.97 && !this.isCalm ? 10 : 1
+    const isDelayed = isSlow > 0.97 && !this.isCalm
+    if (fate !== 'ok' || isDelayed) activity.faults++
+    const factor = fate === 'slow' ? 30 + 270 * isSlow : isDelayed ? 10 : 1
     return {
       activity,
       fate,
@@ -188,7 +189,7 @@ export class Network {
   }
 }
 
-const KINDS: Record<string, Kind> = { write: 'write', end: 'end', delete: 'end', bury: 'end' }
+const KINDS: Record<string, Kind> = { write: 'write', end: 'end' }
 
 /** The kind of a call by its name; everything that is not known is read. */
 export const kindOf = (name: string): Kind => KINDS[name.replace('index.', '')] ?? 'read'

@@ -1,5 +1,5 @@
 /** Faults that are put in on purpose: a simulation that does not find them proves nothing. */
-import type { SessionStore } from '../../src/stores/store.ts'
+import type { SessionStore, StoredRecord, WriteOptions } from '../../src/stores/store.ts'
 import { wrapMethods } from './network.ts'
 
 /** One fault put in on purpose. */
@@ -26,19 +26,11 @@ export interface SourceChange {
   readonly to: string
 }
 
-interface AnyRecord {
-  readonly value: string
-  readonly version: string
-  readonly entries?: readonly string[]
-}
-
-const TOMBSTONE = '!'
-
 /** Every write succeeds, whatever is there. */
 function overwriting(store: SessionStore): SessionStore {
   return wrapMethods(store, async (name, args, run) => {
     if (name !== 'write') return run(args)
-    const [id, record, , ...rest] = args as [string, AnyRecord, ...unknown[]]
+    const [id, record, , ...rest] = args as [string, StoredRecord, ...unknown[]]
     const there = await store.read(id)
     return run([id, record, there?.version ?? null, ...rest])
   })
@@ -47,22 +39,18 @@ function overwriting(store: SessionStore): SessionStore {
 /** Sessions do not end. */
 function undying(store: SessionStore): SessionStore {
   return wrapMethods(store, async (name, args, run) => {
-    const isTombstone = (args[1] as AnyRecord | undefined)?.value === TOMBSTONE
-    if (name === 'delete') return undefined
-    if (name === 'index.bury' || name === 'index.end') return 1
-    if (name === 'end') return true
-    return name === 'write' && isTombstone ? { ok: true } : run(args)
+    if (name === 'index.end') return 1
+    return name === 'end' ? true : run(args)
   })
 }
 
-/** What should be put beside a record is thrown away, and said to be there. */
+/** What should be appended to a record is thrown away, and said to be there. */
 function forgetful(store: SessionStore): SessionStore {
   return wrapMethods(store, async (name, args, run) => {
-    const { entry, patch } = (args[3] ?? {}) as { entry?: string; patch?: string }
-    if (name !== 'write' || args[2] === null || !(entry ?? patch)) return run(args)
-    const there = (await store.read(args[0] as string)) as AnyRecord | null
-    if (!there || there.version === args[2] || there.value === TOMBSTONE) return run(args)
-    if (patch) return { ok: true, patched: true }
+    const { entry } = (args[3] ?? {}) as WriteOptions
+    if (name !== 'write' || args[2] === null || !entry) return run(args)
+    const there = await store.read(args[0] as string)
+    if (!there || there.version === args[2]) return run(args)
     return { ok: true, current: { ...there, entries: [...(there.entries ?? []), entry] } }
   })
 }
@@ -79,9 +67,33 @@ const ALL: readonly Plant[] = [
     rule: '2',
     source: [
       {
-        file: 'persistence/tags.ts',
-        from: "return new Set(eachTag([extra?.k, ...others].join('')))",
-        to: 'return new Set(others.length < 0 ? [String(extra)] : [])',
+        file: 'persistence/journal.ts',
+        from: 'return writesOf(state).some((write) => write.tag === tag)',
+        to: 'return writesOf(state).length < 0 && tag === NO_TAG',
+      },
+    ],
+  },
+  {
+    name: 'generation ignored',
+    profile: 'memory',
+    rule: '4',
+    source: [
+      {
+        file: 'persistence/newest.ts',
+        from: "if (name === nameOf(cookie)) return 'same'",
+        to: "if (name.length > 0) return 'same'",
+      },
+    ],
+  },
+  {
+    name: 'a cookie ahead of the record believed without its predecessors',
+    profile: 'outage',
+    rule: '4',
+    source: [
+      {
+        file: 'persistence/newest.ts',
+        from: "return cookie.replaced.includes(name) ? 'ahead' : 'replaced'",
+        to: "return record.number < cookie.number ? 'ahead' : 'replaced'",
       },
     ],
   },

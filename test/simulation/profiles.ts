@@ -1,6 +1,5 @@
 /** What a run is made with, by profile and seed. */
 import { FAULTS, type Fault } from './network.ts'
-import { CAN_END } from './stores.ts'
 import { streamOf } from './world.ts'
 
 export interface IsolateConfig {
@@ -86,8 +85,7 @@ export function configOf(profile: string, seed: number): RunConfig {
     rates: { steal: 3, revoke: 2, revokeAll: 2, list: 2, restart: 2 },
   }
   const snapshot = { maxAge: pick(2, 10), staleIfError: pick(60, 300) }
-  // The core of before has no deadline of its own.
-  const hangs = { faults: FAULTS, resilient: CAN_END ? base.resilient : true }
+  const hangs = { faults: FAULTS }
   switch (profile) {
     case 'cookie':
       return { ...base, store: 'none', resilient: false, rates: { steal: 3, restart: 2 } }

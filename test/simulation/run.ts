@@ -10,7 +10,7 @@ import { Network, type Trouble } from './network.ts'
 import type { Plant } from './plants.ts'
 import type { RunConfig } from './profiles.ts'
 import { Isolate } from './server.ts'
-import { createKVPlaces, createSharedStore, type StorePlace } from './stores.ts'
+import { createSharedStore, type StorePlace } from './stores.ts'
 import { type Activity, World, within } from './world.ts'
 
 /** What one run gave. */
@@ -31,12 +31,16 @@ export async function runActions(
   { plant = null, traced = false }: { plant?: Plant | null; traced?: boolean } = {},
 ): Promise<Run> {
   const world = new World(config.seed)
+  const { createKVPlaces } = config.store === 'kv' ? await import('./kv-places.ts') : NO_KV
   return await within(world, async () => {
-    const simulation = new Simulation(world, config, plant, traced)
+    const simulation = new Simulation(world, config, plant, traced, createKVPlaces)
     await simulation.run(actions)
     return { history: simulation.history, trace: simulation.trace() }
   })
 }
+
+type CreateKV = typeof import('./kv-places.ts').createKVPlaces | undefined
+const NO_KV = { createKVPlaces: undefined }
 
 class Simulation {
   readonly history: History = {
@@ -66,14 +70,20 @@ class Simulation {
   /** Responses on their way, for the plant that mixes them up. */
   readonly #onTheirWay: { exchange: Exchange; setCookies: readonly string[] }[] = []
 
-  constructor(world: World, config: RunConfig, plant: Plant | null, isTraced: boolean) {
+  constructor(
+    world: World,
+    config: RunConfig,
+    plant: Plant | null,
+    isTraced: boolean,
+    kv: CreateKV,
+  ) {
     this.#world = world
     this.#start = world.now()
     this.#config = config
     this.#plant = plant
     this.#isTraced = isTraced
     this.#network = new Network(world, config, isTraced)
-    this.#place = this.#createPlace()
+    this.#place = this.#createPlace(kv)
     for (let i = 0; i < config.isolates.length; i++) this.#startIsolate(i)
   }
 
@@ -113,14 +123,14 @@ class Simulation {
       .map(({ at, text }) => `${((at - this.#start) / 1000).toFixed(3).padStart(9)}  ${text}`)
   }
 
-  #createPlace(): StorePlace | null {
+  #createPlace(createKVPlaces: CreateKV): StorePlace | null {
     const { store, lagMs } = this.#config
     const plant = this.#plant
     if (store === 'none') return null
     if (store === 'shared') return createSharedStore(this.#world, this.#network, { lagMs, plant })
     const clockOf = (isolate: number) => (): number =>
       this.#world.now() + (this.#config.isolates[isolate]?.drift ?? 0)
-    return createKVPlaces(this.#world, this.#network, clockOf, plant)
+    return createKVPlaces!(this.#world, this.#network, clockOf, plant)
   }
 
   #startIsolate(i: number, newer: boolean = false): void {

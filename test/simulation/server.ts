@@ -28,12 +28,6 @@ const SECRETS = [
 ]
 export const COOKIE = 's'
 
-/** The methods of the new core, where it is there. */
-interface Additions {
-  increment?(key: string, by?: number): void
-  append?(key: string, ...items: unknown[]): void
-}
-
 export class Isolate {
   readonly number: number
   readonly config: IsolateConfig
@@ -97,7 +91,7 @@ export class Isolate {
     }
     const handler = this.sessions.handler(async (request) => {
       const session = await this.sessions.get(request)
-      exchange.seen = look(session, print(session), this.#world.now())
+      exchange.seen = look(session, print(session), this.#world)
       if (exchange.action.think) await this.#world.sleep(exchange.action.think)
       for (const [i, use] of exchange.action.uses.entries()) {
         await this.#use(session, use, `${exchange.id}.${i}`, exchange, history.onceRuns)
@@ -111,19 +105,15 @@ export class Isolate {
 
   async #use(session: Session, use: Use, token: string, exchange: Exchange, runs: OnceRun[]) {
     const effect: Effect = { token, use, exchange, acked: Infinity, isLeft: false }
-    const { increment, append } = session as Session & Additions
-    const add = (n = 0): number => n + 1
     switch (use.op) {
       case 'append':
-        if (append) append.call(session, `a${use.key}`, token)
-        else session.update(`a${use.key}`, (list: string[] = []) => [...list, token])
+        session.append(`a${use.key}`, token)
         break
       case 'increment':
-        if (increment) increment.call(session, `c${use.key}`)
-        else session.update(`c${use.key}`, add)
+        session.increment(`c${use.key}`)
         break
       case 'update':
-        session.update(`u${use.key}`, add)
+        session.update(`u${use.key}`, (n = 0) => n + 1)
         break
       case 'set':
         session.set(`s${use.key}`, token)
@@ -166,8 +156,16 @@ export class Isolate {
   }
 }
 
-function look(session: Session, print: string, at: number): Seen {
+function look(session: Session, print: string, { now, current }: World): Seen {
   const { status, subject, data } = session
   const flash = session.flash('f') as string | undefined
-  return { at, status, subject, print, data: { ...data }, flash }
+  return {
+    at: now(),
+    status,
+    subject,
+    print,
+    data: { ...data },
+    flash,
+    events: current.events.length,
+  }
 }

@@ -10,7 +10,7 @@ import { PROFILES } from './profiles.ts'
  * WebCrypto, and because planted faults change the source.
  */
 
-const RUNS = 120
+const RUNS = 100
 const CLI = fileURLToPath(new URL('cli.ts', import.meta.url))
 
 type Found = Record<string, Record<string, number[]>>
@@ -57,13 +57,15 @@ describe('the simulation', () => {
   })
 })
 
-/** Rules that are kept; the others are known to be broken, each in a few runs of a hundred. */
-const KEPT = /^(2 applied|2 counted|4|6|10)/
-const SOUND = PROFILES.filter((profile) => profile !== 'replica')
+/** In these, promises hold but for a few runs in a thousand: ARCHITECTURE.md names the accepted limits. */
+const KEPT_ON_KV = /^(2|6|9|10)/
 
-describe(`of ${RUNS} simulated runs none counts twice, shows another's session or outlives a timeout:`, () => {
-  it.each(SOUND)('%s', async (profile) => {
+describe(`of ${RUNS} simulated runs none breaks a promise:`, () => {
+  it.each(PROFILES)('%s', async (profile) => {
     const { [profile]: found = {} } = await seedsOf('--profile', profile, '--runs', String(RUNS))
-    expect(Object.entries(found).filter(([rule]) => KEPT.test(rule))).toEqual([])
+    const broken = Object.entries(found)
+    const isMeant = ([rule]: [string, unknown]): boolean =>
+      profile !== 'kv' || KEPT_ON_KV.test(rule)
+    expect(broken.filter(isMeant)).toEqual([])
   })
 })

@@ -1,11 +1,8 @@
 /**
- * The stores of a simulation: one that all isolates share behind a network, which can go back in time
- * and lag, and Cloudflare KV as its double has it.
+ * The store of a simulation that all isolates share behind a network. It can go back in time, and lag.
  */
-import { createKVStore } from '../../src/stores/kv.ts'
 import { createMemoryStore, type MemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
-import { KVDouble } from '../support/kv-double.ts'
 import { kindOf, type Network, takeSignal, wrapMethods } from './network.ts'
 import type { Plant } from './plants.ts'
 import type { World } from './world.ts'
@@ -24,9 +21,6 @@ interface Applied {
   readonly name: string
   readonly args: unknown[]
 }
-
-/** Whether the core under test ends sessions by a call of its own. */
-export const CAN_END: boolean = 'end' in createMemoryStore()
 
 /** A memory store with a clock of its own, so that what was done can be done again as of its time. */
 class Copy {
@@ -117,31 +111,3 @@ export function createSharedStore(
 function isFresh(args: readonly unknown[]): boolean {
   return !!(args[1] as { fresh?: boolean } | undefined)?.fresh
 }
-
-/** Cloudflare KV: every isolate is at a place of its own, and places see changes late. */
-export function createKVPlaces(
-  world: World,
-  network: Network,
-  clockOf: (isolate: number) => () => number,
-  plant: Plant | null,
-): StorePlace {
-  const kv = new KVDouble({
-    now: world.now,
-    lagMs: () => 60_000 * world.current.random(),
-    cacheMs: 30_000,
-    rateLimit: true,
-  })
-  return {
-    connect(isolate) {
-      const at = kv.at(`place ${isolate}`)
-      const namespace = wrapMethods(at, (name, args, run) =>
-        network.send(`kv.${name}`, KV_KINDS[name] ?? 'read', undefined, () => run(args)),
-      )
-      const store = createKVStore({ namespace, now: clockOf(isolate) })
-      return plant?.store ? plant.store(store) : store
-    },
-    failover: async () => {},
-  }
-}
-
-const KV_KINDS: Record<string, 'write' | 'end'> = { put: 'write', delete: 'end' }
