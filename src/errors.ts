@@ -132,7 +132,7 @@ export class SessionConflictError extends SessionError {
   override readonly name: string = 'SessionConflictError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_CONFLICT'
   override readonly retryable: boolean = true
-  /** What Express, h3 and Elysia answer with when it reaches them. */
+  /** The status with which Express, h3 and Elysia answer when it reaches them. */
   readonly status: number = 503
 
   /** Returns 503 with `Retry-After`, as {@link StoreUnavailableError} does. */
@@ -171,7 +171,7 @@ export class StoreUnavailableError extends SessionError {
   override readonly name: string = 'StoreUnavailableError'
   override readonly code: SessionErrorCode = 'ERR_STORE_UNAVAILABLE'
   override readonly retryable: boolean = true
-  /** What Express, h3 and Elysia answer with when it reaches them. */
+  /** The status with which Express, h3 and Elysia answer when it reaches them. */
   readonly status: number = 503
   /** Seconds after which a retry makes sense, where known. */
   readonly retryAfter: number | undefined

@@ -125,19 +125,19 @@ async function cookiesFor(
 async function refresh({ instance, known }: Persistence, draft: Draft): Promise<string[]> {
   const { current, found, refresh, removals, status } = draft
   if (!found || status !== 'active' || !(refresh || removals)) return []
-  // The cookie of a faster response may be newer than what was read.
+  // The cookie of another response may be newer than the record that was read.
   if (known.isAfter(idOf(found.state), found.state)) return []
   return writeStoredCookie(instance, draft, { ...found, state: current })
 }
 
-/** The write is in the session, and so is a rotation after it, whose cookie is for others. */
+/** Settles a commit that was written before a rotation, whose new cookie is not for this request. */
 function superseded({ instance }: Persistence, draft: Draft): string[] {
   draft.status = 'superseded'
   if (draft.found) say(instance, 'session.superseded', draft.found.state)
   return settleDeferred(instance, draft)
 }
 
-/** The session was rotated or ended meanwhile: nothing is written, and no cookie set. */
+/** Drops the changes of a request whose session was rotated or ended meanwhile: no cookie is set. */
 function drop(p: Persistence, draft: Draft, reason: 'superseded' | 'ended'): string[] {
   const { current, found, operations } = draft
   draft.status = reason === 'ended' ? 'missing' : reason
@@ -147,7 +147,7 @@ function drop(p: Persistence, draft: Draft, reason: 'superseded' | 'ended'): str
   return []
 }
 
-/** A commit failed. Changes of data may wait in a cookie; a sign-in that waits would be a fixation. */
+/** Handles a failed commit. Changes of data may wait in a cookie; a sign-in that waits would be a fixation. */
 async function failed(
   p: Persistence,
   draft: Draft,
@@ -165,7 +165,7 @@ async function failed(
   // A breaker that is open has asked nobody.
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
   if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
-    // Perhaps it was applied. The new credential is good either way: else the store is behind it.
+    // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
     const state = { ...lastRotation, counter: found?.state.counter ?? 0 }
     const at = instance.options.now()
     const stored = { state, version: undefined, at, isUnknown: true } as const
@@ -188,7 +188,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const ids = new Set(own === undefined ? [] : [own])
   try {
     const others = (await candidatesOf(p, cookies, all)).filter((one) => !ids.has(idOf(one)))
-    // At once: each may take as long as a store is waited for.
+    // All at once, since each may take until the deadline.
     const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one)))
     for (const [i, { found, status }] of drafts.entries()) {
       if (found || status === 'superseded') ids.add(idOf(others[i]!))

@@ -21,7 +21,7 @@ export async function candidatesOf(
   named.sort((a, b) => b.createdAt - a.createdAt || madeAt(b) - madeAt(a))
   for (const one of named) {
     const before = byName.get(credentialName(one))
-    // Of two with one credential the one with a snapshot says more.
+    // If two have one credential, the one with a snapshot says more.
     if (!before || (before.text === null && one.text !== null)) byName.set(credentialName(one), one)
   }
   // Two generations may have one number: the answer 503 to a rotation carries a credential too.

@@ -87,11 +87,11 @@ export class Commit {
     return made
   }
 
-  /** Makes of a state the one to write. */
+  /** Returns the state to write: with the counter, the list of writes and the renewal of this commit. */
   #finish(state: SessionState): SessionState {
     const { instance } = this.#p
     const { binding, found, operations, waiting } = this.#draft
-    // Whoever was faster has renewed it for this request too.
+    // A request that committed first has renewed it for this one too.
     const renews =
       !found ||
       (this.#due && instance.options.now() - state.renewedAt >= renewAfterOf(instance, state))
@@ -142,7 +142,7 @@ export class Commit {
     return made
   }
 
-  /** Replays the request's own operations: what waited for another credential is never applied. */
+  /** Replays the request's own operations; deferred writes of another credential are never applied. */
   #replayOwn(state: SessionState): SessionState {
     const { operations, waiting } = this.#draft
     if (waiting) Object.assign(waiting, { applied: [], dropped: waiting.entries })
@@ -152,7 +152,7 @@ export class Commit {
     )
   }
 
-  /** Ends the session that nobody has a credential of any more but who signed in anew as its user. */
+  /** Ends the replaced session after its user has signed in again under a new id. */
   async #endReplaced(
     replaced: { readonly id: string; readonly keys?: readonly string[] | undefined } | undefined,
     { subject }: SessionState,
@@ -183,7 +183,7 @@ export class Commit {
     return { ...this.#replayOwn(state), generation, key }
   }
 
-  /** Replaces the record, and replays the operations on whatever newer state it meets. */
+  /** Replaces the record, and replays the operations on every newer state it meets. */
   async #replace(base: SessionState, expected: string, current: SessionState): Promise<Outcome> {
     const { known, records } = this.#p
     let [from, version, next] = [base, expected, current]
@@ -220,7 +220,7 @@ export class Commit {
     }
   }
 
-  /** Decides what a refused write goes on from; `'replaced'`: it must not. */
+  /** Returns the state that a refused write goes on from; `'replaced'`: it must not go on. */
   #meet(
     from: SessionState,
     there: StoredRecord,
@@ -233,7 +233,7 @@ export class Commit {
       const canShare = relation === 'replaced' && this.#signsIn && found && this.#canShare(found)
       return canShare ? { from: found, next: this.#share(found) } : 'replaced'
     }
-    // Older than what was read: the store went back or lags, and what was read goes on.
+    // The record is older than the one that was read: the store went back or lags, and the newer state goes on.
     const isOlder = relation === 'ahead' || compare(found, from) < 0
     const base = !isOlder ? found : descends(from, found) ? from : ahead(found, from, this.#at)
     const newer = newerData(base, instance.options.version)
@@ -253,7 +253,7 @@ export class Commit {
     )
   }
 
-  /** Returns the entry that may be appended instead; `undefined`: the whole record is needed. */
+  /** Returns the entry that may be appended instead; `undefined`: only the full record will do. */
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
     const { current, heals, operations, waiting } = this.#draft

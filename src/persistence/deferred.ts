@@ -1,5 +1,5 @@
 /**
- * Deferred writes: what could not reach the store travels in a cookie of its own, one for each
+ * Deferred writes: changes that could not reach the store are carried in a cookie of their own, one for each
  * response, so that overlapping requests cannot overwrite each other's, until the store answers.
  *
  * Only with `snapshot.staleIfError`, and only when the store is unavailable: a visitor can cause that
@@ -18,7 +18,7 @@ import { applyWaiting, changesOf, decodeEntries, encodeEntries, joinEntries } fr
 import { newLabel, removeSide } from './notes.ts'
 import { epochOf } from './stored-record.ts'
 
-/** For how long a deferred write is good, from the last that travels with it. */
+/** Milliseconds for which a deferred write is good, from the last one in its cookie. */
 const DEFERRED_MS = 900_000
 
 /** The content of the cookie. The body is text of entries, sealed once more under a key share. */
@@ -27,7 +27,7 @@ type Sealed = readonly [id: string, epoch: string, at: number, changes: number, 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** Tells whether the changes of a draft may wait when `error` keeps them from the store. */
+/** Tells whether the changes of a draft may wait after `error` of the store. */
 export function canDefer({ cookie, options }: Instance, draft: Draft, error: unknown): boolean {
   const { snapshot, onStoreFailure } = options
   return (
@@ -96,8 +96,8 @@ async function openDeferred(
 }
 
 /**
- * Returns the `Set-Cookie` values that carry the changes of a draft, together with those that waited
- * before them; `null` when that is too large for a cookie.
+ * Returns the `Set-Cookie` values that carry the changes of a draft, together with earlier deferred
+ * writes; `null` when that is too large for a cookie.
  */
 export async function defer(
   instance: Instance,
@@ -133,7 +133,7 @@ export async function defer(
   ]
 }
 
-/** Reports what became of deferred writes, and returns the `Set-Cookie` values that remove them. */
+/** Reports which deferred writes were applied or dropped, and returns the `Set-Cookie` values that remove them. */
 export function settleDeferred(instance: Instance, draft: Draft): string[] {
   const { waiting } = draft
   if (!waiting) return []
@@ -191,7 +191,7 @@ function countOf(entries: readonly Entry[]): number {
   return entries.reduce((sum, { changes }) => sum + changes.length, 0)
 }
 
-/** The epoch that a deferred write is bound to, in the data's version of whoever deferred it. */
+/** The epoch that a deferred write is bound to, with the version of the deployment that deferred it. */
 function deferredEpoch(state: SessionState, version: number): string {
   return epochOf({ ...state, version })
 }

@@ -30,7 +30,7 @@ function changesData({ changes }: Pick<Entry, 'changes'>): boolean {
 /**
  * Merges the entries beside a record, in the order of the store; each counts as a write. One whose
  * tag is listed is in the record already. One that is older than the list reaches may be too, so it
- * is dropped, and its writer, who does not find its tag, makes it again on the newer state.
+ * is dropped. Its writer does not find its tag, and replays it on the newer state.
  */
 export function mergeEntries(
   state: SessionState,
@@ -48,8 +48,8 @@ export function mergeEntries(
 }
 
 /**
- * Applies deferred writes. Each is applied once, whole or not at all: additions on whatever is there;
- * what sets a value only where no other write has changed data since. Each replay tells the `outcome`.
+ * Applies deferred writes, each at most once and never in part: additions to whatever is there, and
+ * others only where no other write has changed data since. Each replay fills `outcome`.
  */
 export function applyWaiting(
   waiting: readonly Entry[],
@@ -105,7 +105,7 @@ export function listCommit(
   return listWrite(listed, tag, changed, now)
 }
 
-/** Leaves out those of joined writes that are applied already. */
+/** Leaves out those of several joined writes that are applied already. */
 function withoutTags(entry: Entry, isApplied: (tag: string) => boolean): Entry {
   const { changes, owners, tags } = entry
   const left = tags.filter((tag) => !isApplied(tag))
@@ -118,8 +118,8 @@ function withoutTags(entry: Entry, isApplied: (tag: string) => boolean): Entry {
 }
 
 /**
- * Joins deferred writes of one kind that are older than any request under way: what a later one sets
- * anew takes no more room. Additions are never held back by what sets a value.
+ * Joins deferred writes of one kind that are older than any request under way, so that a value which is
+ * set twice takes room once. Additions are joined with additions only: a conflict must not drop them.
  */
 export function joinEntries(entries: readonly Entry[], now: number): Entry[] {
   const joined: Entry[] = []
@@ -163,7 +163,7 @@ function isAddition([section, , op]: Change): boolean {
   return section === 1 || op === 'add' || op === 'append'
 }
 
-/** The changes of a request. What `fn` of an `update` decided is the value that it came to. */
+/** Returns the changes of a request. An `update` is a `set` of the result of its function. */
 export function changesOf(operations: readonly Operation[], current: SessionState): Change[] {
   const updated = new Set(operations.flatMap(({ updates = [] }) => updates))
   const fixed = operations.flatMap(({ changes = [] }) => changes)

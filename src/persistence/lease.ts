@@ -55,7 +55,7 @@ interface Lease {
  * Runs `fn` unless another request of the session runs it or has just done so.
  *
  * A lease is a record of its own beside the session: created when the work begins, replaced by the
- * result when it is done, gone by itself when whoever holds it dies. Its id is a plain hash, so that
+ * result when it is done, expired when the request that acquired it dies. Its id is a plain hash, so that
  * deployments with secrets in two orders share it.
  */
 export async function runOnce<T>(
@@ -92,7 +92,7 @@ export async function runOnce<T>(
   }
 }
 
-/** Creates the lease, or returns what whoever holds it has come to. */
+/** Creates the lease, or returns the result of the request that has it. */
 async function acquire(
   one: Lease,
 ): Promise<{ held: StoredRecord } | { held?: undefined; text: string; until: number }> {
@@ -119,7 +119,7 @@ async function run<T>(one: Lease, held: StoredRecord, fn: () => Promise<T>): Pro
     const value = await fn()
     text = format.stringify(value === undefined ? [] : [format.copy(value, key)])
   } catch (error) {
-    // Over at once, unless it was over before and somebody else holds one.
+    // The lease ends at once, unless it expired before and another request has acquired one.
     await leave(one, held, await seal(one, '', 0))
     throw error
   }
@@ -158,7 +158,7 @@ async function textOf({ id, p, share }: Lease, { value }: StoredRecord): Promise
   return bytes ? decoder.decode(bytes) : ''
 }
 
-/** Reads a result, which stands in a list, where nothing has a place too. */
+/** Reads a result. It is stored in a list, because JSON has no `undefined`. */
 function resultOf<T>({ p }: Lease, text: string): T {
   return (p.instance.format.parse(text) as T[])[0] as T
 }

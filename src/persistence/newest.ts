@@ -8,19 +8,19 @@ import { BoundedMap } from '../bounded-map.ts'
 import { type Generation, nameOf } from '../codec/generation.ts'
 import type { SessionState } from '../codec/session-record.ts'
 
-/** What orders the states of one session. */
+/** The fields that order the states of one session. */
 export type Age = Pick<SessionState, 'generation' | 'counter'>
 
-/** The order of two states: below 0 where `a` is older than `b`. */
+/** Returns the order of two states: below 0 where `a` is older than `b`. */
 export function compare(a: Age, b: Age): number {
   return a.generation.number - b.generation.number || a.counter - b.counter
 }
 
-/** Number and nonce, as a record's epoch says them. */
+/** Number and nonce of a generation, as in a record's epoch. */
 export type Credential = Pick<Generation, 'number' | 'nonce'>
 
 /**
- * Tells what a record's credential makes of a cookie's.
+ * Compares a cookie's credential with that of the record.
  *
  * - `same`: the cookie is good.
  * - `ahead`: the record is of one of the two generations that the cookie's replaced, so the store
@@ -34,7 +34,7 @@ export function relate(cookie: Generation, record: Credential): 'same' | 'ahead'
   return cookie.replaced.includes(name) ? 'ahead' : 'replaced'
 }
 
-/** A note about one session: its latest known age, or its end. */
+/** The latest known age of one session, or its end. */
 type Known = { readonly number: number; readonly counter: number } | 'ended'
 
 /** The latest state of each session that this isolate has read or written. */
@@ -45,7 +45,7 @@ export interface LatestKnown {
   isRotated(id: string, age: Age): boolean
   /** Records a state that was read or written. */
   saw(id: string, age: Age): void
-  /** Returns a mark that changes with what is known of a session. */
+  /** Returns a mark that changes whenever something newer is recorded. */
   markOf(id: string): unknown
   /** Records that the store went back to that state, unless more is known than at `mark`. */
   wentBack(id: string, age: Age, mark: unknown): void

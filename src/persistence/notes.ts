@@ -1,10 +1,10 @@
 /**
- * Notes in the browser: what makes a late response harmless.
+ * Notes in the browser, which make late responses harmless.
  *
  * Responses arrive in any order, so a session cookie may be replaced by one that was made before a
  * rotation or an end. A note travels in a cookie of its own name, which no other response sets: a
- * rotation sends the new credential, a sign-out that the id has ended. Whoever opens the session
- * takes cookies and notes together.
+ * rotation sends the new credential, a sign-out that the id has ended. Opening a session
+ * reads cookies and notes together.
  */
 import { isAhead } from '../codec/cookie-tokens.ts'
 import {
@@ -21,11 +21,11 @@ import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
 import { type CookieFound, MAX_COOKIE_AGE } from '../transport/cookie.ts'
 
-/** What the notes of a request say. */
+/** The content of a request's notes. */
 export interface Notes {
   /** Credentials without data, as good as session cookies. */
   readonly opened: readonly OpenedRecord[]
-  /** Ids of sessions that have ended. It speaks of those ids only, and never by time. */
+  /** Ids of sessions that have ended. A note is about these ids only, and never about a time. */
   readonly ended: ReadonlySet<string>
   /** Epoch seconds until which they are remembered; 0 where there are none. */
   readonly until: number

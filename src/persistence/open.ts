@@ -20,9 +20,9 @@ import { endSession, type Persistence, reportFailure, startCalls } from './persi
 import { fits, madeAt, type Snapshot, snapshotOf } from './stored-cookies.ts'
 import { credentialOf } from './stored-record.ts'
 
-/** For how long a request may be under way with a credential that a rotation has replaced. */
+/** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */
 export const GRACE_MS = 30_000
-/** For how long the answers of a store that is not atomic may lag, also "there is nothing". */
+/** Milliseconds for which the answers of a store that is not atomic may lag, also "there is nothing". */
 const LAG_MS = 120_000
 /** Sessions of one request that are tried until one is live. */
 const MAX_TRIED = 3
@@ -38,7 +38,7 @@ interface Opening {
   readonly signal: AbortSignal | undefined
 }
 
-/** What the store said. */
+/** The answer of the store. */
 interface Answer {
   readonly record: StoredRecord | null | undefined
   /** `null`: there is none, or only the cookie of another generation opens it. */
@@ -46,7 +46,7 @@ interface Answer {
   readonly relation: ReturnType<typeof relate>
   /** It is older than the cookie or than what this isolate knows. */
   readonly isBehind: boolean
-  /** What this isolate knew when the call began. */
+  /** The mark of {@link LatestKnown} when the call began. */
   readonly mark?: unknown
 }
 
@@ -117,7 +117,7 @@ function copyOf({ p: { instance }, snapshot: copy }: Opening): FoundSession | nu
   return isUsable ? { ...copy.found, stale: true } : null
 }
 
-/** Goes on without the store: from the snapshot, or with nothing and read-only. */
+/** Goes on without the store: with the snapshot, or with an empty session that is read-only. */
 async function bridge(opening: Opening, error: unknown): Promise<Draft> {
   const { cookies, opened, p } = opening
   const { instance } = p
@@ -141,7 +141,7 @@ async function readSession(opening: Opening): Promise<Draft> {
   const isYoung = !opened.extra?.u && instance.options.now() - madeAt(opened) < LAG_MS
   if (!record) {
     if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
-    // Only a store that lags. Anything but `missing` would undo a sign-out in an atomic one.
+    // A store that lags may find it later. In an atomic one anything but `missing` would undo a sign-out.
     if (record === undefined && !store.atomic && isYoung) return lagging(opening, undefined)
     return goneDraft(instance, cookies, opened, 'missing')
   }
@@ -211,7 +211,7 @@ async function judge(
   return { record, found, relation, isBehind }
 }
 
-/** A store that is not atomic has not gone back, it lags: nothing is put back. */
+/** Answers while a store that is not atomic lags: from the snapshot, and nothing is written back. */
 function lagging(opening: Opening, record: StoredRecord | undefined): Promise<Draft> {
   const copy = copyOf(opening)
   if (!copy) throw new StoreUnavailableError(`The store "${opening.p.store.name}" is out of date`)
@@ -219,8 +219,9 @@ function lagging(opening: Opening, record: StoredRecord | undefined): Promise<Dr
 }
 
 /**
- * The store lost its last writes, or never saw a rotation whose outcome was unknown. The snapshot is the session if it contains the record and names the
- * same user; else the record is, with the cookie's credential. Either is written with this response.
+ * Goes on after the store lost its last writes, or never saw a rotation whose outcome was unknown. The
+ * snapshot is the session if the record is one of its ancestors and names the same user; else the record
+ * is, with the cookie's credential. Either is written with this response.
  * A sign-in that the store forgot is not put back: `revokeAll` could not have found it.
  */
 async function rolledBack(
@@ -259,15 +260,16 @@ export function ahead(
   if (nameOf(generation) === nameOf(state.generation)) return next
   // An id-only cookie does not say when it was rotated.
   const rotatedAt = generation.rotatedAt || now
-  // The credential of the record stays named by those that follow, however many are answered 503.
+  // Later credentials go on naming that of the record, however many rotations are answered 503.
   const there = nameOf(state.generation)
   const replaced = [there, ...generation.replaced.filter((name) => name !== there)]
   return { ...next, key, generation: { ...generation, rotatedAt, replaced: replaced.slice(0, 2) } }
 }
 
 /**
- * A rotation replaced the credential. For a while that is a request under way, afterwards a cookie
- * that was copied, or whose replacement never arrived. Either way it opens nothing.
+ * Returns the draft of a request whose credential was replaced by a rotation. Within the grace period it
+ * is a request under way. A replaced cookie that comes back later was copied, or its replacement never
+ * arrived. Either way it opens nothing.
  */
 export async function replacedDraft(
   p: Persistence,
@@ -296,7 +298,7 @@ async function live(
 ): Promise<Draft> {
   if (isOver(instance, found.state)) return goneDraft(instance, cookies, opened, 'expired')
   const draft = { ...liveDraft(instance, cookies, found.state, found), ...more }
-  // Somebody else has renewed it: only the cookie is due.
+  // Another request has renewed the record: only the cookie needs a renewal.
   const isDue = instance.options.now() - opened.renewedAt >= renewAfterOf(instance, found.state)
   return takeUpDeferred(instance, isDue && !found.stale ? { ...draft, refresh: true } : draft)
 }

@@ -1,4 +1,4 @@
-/** What the steps of a session in a store share, and how they call the store. */
+/** Calls of the store, shared by opening, committing and ending. */
 import type { SessionState } from '../codec/session-record.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
@@ -60,7 +60,7 @@ export function startCalls(
 }
 
 /**
- * Calls a store, and turns what is not ours into a {@link StoreUnavailableError}. The caller's own
+ * Calls a store, and turns errors that are not ours into a {@link StoreUnavailableError}. The caller's own
  * abort is rethrown: it says nothing about the store.
  */
 export async function guardStore<T>(
@@ -82,12 +82,12 @@ export async function guardStore<T>(
   }
 }
 
-/** Tells whether a store failed, and not whoever calls it. */
+/** Tells whether the store failed, and not its caller. */
 export function isFailure(error: unknown): error is StoreError | StoreUnavailableError {
   return error instanceof StoreUnavailableError || error instanceof StoreError
 }
 
-/** Reports a store's failure, and throws it on where that is what it means. */
+/** Reports a store's failure, and rethrows it if it is `store.unavailable`. */
 export function reportFailure(
   { instance, store }: Persistence,
   error: unknown,

@@ -1,4 +1,4 @@
-/** What seldom happens to the session of a request. Loaded when it does. */
+/** Rare cases of a request's session. Loaded when one happens. */
 import { argumentKind } from '../check.ts'
 import { SessionCommittedError } from '../errors.ts'
 import type { Backend } from '../session/backend.ts'
@@ -29,7 +29,7 @@ export function refuseRequest(request: unknown): never {
 }
 
 /**
- * Reports a session whose changes are dropped; nothing when it has none, or that is known.
+ * Reports a session whose changes were never saved, once; nothing when it has none.
  *
  * @param draft `undefined`: those that were changed over a minute ago and never saved.
  */
@@ -54,7 +54,7 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
 
 /**
  * Saves a session on top of the one that a response brings along from another handler of the same page:
- * what SvelteKit's `event.fetch` asked for, or an application that is mounted in another one.
+ * an inner request of SvelteKit's `event.fetch`, or an application that is mounted in another one.
  *
  * @param header The `Cookie` header of the request.
  * @param open Opens the session of such a header, flash values untouched.
@@ -93,8 +93,8 @@ export async function saveOnto(
 }
 
 /**
- * Returns what names a cookie besides its name: domain, path, and whether it is partitioned. Browsers hold
- * cookies of one name for several: an application that removes its former one, say for a domain, does not
+ * Returns domain, path and partitioning, which name a cookie besides its name. Browsers store
+ * cookies of one name for several of them: an application that removes its former one, say for a domain, does not
  * mean that of the session.
  */
 function placeOf(setCookie: string): string {

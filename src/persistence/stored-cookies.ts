@@ -23,13 +23,13 @@ export interface Snapshot {
   readonly age: number
 }
 
-/** What the store has; without a `version` no snapshot can be made of it. */
+/** A state as the store has it; without a `version` no snapshot can be made of it. */
 export interface Stored extends Pick<FoundSession, 'state' | 'at' | 'version'> {
   /** A rotation whose outcome is unknown: the store may never have seen it. */
   readonly isUnknown?: true
 }
 
-/** What an id-only cookie does not say of its session. */
+/** The fields that an id-only cookie leaves out. */
 const ID_ONLY = {
   subject: null,
   label: undefined,
@@ -47,7 +47,7 @@ export function madeAt({ renewedAt, extra }: OpenedRecord): number {
   return renewedAt + Math.round(1000 * (extra?.t ?? 0))
 }
 
-/** Puts the key share, which travels beside the id, behind it. */
+/** Puts the key share, a field of the cookie, behind the id. */
 export function withShare(opened: OpenedRecord): OpenedRecord {
   const share = opened.extra?.q && decodeBase64url(opened.extra.q)
   if (!share) return opened
@@ -70,7 +70,7 @@ export async function snapshotOf(
   }
 }
 
-/** Returns the cookie without data: what a note carries, too. */
+/** Returns the id-only cookie, which a note carries too. */
 export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
   const { generation } = stored.state
   return {

@@ -5,12 +5,12 @@ import { isOver } from '../session/open.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 import { endSession, type Persistence, startCalls } from './persistence.ts'
 
-/** What can be told about a session without its cookie. Times are epoch milliseconds. */
+/** A session in a list of a user's sessions. Times are epoch milliseconds. */
 export interface SessionInfo {
-  /** Its public handle, for `revoke`. */
+  /** Its public id, for `revoke`. */
   readonly id: string
   readonly subject: string | null
-  /** What `login` called it. */
+  /** The `label` of its `login`. */
   readonly label: string | null
   readonly createdAt: number
   /** Its last renewal: it was in use then, and perhaps for up to `renewAfter` seconds after. */

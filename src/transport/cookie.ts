@@ -54,7 +54,7 @@ export interface CookieFound {
   readonly notes: readonly SideCookie[]
   /** Deferred writes, sealed. */
   readonly entries: readonly SideCookie[]
-  /** What opening all of these may cost. */
+  /** The budget for opening all of these. */
   readonly budget: OpenBudget
 }
 
@@ -93,7 +93,7 @@ const MAX_TOKENS = 32
  * are too long for some proxies. The next request reads the others.
  */
 const MAX_SIDE = 16
-/** What follows the name in the names of the chunks. */
+/** The ends of the names of the chunks. */
 const CHUNK_LABELS = ['', '.1', '.2', '.3']
 /** Cookies of one name that are looked at: as many as a browser keeps for a site. */
 const MAX_FOUND = 200
@@ -112,7 +112,7 @@ const isText =
   (value: unknown): boolean =>
     typeof value === 'string' && pattern.test(value)
 
-/** Whether it can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
+/** Tells whether a text can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
 export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
 /** Labels of RFC 1123; a dot at the front is ignored by browsers. */
