@@ -25,7 +25,7 @@ export async function open<D extends SessionData, Data extends object>(
  * nothing but the raw header and what this request itself has set counts.
  */
 export async function cookieHeader(): Promise<string> {
-  // Before cookies(), which writes the header anew where the proxy has set a cookie.
+  // Before cookies(), which writes the header again where the proxy has set a cookie.
   const sent = (await requestHeaders()).get('cookie') ?? ''
   const seen = new NextRequest('http://localhost', { headers: { cookie: sent } }).cookies
   const set = (await cookies())

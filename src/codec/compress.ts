@@ -5,7 +5,7 @@ export const MAX_BYTES: number = 8 * 1024 * 1024
 
 /** Deflates bytes (RFC 1951). */
 export async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  // Not by its bare name: Next's edge runtime has none, and its bundler refuses to see one.
+  // Not by its global name: Next's edge runtime has none, and its bundler refuses to see one.
   const { CompressionStream } = globalThis
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate-raw'))
   return new Uint8Array(await new Response(stream).arrayBuffer())

@@ -16,7 +16,7 @@ import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './ge
 export interface SessionState {
   /**
    * The id as 16 bytes, and with `seal: 'cookie'` the key share: 32 bytes that only the cookie has,
-   * drawn anew with each generation. {@link idOf} spells the id.
+   * drawn again with each generation. {@link idOf} spells the id.
    */
   readonly key: Uint8Array<ArrayBuffer>
   /** Its credential. */

@@ -68,7 +68,7 @@ const RULES: Record<string, Rule> = {
  *
  * A preflight (`OPTIONS` with `Access-Control-Request-Method`) never has cookies, so it gets 401 too:
  * what answers preflights comes before the guard. Letting them through would let everybody through
- * who sends such a header to a page that does not look at the method.
+ * who sends such a header to a page that does not check the method.
  *
  * @throws TypeError or RangeError naming the option that is wrong.
  */

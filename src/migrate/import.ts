@@ -44,7 +44,7 @@ export async function importSession<D extends SessionData>(
   return null
 }
 
-/** The new cookie has up to three chunks beside it, which it looks after itself. */
+/** The new cookie has up to three chunks beside it, which it writes and removes itself. */
 function isOwn(name: string, ownName = ''): boolean {
   return ['', '.1', '.2', '.3'].some((suffix) => name === ownName + suffix)
 }

@@ -56,7 +56,7 @@ function parts(options: ResilientFetchOptions): Required<OwnOptions> & { policy:
   return { ...applyRules<Required<OwnOptions>>('', RULES, own), policy }
 }
 
-/** Carries an answer through the retry loop, which only looks at what is thrown. */
+/** Carries an answer through the retry loop, which decides by errors only. */
 class RetryableAnswer {
   readonly response: Response
   readonly retryAfter: number | undefined

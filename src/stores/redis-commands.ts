@@ -108,7 +108,7 @@ export function createRedisCommands(
 
     async read(id, { signal, fresh } = {}) {
       const key = records + id
-      // Unlike GET, both answer an absent key with '', so that no failure looks like it.
+      // Unlike GET, both answer an absent key with '', so that no failure is taken for it.
       const result =
         fromReplicas && !fresh
           ? await ask(['GETRANGE', key, '0', '-1'], signal)

@@ -89,7 +89,7 @@ describe('sessionProxy()', () => {
       const [line = ''] = await sessions.save(planted)
       const cookie = `a=b; ${blank}${line.split(';')[0]}`
       expect((await sessions.open(cookie)).status).toBe('new')
-      // The handler starts a session, so that the header is written anew.
+      // The handler starts a session, so that the header is written again.
       const proxy = sessionProxy(sessions, async (request) => {
         ;(await sessions.get(request)).set('seen', true)
         return null

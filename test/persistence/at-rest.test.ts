@@ -14,8 +14,8 @@ function createStored(options: Partial<SessionsOptions> = {}) {
   return { memory, ...createWorld({ store: memory, ...options }, clock) }
 }
 
-describe('what a store holds', () => {
-  it('opens to nothing under another id', async () => {
+describe('a stored record', () => {
+  it('does not open under another id', async () => {
     const { visit, sessions, memory, jar } = createStored()
     const victim = await visit((s) => s.login('ann'))
     const record = await memory.read(victim.session.id)
@@ -133,7 +133,7 @@ describe("seal: 'cookie'", () => {
     expect(await sessions.revoke(session.id)).toBe(false)
   })
 
-  it('goes with snapshots, deferred writes, conflicts and once', async () => {
+  it('works with snapshots, deferred writes, conflicts and once', async () => {
     const { visit, sessions, jar, clock } = createStored({ ...sealed, snapshot: { maxAge: 10 } })
     await visit((s) => s.set('n', 0))
     const open = [await sessions.open(jar.header()), await sessions.open(jar.header())]
@@ -144,7 +144,7 @@ describe("seal: 'cookie'", () => {
     expect(await (await visit()).session.once('a', async () => 1)).toBe(1)
   })
 
-  it('keeps nothing beside a record, and no result of once, that the secret alone opens', async () => {
+  it('stores no entry and no result of once that the secret alone opens', async () => {
     const { visit, sessions, jar, memory, clock } = createStored(sealed)
     const { session } = await visit((s) => s.set('a', 1))
     const header = jar.header()
@@ -171,7 +171,7 @@ describe("seal: 'cookie'", () => {
     expect([session.id.length, opened]).toEqual([22, 10])
   })
 
-  it('opens what was sealed before it was switched on', async () => {
+  it('opens records that were sealed before it was switched on', async () => {
     const { visit, memory, jar, clock } = createStored()
     await visit((s) => s.set('a', 1))
     const now = createWorld({ store: memory, ...sealed }, clock)
@@ -192,7 +192,7 @@ describe('compress', () => {
     expect((sizes[1] as number) * 10 < (sizes[0] as number)).toBe(true)
   })
 
-  it('goes with seal, and reads what was stored before', async () => {
+  it('works with seal, and reads records that were stored before', async () => {
     const { visit, memory, jar, clock } = createStored({ seal: 'cookie', compress: { above: 1 } })
     const text = 'x'.repeat(10_000)
     await visit((s) => s.set('text', text))
@@ -200,14 +200,14 @@ describe('compress', () => {
     expect((await without.sessions.open(jar.header())).get('text')).toBe(text)
   })
 
-  it('leaves alone what would be too large on the way back', async () => {
+  it('compresses no value that would be too large to inflate', async () => {
     const { visit } = createStored({ compress: { above: 1 } })
     const text = 'x'.repeat(9 * 1024 * 1024)
     await visit((s) => s.set('text', text))
     expect((await visit()).session.get('text') === text).toBe(true)
   })
 
-  it('is bounded on the way back', async () => {
+  it('inflates up to a limit only', async () => {
     const { visit, memory, jar, clock } = createStored({ compress: { above: 1 } })
     const { session } = await visit((s) => s.set('a', 1))
     // As the secret's owner could have sealed it.

@@ -22,8 +22,8 @@ const BRIEF = { maxAge: 1, staleIfError: 3600 }
 const answer = (setCookie: readonly string[]): Response =>
   new Response('', { headers: setCookie.map((one) => ['set-cookie', one] as [string, string]) })
 
-describe('a write that could not reach the store', () => {
-  it('is applied whole or dropped whole: additions always, what sets a value where nothing else was written', async () => {
+describe('a deferred write', () => {
+  it('is applied or dropped as one: additions always, a set value only if no other request changed data', async () => {
     for (const isAddition of [true, false]) {
       const { visit, store, types, jar, sessions, events } = createDeferring()
       await visit((s) => s.set('a', 1))
@@ -63,7 +63,7 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.get('a')).toBe(2)
   })
 
-  it('needs a snapshot for outages: without one it is an error', async () => {
+  it('needs a snapshot with staleIfError: without one the commit throws', async () => {
     for (const snapshot of [false, { maxAge: 60 }] as const) {
       const { visit, store, jar } = createDeferring({ snapshot })
       await visit((s) => s.set('a', 1))
@@ -73,7 +73,7 @@ describe('a write that could not reach the store', () => {
     }
   })
 
-  it('is thrown and not deferred when the store refuses it, which a visitor can bring about', async () => {
+  it('is made in an outage only: a refusal by the store, which a visitor can cause, throws', async () => {
     const perKey = Object.assign(new StoreUnavailableError('busy'), { perKey: true })
     for (const snapshot of [false, { maxAge: 60, staleIfError: 3600 }] as const) {
       for (const error of [new StoreError('too large'), perKey]) {
@@ -91,7 +91,7 @@ describe('a write that could not reach the store', () => {
     }
   })
 
-  it('is not deferred either when the store is of another copy of this package', async () => {
+  it('is not made of a refusal by a store of another copy of this package', async () => {
     const { visit, store, types } = createDeferring()
     await visit((s) => s.set('a', 1))
     const error = Object.assign(new Error('private text'), { code: 'ERR_STORE' })
@@ -104,7 +104,7 @@ describe('a write that could not reach the store', () => {
     expect(types()).not.toContain('commit.deferred')
   })
 
-  it('rides in a cookie, is seen at once and is applied when the store answers', async () => {
+  it('is carried in a cookie, is seen at once and is applied when the store answers', async () => {
     const { visit, store, types, jar } = createDeferring()
     await visit((s) => s.set('a', 1))
     const session = jar.header() as string
@@ -223,7 +223,7 @@ describe('a write that could not reach the store', () => {
     expect(setCookie.some((one) => one.startsWith(`${replay?.name}=; Max-Age=0`))).toBe(true)
   })
 
-  it('is applied once, even when more was updated since than is remembered', async () => {
+  it('is applied once, even when more writes came since than the record lists', async () => {
     const { store, jar, visit, sessions, clock } = createDeferring()
     const defer = async () => {
       store.down({ type: 'throw-before' }, 'write')
@@ -244,7 +244,7 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.get('credit')).toBe(20)
   })
 
-  it('leaves nothing in the cookies of those that could be written', async () => {
+  it('is not in the cookies of writes that reached the store', async () => {
     const { jar, visit, clock } = createDeferring()
     await visit((s) => s.set('n', 0))
     const before = jar.header()?.length ?? 0
@@ -255,7 +255,7 @@ describe('a write that could not reach the store', () => {
     expect((jar.header()?.length ?? 0) - before).toBeLessThan(120)
   })
 
-  it('is not looked for among more cookies than requests can have left', async () => {
+  it('is read from a limited number of cookies', async () => {
     const { jar, visit, sessions } = createDeferring()
     await visit((s) => s.set('a', 1))
     const junk = Array.from({ length: 200 }, (_, i) => `; __Host-session.d${i}=AA`)
@@ -283,7 +283,7 @@ describe('a write that could not reach the store', () => {
     }
   })
 
-  it('is over after 15 minutes', async () => {
+  it('expires after 15 minutes', async () => {
     const { store, jar, visit, sessions, clock } = createDeferring()
     await visit((s) => s.set('n', 0))
     store.down()
@@ -294,7 +294,7 @@ describe('a write that could not reach the store', () => {
     expect((await sessions.open(header)).get('n')).toBe(0)
   })
 
-  it('lasts as long as what was made from it', async () => {
+  it('lasts as long as the deferred writes made on top of it', async () => {
     const { store, visit, clock } = createDeferring()
     await visit((s) => s.set('theme', 'light'))
     store.down()
@@ -307,7 +307,7 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.get('theme')).toBe('blue')
   })
 
-  it('cannot restore what was spent since', async () => {
+  it('does not restore a value that was spent since', async () => {
     const { store, jar, visit, sessions } = createDeferring()
     await visit((s) => s.set('coupon', null))
     store.down()
@@ -321,7 +321,7 @@ describe('a write that could not reach the store', () => {
     expect((await sessions.open(`${session}; ${deferral}`)).get('coupon')).toBe('spent')
   })
 
-  it('loses against destroy, revoke and a newer login', async () => {
+  it('is dropped after destroy, revoke and a newer login', async () => {
     for (const end of ['destroy', 'revoke', 'login'] as const) {
       const { store, jar, visit, sessions } = createDeferring()
       const { session } = await visit((s) => s.set('n', 0))
@@ -344,7 +344,7 @@ describe('a write that could not reach the store', () => {
     }
   })
 
-  it('is not added twice when only the answer was lost', async () => {
+  it('is not applied twice when the store had applied the original and only its answer was lost', async () => {
     const { visit, store } = createDeferring()
     await visit((s) => s.increment('n'))
     store.inject({ type: 'throw-after' }, 'write')
@@ -355,7 +355,7 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.get('n')).toBe(2)
   })
 
-  it('keeps what was added to a list, whoever wrote to it meanwhile', async () => {
+  it('is appended to a list, whoever wrote to it meanwhile', async () => {
     const { visit, store, jar, sessions } = createDeferring()
     await visit((s) => s.set('cart', ['tea']))
     const [session] = jar.header()?.split('; ') ?? []
@@ -384,7 +384,7 @@ describe('a write that could not reach the store', () => {
     expect([(await visit()).session.get('n'), jar.cookies().length]).toEqual([70, 1])
   })
 
-  it('is not lost with what overlapped it, however long they wait', async () => {
+  it('is not lost with an overlapping one, however long they wait', async () => {
     const { sessions, store, jar, visit, clock } = createDeferring()
     await visit((s) => s.set('list', []))
     store.down({ type: 'throw-before', error: new CircuitOpenError('Not asked') })
@@ -400,7 +400,7 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.data).toEqual({ list: [0, 1], a: 1 })
   })
 
-  it('is applied, though an earlier one of the outage was before its answer was lost', async () => {
+  it('is applied, though an earlier one was applied and its answer lost', async () => {
     const { store, jar, visit, clock } = createDeferring()
     await visit((s) => s.set('n', 0))
     store.inject({ type: 'throw-after' }, 'write')
@@ -430,7 +430,7 @@ describe('a write that could not reach the store', () => {
     expect((await visit()).session.get('coupon')).toBe(undefined)
   })
 
-  it('does not come back when it was refused, once its time has come again', async () => {
+  it('does not come back after it was dropped', async () => {
     const { store, jar, visit, sessions } = createDeferring()
     await visit((s) => s.set('coupon', null))
     const header = jar.header()
@@ -496,7 +496,7 @@ describe('a write that could not reach the store', () => {
     expect(dropped).toEqual([expect.objectContaining({ changes: 1 })])
   })
 
-  it('takes little room in the records of sessions that change all the time', async () => {
+  it('takes little room in the list of writes of a busy session', async () => {
     const { visit, memory, jar, clock } = createDeferring()
     const { session } = await visit((s) => s.set('n', 0))
     for (let i = 0; i < 200; i++) {
@@ -507,7 +507,7 @@ describe('a write that could not reach the store', () => {
     expect((jar.header() ?? '').length < 550).toBe(true)
   })
 
-  it('is told of as dropped when its session had ended before the sign-out that removes it', async () => {
+  it('is reported as dropped when its session had ended before the sign-out that removes it', async () => {
     const { store, visit, sessions, events } = createDeferring({ snapshot: BRIEF })
     const { session } = await visit((s) => s.set('n', 0))
     store.down()
@@ -519,7 +519,7 @@ describe('a write that could not reach the store', () => {
     expect(dropped).toMatchObject([{ changes: 1, reason: 'ended' }])
   })
 
-  it('is an error where it cannot wait: too large, a sign-in, a new session, a destroy', async () => {
+  it('is not made where it cannot wait: too large, a sign-in, a new session, a destroy throw', async () => {
     const { visit, store, jar } = createDeferring()
     store.down()
     expect((await visit((s) => s.set('a', 1))).response.status).toBe(503)
@@ -538,7 +538,7 @@ describe('a write that could not reach the store', () => {
     expect([session.subject, session.data]).toEqual([null, { a: 1 }])
   })
 
-  it('fits into a cookie that browsers take, or is an error, at every size', async () => {
+  it('fits into a cookie that browsers take, or the commit throws, at every size', async () => {
     const { visit, store, jar } = createDeferring()
     await visit((s) => s.set('a', 1))
     const header = jar.header()
@@ -558,7 +558,7 @@ describe('a write that could not reach the store', () => {
     expect(sizes.has(0)).toBe(true)
   })
 
-  it("is an error with onStoreFailure 'throw'", async () => {
+  it("is not made with onStoreFailure 'throw'", async () => {
     const { visit, store, jar } = createDeferring({ onStoreFailure: 'throw' })
     await visit((s) => s.set('a', 1))
     store.down()
@@ -590,7 +590,7 @@ describe('a rotation whose outcome is unknown', () => {
     },
   )
 
-  it('is of no use to who has the credential before it, once the sign-in was repeated', async () => {
+  it('is of no use with the credential before it, once the sign-in was repeated', async () => {
     const { visit, store, jar, sessions } = createDeferring({ snapshot: false })
     await visit((s) => s.set('a', 1))
     const planted = jar.header()
@@ -612,7 +612,7 @@ describe('a rotation whose outcome is unknown', () => {
     expect((await visit()).session.subject).toBe('ann')
   })
 
-  it('keeps the values out of the properties of the error', async () => {
+  it('puts its cookies into no property of the error', async () => {
     const { visit, store, jar, sessions } = createDeferring({ snapshot: false })
     await visit((s) => s.set('a', 1))
     const session = await sessions.open(jar.header())
@@ -629,7 +629,7 @@ describe('a rotation whose outcome is unknown', () => {
     ])
   })
 
-  it('is an error of a client without cookies, and leaves its token as it is', async () => {
+  it('throws for a client without cookies, and leaves its token as it is', async () => {
     const { store, sessions } = createDeferring({
       snapshot: false,
       transport: { header: 'x-session' },
@@ -649,7 +649,7 @@ describe('a rotation whose outcome is unknown', () => {
     expect((await sessions.open(token)).get('a')).toBe(1)
   })
 
-  it('leaves no session behind that nobody has, when it was to create one', async () => {
+  it('leaves no ghost in a list, when it was to create a session', async () => {
     for (const type of ['throw-after', 'throw-before'] as const) {
       const { visit, store, memory, sessions } = createDeferring({ snapshot: false })
       store.inject({ type }, 'write')

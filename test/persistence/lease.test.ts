@@ -22,7 +22,7 @@ async function createIsolates(count: number, options: Partial<SessionsOptions> =
 }
 
 describe('session.once()', () => {
-  it('of 150 overlapping requests in three isolates one does the work', async () => {
+  it('runs the work in one of 150 overlapping requests in three isolates', async () => {
     const { open, isolates } = await createIsolates(3)
     let calls = 0
     const tokens = await Promise.all(
@@ -47,7 +47,7 @@ describe('session.once()', () => {
     ])
   })
 
-  it('does the work again when the result is too old, and for another key at once', async () => {
+  it('runs the work again when the result is too old, and for another key at once', async () => {
     let now = Date.now()
     const memory = createMemoryStore({ now: () => now })
     const sessions = createSessions({ secret: SECRET, store: memory, now: () => now })
@@ -61,14 +61,14 @@ describe('session.once()', () => {
     expect(await session.once('a', work, { ttl: 5 })).toBe(3)
   })
 
-  it('keeps the sessions of others apart', async () => {
+  it('shares no lease between sessions', async () => {
     const { isolates } = await createIsolates(1)
     const [one, two] = [await isolates[0]!.open(null), await isolates[0]!.open(null)]
     expect(await one.once('a', async () => 1)).toBe(1)
     expect(await two.once('a', async () => 2)).toBe(2)
   })
 
-  it('a holder that dies delays the others by no more than its lease', async () => {
+  it('delays the others by no more than the lease of a request that dies', async () => {
     const { open } = await createIsolates(2)
     const [dead, living] = [await open(0), await open(1)]
     void dead.once('a', () => new Promise(() => {}), { lease: 1 })
@@ -79,7 +79,7 @@ describe('session.once()', () => {
     expect([took > 500, took < 1900]).toEqual([true, true])
   })
 
-  it('passes an error on to whoever ran it, and lets the next one try', async () => {
+  it('throws the error of the work to the request that ran it, and lets the next one try', async () => {
     const { open } = await createIsolates(2)
     const [one, two] = [await open(0), await open(1)]
     const failure = new Error('refused')
@@ -87,7 +87,7 @@ describe('session.once()', () => {
     expect(await two.once('a', async () => 'done')).toBe('done')
   })
 
-  it('gives everybody the same, and nothing where there is nothing', async () => {
+  it('returns the same result to every request, undefined too', async () => {
     const { open } = await createIsolates(2)
     const [one, two] = [await open(0), await open(1)]
     for (const [i, value] of [undefined, null, 0, '', [1], { a: {} }].entries()) {
@@ -138,7 +138,7 @@ describe('session.once()', () => {
     expect([await second, await third]).toEqual(['second', 'second'])
   })
 
-  it('gives up when others hold the lease for too long', async () => {
+  it('gives up after three leases of others', async () => {
     const clock = createClock()
     const memory = createMemoryStore({ now: clock })
     let looks = 0
@@ -155,7 +155,7 @@ describe('session.once()', () => {
     expect([error.code, looks]).toEqual(['ERR_STORE_TIMEOUT', 6])
   })
 
-  it('looks once for all requests of an isolate', async () => {
+  it('polls the lease once for all requests of an isolate', async () => {
     const { open, store } = await createIsolates(1)
     const session = await open(0)
     const before = (store.calls as unknown[]).length
@@ -167,7 +167,7 @@ describe('session.once()', () => {
     expect((store.calls as unknown[]).length - before).toBeLessThan(30)
   })
 
-  it('returns what was made when the others cannot be told', async () => {
+  it('returns the result when it cannot be stored for the others', async () => {
     const { open, store } = await createIsolates(1)
     const session = await open(0)
     const value = await session.once('a', async () => {
@@ -177,14 +177,14 @@ describe('session.once()', () => {
     expect(value).toBe('done')
   })
 
-  it('keeps sealed what it keeps', async () => {
+  it('seals the lease and its result', async () => {
     const { open, memory } = await createIsolates(1)
     await (await open(0)).once('a', async () => 'canary')
     const { records } = await memory.page(null)
     expect([records.length, JSON.stringify(records).includes('canary')]).toEqual([2, false])
   })
 
-  it('says what is missing without a store, what is wrong, and when the store is down', async () => {
+  it('throws without a store, for a wrong argument, and when the store is down', async () => {
     const session = await createSessions({ secret: SECRET }).open(null)
     expect((await errorOf(() => session.once('a', async () => 1))).code).toBe('ERR_STORE_REQUIRED')
     const { open, store } = await createIsolates(1)

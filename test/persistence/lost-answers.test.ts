@@ -51,7 +51,7 @@ describe('a write whose answer was lost', () => {
   })
 })
 
-describe('a copy of a session', () => {
+describe('a write to a copy of a session', () => {
   const isUnset = async (options: Partial<SessionsOptions>, clock = createClock()) => {
     const memory = createMemoryStore({ now: clock })
     const store = () => cached(memory, { ttl: 5, now: clock })
@@ -72,11 +72,11 @@ describe('a copy of a session', () => {
     return !(await sessions.open(jar.header())).has('cart')
   }
 
-  it('does not decide that there is nothing to write: of a snapshot', async () => {
+  it('reaches the store though it changes nothing in the copy: a snapshot', async () => {
     expect(await isUnset({ snapshot: { maxAge: 10 } })).toBe(true)
   })
 
-  it('does not decide that there is nothing to write: of a cache', async () => {
+  it('reaches the store though it changes nothing in the copy: a cache', async () => {
     expect(await isUnset({})).toBe(true)
   })
 })

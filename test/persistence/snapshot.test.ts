@@ -45,7 +45,7 @@ describe('a snapshot in the cookie', () => {
     expect(calls()).toBe('read')
   })
 
-  it('with maxAge 0 is for outages alone: each read asks the store, and sets it anew only when it has to', async () => {
+  it('with maxAge 0 is for outages alone: each read asks the store, and replaces the snapshot only when it has to', async () => {
     const { visit, calls, clock, store } = createSnapshots({
       snapshot: { maxAge: 0, staleIfError: 600 },
     })
@@ -86,7 +86,7 @@ describe('a snapshot in the cookie', () => {
     expect((await visit()).setCookie).toEqual([])
   })
 
-  it('is nothing that the store has not seen: not a session that lived in its cookie', async () => {
+  it('is not made of a session that lived in its cookie before there was a store', async () => {
     const { sessions, clock } = createSnapshots()
     const before = createWorld({}, clock)
     await before.visit((s) => {
@@ -137,7 +137,7 @@ describe('a snapshot in the cookie', () => {
     expect((await sessions.open(old)).get('a')).toBe(2)
   })
 
-  it('commits on what the store has, not on what it says itself', async () => {
+  it('commits on the record of the store, not on the snapshot', async () => {
     const { visit, elsewhere, jar } = createSnapshots()
     await visit((s) => s.set('n', 1))
     const old = jar.header()
@@ -150,7 +150,7 @@ describe('a snapshot in the cookie', () => {
     expect(late.get('n')).toBe(3)
   })
 
-  it('bridges an outage, and no longer than it was told to', async () => {
+  it('bridges an outage, for staleIfError and no longer', async () => {
     const { visit, store, clock, types, jar } = createSnapshots()
     await visit((s) => s.login('ann'))
     await visit((s) => s.set('a', 1))
@@ -209,7 +209,7 @@ describe('a snapshot in the cookie', () => {
     expect(largest).toBeLessThan(4098)
   })
 
-  it('keeps the limits of the session itself', async () => {
+  it('does not outlive the timeouts of its session', async () => {
     const { visit, store, clock } = createSnapshots({ idleTimeout: 100, renewAfter: 99 })
     await visit((s) => s.set('a', 1))
     store.down()
@@ -231,7 +231,7 @@ describe('a snapshot in the cookie', () => {
     expect((await visit()).session.get('a')).toBe(2)
   })
 
-  it('says no more than a store did that lags: a copy from there is not made newer', async () => {
+  it('is no newer than the answer of a store that lags', async () => {
     const lagging = { snapshot: { maxAge: 5, staleIfError: 100 } }
     const { visit, store, memory, clock } = createSnapshots(lagging)
     Object.assign(store, { atomic: false })
@@ -295,7 +295,7 @@ describe('a snapshot in the cookie', () => {
     expect((await elsewhere().open(jar.header())).subject).toBe(null)
   })
 
-  it('does not replace that of a faster request in this isolate', async () => {
+  it('does not replace that of a request that committed first in this isolate', async () => {
     const { visit, sessions, elsewhere, jar, clock } = createSnapshots()
     await visit((s) => s.set('a', 1))
     clock.advance(61)
@@ -343,7 +343,7 @@ describe('a snapshot in the cookie', () => {
     }
   })
 
-  it('keeps flash for one request', async () => {
+  it('shows a flash value to one request', async () => {
     const { visit } = createSnapshots()
     const seen: unknown[] = []
     await visit((s) => s.flash('notice', 'saved'))
@@ -351,7 +351,7 @@ describe('a snapshot in the cookie', () => {
     expect(seen).toEqual(['saved', undefined, undefined])
   })
 
-  it('is written over, with what many writers left beside its record', async () => {
+  it('is replaced by a record with the appended entries of many writers', async () => {
     const { visit, sessions, elsewhere, jar, memory, clock } = createSnapshots()
     const { session } = await visit((s) => s.login('ann'))
     const header = jar.header()

@@ -54,7 +54,7 @@ describe('sessions in a store', () => {
     expect((await visit()).session.get('a')).toBe(2)
   })
 
-  it('merge what overlapping requests write', async () => {
+  it('merge the writes of overlapping requests', async () => {
     const { sessions, visit, jar, types } = createStored()
     await visit((s) => s.set('n', 0))
     const open = () => sessions.open(jar.header())
@@ -82,7 +82,7 @@ describe('sessions in a store', () => {
     expect([next.flash('first'), next.flash('second')]).toEqual([undefined, 2])
   })
 
-  it('keep their record when the credential is replaced, and leave none when they end', async () => {
+  it('stay one record when the credential is replaced, and leave none when they end', async () => {
     const { visit, memory, sessions, jar, events } = createStored()
     const { session: first } = await visit((s) => s.set('a', 1))
     const old = jar.header()
@@ -129,7 +129,7 @@ describe('sessions in a store', () => {
     expect(memory.stats().live).toBe(0)
   })
 
-  it('end by the first call when others write faster: destroy, login as somebody else and revoke', async () => {
+  it('end by the first call though others write all the time: destroy, login as somebody else and revoke', async () => {
     for (const end of ['destroy', 'login', 'revoke'] as const) {
       const { sessions, visit, jar, memory } = createStored()
       const { session } = await visit((s) => s.login('ann'))
@@ -202,7 +202,7 @@ describe('sessions in a store', () => {
     })
   }
 
-  it('start anew under a new id when the store no longer knows them', async () => {
+  it('start under a new id when the store no longer has them', async () => {
     const { visit, memory } = createStored()
     const { session: lost } = await visit((s) => s.set('a', 1))
     await memory.end(lost.id)
@@ -212,7 +212,7 @@ describe('sessions in a store', () => {
     expect((await visit()).session.data).toEqual({ b: 2 })
   })
 
-  it('expire by what is sealed, not by what the store says', async () => {
+  it('expire by the sealed times, not by those of the store', async () => {
     const { visit, memory, clock } = createStored({ idleTimeout: 600 })
     const { session } = await visit((s) => s.set('a', 1))
     const record = await memory.read(session.id)
@@ -239,7 +239,7 @@ describe('sessions in a store', () => {
   })
 })
 
-describe('what a store holds', () => {
+describe('a record in a store', () => {
   it('opens under its own id only', async () => {
     const { visit, memory, sessions, jar, types } = createStored()
     const victim = createWorld({ store: memory }, createClock())
@@ -265,7 +265,7 @@ describe('what a store holds', () => {
     expect((await errorOf(() => sessions.open(jar.header()))).code).toBe('ERR_SESSION_ENCRYPTION')
   })
 
-  it('holds nothing that reads like the session or the cookie', async () => {
+  it('shows nothing of the session or the cookie in the clear', async () => {
     const { visit, memory, jar } = createStored()
     // Long enough never to be in sealed text by chance.
     const { session } = await visit((s) => s.set('the pin', 'hunter2 hunter2'))
@@ -295,7 +295,7 @@ describe('a store that fails', () => {
     expect((await visit()).session.get('a')).toBe(1)
   })
 
-  it('is not what a browser means that goes away while its session is read', async () => {
+  it('is not reported when the browser goes away while its session is read', async () => {
     for (const onStoreFailure of ['degrade', 'throw'] as const) {
       for (const snapshot of [false, { maxAge: 5, staleIfError: 3600 }] as const) {
         const { sessions, visit, store, jar, clock, types } = createStored({
@@ -323,7 +323,7 @@ describe('a store that fails', () => {
     }
   })
 
-  it('lets nothing be written over what it could not show', async () => {
+  it('lets nothing overwrite a session that could not be read', async () => {
     const { store, visit } = createStored()
     await visit((s) => s.set('a', 1))
     store.down({ type: 'throw-before' }, 'read')
@@ -431,7 +431,7 @@ describe('a store that fails', () => {
     expect(twice.types()).toEqual([])
   })
 
-  it('keeps its own words out of what is thrown and reported', async () => {
+  it('has its own words in no error and no event', async () => {
     const canary = 'command was: SET sess:abc'
     const { visit, sessions, store, events, jar } = createStored({ onStoreFailure: 'throw' })
     await visit((s) => s.set('a', 1))
@@ -475,7 +475,7 @@ describe('a store that may lag behind', () => {
     expect((await visit()).session.get('n')).toBe(2)
   })
 
-  it('is asked once more before it is given up', async () => {
+  it('is read once more with fresh before the session is missing', async () => {
     const { visit, memory, lag, reads } = createLagging()
     const { session } = await visit((s) => s.set('n', 1))
     reads.length = 0
@@ -486,7 +486,7 @@ describe('a store that may lag behind', () => {
 })
 
 describe('a cache in front of a store', () => {
-  it('is passed by when the cookie knows of a newer state', async () => {
+  it('is passed with fresh when the cookie is of a newer state', async () => {
     const { memory, visit, clock, jar } = createStored({ renewAfter: 60 })
     const elsewhere = createWorld({ store: cached(memory, { ttl: 600, now: clock }) }, clock)
     await visit((s) => s.set('a', 1))
@@ -499,7 +499,7 @@ describe('a cache in front of a store', () => {
 })
 
 describe('a schema with a store', () => {
-  it('refuses to commit what does not satisfy it', async () => {
+  it('refuses to commit data that do not satisfy it', async () => {
     const validate = (value: unknown) =>
       Object(value).a === 'wrong' ? { issues: [{ message: 'no' }] } : { value: Object(value) }
     const schema = { '~standard': { version: 1 as const, vendor: 'test', validate } }

@@ -114,7 +114,7 @@ describe('sessions.list()', () => {
     ])
   })
 
-  it('says what is missing where it cannot work', async () => {
+  it('throws ERR_STORE_REQUIRED where it cannot work, and says why', async () => {
     const { memory } = createUsers()
     const { index: _, page: __, ...bare } = memory
     const inCookies = createSessions({ secret: SECRET })
@@ -140,7 +140,7 @@ describe('sessions.list()', () => {
     }
   })
 
-  it('says when the store is down', async () => {
+  it('throws StoreUnavailableError when the store is down', async () => {
     const { sessions, store } = createUsers()
     store.down()
     expect((await errorOf(() => sessions.list('ann'))).code).toBe('ERR_STORE_UNAVAILABLE')
@@ -215,7 +215,7 @@ describe('sessions.revokeAll()', () => {
     expect((await sessions.open(header)).status).toBe('missing')
   })
 
-  it('works through every wrapper, and a cache does not show the dead', async () => {
+  it('works through every wrapper, and a cache shows no session that has ended', async () => {
     const { memory, clock } = createUsers()
     const store = cached(resilient(memory), { ttl: 60, now: clock })
     const { sessions, visit } = createWorld({ store }, clock)
@@ -247,7 +247,7 @@ describe('a browser whose session was ended elsewhere', () => {
     ['which a cache does not know', true, false],
     ['which its snapshot does not know', false, { maxAge: 10 }],
   ] as const) {
-    it(`starts anew, without its data, when it was ended ${how}`, async () => {
+    it(`starts a new session, without its data, when it was ended ${how}`, async () => {
       const { memory, clock } = createUsers()
       const store = cache ? cached(memory, { ttl: 10, now: clock }) : memory
       const { sessions, visit, types } = createWorld({ store, snapshot }, clock)
@@ -269,7 +269,7 @@ describe('a browser whose session was ended elsewhere', () => {
     })
   }
 
-  it('signs nobody in who only replaces the credential', async () => {
+  it('is not signed in by a regenerate', async () => {
     const { sessions, visit } = createUsers()
     await visit((s) => s.login('ann'))
     const { session, setCookie } = await visit(async (s) => {

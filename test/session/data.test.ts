@@ -15,7 +15,7 @@ const deploy = (world: ReturnType<typeof createWorld>, options: Partial<Sessions
 }
 
 describe('schema', () => {
-  it('leaves the defaults that an application holds as they were, also those inside of them', async () => {
+  it('leaves the default objects of an application as they were, nested ones too', async () => {
     const defaults = { theme: { dark: true }, cart: [{ name: 'book' }], since: new Map([['a', 1]]) }
     const before = structuredClone(defaults)
     const filling = {
@@ -41,7 +41,7 @@ describe('schema', () => {
     expect((await visit()).session.data).toEqual({ visits: 0 })
   })
 
-  it('refuses to commit what does not satisfy it, with its issues', async () => {
+  it('refuses to commit data that do not satisfy it, with its issues', async () => {
     const { visit, jar } = createWorld({ schema })
     const error = await errorOf(() => visit((s) => s.set('visits', 'many')))
     expect(error.code).toBe('ERR_SESSION_VALIDATION')
@@ -49,7 +49,7 @@ describe('schema', () => {
     expect(jar.cookies('/')).toEqual([])
   })
 
-  it('resets what does not satisfy it when read, and leaves the cookie alone', async () => {
+  it('resets data that do not satisfy it when read, and leaves the cookie alone', async () => {
     const world = createWorld()
     await world.visit((s) => s.set('visits', 'many'))
     const next = deploy(world, { schema })
@@ -59,7 +59,7 @@ describe('schema', () => {
     expect(next.events.map((e) => ('code' in e ? e.code : ''))).toEqual(['ERR_SESSION_VALIDATION'])
   })
 
-  it("throws what does not satisfy it with onCorruption 'throw'", async () => {
+  it("throws for data that do not satisfy it with onCorruption 'throw'", async () => {
     const world = createWorld()
     await world.visit((s) => s.set('visits', 'many'))
     const next = deploy(world, { schema, onCorruption: 'throw' })
@@ -105,7 +105,7 @@ for (const mode of ['cookie', 'store'] as const) {
       }),
     }
 
-    it('carries older data forward, and keeps them once written', async () => {
+    it('migrates older data, once they are written for good', async () => {
       const { world, store } = createV1()
       await world.visit((s) => s.set('cart', 'a,b'))
       const next = deploy(world, { ...store, ...v2 })
@@ -194,7 +194,7 @@ for (const mode of ['cookie', 'store'] as const) {
 }
 
 describe('codec', () => {
-  it('keeps what it can: dates, maps, big numbers with devalue', async () => {
+  it('preserves what it can: dates, maps, big numbers with devalue', async () => {
     const { visit } = createWorld({ codec: devalue })
     const values = {
       at: new Date(5),
@@ -225,8 +225,8 @@ describe('codec', () => {
   })
 })
 
-describe('values that JSON keeps', () => {
-  it('are refused when they hold a cycle, or are nested over 1000 levels deep', async () => {
+describe('values that JSON preserves', () => {
+  it('are refused when they have a cycle, or are nested over 1000 levels deep', async () => {
     const session = await createWorld().sessions.open(null)
     const self: Record<string, unknown> = { wide: Array.from({ length: 100 }, () => []) }
     self.again = { self }

@@ -26,7 +26,7 @@ const createBrowser = () => {
   return { ...world, take, slow }
 }
 
-describe('what peers get wrong', () => {
+describe('mistakes of other libraries', () => {
   it('an anonymous visitor whose session is only read costs no cookie and no store call', async () => {
     const { visit, take } = createBrowser()
     const { setCookie } = await visit((s) => s.get('user'))
@@ -41,7 +41,7 @@ describe('what peers get wrong', () => {
     expect([setCookie, take()]).toEqual([[], ['read']])
   })
 
-  it('two overlapping writes are both kept', async () => {
+  it('two overlapping writes are both stored', async () => {
     const { visit, slow } = createBrowser()
     await visit((s) => s.login('ada'))
     const x = slow((s) => s.set('x', 1))
@@ -124,7 +124,7 @@ describe('what peers get wrong', () => {
     }
   })
 
-  it('an id from before the sign-in is dead after it', async () => {
+  it('a cookie from before the sign-in opens nothing after it', async () => {
     const { visit, sessions, jar } = createBrowser()
     await visit((s) => s.set('a', 1))
     const planted = jar.header()

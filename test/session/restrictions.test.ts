@@ -44,7 +44,7 @@ const stores = {
 
 for (const [where, createOptions] of Object.entries(stores)) {
   describe(`binding, ${where}`, () => {
-    it('costs nothing and keeps nothing of visitors without a session', async () => {
+    it('costs nothing and stores nothing for visitors without a session', async () => {
       const { from, signIn } = createBound({ userAgent: true }, createOptions)
       await signIn({ 'user-agent': FIREFOX })
       const { sessions } = createBound({ userAgent: true }, createOptions)
@@ -196,7 +196,7 @@ for (const [where, createOptions] of Object.entries(stores)) {
       ])
     })
 
-    it('holds for what is imported, on its first visit too', async () => {
+    it('applies to imported sessions, on their first visit too', async () => {
       const clock = createClock()
       const aged = { createdAt: clock() - 9000 }
       for (const [age, limit, status] of [

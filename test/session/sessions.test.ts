@@ -8,7 +8,7 @@ const NAME = '__Host-session'
 const DAY = 86_400
 
 describe('createSessions() with cookies', () => {
-  it('keeps data from one request to the next', async () => {
+  it('stores data from one request to the next', async () => {
     const { visit } = createWorld()
     const seen: unknown[] = []
     for (let i = 0; i < 3; i++) {
@@ -61,7 +61,7 @@ describe('createSessions() with cookies', () => {
     expect([setCookie, types()]).toEqual([[], []])
   })
 
-  it('keeps a session from which everything was taken', async () => {
+  it('stores a session whose values were all unset', async () => {
     const { visit } = createWorld()
     const { session: before } = await visit((session) => session.set('a', 1))
     await visit((session) => session.unset('a'))
@@ -75,7 +75,7 @@ describe('createSessions() with cookies', () => {
     expect(await sessions.get(request)).toBe(await sessions.get(request))
   })
 
-  it('tells apart what it finds', async () => {
+  it('tells by the status what it found', async () => {
     const { visit, jar, clock, types } = createWorld()
     expect((await visit((s) => s.set('a', 1))).session.status).toBe('new')
     expect((await visit()).session.status).toBe('active')
@@ -197,7 +197,7 @@ describe('createSessions() with cookies', () => {
     expect(session.get('a')).toBe(false)
   })
 
-  it('keeps sessions of other cookie names apart', async () => {
+  it('separates sessions of other cookie names', async () => {
     const a = createSessions({ secret: SECRET, cookie: { name: '__Host-a' } })
     const b = createSessions({ secret: SECRET, cookie: { name: '__Host-b' } })
     const jar = createCookieJar()
@@ -284,7 +284,7 @@ describe('Session', () => {
     await visit((s) => expect(s.flash('notice')).toBe(undefined))
   })
 
-  it('replaces the credential when a user signs in, and keeps the id and the cart', async () => {
+  it('replaces the credential when a user signs in; id and cart stay', async () => {
     const { visit, clock, types } = createWorld()
     const { session: before } = await visit((s) => s.set('cart', ['book']))
     clock.advance(60)
@@ -327,7 +327,7 @@ describe('Session', () => {
     expect((await visit()).session.subject).toBe('u')
   })
 
-  it('replaces the credential with regenerate, and keeps everything else', async () => {
+  it('replaces the credential with regenerate; everything else stays', async () => {
     const { visit } = createWorld()
     const { session: before } = await visit((s) => s.set('a', 1))
     const { session } = await visit((s) => s.regenerate())
@@ -423,7 +423,7 @@ describe('timeouts', () => {
     expect((await visit()).session.subject).toBe('ann')
   })
 
-  it('keeps an absoluteTimeout that was configured, whatever idleTimeout login asks for', async () => {
+  it('applies an absoluteTimeout that was configured, whatever idleTimeout login asks for', async () => {
     const { visit } = createWorld({ absoluteTimeout: 7 * DAY })
     const logins: [options: LoginOptions, words: RegExp][] = [
       [{ idleTimeout: 30 * DAY }, /"login.idleTimeout" must be at most absoluteTimeout \(604800\)/],
@@ -487,7 +487,7 @@ describe('timeouts', () => {
     expect((await sessions.open(setCookie.split(';')[0] ?? '')).status).toBe('expired')
   })
 
-  it('counts whole seconds, also with a clock that moves on between two looks', async () => {
+  it('counts full seconds, also with a clock that moves on between two readings', async () => {
     let time = 1_700_000_000_997
     const sessions = createSessions({ secret: SECRET, now: () => time++ })
     for (let i = 0; i < 4; i++) expect((await sessions.open(null)).createdAt % 1000).toBe(0)

@@ -63,7 +63,7 @@ const actions: Record<string, Action> = {
 type Task = (visit: Visit, form: FormData) => Promise<string>
 
 const tasks: Record<string, Task> = {
-  // A session that has ended cannot carry a notice, so this one rides sealed in the address.
+  // A session that has ended cannot carry a notice, so this one is carried sealed in the address.
   '/sign-out': async ({ sessions, request, env }) => {
     const session = await sessions.get(request)
     session.destroy()
