@@ -52,6 +52,7 @@ export type ReadonlySession<
 > = Pick<
   Session<D, Data>,
   | 'id'
+  | 'rotationId'
   | 'status'
   | 'data'
   | 'createdAt'
@@ -85,9 +86,11 @@ export async function getSession<D extends SessionData, Data extends object = Pa
     if (name === 'flash') {
       return (key: string, ...value: unknown[]) => (value.length ? refuseChange() : flash(key))
     }
-    if (/^(set|unset|update|login|regenerate|destroy|once)$/.test(String(name))) return refuseChange
     const value = session[name as keyof typeof session]
-    return typeof value === 'function' ? value.bind(session) : value
+    if (typeof value !== 'function') return value
+    // Every other method of a session writes.
+    const reads = name === 'get' || name === 'has' || name in Object.prototype
+    return reads ? value.bind(session) : refuseChange
   }
   // Its prototype is that of the session: React refuses to pass it to a client component, where a
   // plain object would arrive empty.
