@@ -72,10 +72,23 @@ export function expectSessions(sessions: { readonly get: unknown }): void {
 }
 
 /** A rule for a number. */
-export function numberRule(fallback: number | null | undefined, min: number, max: number): Rule {
+export function numberRule(
+  fallback: number | null | undefined,
+  min: number,
+  max: number,
+  kind = 'number',
+): Rule {
   const holds = (value: unknown): boolean =>
-    typeof value === 'number' && value >= min && value <= max
-  return [fallback, `a number from ${min} to ${max}`, holds, 'number']
+    typeof value === 'number' &&
+    value >= min &&
+    value <= max &&
+    (kind === 'number' || Number.isInteger(value))
+  return [fallback, `a ${kind} from ${min} to ${max}`, holds, 'number']
+}
+
+/** A rule for a whole number. */
+export function integerRule(fallback: number | undefined, min: number, max: number): Rule {
+  return numberRule(fallback, min, max, 'whole number')
 }
 
 /** Tells whether a number of seconds is really one of milliseconds: full minutes or a thousand days, and no full days. */
@@ -89,16 +102,6 @@ export function timeoutRule(fallback: number | undefined, min = 1): Rule {
     fallback,
     `${expected}: seconds, not milliseconds`,
     (value) => holds(value) && !looksLikeMs(value),
-    'number',
-  ]
-}
-
-/** A rule for a whole number. */
-export function integerRule(fallback: number | undefined, min: number, max: number): Rule {
-  return [
-    fallback,
-    `a whole number from ${min} to ${max}`,
-    (value: number) => Number.isInteger(value) && value >= min && value <= max,
     'number',
   ]
 }

@@ -97,6 +97,10 @@ describe('what a request costs', () => {
     const session = await sessions.open([`s=${own}`, ...forged].join('; '))
     expect(session.get('n')).toBe(1)
     expect(await countCrypto(() => sessions.open([`s=${own}`, ...forged].join('; ')))).toBe(16)
+    // Where there is no session they are counted, to tell of them, when it is signed out.
+    const nobody = await sessions.open(forged.join('; '))
+    nobody.destroy()
+    expect(await countCrypto(() => sessions.save(nobody))).toBe(16)
   })
 
   it('is no call for hours before the oldest session there can be, or ahead', async () => {

@@ -8,14 +8,13 @@
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
-import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { Draft, Entry, Waiting } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
 import { applyWaiting, changesOf, decodeEntries, encodeEntries, joinEntries } from './journal.ts'
-import { newLabel, removeSide } from './notes.ts'
+import { newLabel, openSide, removeSide, sealSide } from './notes.ts'
 import { epochOf } from './stored-record.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */
@@ -48,7 +47,7 @@ export async function takeUpDeferred(instance: Instance, draft: Draft): Promise<
   const entries = new Map<string, Entry>()
   const lost: { reason: DropReason; changes: number }[] = []
   for (const [, token] of cookies.entries) {
-    const opened = await openDeferred(instance, found.state, token, cookies.budget)
+    const opened = await openDeferred(instance, found.state, token, cookies)
     if (opened && 'reason' in opened) lost.push(opened)
     else for (const entry of opened ?? []) entries.set(entry.tags.join(), entry)
   }
@@ -77,13 +76,13 @@ async function isValid({ format }: Instance, state: SessionState): Promise<boole
 
 /** Opens one cookie; `null`: it is not ours. */
 async function openDeferred(
-  { cookie, format, options, tokens }: Instance,
+  instance: Instance,
   state: SessionState,
   token: string,
-  budget: OpenBudget,
+  cookies: CookieFound,
 ): Promise<readonly Entry[] | { reason: DropReason; changes: number } | null> {
-  const label = `deferred:${cookie.name}`
-  const bytes = await openToken(tokens.ring, label, token, options.now(), budget)
+  const { format, options } = instance
+  const bytes = await openSide(instance, 'deferred', token, cookies)
   if (!bytes) return null
   const [id, epoch, at, changes, body]: Sealed = JSON.parse(decoder.decode(bytes))
   if (id !== idOf(state)) return { reason: 'ended', changes }
@@ -104,7 +103,7 @@ export async function defer(
   draft: Draft,
   tag: string,
 ): Promise<string[] | null> {
-  const { cookie, format, options, tokens } = instance
+  const { cookie, format, options } = instance
   const { current, found, operations, waiting } = draft
   const state = found!.state
   const seen = waiting?.applied.flatMap(({ tags }) => tags) ?? []
@@ -122,7 +121,7 @@ export async function defer(
   const epoch = deferredEpoch(state, options.version)
   const sealed: Sealed = [idOf(state), epoch, at, countOf(all), body]
   const bytes = encoder.encode(JSON.stringify(sealed))
-  const token = await sealToken(tokens.ring, `deferred:${cookie.name}`, bytes, options.now())
+  const token = await sealSide(instance, 'deferred', bytes)
   const label = `d${newLabel()}`
   if (cookie.name.length + 1 + label.length + token.length > MAX_COOKIE_BYTES) return null
   instance.emit({ type: 'commit.deferred', changes: changes.length }, current)
@@ -149,7 +148,7 @@ export function settleDeferred(instance: Instance, draft: Draft): string[] {
 export async function dropDeferred(instance: Instance, draft: Draft): Promise<string[]> {
   const { cookies, waiting } = draft
   // Without a session to apply them to nobody has opened them yet.
-  const changes = waiting ? countOf(waiting.entries) : await countIn(instance, cookies.entries)
+  const changes = waiting ? countOf(waiting.entries) : await countIn(instance, cookies)
   if (changes) reportDropped(instance, draft, changes, 'ended')
   if (waiting) reportLost(instance, draft)
   return removeSide(
@@ -159,13 +158,10 @@ export async function dropDeferred(instance: Instance, draft: Draft): Promise<st
 }
 
 /** Counts the changes in cookies. */
-async function countIn(
-  { cookie, options, tokens }: Instance,
-  cookies: CookieFound['entries'],
-): Promise<number> {
+async function countIn(instance: Instance, cookies: CookieFound): Promise<number> {
   let count = 0
-  for (const [, token] of cookies) {
-    const bytes = await openToken(tokens.ring, `deferred:${cookie.name}`, token, options.now())
+  for (const [, token] of cookies.entries) {
+    const bytes = await openSide(instance, 'deferred', token, cookies)
     if (bytes) count += (JSON.parse(decoder.decode(bytes)) as Sealed)[3]
   }
   return count

@@ -21,6 +21,9 @@ import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
 import { type CookieFound, MAX_COOKIE_AGE } from '../transport/cookie.ts'
 
+/** The content of a side cookie, which opens as nothing else. */
+type SideContent = 'note' | 'deferred'
+
 /** The content of a request's notes. */
 export interface Notes {
   /** Credentials without data, as good as session cookies. */
@@ -41,28 +44,39 @@ const ENDED_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
 
-const labelOf = ({ cookie }: Instance): string => `note:${cookie.name}`
-
 /** Draws the end of a side cookie's label. */
 export function newLabel(): string {
   return encodeBase64url(crypto.getRandomValues(new Uint8Array(3)))
 }
 
+/** Seals the content of a side cookie. */
+export function sealSide(
+  { cookie, options, tokens }: Instance,
+  kind: SideContent,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  return sealToken(tokens.ring, `${kind}:${cookie.name}`, bytes, options.now())
+}
+
+/** Opens a side cookie of a request; `null`: it is not ours, or there are too many forged ones. */
+export function openSide(
+  { cookie, options, tokens }: Instance,
+  kind: SideContent,
+  token: string,
+  { budget }: CookieFound,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  return openToken(tokens.ring, `${kind}:${cookie.name}`, token, options.now(), budget)
+}
+
 /** Opens the notes of a request. */
 export async function readNotes(instance: Instance, cookies: CookieFound): Promise<Notes> {
-  const { options, tokens } = instance
+  const { options } = instance
   const opened: OpenedRecord[] = []
   const ended = new Set<string>()
   const replaceable: string[] = []
   let until = 0
   for (const [label, token] of cookies.notes) {
-    const bytes = await openToken(
-      tokens.ring,
-      labelOf(instance),
-      token,
-      options.now(),
-      cookies.budget,
-    )
+    const bytes = await openSide(instance, 'note', token, cookies)
     if (bytes?.[0] !== ENDED) {
       replaceable.push(label)
       const record = bytes && decodeRecord(bytes)
@@ -140,9 +154,9 @@ async function write(
   bytes: Uint8Array<ArrayBuffer>,
   age: number,
 ): Promise<string[]> {
-  const { cookie, options, tokens } = instance
+  const { cookie } = instance
   if (!cookie.side) return []
-  const token = await sealToken(tokens.ring, labelOf(instance), bytes, options.now())
+  const token = await sealSide(instance, 'note', bytes)
   return [cookie.side(`n${newLabel()}`, token, age), ...removeSide(instance, replaced)]
 }
 

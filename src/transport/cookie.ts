@@ -133,7 +133,7 @@ const RULES: Record<string, Rule> = {
 
 /** Returns the `Set-Cookie` value that removes a cookie with these attributes. */
 export const removalOf = (name: string, attributes: string): string =>
-  `${name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT${attributes}`
+  `${name}=; Max-Age=0${attributes}`
 
 /** Checks the options and fixes everything that does not change from response to response. */
 export function createSessionCookie(options: CookieOptions = {}): SessionCookie {
