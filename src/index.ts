@@ -13,13 +13,13 @@ export type { HealthReport, StoreHealth } from './observe/health.ts'
 export type { SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.ts'
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
-export type { SessionStatus } from './session/draft.ts'
 export type {
   Frozen,
   LoginOptions,
   OnceOptions,
   Session,
   SessionData,
+  SessionStatus,
 } from './session/session.ts'
 export { createSessions, type Initial, type Sessions } from './session/sessions.ts'
 export type {

@@ -7,9 +7,9 @@ import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
-import { instanceOf } from '../session/instances.ts'
+import { getDraft, instanceOf } from '../session/instances.ts'
 import { ownValue } from '../session/operations.ts'
-import { getDraft, type Session, type SessionData } from '../session/session.ts'
+import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 type Values = Readonly<Record<string, unknown>>

@@ -3,7 +3,7 @@ import { refuseUnless } from '../check.ts'
 import { SessionError, SessionNotFoundError, type StoreUnavailableError } from '../errors.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
-import type { ReadonlySession } from './next.ts'
+import type { ReadonlySession } from './next-request.ts'
 
 /** Requirements of a page or an action on its session. */
 export interface PageRequirements<D extends SessionData = SessionData>

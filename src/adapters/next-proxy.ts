@@ -1,8 +1,9 @@
 /** Next's proxy, which runs before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { isAhead } from '../session/ahead.ts'
+import { openedOf } from '../session/instances.ts'
 import type { SessionData } from '../session/session.ts'
-import { openedOf, type Sessions } from '../session/sessions.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
 import { FLASH, isChanged, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'

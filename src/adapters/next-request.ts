@@ -6,6 +6,27 @@ import { SessionError } from '../errors.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
+/** A session as server components see it: everything but the methods that write. */
+export type ReadonlySession<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> = Pick<
+  Session<D, Data>,
+  | 'id'
+  | 'rotationId'
+  | 'status'
+  | 'data'
+  | 'createdAt'
+  | 'expiresAt'
+  | 'subject'
+  | 'authenticatedAt'
+  | 'get'
+  | 'has'
+> & {
+  /** Reads a value that the last request left; `sessionProxy` sees to it that only once. */
+  flash(key: string): unknown
+}
+
 /** Opens it from the request's headers, with these cookies. */
 export async function open<D extends SessionData, Data extends object>(
   sessions: Sessions<D, Data>,

@@ -34,37 +34,17 @@ import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
 import { refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
-import { instanceOf } from '../session/instances.ts'
-import { getDraft, type Session, type SessionData } from '../session/session.ts'
+import { getDraft, instanceOf } from '../session/instances.ts'
+import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
 import { checkSession, type PageRequirements } from './next-guard.ts'
-import { cookieHeader, open, untilRequest } from './next-request.ts'
+import { cookieHeader, open, type ReadonlySession, untilRequest } from './next-request.ts'
 import { isAnswered, queueUse } from './next-uses.ts'
 
 export type { PageRequirements } from './next-guard.ts'
 export { type ProxyHandler, sessionProxy } from './next-proxy.ts'
-
-/** A session as server components see it: everything but the methods that write. */
-export type ReadonlySession<
-  D extends SessionData = SessionData,
-  Data extends object = Partial<D>,
-> = Pick<
-  Session<D, Data>,
-  | 'id'
-  | 'rotationId'
-  | 'status'
-  | 'data'
-  | 'createdAt'
-  | 'expiresAt'
-  | 'subject'
-  | 'authenticatedAt'
-  | 'get'
-  | 'has'
-> & {
-  /** Reads a value that the last request left; {@link sessionProxy} sees to it that only once. */
-  flash(key: string): unknown
-}
+export type { ReadonlySession } from './next-request.ts'
 
 let openOnce: typeof open | undefined
 

@@ -4,9 +4,9 @@ import { SessionCommittedError } from '../errors.ts'
 import type { Backend } from '../session/backend.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
+import { getDraft } from '../session/instances.ts'
 import { applyAll } from '../session/operations.ts'
 import { saveSession } from '../session/save.ts'
-import { getDraft } from '../session/session.ts'
 import { spellAttributes } from '../transport/cookie.ts'
 
 /** Milliseconds after which a request that changed a session has long been answered. */

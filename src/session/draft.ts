@@ -5,31 +5,7 @@ import type { SessionError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Change, Operation } from './operations.ts'
-
-/**
- * The outcome of opening the session, or of its commit.
- *
- * - `new`: no cookie.
- * - `active`: a live session.
- * - `expired`: idle for too long, or too old.
- * - `invalid`: the cookie, or the stored record, does not open or is not a session.
- * - `missing`: it has ended, the store does not have it, or its cookie was replaced too long ago.
- * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
- *   request was under way. Whatever is written is dropped without a `Set-Cookie`; only signing in
- *   works.
- * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
- *   and the session is read-only: writing throws.
- * - `destroyed`: by this request.
- */
-export type SessionStatus =
-  | 'new'
-  | 'active'
-  | 'expired'
-  | 'invalid'
-  | 'missing'
-  | 'superseded'
-  | 'degraded'
-  | 'destroyed'
+import type { SessionStatus } from './session.ts'
 
 /** A live session as it was opened. */
 export interface FoundSession {

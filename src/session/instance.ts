@@ -19,6 +19,8 @@ export interface Instance {
   readonly context: SessionContext
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
+  /** The session of each request; `null`: it was committed without one. */
+  readonly opened: WeakMap<Request, Promise<object> | null>
   /** Opens the session of a request once more, as it was before the request, and only to be read. */
   openStored?: (request: Request) => Promise<object>
 }
@@ -59,5 +61,5 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     version,
   }
   const tokens = createCookieTokens(options, cookie.name)
-  return { options, cookie, tokens, format, emit, context, unsaved }
+  return { options, cookie, tokens, format, emit, context, unsaved, opened: new WeakMap() }
 }

@@ -1,7 +1,9 @@
-/** Knows what is behind sessions that `createSessions` made, for adapters. */
+/** Knows what is behind the public objects: sessions of an application, and one session. */
+import type { Draft, SessionContext } from './draft.ts'
 import type { Instance } from './instance.ts'
 
 const instances = new WeakMap<object, Instance>()
+const drafts = new WeakMap<object, readonly [Draft, SessionContext]>()
 
 /** Notes what is behind sessions. */
 export function setInstance(sessions: object, instance: Instance): void {
@@ -11,4 +13,24 @@ export function setInstance(sessions: object, instance: Instance): void {
 /** Returns what is behind sessions; those that wrap others, as in tests, have nothing. */
 export function instanceOf(sessions: object): Instance {
   return instances.get(sessions)!
+}
+
+/** Returns the session of a request if somebody has asked for it, for adapters. */
+export function openedOf(sessions: object, request: Request): Promise<object> | null | undefined {
+  return instances.get(sessions)?.opened.get(request)
+}
+
+/** Notes the draft of a session. */
+export function setDraft(session: object, draft: Draft, context: SessionContext): void {
+  drafts.set(session, [draft, context])
+}
+
+/** Returns the draft of a session and the context it belongs to; nothing for what is no session. */
+export function draftOf(session: object): readonly [Draft, SessionContext] | undefined {
+  return drafts.get(session)
+}
+
+/** Returns the draft of a session of this package. */
+export function getDraft(session: object): Draft {
+  return drafts.get(session)![0]
 }

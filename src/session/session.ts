@@ -1,31 +1,4 @@
 /** The session of one request, as the application reads and changes it. */
-import {
-  applyRules,
-  assertSubject,
-  assertTime,
-  expectArgument,
-  flagRule,
-  type Rule,
-  timeoutRule,
-} from '../check.ts'
-import { nameOf, newNonce } from '../codec/generation.ts'
-import { idOf, type SessionState } from '../codec/session-record.ts'
-import { EMPTY } from '../codec/values.ts'
-import { SessionCommittedError, SessionError } from '../errors.ts'
-import type { Draft, SessionContext, SessionStatus } from './draft.ts'
-import {
-  type Change,
-  change,
-  type Login,
-  type Operation,
-  ownValue,
-  type Rotation,
-  rotate,
-  signIn,
-  sweepFlash,
-  updateValue,
-  withValue,
-} from './operations.ts'
 
 /** The data of a session: string keys, and values that the codec preserves. */
 // biome-ignore lint/suspicious/noExplicitAny: `unknown` would shut out interfaces, which have no index signature.
@@ -51,6 +24,31 @@ export type NumberKey<D> = {
 
 /** The items of a list; nothing where the value is no list. */
 export type ItemOf<V> = NonNullable<V> extends readonly (infer T)[] ? T : never
+
+/**
+ * The outcome of opening the session, or of its commit.
+ *
+ * - `new`: no cookie.
+ * - `active`: a live session.
+ * - `expired`: idle for too long, or too old.
+ * - `invalid`: the cookie, or the stored record, does not open or is not a session.
+ * - `missing`: it has ended, the store does not have it, or its cookie was replaced too long ago.
+ * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
+ *   request was under way. Whatever is written is dropped without a `Set-Cookie`; only signing in
+ *   works.
+ * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
+ *   and the session is read-only: writing throws.
+ * - `destroyed`: by this request.
+ */
+export type SessionStatus =
+  | 'new'
+  | 'active'
+  | 'expired'
+  | 'invalid'
+  | 'missing'
+  | 'superseded'
+  | 'degraded'
+  | 'destroyed'
 
 /** Options for {@link Session.login}. */
 export interface LoginOptions {
@@ -163,249 +161,4 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * {@link StoreUnavailableError}; {@link StoreTimeoutError} when others had the lease for three leases.
    */
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T>
-}
-
-let draftOf: (session: object, context?: SessionContext) => Draft
-
-/**
- * Returns the draft of a session.
- *
- * @param context That of the instance it must belong to. (default: any)
- * @throws TypeError for what is no session of this package, or one of another instance.
- */
-export function getDraft(session: object, context?: SessionContext): Draft {
-  return draftOf(session, context)
-}
-
-const UNSET = ['unset'] as const
-
-/** Runs the work of {@link Session.once}. */
-export type RunOnce = <T>(
-  about: SessionState,
-  key: string,
-  fn: () => Promise<T>,
-  options?: OnceOptions,
-) => Promise<T>
-
-/** Implements {@link Session}; its fields are private, so printing one shows no data. */
-export class RequestSession<D extends SessionData> implements Session<D, D> {
-  readonly #draft: Draft
-  readonly #context: SessionContext
-  readonly #once: RunOnce
-  /** The flash values that this request may still read. */
-  #flash: SessionState['flash']
-  #rotation: Rotation | undefined
-
-  static {
-    draftOf = (session, context) => {
-      const isOurs = Object(session) === session && #draft in session
-      expectArgument(isOurs, 'session', 'an awaited session', session)
-      const own = session as RequestSession<SessionData>
-      if (context && own.#context !== context) {
-        throw new TypeError('Cannot save session: other sessions opened it')
-      }
-      return own.#draft
-    }
-  }
-
-  /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
-  constructor(draft: Draft, context: SessionContext, once: RunOnce, isAhead: boolean) {
-    this.#draft = draft
-    this.#context = context
-    this.#once = once
-    const seen = isAhead ? EMPTY : draft.current.flash
-    this.#flash = seen
-    if (Object.keys(seen).length && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
-    // `session.cart = []`, as in other libraries, would not be saved: it throws.
-    Object.preventExtensions(this)
-  }
-
-  get id(): string {
-    return idOf(this.#draft.current)
-  }
-  get rotationId(): string {
-    const { current } = this.#draft
-    return hash(`${idOf(current)}.${nameOf(current.generation)}`)
-  }
-  get status(): SessionStatus {
-    return this.#draft.status
-  }
-  get data(): Frozen<D> {
-    return Object.freeze(this.#draft.current.data) as Frozen<D>
-  }
-  get createdAt(): number {
-    return this.#draft.current.createdAt
-  }
-  get expiresAt(): number {
-    return this.#context.expiresAt(this.#draft.current)
-  }
-  get subject(): string | null {
-    return this.#draft.current.subject
-  }
-  get authenticatedAt(): number | null {
-    const { current, doubted } = this.#draft
-    return current.authenticatedAt === doubted ? null : current.authenticatedAt
-  }
-
-  get<K extends keyof D>(key: K): Frozen<D[K]> | undefined {
-    return ownValue(this.#draft.current.data, key) as Frozen<D[K]> | undefined
-  }
-
-  has(key: keyof D): boolean {
-    return Object.hasOwn(this.#draft.current.data, key)
-  }
-
-  set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void {
-    const copy = this.#copy(value, String(key))
-    this.#make([0, String(key), ...(copy === undefined ? UNSET : (['set', copy] as const))])
-  }
-
-  unset(key: keyof D): void {
-    this.#make([0, String(key), ...UNSET])
-  }
-
-  update<K extends keyof D>(
-    key: K,
-    fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
-  ): void {
-    const path = String(key)
-    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
-    this.#change(updateValue(path, (now) => this.#copy(fn(now as Frozen<D[K]> | undefined), path)))
-  }
-
-  increment<K extends NumberKey<D>>(key: K, by = 1): void {
-    const sum = (this.#current(key, 'number') ?? 0) + by
-    if (!Number.isFinite(sum)) throw new TypeError('increment() takes a finite number')
-    this.#make([0, String(key), 'add', by])
-  }
-
-  append<K extends keyof D>(key: K, ...items: ItemOf<D[K]>[]): void {
-    this.#current(key, 'list')
-    this.#make([0, String(key), 'append', this.#copy(items, String(key))])
-  }
-
-  flash(key: string, ...value: [unknown?]): unknown {
-    if (value.length === 0) {
-      const found = ownValue(this.#flash, key)
-      this.#flash = withValue(this.#flash, key, undefined)
-      return found
-    }
-    const copy = this.#copy(value[0], `flash.${key}`)
-    this.#make([1, key, ...(copy === undefined ? UNSET : (['set', copy] as const))])
-    return undefined
-  }
-
-  login(subject: string, options: LoginOptions = {}): void {
-    assertSubject(subject)
-    const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    const { idleTimeout } = chosen
-    const { absoluteTimeout = this.#context.absoluteTimeout } = chosen
-    assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
-    // Data of a newer version are left behind, but for those of the same user.
-    this.#assertWritable(this.subject !== subject)
-    const draft = this.#draft
-    if (draft.status === 'superseded') draft.status = 'missing'
-    draft.readOnly = null
-    const login = { subject, ...chosen }
-    this.#change(signIn(login, this.#draw(), this.#context.version, draft.found !== null))
-  }
-
-  regenerate(): void {
-    this.#assertWritable()
-    // A session that no cookie names yet has nothing to replace.
-    if (this.#draft.found) this.#apply(rotate(this.#draw()))
-  }
-
-  destroy(): void {
-    if (this.#draft.status === 'destroyed') return
-    this.#assertWritable(true)
-    this.#draft.current = {
-      ...this.#draft.current,
-      data: {},
-      subject: null,
-      authenticatedAt: null,
-    }
-    this.#draft.status = 'destroyed'
-    this.#context.changed(this.#draft)
-  }
-
-  once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
-    expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
-    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
-    return this.#once(this.#draft.current, key, fn, options)
-  }
-
-  #copy(value: unknown, path: string): unknown {
-    return value === undefined ? undefined : this.#context.copy(value, path)
-  }
-
-  /** Draws the credential of this request, once: rotating twice in a request is rotating. */
-  #draw(): Rotation {
-    const { clock, newKey } = this.#context
-    this.#rotation ??= { nonce: newNonce(), key: newKey(), at: clock() }
-    return this.#rotation
-  }
-
-  #current(key: keyof D, kind: 'number'): number | undefined
-  #current(key: keyof D, kind: 'list'): unknown
-  #current(key: keyof D, kind: 'number' | 'list'): unknown {
-    const value = this.get(key)
-    const fits = kind === 'list' ? Array.isArray(value) : typeof value === kind
-    if (fits || value === undefined || value === null) return value ?? undefined
-    throw new TypeError(`Cannot add to ${JSON.stringify(key)}: it holds no ${kind}`)
-  }
-
-  #make(one: Change): void {
-    this.#change(change([one], this.#context.same))
-  }
-
-  #change(operation: Operation): void {
-    this.#assertWritable()
-    this.#apply(operation)
-    this.#context.changed(this.#draft)
-  }
-
-  #apply(operation: Operation): void {
-    const { current } = this.#draft
-    const next = operation(current)
-    if (this.#draft.current !== current) {
-      throw new SessionError('Cannot change session in update(): return the new value')
-    }
-    this.#draft.current = next
-    this.#draft.operations.push(operation)
-  }
-
-  /** `ends`: data that were found and cannot be read may be left behind. */
-  #assertWritable(ends = false): void {
-    const { committed, found, status, readOnly } = this.#draft
-    if (committed) {
-      throw new SessionCommittedError(
-        'Cannot change session: its response was committed; change it before the response is returned',
-      )
-    }
-    if (status === 'destroyed') {
-      throw new SessionError('Cannot change session: it was destroyed by this request', {
-        code: 'ERR_SESSION_DESTROYED',
-      })
-    }
-    if (readOnly && !(ends && found)) throw readOnly
-  }
-}
-
-const LOGIN_RULES: Record<string, Rule> = {
-  persistent: flagRule(false),
-  idleTimeout: timeoutRule(undefined),
-  absoluteTimeout: timeoutRule(undefined),
-  label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
-}
-
-/** FNV-1a under two starting values: 64 bits, to tell credentials apart. */
-function hash(text: string): string {
-  return [0x811c9dc5, 0x01234567]
-    .map((start) => {
-      let sum = start
-      for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
-      return (sum >>> 0).toString(36)
-    })
-    .join('')
 }

@@ -3,21 +3,14 @@ import { expectArgument } from '../check.ts'
 import type { HealthReport } from '../observe/health.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
-import { type Carrier, isUnavailable, markResponse } from '../transport/response.ts'
-import { isAhead } from './ahead.ts'
-import type { Backend } from './backend.ts'
-import { createInCookie } from './in-cookie.ts'
-import { createInstance } from './instance.ts'
-import { setInstance } from './instances.ts'
-import { openSession } from './open.ts'
+import { isUnavailable } from '../transport/response.ts'
+import type { Draft } from './draft.ts'
+import { createInstance, type Instance } from './instance.ts'
+import { draftOf, getDraft, setInstance } from './instances.ts'
+import type { RunOnce } from './request-session.ts'
+import { commitRequest, createOpener, openRequest } from './requests.ts'
 import { saveSession } from './save.ts'
-import {
-  getDraft,
-  RequestSession,
-  type RunOnce,
-  type Session,
-  type SessionData,
-} from './session.ts'
+import type { Session, SessionData } from './session.ts'
 
 /** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
 export interface Sessions<D extends SessionData = SessionData, Data extends object = Partial<D>> {
@@ -127,84 +120,25 @@ export function createSessions<D extends SessionData = SessionData>(
 ): Sessions<D>
 export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
-  const { binding, importFrom, notBefore, store, now, transport } = instance.options
-  const carrier: Carrier =
-    transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
-  /** The session of each request; `null`: it was committed without one. */
-  const opened = new WeakMap<Request, Promise<Session<D, D>> | null>()
-  const inCookie = store ? null : createInCookie(instance)
-  /** The code for stores is loaded when it is first needed; sessions in cookies never load it. */
-  const stored = async () => (await import('../persistence/backend.ts')).storedBackendOf(instance)
-  const backend = async (): Promise<Backend> => inCookie ?? stored()
-
-  const open = async (
-    header: string | null,
-    request?: Request,
-    keepsFlash = request !== undefined && isAhead(request),
-  ): Promise<Session<D, D>> => {
-    if (instance.unsaved.size) (await seldom()).tellUnsaved(instance)
-    let draft = await openSession(instance, await backend(), header, store && request?.signal)
-    if (header && importFrom?.some(({ name }) => header.includes(name))) {
-      const { adoptSession } = await import('../migrate/adopt.ts')
-      draft = await adoptSession(instance, store && (await stored()), draft, header, importFrom)
-    }
-    if (notBefore || binding) {
-      draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
-    }
-    return new RequestSession<D>(draft, instance.context, once, keepsFlash)
-  }
+  const { store, now } = instance.options
   const persistence = async () =>
     (await import('../persistence/persistence.ts')).persistenceOf(instance)
   const once: RunOnce = async (...call) =>
     (await import('../persistence/lease.ts')).runOnce(await persistence(), ...call)
-  instance.openStored = async (request) => {
-    const session = await open(request.headers.get(carrier[0]), request, true)
-    getDraft(session).committed = true
-    return session
-  }
   const subjects = async (): Promise<Subjects> =>
     (await import('../persistence/subjects.ts')).createSubjects(await persistence())
+  const opener = createOpener<D>(instance, once)
 
   const sessions: Sessions<D, D> = {
-    get(request) {
-      let session = isRequest(request) ? opened.get(request) : null
-      if (session === null) return refuse(request)
-      if (!session) {
-        session = open(request.headers.get(carrier[0]), request)
-        opened.set(request, session)
-      }
-      return session
-    },
+    get: (request) => openRequest(opener, request),
     async require(request) {
       const session = await sessions.get(request)
       const { reason } = getDraft(session)
       if (reason) throw reason()
       return session
     },
-    async commit(request, response, { save } = {}) {
-      if (!isRequest(request)) return refuse(request)
-      const opening = opened.get(request)
-      if (!opening) {
-        // Of what threw, the page of the error may still open one.
-        if (save !== false) opened.set(request, null)
-        return response
-      }
-      const session = await opening.catch(() => null)
-      if (!session) return markResponse(response, [], carrier)
-      const draft = getDraft(session)
-      let own = response
-      let values: readonly string[] = []
-      if (!(save ?? response.status < 500)) (await seldom()).tellUnsaved(instance, draft)
-      else if (!response.headers.get('set-cookie')?.includes(instance.cookie.name)) {
-        values = await sessions.save(session)
-      } else {
-        const { saveOnto } = await seldom()
-        const reopen = (header: string) => open(header, request, true)
-        const header = request.headers.get('cookie')
-        ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
-      }
-      return markResponse(own, values, carrier, draft.found !== null)
-    },
+    commit: async (request, response, { save } = {}) =>
+      commitRequest(opener, request, response, save),
     handler(fn) {
       expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
       return async (request, ...rest) => {
@@ -221,10 +155,10 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     async open(header) {
       const isHeader = typeof (header ?? '') === 'string'
       expectArgument(isHeader, 'cookieHeader', 'a text', header)
-      return open(header ?? null)
+      return opener.open(header ?? null)
     },
     save: async (session) =>
-      saveSession(instance, await backend(), getDraft(session, instance.context)),
+      saveSession(instance, await opener.backend(), draftToSave(instance, session)),
     list: async (subject) => (await subjects()).list(subject),
     async *all() {
       yield* (await subjects()).all()
@@ -238,17 +172,13 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     close: async () => store?.close?.(),
   }
   setInstance(sessions, instance)
-  requests.set(sessions, opened)
   return sessions
 }
 
-const seldom = () => import('../persistence/seldom.ts')
-const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
-const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
-
-const requests = new WeakMap<object, WeakMap<Request, Promise<object> | null>>()
-
-/** Returns the session of a request if somebody has asked for it, for adapters. */
-export function openedOf(sessions: object, request: Request): Promise<object> | null | undefined {
-  return requests.get(sessions)?.get(request)
+/** Returns the draft of a session of this instance. Throws a TypeError for anything else. */
+function draftToSave({ context }: Instance, session: object): Draft {
+  const [draft, own] = draftOf(session) ?? []
+  expectArgument(draft, 'session', 'an awaited session', session)
+  if (own !== context) throw new TypeError('Cannot save session: other sessions opened it')
+  return draft!
 }

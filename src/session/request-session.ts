@@ -1,0 +1,261 @@
+/** The session of one request, as a recorder of operations on its draft. */
+import {
+  applyRules,
+  assertSubject,
+  assertTime,
+  expectArgument,
+  flagRule,
+  type Rule,
+  timeoutRule,
+} from '../check.ts'
+import { nameOf, newNonce } from '../codec/generation.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
+import { EMPTY } from '../codec/values.ts'
+import { SessionCommittedError, SessionError } from '../errors.ts'
+import type { Draft, SessionContext } from './draft.ts'
+import { setDraft } from './instances.ts'
+import {
+  type Change,
+  change,
+  type Login,
+  type Operation,
+  ownValue,
+  type Rotation,
+  rotate,
+  type Section,
+  signIn,
+  sweepFlash,
+  updateValue,
+  withValue,
+} from './operations.ts'
+import type {
+  Frozen,
+  ItemOf,
+  LoginOptions,
+  NumberKey,
+  OnceOptions,
+  Session,
+  SessionData,
+  SessionStatus,
+} from './session.ts'
+
+/** Runs the work of {@link Session.once}. */
+export type RunOnce = <T>(
+  about: SessionState,
+  key: string,
+  fn: () => Promise<T>,
+  options?: OnceOptions,
+) => Promise<T>
+
+/** Implements {@link Session}; its fields are private, so printing one shows no data. */
+export class RequestSession<D extends SessionData> implements Session<D, D> {
+  readonly #draft: Draft
+  readonly #context: SessionContext
+  readonly #once: RunOnce
+  /** The flash values that this request may still read. */
+  #flash: SessionState['flash']
+  #rotation: Rotation | undefined
+
+  /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
+  constructor(draft: Draft, context: SessionContext, once: RunOnce, isAhead: boolean) {
+    setDraft(this, draft, context)
+    this.#draft = draft
+    this.#context = context
+    this.#once = once
+    const seen = isAhead ? EMPTY : draft.current.flash
+    this.#flash = seen
+    if (Object.keys(seen).length && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
+    // `session.cart = []`, as in other libraries, would not be saved: it throws.
+    Object.preventExtensions(this)
+  }
+
+  get id(): string {
+    return idOf(this.#draft.current)
+  }
+  get rotationId(): string {
+    const { current } = this.#draft
+    return hash(`${idOf(current)}.${nameOf(current.generation)}`)
+  }
+  get status(): SessionStatus {
+    return this.#draft.status
+  }
+  get data(): Frozen<D> {
+    return Object.freeze(this.#draft.current.data) as Frozen<D>
+  }
+  get createdAt(): number {
+    return this.#draft.current.createdAt
+  }
+  get expiresAt(): number {
+    return this.#context.expiresAt(this.#draft.current)
+  }
+  get subject(): string | null {
+    return this.#draft.current.subject
+  }
+  get authenticatedAt(): number | null {
+    const { current, doubted } = this.#draft
+    return current.authenticatedAt === doubted ? null : current.authenticatedAt
+  }
+
+  get<K extends keyof D>(key: K): Frozen<D[K]> | undefined {
+    return ownValue(this.#draft.current.data, key) as Frozen<D[K]> | undefined
+  }
+
+  has(key: keyof D): boolean {
+    return Object.hasOwn(this.#draft.current.data, key)
+  }
+
+  set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void {
+    this.#put(0, String(key), this.#copy(value, String(key)))
+  }
+
+  unset(key: keyof D): void {
+    this.#put(0, String(key), undefined)
+  }
+
+  update<K extends keyof D>(
+    key: K,
+    fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
+  ): void {
+    const path = String(key)
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
+    this.#change(updateValue(path, (now) => this.#copy(fn(now as Frozen<D[K]> | undefined), path)))
+  }
+
+  increment<K extends NumberKey<D>>(key: K, by = 1): void {
+    const sum = (this.#current(key, 'number') ?? 0) + by
+    if (!Number.isFinite(sum)) throw new TypeError('increment() takes a finite number')
+    this.#make([0, String(key), 'add', by])
+  }
+
+  append<K extends keyof D>(key: K, ...items: ItemOf<D[K]>[]): void {
+    this.#current(key, 'list')
+    this.#make([0, String(key), 'append', this.#copy(items, String(key))])
+  }
+
+  flash(key: string, ...value: [unknown?]): unknown {
+    if (value.length === 0) {
+      const found = ownValue(this.#flash, key)
+      this.#flash = withValue(this.#flash, key, undefined)
+      return found
+    }
+    return this.#put(1, key, this.#copy(value[0], `flash.${key}`))
+  }
+
+  login(subject: string, options: LoginOptions = {}): void {
+    assertSubject(subject)
+    const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
+    const { idleTimeout } = chosen
+    const { absoluteTimeout = this.#context.absoluteTimeout } = chosen
+    assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
+    // Data of a newer version are left behind, but for those of the same user.
+    this.#assertWritable(this.subject !== subject)
+    const draft = this.#draft
+    if (draft.status === 'superseded') draft.status = 'missing'
+    draft.readOnly = null
+    const login = { subject, ...chosen }
+    this.#change(signIn(login, this.#draw(), this.#context.version, draft.found !== null))
+  }
+
+  regenerate(): void {
+    this.#assertWritable()
+    // A session that no cookie names yet has nothing to replace.
+    if (this.#draft.found) this.#apply(rotate(this.#draw()))
+  }
+
+  destroy(): void {
+    if (this.#draft.status === 'destroyed') return
+    this.#assertWritable(true)
+    this.#draft.current = {
+      ...this.#draft.current,
+      data: {},
+      subject: null,
+      authenticatedAt: null,
+    }
+    this.#draft.status = 'destroyed'
+    this.#context.changed(this.#draft)
+  }
+
+  once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
+    expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
+    return this.#once(this.#draft.current, key, fn, options)
+  }
+
+  #copy(value: unknown, path: string): unknown {
+    return value === undefined ? undefined : this.#context.copy(value, path)
+  }
+
+  /** Draws the credential of this request, once: rotating twice in a request is rotating. */
+  #draw(): Rotation {
+    const { clock, newKey } = this.#context
+    this.#rotation ??= { nonce: newNonce(), key: newKey(), at: clock() }
+    return this.#rotation
+  }
+
+  #current(key: keyof D, kind: 'number'): number | undefined
+  #current(key: keyof D, kind: 'list'): unknown
+  #current(key: keyof D, kind: 'number' | 'list'): unknown {
+    const value = this.get(key)
+    const fits = kind === 'list' ? Array.isArray(value) : typeof value === kind
+    if (fits || value === undefined || value === null) return value ?? undefined
+    throw new TypeError(`Cannot add to ${JSON.stringify(key)}: it holds no ${kind}`)
+  }
+
+  #put(section: Section, key: string, copy: unknown): void {
+    this.#make(copy === undefined ? [section, key, 'unset'] : [section, key, 'set', copy])
+  }
+
+  #make(one: Change): void {
+    this.#change(change([one], this.#context.same))
+  }
+
+  #change(operation: Operation): void {
+    this.#assertWritable()
+    this.#apply(operation)
+    this.#context.changed(this.#draft)
+  }
+
+  #apply(operation: Operation): void {
+    const { current } = this.#draft
+    const next = operation(current)
+    if (this.#draft.current !== current) {
+      throw new SessionError('Cannot change session in update(): return the new value')
+    }
+    this.#draft.current = next
+    this.#draft.operations.push(operation)
+  }
+
+  /** `ends`: data that were found and cannot be read may be left behind. */
+  #assertWritable(ends = false): void {
+    const { committed, found, status, readOnly } = this.#draft
+    if (committed) {
+      throw new SessionCommittedError(
+        'Cannot change session: its response was committed; change it before the response is returned',
+      )
+    }
+    if (status === 'destroyed') {
+      throw new SessionError('Cannot change session: it was destroyed by this request', {
+        code: 'ERR_SESSION_DESTROYED',
+      })
+    }
+    if (readOnly && !(ends && found)) throw readOnly
+  }
+}
+
+const LOGIN_RULES: Record<string, Rule> = {
+  persistent: flagRule(false),
+  idleTimeout: timeoutRule(undefined),
+  absoluteTimeout: timeoutRule(undefined),
+  label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
+}
+
+/** FNV-1a under two starting values: 64 bits, to tell credentials apart. */
+function hash(text: string): string {
+  return [0x811c9dc5, 0x01234567]
+    .map((start) => {
+      let sum = start
+      for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
+      return (sum >>> 0).toString(36)
+    })
+    .join('')
+}
