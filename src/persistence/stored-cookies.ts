@@ -72,9 +72,10 @@ export async function snapshotOf(
 
 /** Returns the id-only cookie, which a note carries too. */
 export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
-  const { generation } = stored.state
+  // This isolate remembers opened cookies, and not the data of their sessions.
+  const { data: _, flash: __, generation, ...fields } = stored.state
   return {
-    ...stored.state,
+    ...fields,
     ...ID_ONLY,
     // The time of the rotation stands in the record.
     generation: { ...generation, rotatedAt: 0, signedInAt: undefined },
