@@ -146,7 +146,8 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
     const end = flags & HAS_FIELDS ? body.indexOf('\n') : -1
     const fields: Fields = flags & HAS_FIELDS ? JSON.parse(body.slice(0, end)) : {}
     return {
-      key: bytes.subarray(1, 17),
+      // A view would keep all of the record in memory.
+      key: bytes.slice(1, 17),
       generation: readGeneration(fields),
       createdAt: view.getUint32(17) * 1000,
       renewedAt: view.getUint32(21) * 1000,

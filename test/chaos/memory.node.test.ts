@@ -9,7 +9,7 @@ import type { SessionStore } from '../../src/stores/store.ts'
 import { createCookieJar } from '../../src/testing/index.ts'
 import { SECRET } from '../support/sessions.ts'
 
-const SESSIONS = 250
+const SESSIONS = 200
 const CHARACTERS = 200_000
 const LIMIT_MB = 32
 
