@@ -65,7 +65,11 @@ describe('what a request costs', () => {
     const own = (jar.header() ?? '').slice(2)
     const now = Math.floor(clock() / 3_600_000)
     const of = (hours: readonly number[], prefix: string): string =>
-      hours.map((hour, i) => `${prefix.replace('#', String(i))}=${withHour(own, hour)}`).join('; ')
+      hours
+        .map(
+          (hour, i) => `${prefix.replace('#', String(i).padStart(4, '0'))}=${withHour(own, hour)}`,
+        )
+        .join('; ')
     const hours = Array.from({ length: 64 }, (_, i) => now - 1 - i)
     const derived = 3
     const opened = 1
@@ -93,7 +97,10 @@ describe('what a request costs', () => {
     await visit(write)
     const own = (jar.header() ?? '').slice(2)
     const now = Math.floor(clock() / 3_600_000)
-    const forged = Array.from({ length: 64 }, (_, i) => `s.d${i}=${withHour(own, now - 1 - i)}`)
+    const forged = Array.from(
+      { length: 64 },
+      (_, i) => `s.d${1000 + i}=${withHour(own, now - 1 - i)}`,
+    )
     const session = await sessions.open([`s=${own}`, ...forged].join('; '))
     expect(session.get('n')).toBe(1)
     expect(await countCrypto(() => sessions.open([`s=${own}`, ...forged].join('; ')))).toBe(16)

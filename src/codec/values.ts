@@ -20,6 +20,8 @@ export const copyJson: CopyValue = (value, path) => copy(value, path, null)
 export function copyWith(codec: SessionCodec): CopyValue {
   return (value, path) => {
     try {
+      // Codecs make an empty object of it.
+      if (value instanceof Promise) throw new TypeError()
       return deepFreeze(codec.parse(codec.stringify(value)))
     } catch (cause) {
       throw new SessionSerializationError(

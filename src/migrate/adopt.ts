@@ -32,6 +32,7 @@ export async function adoptSession(
   draft: Draft,
   header: string,
   importers: readonly CookieImporter[],
+  signal: AbortSignal | undefined,
 ): Promise<Draft> {
   const { cookie, emit, options } = instance
   const { current, found: ours, status } = draft
@@ -56,7 +57,7 @@ export async function adoptSession(
         status: 'invalid',
         reason: () =>
           new SessionNotFoundError(
-            'There is no session: an old cookie and a new one name two users, and nothing tells who signed in last',
+            'There is no session: an old cookie and a new one name two users',
           ),
         leftovers: found.removals,
       })
@@ -68,7 +69,7 @@ export async function adoptSession(
     const first = operation(empty.current)
     // Before it is in the store, where lists would show it. One of unknown age is older than any limit.
     const asOld = { ...first, createdAt: found.createdAt ?? 0 }
-    const outdated = await checkAge(instance, { ...empty, current: asOld })
+    const outdated = await checkAge(instance, { ...empty, current: asOld }, signal)
     if (outdated) return Object.assign(outdated, { leftovers: found.removals })
     const { origin, removals } = found
     const signedIn = subject !== null
@@ -97,6 +98,7 @@ export async function adoptSession(
       removals,
     }
   } catch (error) {
+    if (signal?.aborted) throw signal.reason
     if (!(error instanceof SessionError)) throw error
     if (!(error instanceof StoreUnavailableError)) {
       emit({ type: 'session.corrupt', code: error.code }, current)

@@ -1,6 +1,5 @@
 /** Sessions that live in a store: opening, committing and ending them. Loaded when first needed. */
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { newTag } from '../codec/write-list.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import { CircuitOpenError, StoreUnavailableError } from '../errors.ts'
 import type { Backend, CommitTask } from '../session/backend.ts'
@@ -81,7 +80,7 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
   const isWritten = due || changed || heals || !!waiting?.applied.length
   if (!isWritten) return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
   const began = p.instance.options.now()
-  const writing = new Commit(p, draft, due, newTag())
+  const writing = new Commit(p, draft, due)
   try {
     const outcome = await writing.run()
     if (outcome === 'applied') return superseded(p, draft)
@@ -151,7 +150,7 @@ function drop(p: Persistence, draft: Draft, reason: 'superseded' | 'ended'): str
 async function failed(
   p: Persistence,
   draft: Draft,
-  { lastRotation, tag }: Commit,
+  { isRefused, lastRotation, tag }: Commit,
   error: unknown,
   changed: boolean,
 ): Promise<string[]> {
@@ -159,9 +158,11 @@ async function failed(
   const { cookies, current, found, removals, waiting } = draft
   const isPlain = found && !signsIn(draft) && current.generation === found.state.generation
   const isWaiting = isPlain && (changed || !!waiting?.applied.length)
-  const waits = isWaiting && canDefer(instance, draft, error)
+  // A store that refuses is there: whoever keeps it busy must not keep a write back.
+  const waits = isWaiting && !isRefused && canDefer(instance, draft, error)
   const setCookie = waits ? await defer(instance, draft, tag) : null
   if (setCookie) return setCookie
+  draft.failed = { tag, operations: draft.operations.length }
   // A breaker that is open has asked nobody.
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
   if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {

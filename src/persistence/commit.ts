@@ -1,7 +1,7 @@
 /** Writing a session to a store, whatever others write meanwhile. */
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { descends, hasWrite } from '../codec/write-list.ts'
+import { descends, hasWrite, newTag } from '../codec/write-list.ts'
 import { SessionConflictError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { Draft } from '../session/draft.ts'
@@ -16,9 +16,9 @@ import {
   endSession,
   type Persistence,
   pause,
-  reportFailure,
   type StoreCalls,
   startCalls,
+  tryToEnd,
 } from './persistence.ts'
 import { credentialOf } from './stored-record.ts'
 
@@ -43,6 +43,8 @@ const PAUSE_MS = 5
 /** One commit of a draft. */
 export class Commit {
   readonly tag: string
+  /** The store refused an attempt, so it can be reached. */
+  isRefused = false
   readonly #p: Persistence
   readonly #draft: Draft
   readonly #due: boolean
@@ -52,11 +54,12 @@ export class Commit {
   readonly #at: number
   #last: SessionState | null = null
 
-  constructor(p: Persistence, draft: Draft, due: boolean, tag: string) {
+  constructor(p: Persistence, draft: Draft, due: boolean) {
     this.#p = p
     this.#draft = draft
     this.#due = due
-    this.tag = tag
+    // Of a commit that is repeated, the first attempt may have been applied.
+    this.tag = draft.failed?.operations === draft.operations.length ? draft.failed.tag : newTag()
     this.#at = p.instance.context.now()
     this.#calls = startCalls(p)
     this.#signsIn = signsIn(draft)
@@ -125,7 +128,7 @@ export class Commit {
       }
       throw error
     }
-    throw new SessionConflictError('Cannot create session: its new id is taken')
+    throw new SessionConflictError('Cannot create session: its id is taken')
   }
 
   /** Signs in under a new id, where the session before has ended or belongs to another credential. */
@@ -160,11 +163,7 @@ export class Commit {
     if (!replaced?.keys || subject === null || !this.#signsIn) return
     const keys = await this.#p.records.keysOf(subject)
     if (!keys.some((key) => replaced.keys?.includes(key))) return
-    try {
-      await endSession(this.#p, this.#calls, replaced.id)
-    } catch (error) {
-      reportFailure(this.#p, error, 'store.degraded')
-    }
+    await tryToEnd(this.#p, this.#calls, replaced.id)
   }
 
   /** Tells whether this sign-in may go on with a session that an overlapping one rotated. */
@@ -193,6 +192,7 @@ export class Commit {
       const record = await records.seal(state)
       const result = await this.#write(state, record, version, await this.#entryOf(from, state))
       const there = result.current
+      this.isRefused = !result.ok
       if (result.ok && !there) return { state, version: record.version, isNew: false }
       if (!there) {
         known.ended(idOf(state))
@@ -238,7 +238,10 @@ export class Commit {
     const base = !isOlder ? found : descends(from, found) ? from : ahead(found, from, this.#at)
     const newer = newerData(base, instance.options.version)
     if (newer) throw newer
-    return { from: base, next: applyAll(this.#draft.operations, base) }
+    const { failed, operations } = this.#draft
+    // An earlier attempt that failed was applied after all: what came after it is left.
+    const done = failed && hasWrite(base, failed.tag) ? failed.operations : 0
+    return { from: base, next: applyAll(operations.slice(done), base) }
   }
 
   #write(
@@ -256,7 +259,8 @@ export class Commit {
   /** Returns the entry that may be appended instead; `undefined`: only the full record will do. */
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
-    const { current, heals, operations, waiting } = this.#draft
+    const { current, failed, heals, operations, waiting } = this.#draft
+    if (failed && failed.tag !== this.tag) return undefined
     const isFixed = operations.length > 0 && operations.every(({ changes }) => changes)
     if (!isFixed || waiting || heals || format.check) return undefined
     // An entry does not renew. Past half of the idle timeout a renewal must not be lost.

@@ -2,21 +2,16 @@
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
-import {
-  SessionCorruptionError,
-  SessionError,
-  StoreError,
-  StoreUnavailableError,
-} from '../errors.ts'
+import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Draft, FoundSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
 import { renewAfterOf } from '../session/save.ts'
-import type { StoredRecord } from '../stores/store.ts'
+import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { candidatesOf, credentialName } from './candidates.ts'
 import { takeUpDeferred } from './deferred.ts'
 import { compare, relate } from './newest.ts'
-import { endSession, type Persistence, reportFailure, startCalls } from './persistence.ts'
+import { isFailure, type Persistence, reportFailure, startCalls, tryToEnd } from './persistence.ts'
 import { fits, madeAt, type Snapshot, snapshotOf } from './stored-cookies.ts'
 import { credentialOf } from './stored-record.ts'
 
@@ -93,9 +88,7 @@ export async function openOne(
     return await readSession(opening)
   } catch (error) {
     if (signal?.aborted) throw error
-    if (error instanceof SessionError && !/^ERR_(STORE|CIRCUIT)/.test(error.code)) {
-      return unreadableDraft(instance, cookies, opened, error)
-    }
+    if (!isFailure(error)) return unreadableDraft(instance, cookies, opened, error)
     return bridge(opening, error instanceof StoreError ? refusedRead(p, error) : error)
   }
 }
@@ -139,20 +132,25 @@ async function readSession(opening: Opening): Promise<Draft> {
   const { found, isBehind, mark, record, relation } = await ask(opening)
   // Nobody knows whether the store has ever seen what a cookie of unknown outcome says.
   const isYoung = !opened.extra?.u && instance.options.now() - madeAt(opened) < LAG_MS
+  const lags = !store.atomic && isYoung
   if (!record) {
     if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
     // A store that lags may find it later. In an atomic one anything but `missing` would undo a sign-out.
-    if (record === undefined && !store.atomic && isYoung) return lagging(opening, undefined)
+    if (record === undefined && lags) return lagging(opening, undefined)
     return goneDraft(instance, cookies, opened, 'missing')
   }
-  if (relation === 'replaced') return replacedDraft(p, cookies, opened, record, found)
+  if (relation === 'replaced') {
+    // It may lag by more rotations than the cookie names.
+    if (lags && isBehind) return lagging(opening, undefined)
+    return replacedDraft(p, cookies, opened, record, found)
+  }
   if (found?.stale) {
     const copy = copyOf(opening)
     const isNewer = copy && compare(copy.state, found.state) > 0
     return live(opening, isNewer ? { ...copy, stale: true } : found)
   }
   if (isBehind && (relation === 'ahead' || !found || compare(found.state, opened) < 0)) {
-    if (!store.atomic && isYoung) return lagging(opening, record)
+    if (lags) return lagging(opening, record)
     return rolledBack(opening, record, found, mark)
   }
   if (isBehind) known.wentBack(id, found!.state, mark)
@@ -197,8 +195,8 @@ async function judge(
   }
   const credential = credentialOf(record)
   const relation = relate(opened.generation, credential)
-  if (record.stale && relation === 'ahead') {
-    throw new StoreUnavailableError(`The store "${store.name}" could not be asked`)
+  if (record.stale && credential.number < opened.generation.number) {
+    throw outOfDate(store)
   }
   const unsealed = await records.unseal(id, record, [opened])
   const found = unsealed && { ...unsealed, at }
@@ -211,10 +209,14 @@ async function judge(
   return { record, found, relation, isBehind }
 }
 
+function outOfDate({ name }: SessionStore): StoreUnavailableError {
+  return new StoreUnavailableError(`The store "${name}" lags`)
+}
+
 /** Answers while a store that is not atomic lags: from the snapshot, and nothing is written back. */
 function lagging(opening: Opening, record: StoredRecord | undefined): Promise<Draft> {
   const copy = copyOf(opening)
-  if (!copy) throw new StoreUnavailableError(`The store "${opening.p.store.name}" is out of date`)
+  if (!copy) throw outOfDate(opening.p.store)
   return live(opening, { ...copy, version: record?.version ?? copy.version })
 }
 
@@ -235,7 +237,7 @@ async function rolledBack(
   const lost = found ? opened.counter - found.state.counter : 1
   if (lost > 0) {
     if (options.onRollback === 'refuse') {
-      throw new SessionCorruptionError('Cannot read session: the store went back to an older state')
+      throw new SessionCorruptionError('Cannot read session: the store went back')
     }
     emit({ type: 'store.rolled-back', store: p.store.name, lost }, opened)
   }
@@ -284,7 +286,8 @@ export async function replacedDraft(
   const isLate = options.now() - rotatedAt < GRACE_MS
   if (!isLate) {
     emit({ type: 'session.reused' }, opened)
-    if (options.onReuse === 'revoke') await endSession(p, startCalls(p), id)
+    // That it cannot be ended now is no reason to show it.
+    if (options.onReuse === 'revoke') await tryToEnd(p, startCalls(p), id)
   }
   const state = found && found.state.version <= options.version ? found.state : null
   const replaced = { id, keys: record.keys ?? [], state, version: record.version, isLate }

@@ -111,6 +111,15 @@ export async function endSession(
   return wasLive
 }
 
+/** Ends a session that is of no use any more; that it cannot be ended is told of, and no more. */
+export async function tryToEnd(p: Persistence, calls: StoreCalls, id: string): Promise<void> {
+  try {
+    await endSession(p, calls, id)
+  } catch (error) {
+    reportFailure(p, error, 'store.degraded')
+  }
+}
+
 /** Waits `ms` milliseconds, and up to `jitter` more. */
 export function pause(ms: number, jitter: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms + Math.random() * jitter))

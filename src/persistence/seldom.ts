@@ -77,12 +77,13 @@ export async function saveOnto(
   const isOver = pairs.includes(`${name}=`)
   const onto = getDraft(await open(isOver ? '' : [...pairs, header].join('; ')))
   if (onto.readOnly && draft.operations.some((one) => !one.isAutomatic)) throw onto.readOnly
+  draft.committed = true
   const own = draft.operations.filter(({ isDeferred }) => !isDeferred)
   onto.current = applyAll(own, onto.current)
   onto.operations.push(...own)
   if (draft.status === 'destroyed') onto.status = 'destroyed'
-  const values = await saveSession(instance, backend, onto)
-  draft.committed = true
+  draft.saving = saveSession(instance, backend, onto)
+  const values = await draft.saving
   const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!
   const replaced = values.map(nameOf)
   const isReplaced = (one: string): boolean => isSamePlace(one) && replaced.includes(nameOf(one))

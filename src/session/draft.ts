@@ -80,6 +80,10 @@ export interface Draft {
   readonly cookies: CookieFound
   /** Set while and after it is committed. */
   committed: boolean
+  /** What saving it came to, or comes to; nothing after a failure. */
+  saving?: Promise<string[]> | undefined
+  /** With a store: the tag under which saving it failed, and how many operations it had then. */
+  failed?: { readonly tag: string; readonly operations: number }
   /** An error or the event `session.uncommitted` has told of changes that were not saved. */
   unsaved?: boolean
   /** The cookie is written again, whether anything changed or not. */

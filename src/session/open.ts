@@ -140,7 +140,7 @@ export async function unreadableDraft(
   error: unknown,
 ): Promise<Draft> {
   const { emit, options } = instance
-  if (!(error instanceof SessionError) || /^ERR_(STORE|CIRCUIT)/.test(error.code)) throw error
+  if (!(error instanceof SessionError)) throw error
   emit({ type: 'session.corrupt', code: error.code }, opened)
   if (options.onCorruption === 'throw') throw error
   return emptyDraft(instance, cookies, { status: 'invalid', reason: () => error })

@@ -65,7 +65,11 @@ function changed(there: unknown, op: Change[2], value: unknown, same: Same): unk
   if (op === 'unset') return undefined
   if (op === 'take') return same(there, value) ? undefined : there
   const base = there ?? (op === 'add' ? 0 : [])
-  if (op === 'add') return typeof base === 'number' ? base + (value as number) : there
+  if (op === 'add') {
+    const sum = typeof base === 'number' ? base + (value as number) : Number.NaN
+    // JSON would make nothing of an infinite one.
+    return Number.isFinite(sum) ? sum : there
+  }
   return Array.isArray(base) ? Object.freeze([...base, ...(value as unknown[])]) : there
 }
 

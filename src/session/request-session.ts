@@ -178,7 +178,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
     expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
     expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
-    return this.#once(this.#draft.current, key, fn, options)
+    const { current, found, readOnly } = this.#draft
+    // Nothing is known of the session: others would run it under another id.
+    if (readOnly && !found) return Promise.reject(readOnly)
+    return this.#once(current, key, fn, options)
   }
 
   #copy(value: unknown, path: string): unknown {

@@ -38,7 +38,8 @@ export function createOpener<D extends SessionData>(instance: Instance, once: Ru
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
-      draft = await adoptSession(instance, store && (await stored()), draft, header, importFrom)
+      const own = store && (await stored())
+      draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
     }
     if (notBefore || binding) {
       draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
@@ -106,7 +107,7 @@ async function saveRequest<D extends SessionData>(
     return [response, []]
   }
   // Another handler of the same page has set the cookie.
-  if (response.headers.get('set-cookie')?.includes(instance.cookie.name)) {
+  if (!draft.committed && response.headers.get('set-cookie')?.includes(instance.cookie.name)) {
     const { saveOnto } = await seldom()
     const header = request.headers.get('cookie')
     const reopen = (cookies: string): Promise<object> => open(cookies, request, true)

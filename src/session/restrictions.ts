@@ -16,26 +16,32 @@ export async function guardDraft(
   request: Request | undefined,
 ): Promise<Draft> {
   // What was just imported was checked before it was saved.
-  const outdated = draft.removals ? null : await checkAge(instance, draft)
+  const outdated = draft.removals ? null : await checkAge(instance, draft, request?.signal)
   if (outdated) return outdated
   return instance.options.binding && request ? await checkClient(instance, draft, request) : draft
 }
 
 /** A draft of nothing when `notBefore` says that the session is over, or cannot say. */
-export async function checkAge(instance: Instance, draft: Draft): Promise<Draft | null> {
+export async function checkAge(
+  instance: Instance,
+  draft: Draft,
+  signal?: AbortSignal,
+): Promise<Draft | null> {
   const { emit, options } = instance
   const { notBefore } = options
   const { subject, authenticatedAt, createdAt } = draft.current
   if (!notBefore || subject === null) return null
   try {
     const limit = await notBefore(subject)
-    if (limit === null || (authenticatedAt ?? createdAt) >= limit) return null
+    if ((limit ?? null) === null || (authenticatedAt ?? createdAt) >= limit!) return null
     emit({ type: 'session.expired' }, draft.current)
     return await emptyDraft(instance, draft.cookies, {
       status: 'expired',
       reason: () => new SessionExpiredError('There is no session: its user signed out everywhere'),
     })
   } catch {
+    // Nobody waits for the answer any more, which says nothing about whoever was asked.
+    if (signal?.aborted) throw signal.reason
     const reason = new StoreUnavailableError('Cannot read session: notBefore failed')
     const isThrown = options.onStoreFailure === 'throw'
     const type = isThrown ? 'store.unavailable' : 'store.degraded'

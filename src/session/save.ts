@@ -8,13 +8,16 @@ import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 
-/** Saves a session once; `[]` when there is nothing to say to the browser. */
-export async function saveSession(
-  instance: Instance,
-  backend: Backend,
-  draft: Draft,
-): Promise<string[]> {
-  if (draft.committed) return []
+/**
+ * Saves a session once, and returns the same values to everybody who saves it again: nobody's cookie is
+ * lost. `[]` when there is nothing to say to the browser.
+ */
+export function saveSession(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
+  draft.saving ??= draft.committed ? Promise.resolve([]) : saveOnce(instance, backend, draft)
+  return draft.saving
+}
+
+async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
   draft.committed = true
   instance.unsaved.delete(draft)
   try {
@@ -26,6 +29,7 @@ export async function saveSession(
     const isOurs = draft.operations.every(({ isAutomatic }) => isAutomatic)
     if (error instanceof CookieTooLargeError && isOurs) return []
     draft.committed = false
+    draft.saving = undefined
     // The error is the word about it.
     draft.unsaved = true
     throw error

@@ -60,7 +60,8 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
   open(cookieHeader: string | null): Promise<Session<D, Data>>
   /**
    * Saves a session and returns the `Set-Cookie` values to append; `[]` when there is nothing to
-   * say. Changing the session afterwards throws.
+   * say. Changing the session afterwards throws. Saving it again, as the handler around it does, saves
+   * nothing more and returns the same values; after an error it tries again.
    *
    * @throws {@link CookieTooLargeError}, {@link SessionValidationError},
    * {@link StoreUnavailableError}, {@link SessionConflictError}; nothing was saved then.

@@ -21,6 +21,7 @@ import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { type SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
 import { copyRecord } from './copy.ts'
+import { OVER_LIMIT } from './limits.ts'
 import {
   NO_BINDING,
   type SessionObjectCalls,
@@ -141,6 +142,7 @@ function toStoreError(error: unknown): SessionError {
   const { durableObjectReset, message, overloaded, remote, retryable } = Object(error)
   const text = String(message)
   if (text.includes(NO_BINDING)) return new StoreError(NO_BINDING)
+  if (OVER_LIMIT.test(text)) return new StoreError('Too many subrequests')
   if (USED_UP.test(text)) return new StoreError("The day's share of Durable Objects is used up")
   if (TOO_MUCH_LOAD.test(text)) {
     return new StoreUnavailableError('Durable Objects get too many calls', { retryAfter: 5 })

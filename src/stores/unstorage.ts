@@ -19,6 +19,7 @@
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import { OVER_LIMIT } from './limits.ts'
 import { notShown } from './not-shown.ts'
 import {
   MARK_SECONDS,
@@ -130,6 +131,20 @@ function skipForeign(error: unknown): null {
   throw error
 }
 
+/** What the services behind drivers say when they refuse: what is too large, a quota, credentials. */
+const REFUSED =
+  /KV [A-Z_]+ failed: 4(?!08|25|29)|limit exceeded|max request size|\b(OOM|NOAUTH|NOPERM|WRONGPASS) /
+/** System errors of a disk that is full, or not ours to write to. */
+const REFUSED_BY_DISK = /^(ENOSPC|EDQUOT|EACCES|EROFS)$/
+
+/** Tells whether trying again will not help. */
+function isRefusal(error: unknown): boolean {
+  const { code, message, status, statusCode = status } = Object(error)
+  const text = String(message)
+  const isAnswer = statusCode >= 400 && statusCode < 500 && ![408, 425, 429].includes(statusCode)
+  return isAnswer || REFUSED.test(text) || REFUSED_BY_DISK.test(code) || OVER_LIMIT.test(text)
+}
+
 /** Drivers put keys, values and credentials into their messages: none is passed on. */
 function unavailable(operation: string): StoreUnavailableError {
   return new StoreUnavailableError(`unstorage ${operation} failed`)
@@ -169,8 +184,9 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
     signal?.throwIfAborted()
     try {
       return await orAbort(run(), signal)
-    } catch {
+    } catch (error) {
       signal?.throwIfAborted()
+      if (isRefusal(error)) throw new StoreError(`unstorage ${operation} was refused`)
       throw unavailable(operation)
     }
   }

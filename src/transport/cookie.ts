@@ -204,7 +204,8 @@ function findCookie(header: string | null, name: string): CookieFound {
     const label = key.slice(name.length)
     const list = found[CHUNK_LABELS.indexOf(label)]
     if (list && list.length < MAX_FOUND) list.push({ value, at })
-    const some = label[0] === '.' && side[label[1] as SideKind]
+    // The application may have cookies whose names begin like ours.
+    const some = /^\.[nd][\w-]{4}$/.test(label) && side[label[1] as SideKind]
     if (some && some.length < MAX_SIDE) some.push([label.slice(1), value])
   }
   const joined = found[0]!.slice(0, MAX_TOKENS).map((first) => join(first, found))

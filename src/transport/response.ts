@@ -56,7 +56,11 @@ function mark(
 ): void {
   const known = directives(headers.get('vary')?.toLowerCase())
   if (!known.includes('*') && !known.includes(vary.toLowerCase())) headers.append('vary', vary)
-  for (const value of values) headers.append(name, value)
+  for (const value of values) {
+    // Two values in one header would be one that does not open.
+    if (name !== 'set-cookie') headers.set(name, value)
+    else if (!headers.getSetCookie().includes(value)) headers.append(name, value)
+  }
   if (!values.length && !isPrivate) return
   for (const name of [...headers.keys()]) if (CDN_HEADER.test(name)) headers.delete(name)
   const kept = directives(headers.get('cache-control'))

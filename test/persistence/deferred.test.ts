@@ -91,6 +91,18 @@ describe('a deferred write', () => {
     }
   })
 
+  it('is not made once the store has refused an attempt, which a visitor can bring about', async () => {
+    const { visit, store, types } = createDeferring({ storeTimeout: 0.05 })
+    await visit((s) => s.set('credit', 10))
+    const { response } = await visit(async (s) => {
+      s.update('credit', (credit = 0) => credit - 10)
+      // Another request was faster, and the next attempt comes too late.
+      await visit((other) => other.set('credit', 20))
+      store.inject([{ type: 'pass' }, { type: 'hang' }], 'write')
+    })
+    expect([response.status, types().includes('commit.deferred')]).toEqual([503, false])
+  })
+
   it('is not made of a refusal by a store of another copy of this package', async () => {
     const { visit, store, types } = createDeferring()
     await visit((s) => s.set('a', 1))
@@ -258,7 +270,7 @@ describe('a deferred write', () => {
   it('is read from a limited number of cookies', async () => {
     const { jar, visit, sessions } = createDeferring()
     await visit((s) => s.set('a', 1))
-    const junk = Array.from({ length: 200 }, (_, i) => `; __Host-session.d${i}=AA`)
+    const junk = Array.from({ length: 200 }, (_, i) => `; __Host-session.d${1000 + i}=AA`)
     const session = await sessions.open(jar.header() + junk.join(''))
     expect((await sessions.save(session)).length).toBeLessThan(20)
   })

@@ -3,7 +3,7 @@ import { createSessions, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
-import { errorOf, SECRET } from '../support/sessions.ts'
+import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -182,6 +182,19 @@ describe('session.once()', () => {
     await (await open(0)).once('a', async () => 'canary')
     const { records } = await memory.page(null)
     expect([records.length, JSON.stringify(records).includes('canary')]).toEqual([2, false])
+  })
+
+  it('does no work where nothing is known of the session, which others may do for it', async () => {
+    const clock = createClock()
+    const store = createFaultyStore(createMemoryStore({ now: clock }))
+    const { jar, sessions, visit } = createWorld({ store }, clock)
+    await visit((session) => session.login('ada'))
+    store.inject({ type: 'throw-before' }, 'read')
+    const session = await sessions.open(jar.header())
+    let runs = 0
+    const refresh = session.once('token', async () => runs++)
+    await expect(refresh).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+    expect(runs).toBe(0)
   })
 
   it('throws without a store, for a wrong argument, and when the store is down', async () => {

@@ -218,6 +218,12 @@ describe('codec', () => {
     expect((await sessions.open(jar.header())).get('map')).toEqual(new Map([['a', 1]]))
   })
 
+  it('is not asked to keep a promise, of which many make an empty object', async () => {
+    const { visit } = createWorld({ codec: JSON })
+    const error = await errorOf(() => visit((session) => session.update('n', async () => 1)))
+    expect(error.code).toBe('ERR_SESSION_SERIALIZATION')
+  })
+
   it('is asked when a value is set, and refuses by its path', async () => {
     const { visit } = createWorld({ codec: devalue })
     const error = await errorOf(() => visit((s) => s.set('fn', () => 1)))

@@ -196,6 +196,32 @@ for (const [where, createOptions] of Object.entries(stores)) {
       ])
     })
 
+    it('that knows nothing of a user ends nothing', async () => {
+      const clock = createClock()
+      const unknown = async (): Promise<never> => undefined as never
+      const { visit } = createWorld({ notBefore: unknown, ...createOptions(clock) }, clock)
+      await visit((s) => s.login('ann'))
+      expect((await visit()).session.subject).toBe('ann')
+    })
+
+    it('that fails because the client has gone is no failure of a store', async () => {
+      const clock = createClock()
+      const client = new AbortController()
+      const notBefore = async (): Promise<never> => {
+        client.abort(new Error('gone'))
+        throw new Error('the query was cancelled')
+      }
+      const { visit, jar, sessions, types } = createWorld(
+        { notBefore, ...createOptions(clock) },
+        clock,
+      )
+      await visit((s) => s.login('ann'))
+      const before = types()
+      const request = new Request(jar.request('/'), { signal: client.signal })
+      expect((await errorOf(() => sessions.get(request))).message).toBe('gone')
+      expect(types()).toEqual(before)
+    })
+
     it('applies to imported sessions, on their first visit too', async () => {
       const clock = createClock()
       const aged = { createdAt: clock() - 9000 }

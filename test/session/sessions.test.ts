@@ -119,7 +119,7 @@ describe('createSessions() with cookies', () => {
     const session = await sessions.open(null)
     session.set('a', 1)
     const [cookie] = await sessions.save(session)
-    expect(await sessions.save(session)).toEqual([])
+    expect(await sessions.save(session)).toEqual([cookie])
     jar.store(new Response(null, { headers: { 'set-cookie': cookie as string } }))
     expect((await sessions.open(jar.header())).get('a')).toBe(1)
   })

@@ -12,6 +12,7 @@ import type { StoredRecord } from '../../src/stores/store.ts'
 import { createUnstorageStore, type UnstorageStoreOptions } from '../../src/stores/unstorage.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { errorOf } from '../support/sessions.ts'
 
 let redis: RedisServer
 let folder: string
@@ -189,6 +190,34 @@ describe('createUnstorageStore()', () => {
       expect(error).toBeInstanceOf(StoreUnavailableError)
       expect(String(error)).not.toContain('canary')
     }
+  })
+
+  const one = { value: 'v', version: '1', epoch: '1', expiresAt: Date.now() + 60_000 }
+
+  it.each([
+    Object.assign(new Error('private text'), { status: 413 }),
+    Object.assign(new Error('private text'), { statusCode: 401 }),
+    Object.assign(new Error('private text'), { code: 'ENOSPC' }),
+    new Error('KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.'),
+    new Error('KV put() limit exceeded for the day.'),
+    new Error("OOM command not allowed when used memory > 'maxmemory'."),
+    new Error('Too many subrequests by single Worker invocation.'),
+  ])('is no outage when the service behind it refuses: %s', async (refusal) => {
+    const storage = createStorage({ driver: memoryDriver() })
+    storage.setItem = async () => {
+      throw refusal
+    }
+    const error = await errorOf(() => createUnstorageStore({ storage }).write('a', one, null))
+    expect([error.code, error.message.includes('private')]).toEqual(['ERR_STORE', false])
+  })
+
+  it.each([429, 503])('is unavailable while the service behind it answers %i', async (status) => {
+    const storage = createStorage({ driver: memoryDriver() })
+    storage.setItem = async () => {
+      throw Object.assign(new Error('private text'), { status })
+    }
+    const error = await errorOf(() => createUnstorageStore({ storage }).write('a', one, null))
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
   })
 
   it('is unavailable while Redis is down, and says nothing of it', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createSessionCookie } from '../../src/transport/cookie.ts'
 import { createWorld } from '../support/sessions.ts'
 
@@ -110,5 +111,20 @@ describe('the Cookie header', () => {
         expect(find(header).notes).toEqual([])
       }
     }
+  })
+})
+
+describe('cookies of the application whose names begin like ours', () => {
+  it('are neither opened nor removed', async () => {
+    const store = createMemoryStore()
+    const { jar, sessions, visit } = createWorld({ store, cookie: { name: 'session' } })
+    await visit((s) => s.login('ada'))
+    const others = 'session.dark-mode=1; session.name=x; session.nights=2; session.d=3'
+    const headers = { cookie: `${jar.header()}; ${others}` }
+    const request = new Request('https://example.com/', { headers })
+    const session = await sessions.get(request)
+    session.regenerate()
+    const names = (await sessions.save(session)).map((one) => one.split('=', 1)[0])
+    for (const name of names) expect(name).toMatch(/^session(\.n[\w-]{4})?$/)
   })
 })

@@ -444,8 +444,10 @@ describe('what fails in Durable Objects', () => {
     expect(calls).toHaveLength(1)
   })
 
-  it('is a refusal when the share of a day is used up', async () => {
-    const text = 'Exceeded allowed duration in Durable Objects free tier.'
+  it.each([
+    'Exceeded allowed duration in Durable Objects free tier.',
+    'Too many subrequests by single Worker invocation.',
+  ])('is a refusal when a share is used up: %s', async (text) => {
     const { calls, store } = createFailing(text, {})
     expect((await errorOf(() => store.read('id'))).code).toBe('ERR_STORE')
     expect(calls).toHaveLength(1)

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { createWorld } from '../support/sessions.ts'
+
+/** One isolate, and what its store is told to do wrong. */
+function createStored() {
+  const clock = createClock()
+  const store = createFaultyStore(createMemoryStore({ now: clock }))
+  return { ...createWorld({ store }, clock), store }
+}
+
+for (const [where, create] of [
+  ['in cookies', () => createWorld()],
+  ['in a store', createStored],
+] as const) {
+  describe(`a session that is saved twice, ${where}`, () => {
+    it('is changed once by two handlers around one request', async () => {
+      const { jar, sessions } = create()
+      const handler = sessions.handler(
+        sessions.handler(async (request) => {
+          const session = await sessions.get(request)
+          session.increment('visits')
+          return new Response('ok')
+        }),
+      )
+      for (let i = 0; i < 2; i++) {
+        const cookies = (await jar.fetch(handler, '/')).headers.getSetCookie()
+        expect(new Set(cookies).size).toBe(cookies.length)
+      }
+      expect((await sessions.open(jar.header())).get('visits')).toBe(2)
+    })
+
+    it('sends its cookie, though the handler saved it and dropped the values', async () => {
+      const { jar, sessions, visit } = create()
+      await visit(async (session) => {
+        session.login('ada')
+        await sessions.save(session)
+      })
+      expect((await sessions.open(jar.header())).subject).toBe('ada')
+    })
+  })
+}
+
+describe('a session whose save failed', () => {
+  it('has failed for all who save it at once', async () => {
+    const { sessions, store } = createStored()
+    const session = await sessions.open(null)
+    session.set('a', 1)
+    store.inject({ type: 'throw-before' }, 'write')
+    const saves = [sessions.save(session), sessions.save(session)]
+    const results = await Promise.allSettled(saves)
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect((await sessions.save(session)).length).toBe(1)
+  })
+
+  it.each([
+    ['nothing', () => {}],
+    ['more changes', (session: { set(key: string, value: string): void }) => session.set('b', '')],
+  ])('adds once when it is saved again with %s, and only the answer was lost', async (_, more) => {
+    const { jar, sessions, store, visit } = createStored()
+    await visit((session) => session.set('n', 0))
+    await visit(async (session) => {
+      session.increment('n')
+      store.inject({ type: 'throw-after' }, 'write')
+      await expect(sessions.save(session)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+      more(session)
+    })
+    const { data } = await sessions.open(jar.header())
+    expect(data).toEqual(more.length ? { n: 1, b: '' } : { n: 1 })
+  })
+})
+
+describe('two sessions of one header', () => {
+  it('answer with one token, which opens', async () => {
+    const transport = { header: 'x-session' }
+    const [one, other] = [createWorld({ transport }), createWorld({ transport })]
+    const inner = one.sessions.handler(async (request) => {
+      const session = await one.sessions.get(request)
+      session.set('inner', 1)
+      return new Response('ok')
+    })
+    const outer = other.sessions.handler(async (request) => {
+      const session = await other.sessions.get(request)
+      session.set('outer', 1)
+      return await inner(request.clone())
+    })
+    const response = await outer(new Request('https://example.com/'))
+    const session = await one.sessions.open(response.headers.get('x-session'))
+    expect([session.status, session.data]).toEqual(['active', { outer: 1 }])
+  })
+})
