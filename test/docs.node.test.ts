@@ -12,6 +12,7 @@ import { createRedisStore } from '../src/stores/redis.ts'
 import type { SessionStore } from '../src/stores/store.ts'
 import { createUnstorageStore } from '../src/stores/unstorage.ts'
 import { createUpstashStore } from '../src/stores/upstash.ts'
+import { LIMITS } from './simulation/facts.ts'
 import { KVDouble } from './support/kv-double.ts'
 
 const fileOf = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
@@ -137,6 +138,11 @@ describe('ARCHITECTURE.md', () => {
     }
   })
 
+  it('names every limit that the simulation accepts', () => {
+    const limits = rowsOf(text).map(([limit = '']) => limit.replaceAll('`', ''))
+    expect(limits).toEqual(expect.arrayContaining([...LIMITS]))
+  })
+
   it('leads to every behaviour within four files, this page included', () => {
     const rows = text.split('\n').filter((line) => /^\|.*\.ts#/.test(line))
     expect(rows.length).toBeGreaterThan(4)
@@ -173,7 +179,7 @@ describe('README.md', () => {
   })
 
   it('tells what every status means', () => {
-    const [, union = ''] = /type SessionStatus =([^/]*)/.exec(read('src/session/draft.ts')) ?? []
+    const [, union = ''] = /type SessionStatus =([^/]*)/.exec(read('src/session/session.ts')) ?? []
     const statuses = [...union.matchAll(/'(\w+)'/g)].map(([, status]) => status as string)
     const described = rows.flatMap(([name = '']) => /^`([a-z]+)`$/.exec(name)?.[1] ?? [])
     expect(statuses.length).toBeGreaterThan(7)

@@ -34,8 +34,8 @@ export type ItemOf<V> = NonNullable<V> extends readonly (infer T)[] ? T : never
  * - `invalid`: the cookie, or the stored record, does not open or is not a session.
  * - `missing`: it has ended, the store does not have it, or its cookie was replaced too long ago.
  * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
- *   request was under way. Whatever is written is dropped without a `Set-Cookie`; only signing in
- *   works.
+ *   request was under way. Its changes are dropped without a `Set-Cookie`; only `login` and `destroy`
+ *   work.
  * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
  *   and the session is read-only: writing throws.
  * - `destroyed`: by this request.

@@ -37,7 +37,7 @@ const actions: Record<string, Action> = {
       .slice(0, 40)
     if (!name) return 'Type a name first'
     session.login(name, { persistent: form.has('remember'), label: deviceOf(request) })
-    return `Welcome, ${name}. Your session has a new id, and your cart is still here`
+    return `Welcome, ${name}. Your session has a new credential, and your cart is still here`
   },
   '/cart/add': (session, form) => {
     const item = String(form.get('item') ?? '').slice(0, 40)
@@ -55,7 +55,7 @@ const actions: Record<string, Action> = {
   },
   '/regenerate': (session) => {
     session.regenerate()
-    return 'Same session, new id: the old one is dead'
+    return 'Same session, new credential: the former cookie opens nothing'
   },
 }
 
