@@ -341,7 +341,8 @@ describe('Session', () => {
     await visit((s) => s.set('a', 1))
     const { session, setCookie } = await visit((s) => s.destroy())
     expect(setCookie[0]).toBe(`${NAME}=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax`)
-    // A response that was made before it may still arrive: for as long as that could be good a note says that it has ended.
+    // A response that was made before it may still arrive. A note says that the session has ended, for
+    // as long as a cookie of it could be good.
     const note = new RegExp(
       `^${NAME}\\.n[\\w-]{4}=[\\w-]{50,100}; Max-Age=86400; Path=/; HttpOnly; Secure; SameSite=Lax$`,
     )
