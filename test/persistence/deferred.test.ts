@@ -653,11 +653,8 @@ describe('a rotation whose outcome is unknown', () => {
     next.login('ann')
     store.inject({ type: 'throw-before' }, 'write')
     const error = await errorOf(() => sessions.save(next))
-    expect([...error.getResponse().headers.keys()]).toEqual([
-      'cache-control',
-      'content-type',
-      'retry-after',
-    ])
+    const { headers } = error.getResponse()
+    expect([headers.get('set-cookie'), headers.get('x-session')]).toEqual([null, null])
     expect((await sessions.open(token)).get('a')).toBe(1)
   })
 
