@@ -119,6 +119,17 @@ describe('docs/error-handling.md', () => {
   })
 })
 
+it('docblocks of src/ open with a verb or the name of the thing', () => {
+  const opening =
+    /^\s*\/\*\*(?:\s*\*)? (?:What|Whether|Who|Where|When|How|Of|Those|That|Which)\b.*/gm
+  const files = readdirSync(fileOf('src'), { recursive: true, encoding: 'utf8' })
+  const found = files
+    .filter((path) => path.endsWith('.ts'))
+    .flatMap((path) => [...read(`src/${path}`).matchAll(opening)].map(([line]) => path + line))
+  expect(files.length).toBeGreaterThan(50)
+  expect(found).toEqual([])
+})
+
 describe('ARCHITECTURE.md', () => {
   const text = read('ARCHITECTURE.md')
 

@@ -80,7 +80,7 @@ export interface Draft {
   readonly cookies: CookieFound
   /** Set while and after it is committed. */
   committed: boolean
-  /** What saving it came to, or comes to; nothing after a failure. */
+  /** The result of saving it, or its promise; `undefined` before, and after a failure. */
   saving?: Promise<string[]> | undefined
   /** With a store: the tag under which saving it failed, and how many operations it had then. */
   failed?: { readonly tag: string; readonly operations: number }

@@ -131,7 +131,7 @@ function skipForeign(error: unknown): null {
   throw error
 }
 
-/** What the services behind drivers say when they refuse: what is too large, a quota, credentials. */
+/** Errors of the services behind drivers that refuse: too large, a quota, credentials. */
 const REFUSED =
   /KV [A-Z_]+ failed: 4(?!08|25|29)|limit exceeded|max request size|\b(OOM|NOAUTH|NOPERM|WRONGPASS) /
 /** System errors of a disk that is full, or not ours to write to. */
