@@ -77,7 +77,7 @@ export function createEmit(
   if (!onEvent) return () => {}
   return (event, about) => {
     try {
-      const session = about && { session: fingerprint(about.key) }
+      const session = about && { session: fingerprint(about.key.subarray(0, ID_BYTES)) }
       const result: unknown = onEvent({ at: now(), ...event, ...session } as SessionEvent)
       if (result instanceof Promise) result.catch(() => {})
     } catch {
@@ -87,8 +87,8 @@ export function createEmit(
 }
 
 /** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */
-function fingerprint(key: Uint8Array): string {
-  let hash = 0x811c9dc5
-  for (const byte of key.subarray(0, ID_BYTES)) hash = Math.imul(hash ^ byte, 0x01000193)
+export function fingerprint(bytes: Uint8Array, start = 0x811c9dc5): string {
+  let hash = start
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
   return (hash >>> 0).toString(36)
 }

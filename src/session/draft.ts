@@ -7,6 +7,9 @@ import type { CookieFound } from '../transport/cookie.ts'
 import type { Change, Operation } from './operations.ts'
 import type { SessionStatus } from './session.ts'
 
+/** The end of a session that a cookie named. */
+export type Gone = 'expired' | 'missing' | 'superseded'
+
 /** A live session as it was opened. */
 export interface FoundSession {
   readonly state: SessionState
@@ -103,7 +106,7 @@ export interface Draft {
   /** The error that a write throws; `null`: the session can be written. */
   readOnly: SessionError | null
   /** Makes the error of `require` where there is no session; made when asked for, since an error costs its stack. */
-  readonly reason: (() => SessionError) | null
+  readonly reason: (() => SessionError | Promise<SessionError>) | null
   /** With a store: the state differs from the record, which lost its last writes. */
   readonly heals?: boolean
   /** With a store: the session that this request has a replaced credential of. */

@@ -2,19 +2,11 @@
 import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
-import {
-  SessionEncryptionError,
-  SessionError,
-  SessionExpiredError,
-  SessionNotFoundError,
-} from '../errors.ts'
+import { SessionError } from '../errors.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Backend } from './backend.ts'
-import type { Draft, FoundSession } from './draft.ts'
+import type { Draft, FoundSession, Gone } from './draft.ts'
 import type { Instance } from './instance.ts'
-
-/** The end of a session that a cookie named. */
-export type Gone = 'expired' | 'missing' | 'superseded'
 
 /** Opens the session of a header. Throws as {@link Backend.open}. */
 export async function openSession(
@@ -34,19 +26,17 @@ export async function openSession(
   if (!isNew) emit({ type: 'session.invalid' })
   return emptyDraft(instance, cookies, {
     status: isNew ? 'new' : 'invalid',
-    reason: () =>
-      isNew
-        ? new SessionNotFoundError('There is no session: no cookie was sent')
-        : new SessionEncryptionError(
-            `There is no session: the cookie does not open${aheadOf(instance, cookies)}`,
-          ),
+    reason: () => noSession(instance, cookies),
   })
 }
 
-/** Says by how much cookies were made in the future, where one claims so; else an empty text. */
-function aheadOf({ options }: Instance, { budget: { ahead = 0 } }: CookieFound): string {
-  const minutes = Math.ceil((ahead - options.now()) / 60_000)
-  return minutes > 0 ? `: made in the future, by ${minutes} minutes or more` : ''
+/** Makes the error of `require`. */
+async function noSession(
+  instance: Instance,
+  cookies: CookieFound,
+  status?: Gone,
+): Promise<SessionError> {
+  return (await import('../persistence/seldom.ts')).noSessionError(instance, cookies, status)
 }
 
 /** Tells whether a session's time is up; what is no time is up too. */
@@ -127,8 +117,7 @@ export function goneDraft(
   more: Partial<Draft> = {},
 ): Promise<Draft> {
   instance.emit({ type: `session.${status}` }, about)
-  const Reason = status === 'expired' ? SessionExpiredError : SessionNotFoundError
-  const reason = (): SessionError => new Reason(`There is no session: it is ${status}`)
+  const reason = () => noSession(instance, cookies, status)
   return emptyDraft(instance, cookies, { status, reason, ...more })
 }
 

@@ -12,6 +12,7 @@ import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
+import { fingerprint } from '../events.ts'
 import type { Draft, SessionContext } from './draft.ts'
 import { setDraft } from './instances.ts'
 import {
@@ -74,7 +75,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
   get rotationId(): string {
     const { current } = this.#draft
-    return hash(`${idOf(current)}.${nameOf(current.generation)}`)
+    const text = `${idOf(current)}.${nameOf(current.generation)}`
+    const bytes = new TextEncoder().encode(text)
+    // Under two starting values: 64 bits.
+    return fingerprint(bytes) + fingerprint(bytes, 0x01234567)
   }
   get status(): SessionStatus {
     return this.#draft.status
@@ -250,15 +254,4 @@ const LOGIN_RULES: Record<string, Rule> = {
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
   label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
-}
-
-/** FNV-1a under two starting values: 64 bits, to tell credentials apart. */
-function hash(text: string): string {
-  return [0x811c9dc5, 0x01234567]
-    .map((start) => {
-      let sum = start
-      for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
-      return (sum >>> 0).toString(36)
-    })
-    .join('')
 }

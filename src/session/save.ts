@@ -2,11 +2,14 @@
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { CookieTooLargeError } from '../errors.ts'
+import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
 import type { SessionEventType } from '../events.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
+
+/** The class itself is loaded when a cookie is too large. */
+const TOO_LARGE: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
 
 /**
  * Saves a session once, and returns the same values to everybody who saves it again: nobody's cookie is
@@ -27,7 +30,7 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
   } catch (error) {
     // Renewals, imports and the end of flash values go without: a page that only reads is shown.
     const isOurs = draft.operations.every(({ isAutomatic }) => isAutomatic)
-    if (error instanceof CookieTooLargeError && isOurs) return []
+    if (isOurs && Object(error).code === TOO_LARGE) return []
     draft.committed = false
     draft.saving = undefined
     // The error is the word about it.

@@ -135,7 +135,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     async require(request) {
       const session = await sessions.get(request)
       const { reason } = getDraft(session)
-      if (reason) throw reason()
+      if (reason) throw await reason()
       return session
     },
     commit: async (request, response, { save } = {}) =>

@@ -1,5 +1,5 @@
 /** Puts a session's cookies on a response. The response that the application returned stays as it was. */
-import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
+import { type SessionConflictError, SessionError, type StoreUnavailableError } from '../errors.ts'
 
 /** The headers in which a session comes and goes. */
 export type Carrier = readonly [request: string, response: string]
@@ -83,5 +83,5 @@ function directives(header: string | null | undefined): string[] {
 export function isUnavailable(
   error: unknown,
 ): error is StoreUnavailableError | SessionConflictError {
-  return error instanceof StoreUnavailableError || error instanceof SessionConflictError
+  return error instanceof SessionError && 'getResponse' in error
 }
