@@ -112,8 +112,8 @@ async function cookiesFor(
   const setCookie =
     isTold || instance.options.snapshot ? await writeStoredCookie(instance, draft, stored) : []
   // A late response that clears a former cookie, or brings it back, must not hide a new session.
-  const mayBeHidden = isNew && cookies.tokens.length + cookies.notes.length > 0
-  if (!signsIn(draft) && (isNew ? !mayBeHidden : !rotates)) return setCookie
+  const replaces = isNew ? cookies.tokens.length + cookies.notes.length : rotates
+  if (!signsIn(draft) && !replaces) return setCookie
   const note = await noteRotation(instance, cookies, idOnly(instance, stored))
   // Somebody else signed in: the cookie of whoever was there before may still be on its way.
   const end = found && isNew ? await noteEnd(instance, cookies, [idOf(found.state)]) : []

@@ -130,9 +130,7 @@ async function readSession(opening: Opening): Promise<Draft> {
   const { cookies, id, opened, p } = opening
   const { instance, known, store } = p
   const { found, isBehind, mark, record, relation } = await ask(opening)
-  // Nobody knows whether the store has ever seen what a cookie of unknown outcome says.
-  const isYoung = !opened.extra?.u && instance.options.now() - madeAt(opened) < LAG_MS
-  const lags = !store.atomic && isYoung
+  const lags = !store.atomic && instance.options.now() - madeAt(opened) < LAG_MS
   if (!record) {
     if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
     // A store that lags may find it later. In an atomic one anything but `missing` would undo a sign-out.
@@ -150,7 +148,9 @@ async function readSession(opening: Opening): Promise<Draft> {
     return live(opening, isNewer ? { ...copy, stale: true } : found)
   }
   if (isBehind && (relation === 'ahead' || !found || compare(found.state, opened) < 0)) {
-    if (lags) return lagging(opening, record)
+    // Of a rotation of unknown outcome what it was made from is enough: it was not applied.
+    const isRefused = opened.extra?.u && found && found.state.counter >= opened.counter
+    if (lags && !isRefused) return lagging(opening, record)
     return rolledBack(opening, record, found, mark)
   }
   if (isBehind) known.wentBack(id, found!.state, mark)

@@ -68,7 +68,7 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   const forgives = accepts('a failover forgets a sign-in or a beginning')
   if (forgives && facts.isForgotten(origin.sent, origin.done)) return false
   // A renewal that the store forgot may have been all that kept it alive.
-  if (facts.isForgotten(base.sent, base.done)) return false
+  if (forgives && facts.isForgotten(base.sent, base.done)) return false
   const rotations = rotationsOf(lineage).filter(
     (one) => one !== reader && one.sent < until && one.fate !== 'dropped',
   )
