@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createSessions, type Session } from '../../src/index.ts'
+import { createSessions, type Session, type Sessions } from '../../src/index.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import { createUpstashStore } from '../../src/stores/upstash.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -31,10 +31,13 @@ const createStore = () =>
     deadlineMs: 60_000,
   })
 
-async function storm(isolates: number, change: (session: Session, name: string) => void) {
-  const all = Array.from({ length: isolates }, () =>
-    createSessions({ secret: SECRET, store: createStore() }),
+const createIsolates = (count: number): Sessions[] =>
+  Array.from({ length: count }, () =>
+    createSessions({ secret: SECRET, store: createStore(), storeTimeout: 60 }),
   )
+
+async function storm(isolates: number, change: (session: Session, name: string) => void) {
+  const all = createIsolates(isolates)
   const first = all[0]!
   const session = await first.open(null)
   session.login('ann')
@@ -78,9 +81,7 @@ describe(`${WRITERS} writers with ${TIMES} writes each, on one session in Redis`
 
 describe('150 overlapping requests in three isolates', () => {
   it('refresh a token once, and sign nobody out', async () => {
-    const isolates = Array.from({ length: 3 }, () =>
-      createSessions({ secret: SECRET, store: createStore() }),
-    )
+    const isolates = createIsolates(3)
     const session = await isolates[0]!.open(null)
     session.login('ann')
     const [setCookie = ''] = await isolates[0]!.save(session)
@@ -106,10 +107,10 @@ describe('150 overlapping requests in three isolates', () => {
   })
 
   it('wait for no longer than its lease for a holder that dies', async () => {
-    const sessions = createSessions({ secret: SECRET, store: createStore() })
-    const session = await sessions.open(null)
+    const [sessions] = createIsolates(1)
+    const session = await sessions!.open(null)
     session.login('ann')
-    await sessions.save(session)
+    await sessions!.save(session)
     void session.once('refresh', () => new Promise(() => {}), { lease: 1 })
     await new Promise((resolve) => setTimeout(resolve, 50))
     const started = performance.now()

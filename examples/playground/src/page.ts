@@ -33,7 +33,7 @@ function account(session: Session<Data>): string {
   if (isUnknown(session)) return '<p class="hint">Who you are cannot be read now.</p>'
   if (session.subject !== null) {
     return `<p class="who"><span class="dot"></span>Signed in as <strong id="user">${html(session.subject)}</strong></p>
-      <div class="row">${button('/sign-out', 'Sign out', '', 'plain')}${button('/regenerate', 'Regenerate id', '', 'plain')}</div>`
+      <div class="row">${button('/sign-out', 'Sign out', '', 'plain')}${button('/regenerate', 'Regenerate', '', 'plain')}</div>`
   }
   if (session.status === 'degraded')
     return '<p class="hint">Who you are is known when the store is back.</p>'
@@ -56,16 +56,17 @@ function cart(session: Session<Data>): string {
 }
 
 function facts({ session, cookie, waiting }: View): string {
-  const { authenticatedAt, createdAt, expiresAt, id, status } = session
+  const { authenticatedAt, createdAt, expiresAt, id, rotationId, status } = session
   const cookies = waiting === 1 ? 'cookie' : 'cookies'
   const rows = [
     ['Status', `<span class="status ${status}" id="status">${status}</span>`],
     ['Cookie sent', `<span id="size">${cookie ? `${cookie.length} bytes` : 'none'}</span>`],
     [
-      'Changes waiting',
+      'Deferred writes',
       `<span id="waiting">${waiting ? `in ${waiting} ${cookies}` : 'none'}</span>`,
     ],
     ['Session id', `<span id="id">${html(id)}</span>`],
+    ['Rotation id', `<span id="rotation">${html(rotationId)}</span>`],
     ['Created', time(createdAt)],
     ['Expires', time(expiresAt)],
     [
@@ -174,15 +175,16 @@ function devices({ devices, session, store }: View): string {
 
 const ALERTS: Partial<Record<Session['status'], string>> = {
   invalid: 'That cookie was not sealed here, so it opens to nothing.',
-  superseded: 'This session was ended elsewhere.',
-  missing: 'The store does not know this session any more.',
+  superseded:
+    'Another request has just replaced the credential of this session: load the page again.',
+  missing: 'This session has ended.',
 }
 
 function alert(session: Session<Data>): string {
   const { status } = session
   const degraded = isUnknown(session)
     ? 'The store cannot be reached. Nobody is signed out: your session is back as soon as the store is.'
-    : 'The store cannot be reached. What you see is an older copy; what you change waits in your browser.'
+    : 'The store cannot be reached. What you see is an older copy; your browser carries what you change until the store is back.'
   const words = status === 'degraded' ? degraded : ALERTS[status]
   return words ? `<p class="notice bad" role="alert" id="alert">${html(words)}</p>` : ''
 }
@@ -229,7 +231,7 @@ export function renderPage(view: View): string {
   const { session, notice, requests } = view
   const counter = `<div class="counter"><output id="count">${isUnknown(session) ? '–' : html(session.get('count') ?? 0)}</output>
     <div class="row">${button('/count', 'Count')}<button class="plain" onclick="${html(TWICE)}">Count twice at once</button></div></div>
-    <p class="hint">Twice at once is what two tabs do. ${view.store === 'cookie' ? 'Without a store the last response wins: it counts to one more.' : 'The slower one finds out and counts on: to two more.'}</p>`
+    <p class="hint">Twice at once is what two tabs do. ${view.store === 'cookie' ? 'Without a store the last response wins: it counts to one more.' : 'Both are added: it counts to two more.'}</p>`
   const log = `<ol id="requests">${requests.map(request).join('')}</ol>`
   return frame(`${notice ? `<p class="notice" role="status" id="notice">${html(notice)}</p>` : ''}
 ${alert(session)}

@@ -41,7 +41,7 @@ const actions: Record<string, Action> = {
   },
   '/cart/add': (session, form) => {
     const item = String(form.get('item') ?? '').slice(0, 40)
-    session.update('cart', (cart = []) => [...cart, item])
+    session.append('cart', item)
     return `${item} is in your cart`
   },
   '/cart/remove': (session, form) => {
@@ -50,7 +50,7 @@ const actions: Record<string, Action> = {
     return 'Removed from your cart'
   },
   '/count': (session) => {
-    session.update('count', (n = 0) => n + 1)
+    session.increment('count')
     return `Counted to ${session.get('count')}`
   },
   '/regenerate': (session) => {
@@ -137,7 +137,7 @@ async function show(visit: Visit): Promise<Response> {
     session,
     notice,
     cookie: cookieOf(request, store)?.[0] ?? null,
-    waiting: request.headers.get('cookie')?.match(/\.d[\w-]{7}=/g)?.length ?? 0,
+    waiting: request.headers.get('cookie')?.match(/\.d[\w-]{4}=/g)?.length ?? 0,
     requests: observed(),
     store,
     snapshot: visit.snapshot,
