@@ -123,8 +123,10 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
     fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
   ): void
   /**
-   * Adds `by` (default: 1) to a number, or to 0 where there is no value. Unlike `update` it never
-   * has to be run again: with a store it costs one call, however many requests write.
+   * Adds `by` (default: 1) to a number, or to 0 where there is no value. Unlike `update` it does
+   * not have to be run again: with an `atomic` store, and without a `schema`, it costs one call even where
+   * many requests write at once. If another request has set a value of another type meanwhile, that
+   * value stays.
    *
    * @throws TypeError when the value is not a number.
    */
