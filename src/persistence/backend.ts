@@ -6,7 +6,7 @@ import type { Backend, CommitTask } from '../session/backend.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { goneDraft, liveDraft } from '../session/open.ts'
-import { announce, say } from '../session/save.ts'
+import { announce } from '../session/save.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
 import { candidatesOf } from './candidates.ts'
@@ -132,15 +132,16 @@ async function refresh({ instance, known }: Persistence, draft: Draft): Promise<
 /** Settles a commit that was written before a rotation, whose new cookie is not for this request. */
 function superseded({ instance }: Persistence, draft: Draft): string[] {
   draft.status = 'superseded'
-  if (draft.found) say(instance, 'session.superseded', draft.found.state)
+  if (draft.found) instance.emit({ type: 'session.superseded' }, draft.found.state)
   return settleDeferred(instance, draft)
 }
 
 /** Drops the changes of a request whose session was rotated or ended meanwhile: no cookie is set. */
 function drop(p: Persistence, draft: Draft, reason: 'superseded' | 'ended'): string[] {
   const { current, found, operations } = draft
-  draft.status = reason === 'ended' ? 'missing' : reason
-  if (found) say(p.instance, `session.${draft.status as 'missing' | 'superseded'}`, found.state)
+  const status = reason === 'ended' ? 'missing' : reason
+  draft.status = status
+  if (found) p.instance.emit({ type: `session.${status}` }, found.state)
   const changes = changesOf(operations, current).length
   if (changes) reportDropped(p.instance, draft, changes, reason)
   return []

@@ -11,7 +11,7 @@ import type { Backend } from '../session/backend.ts'
 import type { Draft, Gone } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { getDraft } from '../session/instances.ts'
-import { applyAll } from '../session/operations.ts'
+import { applyAll, hasChanges } from '../session/operations.ts'
 import { saveSession } from '../session/save.ts'
 import { type CookieFound, spellAttributes } from '../transport/cookie.ts'
 
@@ -69,8 +69,7 @@ export function tellUnsaved(instance: Instance, draft?: Draft): void {
 }
 
 function tell({ emit, unsaved }: Instance, draft: Draft): void {
-  const isChanged =
-    draft.status === 'destroyed' || draft.operations.some(({ isAutomatic }) => !isAutomatic)
+  const isChanged = draft.status === 'destroyed' || hasChanges(draft.operations)
   if (isChanged && !draft.committed && !draft.unsaved) {
     emit({ type: 'session.uncommitted' }, draft.current)
   }
@@ -102,7 +101,7 @@ export async function saveOnto(
   // The newest that opens wins, the first of those that are equally new.
   const isOver = pairs.includes(`${name}=`)
   const onto = getDraft(await open(isOver ? '' : [...pairs, header].join('; ')))
-  if (onto.readOnly && draft.operations.some((one) => !one.isAutomatic)) throw onto.readOnly
+  if (onto.readOnly && hasChanges(draft.operations)) throw onto.readOnly
   draft.committed = true
   const own = draft.operations.filter(({ isDeferred }) => !isDeferred)
   onto.current = applyAll(own, onto.current)

@@ -39,6 +39,11 @@ export interface Operation {
 type Values = Readonly<Record<string, unknown>>
 type Same = (a: unknown, b: unknown) => boolean
 
+/** Tells whether the application made any of them: the library sweeps flash values and imports by itself. */
+export function hasChanges(operations: readonly Operation[]): boolean {
+  return operations.some(({ isAutomatic }) => !isAutomatic)
+}
+
 /** Replays every operation on `state`, in order. */
 export function applyAll(operations: readonly Operation[], state: SessionState): SessionState {
   return operations.reduce((current, operation) => operation(current), state)

@@ -3,10 +3,10 @@ import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
-import type { SessionEventType } from '../events.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
+import { hasChanges } from './operations.ts'
 
 /** The class itself is loaded when a cookie is too large. */
 const TOO_LARGE: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
@@ -29,8 +29,7 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
     return [...setCookie, ...(draft.removals ?? leftovers ?? [])]
   } catch (error) {
     // Renewals, imports and the end of flash values go without: a page that only reads is shown.
-    const isOurs = draft.operations.every(({ isAutomatic }) => isAutomatic)
-    if (isOurs && Object(error).code === TOO_LARGE) return []
+    if (Object(error).code === TOO_LARGE && !hasChanges(draft.operations)) return []
     draft.committed = false
     draft.saving = undefined
     // The error is the word about it.
@@ -40,11 +39,11 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
 }
 
 async function save(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
-  const { cookie, format } = instance
+  const { cookie, emit, format } = instance
   const { clear, cookies, current, found, operations, refresh, status } = draft
   if (status === 'destroyed') {
     const more = await backend.end(draft)
-    if (found) say(instance, 'session.destroyed', found.state)
+    if (found) emit({ type: 'session.destroyed' }, found.state)
     // It is removed always: the browser may have got one since.
     const isThere = cookies.tokens.length + cookies.chunks.length + more.length
     return isThere ? [...cookie.remove(cookies), ...more] : []
@@ -52,7 +51,7 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   if (draft.readOnly) return []
   const due = isDue(instance, draft)
   // What changes nothing in a copy may well change what the store has by now.
-  const isDoubtful = found?.isCopy && operations.some(({ isAutomatic }) => !isAutomatic)
+  const isDoubtful = found?.isCopy && hasChanges(operations)
   const changed = isDoubtful || (operations.length > 0 && hasChanged(draft, format.write(current)))
   if (current.binding === undefined && (due || changed || refresh)) {
     draft.binding = await draft.bind?.()
@@ -97,7 +96,7 @@ export async function writeCookie(
 
 /** Reports what a commit did; the draft is at `state` from then on. */
 export function announce(
-  instance: Instance,
+  { emit }: Instance,
   draft: Draft,
   state: SessionState,
   due: boolean,
@@ -105,19 +104,14 @@ export function announce(
 ): void {
   const { found, operations } = draft
   draft.current = state
-  if (isNew) say(instance, 'session.created', state)
+  if (isNew) emit({ type: 'session.created' }, state)
   else if (found && state.generation.number !== found.state.generation.number) {
-    say(instance, 'session.regenerated', state)
-  } else if (due) say(instance, 'session.renewed', state)
-  if (operations.some(({ signsIn }) => signsIn)) say(instance, 'session.login', state)
+    emit({ type: 'session.regenerated' }, state)
+  } else if (due) emit({ type: 'session.renewed' }, state)
+  if (operations.some(({ signsIn }) => signsIn)) emit({ type: 'session.login' }, state)
 }
 
 /** Tells whether two states are of one session. */
 export function isSame(a: SessionState, b: SessionState): boolean {
   return idOf(a) === idOf(b)
-}
-
-/** Reports something about one session. */
-export function say({ emit }: Instance, type: SessionEventType, state: SessionState): void {
-  emit({ type }, state)
 }
