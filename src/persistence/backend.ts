@@ -159,7 +159,7 @@ async function failed(
   const { cookies, current, found, removals, waiting } = draft
   const isPlain = found && !signsIn(draft) && current.generation === found.state.generation
   const isWaiting = isPlain && (changed || !!waiting?.applied.length)
-  // A store that refuses is there: whoever keeps it busy must not keep a write back.
+  // A store that refuses is there: a visitor who makes it busy must not be able to withhold a write.
   const waits = isWaiting && !isRefused && canDefer(instance, draft, error)
   const setCookie = waits ? await defer(instance, draft, tag) : null
   if (setCookie) return setCookie

@@ -95,7 +95,7 @@ const MAX_TOKENS = 32
 const MAX_SIDE = 16
 /** The ends of the names of the chunks. */
 const CHUNK_LABELS = ['', '.1', '.2', '.3']
-/** Cookies of one name that are looked at: as many as a browser keeps for a site. */
+/** Cookies of one name that are read: as many as a browser stores for a site. */
 const MAX_FOUND = 200
 /** Chunks of one number that are tried with a first one. */
 const MAX_NEAREST = 3
@@ -188,7 +188,7 @@ interface Found {
 /**
  * A pair of a `Cookie` header. Spaces and tabs around name and value are no part of them (RFC
  * 6265bis, 5.7), and no other blanks: browsers see no prefix in a name that begins with one. Some
- * clients put quotes around values (RFC 2109; RFC 6265, 4.1.1); those of ours hold neither blanks nor
+ * clients put quotes around values (RFC 2109; RFC 6265, 4.1.1); those of ours have neither blanks nor
  * quotes, so that any other value is as good as none. No two parts that repeat match the same
  * characters: the time grows with the length, whatever comes.
  */
