@@ -3,7 +3,7 @@
  *
  * Nothing that a client sends is an error: it becomes a {@link Session.status}. Programmer mistakes
  * are `TypeError` or `RangeError` when things are created. What is left, operations that failed,
- * is a {@link SessionError}. No message, `cause` or property has a cookie in it, a secret, session data
+ * is a {@link SessionError}. No message, `cause` or property contains a cookie, a secret, session data
  * or a session id.
  *
  * @module
