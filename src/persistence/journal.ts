@@ -7,7 +7,7 @@
 import type { DataFormat } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
-import type { Entry, Waiting } from '../session/draft.ts'
+import type { Draft, Entry, Waiting } from '../session/draft.ts'
 import { applyChanges, type Change, type Operation, ownValue } from '../session/operations.ts'
 
 type Same = (a: unknown, b: unknown) => boolean
@@ -173,6 +173,25 @@ export function changesOf(operations: readonly Operation[], current: SessionStat
     return value === undefined ? [0, key, 'unset'] : [0, key, 'set', value]
   })
   return [...others, ...values]
+}
+
+/**
+ * Counts the additions of a request that a commit had to leave out: another request has set their
+ * key to what is no number, or no list, meanwhile.
+ */
+export function countLeftOut({ current, operations }: Draft, committed: SessionState): number {
+  const takes = ({ data }: SessionState, key: string): Change[2] => {
+    const value = ownValue(data, key)
+    return Array.isArray(value) ? 'append' : typeof value === 'number' ? 'add' : 'set'
+  }
+  const leftOut = changesOf(operations, current).filter(
+    (one) =>
+      one[0] === 0 &&
+      isAddition(one) &&
+      takes(current, one[1]) === one[2] &&
+      takes(committed, one[1]) !== one[2],
+  )
+  return leftOut.length
 }
 
 type WireChange = readonly [section: Change[0], key: string, op: Change[2], value?: string]

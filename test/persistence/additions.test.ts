@@ -15,12 +15,35 @@ async function overlap(first: (s: Session) => void, second: (s: Session) => void
   second(other)
   await world.sessions.save(one)
   await world.sessions.save(other)
-  return (await world.sessions.open(header)).data
+  const dropped = world.events.filter(({ type }) => type === 'commit.dropped')
+  return { data: (await world.sessions.open(header)).data, dropped }
 }
 
 describe('additions', () => {
   it('never come to a number that JSON has no word for', async () => {
     const add = (session: Session) => session.increment('n', 1.7e308)
-    expect(await overlap(add, add)).toEqual({ a: 1, n: 1.7e308 })
+    expect((await overlap(add, add)).data).toEqual({ a: 1, n: 1.7e308 })
+  })
+
+  it('are told of as dropped where another request has set what nothing can be added to', async () => {
+    const text = (session: Session) => session.set('n', 'none')
+    const { data, dropped } = await overlap(text, (session) => {
+      session.increment('n')
+      session.append('m', 1)
+    })
+    expect(data).toEqual({ a: 1, m: [1], n: 'none' })
+    expect(dropped).toMatchObject([{ reason: 'conflict', changes: 1 }])
+  })
+
+  it('are not told of as dropped where the request itself sets the key afterwards', async () => {
+    const { data, dropped } = await overlap(
+      (session) => session.increment('n'),
+      (session) => {
+        session.increment('n')
+        session.set('n', 'none')
+      },
+    )
+    expect(data).toEqual({ a: 1, n: 'none' })
+    expect(dropped).toEqual([])
   })
 })
