@@ -1,6 +1,5 @@
 /** A session between opening and committing: the state that was found, its changes, the client's cookies. */
 import type { SessionState, SessionTimes } from '../codec/session-record.ts'
-import type { CopyValue } from '../codec/values.ts'
 import type { SessionError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
@@ -117,19 +116,12 @@ export interface Draft {
 
 /** The functions of the instance that its sessions call. */
 export interface SessionContext {
-  readonly copy: CopyValue
   /** The application changed a session. */
   readonly changed: (draft: Draft) => void
-  /** Epoch milliseconds. */
-  readonly clock: () => number
-  /** The same, whole seconds. */
+  /** Epoch milliseconds, whole seconds. */
   readonly now: () => number
   /** Random bytes for an id, and with `seal: 'cookie'` for a key share. */
   readonly newKey: () => SessionState['key']
   readonly expiresAt: (times: SessionTimes) => number
-  /** Seconds, where configured. */
-  readonly absoluteTimeout: number | undefined
   readonly same: (a: unknown, b: unknown) => boolean
-  /** Version of the data that this deployment knows. */
-  readonly version: number
 }

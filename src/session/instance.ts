@@ -33,7 +33,7 @@ const SHARE_BYTES = 32
 
 export function createInstance<D extends SessionData>(given: SessionsOptions<D>): Instance {
   const options = resolveOptions(given)
-  const { store, now, transport, version } = options
+  const { store, now, transport } = options
   const keyBytes = ID_BYTES + (store && options.seal === 'cookie' ? SHARE_BYTES : 0)
   const cookie =
     transport === 'cookie'
@@ -47,9 +47,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     changed(draft) {
       if (unsaved.size < MAX_UNSAVED) unsaved.set(draft, now())
     },
-    copy: format.copy,
     same: (a, b) => format.stringify(a) === format.stringify(b),
-    clock: now,
     now: () => Math.floor(now() / 1000) * 1000,
     newKey: () => crypto.getRandomValues(new Uint8Array(keyBytes)),
     expiresAt: (times) => {
@@ -57,8 +55,6 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
       const absolute = times.absoluteTimeout ?? options.absoluteTimeout ?? Math.max(WEEK, idle)
       return Math.min(times.renewedAt + 1000 * idle, times.createdAt + 1000 * absolute)
     },
-    absoluteTimeout: options.absoluteTimeout,
-    version,
   }
   const tokens = createCookieTokens(options, cookie.name)
   return { options, cookie, tokens, format, emit, context, unsaved, opened: new WeakMap() }

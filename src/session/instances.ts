@@ -1,9 +1,9 @@
 /** Knows what is behind the public objects: sessions of an application, and one session. */
-import type { Draft, SessionContext } from './draft.ts'
+import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 
 const instances = new WeakMap<object, Instance>()
-const drafts = new WeakMap<object, readonly [Draft, SessionContext]>()
+const drafts = new WeakMap<object, readonly [Draft, Instance]>()
 
 /** Notes what is behind sessions. */
 export function setInstance(sessions: object, instance: Instance): void {
@@ -21,12 +21,12 @@ export function openedOf(sessions: object, request: Request): Promise<object> | 
 }
 
 /** Notes the draft of a session. */
-export function setDraft(session: object, draft: Draft, context: SessionContext): void {
-  drafts.set(session, [draft, context])
+export function setDraft(session: object, draft: Draft, instance: Instance): void {
+  drafts.set(session, [draft, instance])
 }
 
-/** Returns the draft of a session and the context it belongs to; nothing for what is no session. */
-export function draftOf(session: object): readonly [Draft, SessionContext] | undefined {
+/** Returns the draft of a session and the instance it belongs to; nothing for what is no session. */
+export function draftOf(session: object): readonly [Draft, Instance] | undefined {
   return drafts.get(session)
 }
 

@@ -13,7 +13,8 @@ import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
 import { fingerprint } from '../events.ts'
-import type { Draft, SessionContext } from './draft.ts'
+import type { Draft } from './draft.ts'
+import type { Instance } from './instance.ts'
 import { setDraft } from './instances.ts'
 import {
   type Change,
@@ -51,21 +52,23 @@ export type RunOnce = <T>(
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
 export class RequestSession<D extends SessionData> implements Session<D, D> {
   readonly #draft: Draft
-  readonly #context: SessionContext
+  readonly #instance: Instance
   readonly #once: RunOnce
   /** The flash values that this request may still read. */
   #flash: SessionState['flash']
   #rotation: Rotation | undefined
 
   /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
-  constructor(draft: Draft, context: SessionContext, once: RunOnce, isAhead: boolean) {
-    setDraft(this, draft, context)
+  constructor(draft: Draft, instance: Instance, once: RunOnce, isAhead: boolean) {
+    setDraft(this, draft, instance)
     this.#draft = draft
-    this.#context = context
+    this.#instance = instance
     this.#once = once
     const seen = isAhead ? EMPTY : draft.current.flash
     this.#flash = seen
-    if (Object.keys(seen).length && !draft.readOnly) this.#apply(sweepFlash(seen, context.same))
+    if (Object.keys(seen).length && !draft.readOnly) {
+      this.#apply(sweepFlash(seen, instance.context.same))
+    }
     // `session.cart = []`, as in other libraries, would not be saved: it throws.
     Object.preventExtensions(this)
   }
@@ -90,7 +93,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     return this.#draft.current.createdAt
   }
   get expiresAt(): number {
-    return this.#context.expiresAt(this.#draft.current)
+    return this.#instance.context.expiresAt(this.#draft.current)
   }
   get subject(): string | null {
     return this.#draft.current.subject
@@ -149,7 +152,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     assertSubject(subject)
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
     const { idleTimeout } = chosen
-    const { absoluteTimeout = this.#context.absoluteTimeout } = chosen
+    const { absoluteTimeout = this.#instance.options.absoluteTimeout } = chosen
     assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
     // Data of a newer version are left behind, but for those of the same user.
     this.#assertWritable(this.subject !== subject)
@@ -157,7 +160,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     if (draft.status === 'superseded') draft.status = 'missing'
     draft.readOnly = null
     const login = { subject, ...chosen }
-    this.#change(signIn(login, this.#draw(), this.#context.version, draft.found !== null))
+    this.#change(signIn(login, this.#draw(), this.#instance.options.version, draft.found !== null))
   }
 
   regenerate(): void {
@@ -176,7 +179,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       authenticatedAt: null,
     }
     this.#draft.status = 'destroyed'
-    this.#context.changed(this.#draft)
+    this.#instance.context.changed(this.#draft)
   }
 
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
@@ -189,13 +192,13 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   #copy(value: unknown, path: string): unknown {
-    return value === undefined ? undefined : this.#context.copy(value, path)
+    return value === undefined ? undefined : this.#instance.format.copy(value, path)
   }
 
   /** Draws the credential of this request, once: rotating twice in a request is rotating. */
   #draw(): Rotation {
-    const { clock, newKey } = this.#context
-    this.#rotation ??= { nonce: newNonce(), key: newKey(), at: clock() }
+    const { context, options } = this.#instance
+    this.#rotation ??= { nonce: newNonce(), key: context.newKey(), at: options.now() }
     return this.#rotation
   }
 
@@ -213,13 +216,13 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   #make(one: Change): void {
-    this.#change(change([one], this.#context.same))
+    this.#change(change([one], this.#instance.context.same))
   }
 
   #change(operation: Operation): void {
     this.#assertWritable()
     this.#apply(operation)
-    this.#context.changed(this.#draft)
+    this.#instance.context.changed(this.#draft)
   }
 
   #apply(operation: Operation): void {

@@ -44,7 +44,7 @@ export function createOpener<D extends SessionData>(instance: Instance, once: Ru
     if (notBefore || binding) {
       draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
     }
-    return new RequestSession<D>(draft, instance.context, once, keepsFlash)
+    return new RequestSession<D>(draft, instance, once, keepsFlash)
   }
   instance.openStored = async (request) => {
     const session = await open(request.headers.get(carrier[0]), request, true)

@@ -177,9 +177,9 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
 }
 
 /** Returns the draft of a session of this instance. Throws a TypeError for anything else. */
-function draftToSave({ context }: Instance, session: object): Draft {
+function draftToSave(instance: Instance, session: object): Draft {
   const [draft, own] = draftOf(session) ?? []
   expectArgument(draft, 'session', 'an awaited session', session)
-  if (own !== context) throw new TypeError('Cannot save session: other sessions opened it')
+  if (own !== instance) throw new TypeError('Cannot save session: other sessions opened it')
   return draft!
 }
