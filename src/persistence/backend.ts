@@ -12,7 +12,7 @@ import { setCookiesOf } from '../transport/error-cookies.ts'
 import { candidatesOf } from './candidates.ts'
 import { Commit, type Committed, signsIn } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
-import { changesOf, countLeftOut } from './journal.ts'
+import { changesOf, leftOut } from './journal.ts'
 import { relate } from './newest.ts'
 import { noteEnd, noteRotation } from './notes.ts'
 import { openOne, openStored, replacedDraft } from './open.ts'
@@ -85,8 +85,8 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
     const outcome = await writing.run()
     if (outcome === 'applied') return superseded(p, draft)
     if (typeof outcome === 'string') return drop(p, draft, outcome)
-    const leftOut = countLeftOut(draft, outcome.state)
-    if (leftOut) reportDropped(p.instance, draft, leftOut, 'conflict')
+    const { length } = leftOut(changesOf(draft.operations, draft.current), outcome.state)
+    if (length) reportDropped(p.instance, draft, length, 'conflict')
     const setCookie = await cookiesFor(p, draft, outcome, began, due)
     return [...setCookie, ...settleDeferred(p.instance, draft)]
   } catch (error) {

@@ -7,7 +7,7 @@
 import type { DataFormat } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
-import type { Draft, Entry, Waiting } from '../session/draft.ts'
+import type { Entry, Waiting } from '../session/draft.ts'
 import { applyChanges, type Change, type Operation, ownValue } from '../session/operations.ts'
 
 type Same = (a: unknown, b: unknown) => boolean
@@ -75,7 +75,8 @@ export function applyWaiting(
             !entry.seen.includes(tag) &&
             !entry.tags.includes(tag),
         )
-      if (isBlocked || !reaches(state, entry)) dropped.push(left)
+      const isLeftOut = leftOut(left.changes, next).length > 0
+      if (isBlocked || isLeftOut || !reaches(state, entry)) dropped.push(left)
       else {
         next = applyChanges(left.changes, same, next)
         applied.push(left)
@@ -176,22 +177,21 @@ export function changesOf(operations: readonly Operation[], current: SessionStat
 }
 
 /**
- * Counts the additions of a request that a commit had to leave out: another request has set their
- * key to what is no number, or no list, meanwhile.
+ * Returns the additions that can be made in no way: another request has set their key to what is no
+ * number, or no list. An addition to what the same changes set is theirs alone.
  */
-export function countLeftOut({ current, operations }: Draft, committed: SessionState): number {
-  const takes = ({ data }: SessionState, key: string): Change[2] => {
+export function leftOut(changes: readonly Change[], { data }: SessionState): Change[] {
+  return changes.filter((one) => {
+    const [section, key, op] = one
+    if (section === 1 || !isAddition(one)) return false
     const value = ownValue(data, key)
-    return Array.isArray(value) ? 'append' : typeof value === 'number' ? 'add' : 'set'
-  }
-  const leftOut = changesOf(operations, current).filter(
-    (one) =>
-      one[0] === 0 &&
-      isAddition(one) &&
-      takes(current, one[1]) === one[2] &&
-      takes(committed, one[1]) !== one[2],
-  )
-  return leftOut.length
+    const takes = op === 'add' ? typeof value === 'number' : Array.isArray(value)
+    return value !== undefined && !takes && !changes.some((other) => setsKey(other, key))
+  })
+}
+
+function setsKey([section, key, op]: Change, wanted: string): boolean {
+  return section === 0 && key === wanted && (op === 'set' || op === 'unset')
 }
 
 type WireChange = readonly [section: Change[0], key: string, op: Change[2], value?: string]

@@ -126,7 +126,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * Adds `by` (default: 1) to a number, or to 0 where there is no value. Unlike `update` it does
    * not have to be run again: with an `atomic` store, and without a `schema`, it costs one call even where
    * many requests write at once. If another request has set a value of another type meanwhile, that
-   * value stays.
+   * value stays, with the event `commit.dropped`.
    *
    * @throws TypeError when the value is not a number.
    */

@@ -23,6 +23,24 @@ const answer = (setCookie: readonly string[]): Response =>
   new Response('', { headers: setCookie.map((one) => ['set-cookie', one] as [string, string]) })
 
 describe('a deferred write', () => {
+  it('is dropped as one when it adds to what another request has set to something else', async () => {
+    const { visit, store, jar, sessions, events } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const before = jar.header()
+    store.down()
+    await visit((s) => {
+      s.increment('n')
+      s.append('list', 'x')
+    })
+    store.up()
+    const other = await sessions.open(before)
+    other.set('n', 'none')
+    await sessions.save(other)
+    expect((await visit()).session.data).toEqual({ a: 1, n: 'none' })
+    const told = events.filter(({ type }) => type === 'commit.dropped')
+    expect(told).toEqual([expect.objectContaining({ changes: 2, reason: 'conflict' })])
+  })
+
   it('is applied or dropped as one: additions always, a set value only if no other request changed data', async () => {
     for (const isAddition of [true, false]) {
       const { visit, store, types, jar, sessions, events } = createDeferring()
