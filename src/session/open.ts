@@ -36,7 +36,7 @@ async function noSession(
   cookies: CookieFound,
   status?: Gone,
 ): Promise<SessionError> {
-  return (await import('../persistence/seldom.ts')).noSessionError(instance, cookies, status)
+  return (await import('./seldom.ts')).noSessionError(instance, cookies, status)
 }
 
 /** Tells whether a session's time is up; what is no time is up too. */

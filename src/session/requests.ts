@@ -116,6 +116,6 @@ async function saveRequest<D extends SessionData>(
   return [response, await saveSession(instance, await backend(), draft)]
 }
 
-const seldom = () => import('../persistence/seldom.ts')
+const seldom = () => import('./seldom.ts')
 const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'

@@ -7,13 +7,13 @@ import {
   SessionExpiredError,
   SessionNotFoundError,
 } from '../errors.ts'
-import type { Backend } from '../session/backend.ts'
-import type { Draft, Gone } from '../session/draft.ts'
-import type { Instance } from '../session/instance.ts'
-import { getDraft } from '../session/instances.ts'
-import { applyAll, hasChanges } from '../session/operations.ts'
-import { saveSession } from '../session/save.ts'
 import { type CookieFound, spellAttributes } from '../transport/cookie.ts'
+import type { Backend } from './backend.ts'
+import type { Draft, Gone } from './draft.ts'
+import type { Instance } from './instance.ts'
+import { getDraft } from './instances.ts'
+import { applyAll, hasChanges } from './operations.ts'
+import { saveSession } from './save.ts'
 
 /** Milliseconds after which a request that changed a session has long been answered. */
 const MAX_AGE = 60_000
