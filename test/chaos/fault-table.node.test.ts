@@ -365,6 +365,8 @@ async function run(cell: Cell) {
       return
     }
     before = place.count()
+    // On a busy machine the read that went well may have been tried twice.
+    waitedMs = 0
     fail()
     if (cell.operation === 'destroy') found.destroy()
     else found.set('value', AFTER)

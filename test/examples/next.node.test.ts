@@ -68,7 +68,11 @@ tellStory('Next.js with middleware.ts', () => start(edge), {
   revokes: false,
   seesRequests: false,
 })
-tellStory('Next.js with sessions in Redis', () => startWithRedis(), { seesRequests: false })
+// With a proxy Next reads the body before it calls the route handler, which opens the session.
+tellStory('Next.js with sessions in Redis', () => startWithRedis(), {
+  seesRequests: false,
+  opensFirst: false,
+})
 
 describe('Next.js', () => {
   let server: Server

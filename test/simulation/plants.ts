@@ -67,7 +67,7 @@ const ALL: readonly Plant[] = [
     rule: '2',
     source: [
       {
-        file: 'persistence/journal.ts',
+        file: 'codec/write-list.ts',
         from: 'return writesOf(state).some((write) => write.tag === tag)',
         to: 'return writesOf(state).length < 0 && tag === NO_TAG',
       },
