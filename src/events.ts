@@ -2,7 +2,8 @@
 
 import { ID_BYTES } from './codec/session-record.ts'
 import type { SessionErrorCode } from './errors.ts'
-import type { StoreEvent } from './stores/store.ts'
+import type { SessionStatus } from './session/session.ts'
+import type { SessionStore, StoreAttempt, StoreEvent, StoreOperation } from './stores/store.ts'
 
 /**
  * One thing that happened. `at`: epoch milliseconds. `session`: a short fingerprint of the session
@@ -26,8 +27,54 @@ export type SessionEvent = { readonly at: number } & (
       /** The word with which the store refused, where it has one: `OOM`. */
       reason?: string
     } & AboutSession)
+  | FrequentEvent
   | StoreEvent
 )
+
+/**
+ * The events of every request: the denominators of rates, and durations. `logEvents` leaves them out
+ * unless asked for; nothing makes them where nobody listens.
+ */
+export type FrequentEvent =
+  | { type: 'session.opened'; status: SessionStatus }
+  | {
+      type: 'session.saved'
+      outcome: SaveOutcome
+      /** Bytes of the `Set-Cookie` values together; left out where there is none. */
+      bytes?: number
+    }
+  | StoreCallEvent
+
+/**
+ * The outcome of saving a session.
+ *
+ * - `written`: to the store, to its cookie, or to both.
+ * - `unchanged`: there was nothing to write.
+ * - `deferred`: the changes wait in a cookie for the store.
+ * - `failed`: the request got an error, or a renewal was not made.
+ * - `dropped`: a rotation or an end came first, with `commit.dropped`.
+ */
+export type SaveOutcome = 'written' | 'unchanged' | 'deferred' | 'failed' | 'dropped'
+
+/** One call of the store, all its attempts together, when it has ended. */
+export interface StoreCallEvent {
+  readonly type: 'store.call'
+  readonly store: string
+  readonly operation: StoreOperation
+  /**
+   * `refused`: a write that met another version, an end or a mark, which is an answer.
+   * `aborted`: the client went away before there was one.
+   */
+  readonly outcome: 'ok' | 'refused' | 'failed' | 'aborted'
+  /** Milliseconds, pauses between attempts included. */
+  readonly durationMs: number
+  /** Attempts that reached for the store; 0 where a breaker was open. */
+  readonly attempts: number
+  /** Each attempt, where the store repeats calls (`resilient`). */
+  readonly tries?: readonly StoreAttempt[]
+  readonly code?: string
+  readonly reason?: string
+}
 
 /**
  * The reason for which changes were dropped.
@@ -69,21 +116,37 @@ export type Emit = (
   about?: { readonly key: Uint8Array },
 ) => void
 
-/** Wraps a listener so that nothing it does changes the outcome of a request. */
+/** Is called with every event. Neither its errors nor its result matter. */
+export interface SessionEventListener {
+  (event: SessionEvent): unknown
+  /** Is told of the store when sessions are created with one, for figures that exist from the start. */
+  attach?(store: Pick<SessionStore, 'name' | 'details'>): void
+}
+
+/**
+ * Wraps listeners so that nothing they do changes the outcome of a request; `undefined` where there are
+ * none, so that `emit?.(...)` does not even make the event.
+ */
 export function createEmit(
-  onEvent: ((event: SessionEvent) => void) | undefined,
+  listeners: readonly SessionEventListener[],
   now: () => number,
-): Emit {
-  if (!onEvent) return () => {}
+  store: SessionStore | undefined,
+): Emit | undefined {
+  if (!listeners.length) return undefined
+  if (store) for (const one of listeners) guarded(() => one.attach?.(store))
   return (event, about) => {
-    try {
-      const session = about && { session: fingerprint(about.key.subarray(0, ID_BYTES)) }
-      const result: unknown = onEvent({ at: now(), ...event, ...session } as SessionEvent)
-      if (result instanceof Promise) result.catch(() => {})
-    } catch {
-      // A broken listener is its owner's business.
-    }
+    const session = about && { session: fingerprint(about.key.subarray(0, ID_BYTES)) }
+    const told = { at: now(), ...event, ...session } as SessionEvent
+    for (const one of listeners) guarded(() => one(told))
   }
+}
+
+/** Calls a listener. A broken one is its owner's business. */
+function guarded(call: () => unknown): void {
+  try {
+    const result = call()
+    if (result instanceof Promise) result.catch(() => {})
+  } catch {}
 }
 
 /** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */

@@ -15,7 +15,7 @@ import {
 } from './check.ts'
 import type { SessionCodec } from './codec/values.ts'
 import type { SessionIssue } from './errors.ts'
-import type { SessionEvent } from './events.ts'
+import type { SessionEventListener } from './events.ts'
 import type { CookieImporter } from './migrate/importer.ts'
 import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session/session.ts'
@@ -150,8 +150,8 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   importFrom?: readonly CookieImporter<NoInfer<D>>[]
   /** The memory of this isolate for opened cookies. `ttl` in seconds. (default: 1000 entries, 300 seconds) */
   cache?: false | { maxEntries?: number; ttl?: number }
-  /** Is called with every event. Neither its errors nor its result matter. */
-  onEvent?: (event: SessionEvent) => void
+  /** One listener or a list of them; each is called with every event. Neither their errors nor their results matter. */
+  onEvent?: SessionEventListener | readonly SessionEventListener[]
   /** Epoch milliseconds. (default: `Date.now`) */
   now?: () => number
 }
@@ -182,7 +182,7 @@ export interface ResolvedOptions {
   readonly transport: 'cookie' | { header: string }
   readonly importFrom: readonly CookieImporter[] | undefined
   readonly cache: { maxEntries: number; ttl: number }
-  readonly onEvent: ((event: SessionEvent) => void) | undefined
+  readonly onEvent: readonly SessionEventListener[]
   readonly now: () => number
 }
 
@@ -249,7 +249,11 @@ const RULES: Record<string, Rule> = {
     (value) => value === false || isObject(value),
     { maxEntries: integerRule(1000, 0, 1e6), ttl: numberRule(300, 0, MAX_TIMEOUT) },
   ],
-  onEvent: functionRule(),
+  onEvent: [
+    [],
+    'a function or a list of functions',
+    (value: unknown) => [value].flat().every((one) => typeof one === 'function'),
+  ],
   now: functionRule(() => Date.now()),
 }
 
@@ -280,6 +284,7 @@ export function resolveOptions<D extends SessionData>(
     secrets,
     idleTimeout,
     cache: cache || { maxEntries: 0, ttl: 0 },
+    onEvent: [rest.onEvent].flat(),
   }
 }
 

@@ -38,8 +38,15 @@ export interface LogOptions {
   now?: () => number
 }
 
-/** The level of each type of event: `error` is what a user noticed, `warn` what one soon may. */
-export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel } = {
+/**
+ * The level of each type of event: `error` is what a user noticed, `warn` what one soon may. `false`: left
+ * out, because every request brings some.
+ */
+export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel | false } = {
+  'session.opened': false,
+  'session.saved': false,
+  'store.call': false,
+  'cache.read': false,
   'session.created': 'debug',
   'session.renewed': 'debug',
   'session.regenerated': 'debug',
@@ -93,7 +100,11 @@ const RULES: Record<keyof LogOptions, Rule> = {
 }
 
 /** Checks what was given for some types of events, and puts defaults under it. */
-function applyByType<T>(prefix: string, given: object, rule: (level: LogLevel) => Rule): ByType<T> {
+function applyByType<T>(
+  prefix: string,
+  given: object,
+  rule: (level: LogLevel | false) => Rule,
+): ByType<T> {
   const rules = Object.entries(defaultLevels).map(([type, level]) => [type, rule(level)] as const)
   return applyRules(prefix, Object.fromEntries(rules), given)
 }
@@ -118,7 +129,7 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
   refuseUnless(isLogger, 'logger', `an object with ${METHODS.join(', ')}`, logger)
   const { first, levels, limit, limits, now } = applyRules<Required<LogOptions>>('', RULES, options)
   const levelOf = applyByType<LogLevel | false>('levels.', levels, (level) =>
-    wordRule(level, ...([...METHODS, false] as string[])),
+    wordRule(level as string, ...([...METHODS, false] as string[])),
   )
   const limitRule = numberRule(limit, 0, Infinity)
   const limitOf = applyByType<number>('limits.', limits, () => limitRule)

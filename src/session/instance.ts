@@ -16,6 +16,8 @@ export interface Instance {
   readonly tokens: CookieTokens
   readonly format: DataFormat
   readonly emit: Emit
+  /** As `emit`, for the events of every request; `undefined` where nobody listens, so that they are not even made. */
+  readonly observe: Emit | undefined
   readonly context: SessionContext
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
@@ -40,8 +42,9 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
       ? createSessionCookie(options.cookie)
       : createSessionHeader(transport.header)
   const format = createFormat(options)
-  const emit = createEmit(options.onEvent, now)
-  store?.subscribe?.(emit)
+  const observe = createEmit(options.onEvent, now, store)
+  const emit = observe ?? (() => {})
+  if (observe) store?.subscribe?.(observe)
   const unsaved = new Map<Draft, number>()
   const context: SessionContext = {
     changed(draft) {
@@ -57,5 +60,6 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     },
   }
   const tokens = createCookieTokens(options, cookie.name)
-  return { options, cookie, tokens, format, emit, context, unsaved, opened: new WeakMap() }
+  const opened = new WeakMap<Request, Promise<object> | null>()
+  return { options, cookie, tokens, format, emit, observe, context, unsaved, opened }
 }

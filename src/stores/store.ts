@@ -9,6 +9,29 @@
 export interface StoreCallOptions {
   /** Ends the call at once: the store rejects with the signal's reason. */
   signal?: AbortSignal | undefined
+  /** Is filled in by wrappers of the store, for the event `store.call`. (default: nobody asks) */
+  notes?: CallNotes | undefined
+}
+
+/** The calls that Sojourn makes of a store. */
+export type StoreOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page'
+
+/** One attempt of a call. */
+export interface StoreAttempt {
+  /** Epoch milliseconds at which it began. */
+  readonly at: number
+  /** Code of what went wrong; left out where it succeeded. */
+  readonly code?: string
+}
+
+/** The course of one call, as the wrappers of a store see it. */
+export interface CallNotes {
+  /** The attempts that were made, by a wrapper that repeats calls. */
+  tries?: readonly StoreAttempt[]
+  /** The answer came from memory: the store was not asked. */
+  cached?: boolean
+  /** The error of the store, which an older copy from memory hides. */
+  hidden?: unknown
 }
 
 /** Options for {@link SessionStore.read}. */
@@ -190,6 +213,16 @@ export interface SessionStore {
   close?(): Promise<void>
 }
 
+/**
+ * One look into a cache. `cookie`: the memory for opened cookies; a miss is decrypted. `snapshot`: the copy
+ * in the cookie, with `snapshot.maxAge`. `memory`: `cached`. A miss of the last two asks the store.
+ */
+export interface CacheReadEvent {
+  readonly type: 'cache.read'
+  readonly layer: 'cookie' | 'snapshot' | 'memory'
+  readonly hit: boolean
+}
+
 /** Events that a store reports by itself, through {@link SessionStore.subscribe}. */
 export type StoreEvent =
   | {
@@ -211,4 +244,5 @@ export type StoreEvent =
     }
   | { type: 'store.recovered'; store: string; operation: string; attempts: number }
   | { type: 'store.stale'; store: string; operation: string; code: string }
+  | CacheReadEvent
   | { type: 'breaker.open' | 'breaker.half-open' | 'breaker.closed'; store: string }
