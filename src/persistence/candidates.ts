@@ -7,8 +7,10 @@ import type { Persistence } from './persistence.ts'
 import { madeAt, withShare } from './stored-cookies.ts'
 
 /**
- * Returns every session that a request names, by its highest generation. The one that began, or that
- * somebody signed in to, last is first: a late renewal must not put an older session in its place.
+ * Returns every session that a request names, by its highest generation. One with a note is first:
+ * the other began in a request that had no cookie yet, beside the sign-in. Then comes the one that
+ * began, or that somebody signed in to, last: a late renewal must not put an older session in its
+ * place. Ids decide the rest, since the order must not depend on whose clock made a cookie.
  */
 export async function candidatesOf(
   { instance }: Persistence,
@@ -18,7 +20,15 @@ export async function candidatesOf(
   const notes = await readNotes(instance, cookies)
   const named = [...all, ...notes.opened].map(withShare)
   const byName = new Map<string, OpenedRecord>()
-  named.sort((a, b) => b.createdAt - a.createdAt || madeAt(b) - madeAt(a))
+  const noted = new Set(notes.opened.map(idOf))
+  const rank = (one: OpenedRecord): number => Number(noted.has(idOf(one)))
+  named.sort(
+    (a, b) =>
+      rank(b) - rank(a) ||
+      b.createdAt - a.createdAt ||
+      compareText(idOf(a), idOf(b)) ||
+      madeAt(b) - madeAt(a),
+  )
   for (const one of named) {
     const before = byName.get(credentialName(one))
     // If two have one credential, the one with a snapshot says more.
@@ -30,6 +40,10 @@ export async function candidatesOf(
       (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
     )
   return [...byName.values()].filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
 }
 
 /** Names a session and one credential of it. */

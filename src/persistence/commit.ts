@@ -11,7 +11,7 @@ import { isSame, renewAfterOf } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { changesOf, listCommit } from './journal.ts'
 import { compare, relate } from './newest.ts'
-import { ahead, GRACE_MS } from './open.ts'
+import { ahead, GRACE_MS, LAG_MS } from './open.ts'
 import {
   endSession,
   type Persistence,
@@ -235,13 +235,21 @@ export class Commit {
     }
     // The record is older than the one that was read: the store went back or lags, and the newer state goes on.
     const isOlder = relation === 'ahead' || compare(found, from) < 0
-    const base = !isOlder ? found : descends(from, found) ? from : ahead(found, from, this.#at)
+    const isOwn = descends(from, found) || this.#lags()
+    const base = !isOlder ? found : isOwn ? from : ahead(found, from, this.#at)
     const newer = newerData(base, instance.options.version)
     if (newer) throw newer
     const { failed, operations } = this.#draft
     // An earlier attempt that failed was applied after all: what came after it is left.
     const done = failed && hasWrite(base, failed.tag) ? failed.operations : 0
     return { from: base, next: applyAll(operations.slice(done), base) }
+  }
+
+  /** Tells whether what the store shows may only lag behind the state that the request found. */
+  #lags(): boolean {
+    const { instance, store } = this.#p
+    const at = this.#draft.found?.at ?? 0
+    return !store.atomic && instance.options.now() - at < LAG_MS
   }
 
   #write(

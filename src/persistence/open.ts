@@ -18,7 +18,7 @@ import { credentialOf } from './stored-record.ts'
 /** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */
 export const GRACE_MS = 30_000
 /** Milliseconds for which the answers of a store that is not atomic may lag, also "there is nothing". */
-const LAG_MS = 120_000
+export const LAG_MS = 120_000
 /** Sessions of one request that are tried until one is live. */
 const MAX_TRIED = 3
 

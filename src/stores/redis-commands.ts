@@ -108,13 +108,14 @@ export function createRedisCommands(
 
     async read(id, { signal, fresh } = {}) {
       const key = records + id
+      const isCopy = fromReplicas && !fresh
       // Unlike GET, both answer an absent key with '', so that no failure is taken for it.
-      const result =
-        fromReplicas && !fresh
-          ? await ask(['GETRANGE', key, '0', '-1'], signal)
-          : await run('READ', READ_SHA, ['2', key, index, id], signal)
+      const result = isCopy
+        ? await ask(['GETRANGE', key, '0', '-1'], signal)
+        : await run('READ', READ_SHA, ['2', key, index, id], signal)
       if (typeof result !== 'string') throw noUsableReply()
-      return result === '' ? null : decode(result, now())
+      const record = result === '' ? null : decode(result, now())
+      return isCopy && record ? { ...record, copied: true } : record
     },
 
     async write(id, record, expected, { signal, entry = '' } = {}) {

@@ -70,7 +70,10 @@ export interface StoredRecord {
   entries?: readonly string[]
   /** The record may be outdated, because the store behind could not be asked. Only on reads. */
   stale?: true
-  /** Only on what is read: a cache had it, so that the store behind may have something newer. */
+  /**
+   * Only on what is read: a cache or a replica had it, so that the store behind may have something
+   * newer. A change that changes nothing in such a record is written all the same.
+   */
   copied?: true
 }
 

@@ -1,19 +1,33 @@
 import { describe, expect, it } from 'vitest'
+import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createKVStore } from '../../src/stores/kv.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { KVDouble } from '../support/kv-double.ts'
 import { createWorld } from '../support/sessions.ts'
 
 /** Two isolates at two places of KV, which see each other's writes after a minute. */
-function createPlaces() {
+function createPlaces(options: Partial<SessionsOptions> = {}) {
   const clock = createClock()
   const kv = new KVDouble({ now: clock, lagMs: 60_000 })
   const at = (place: string) =>
     createFaultyStore(createKVStore({ namespace: kv.at(place), now: clock }))
   const [one, other] = [at('one'), at('other')]
-  const here = createWorld({ store: one }, clock)
-  const elsewhere = createWorld({ store: other }, clock)
+  const here = createWorld({ ...options, store: one }, clock)
+  const elsewhere = createWorld({ ...options, store: other }, clock)
   return { clock, here, elsewhere, store: one }
+}
+
+/** One request with these cookies, whose handler does `use` with the session. */
+async function respond(
+  { sessions }: ReturnType<typeof createWorld>,
+  cookie: string | null,
+  use: (session: Session) => void,
+): Promise<Response> {
+  const handler = sessions.handler(async (request) => {
+    use(await sessions.get(request))
+    return new Response('ok')
+  })
+  return await handler(new Request('https://example.com/', { headers: { cookie: cookie ?? '' } }))
 }
 
 describe('a rotation of unknown outcome on KV', () => {
@@ -43,5 +57,26 @@ describe('a rotation of unknown outcome on KV', () => {
     store.up()
     expect((await elsewhere.sessions.open(here.jar.header())).status).toBe('degraded')
     expect((await here.sessions.open(here.jar.header())).get('n')).toBe(1)
+  })
+})
+
+describe('a write on KV, with a snapshot', () => {
+  it('goes on from what the browser has seen, where another place wrote before it could see that', async () => {
+    const { clock, here, elsewhere } = createPlaces({ snapshot: { maxAge: 10 } })
+    await here.visit((session) => session.set('n', 1))
+    clock.advance(121)
+    await here.visit()
+    // Both places write, and neither sees the other: one of the two writes is lost.
+    const cookie = here.jar.header()
+    await respond(elsewhere, cookie, (session) => session.set('m', 1))
+    here.jar.store(await respond(here, cookie, (session) => session.set('n', 2)))
+    clock.advance(2)
+    await here.visit((session) => session.set('n', 3))
+    clock.advance(2)
+    const next = await respond(elsewhere, here.jar.header(), (session) => session.set('o', 1))
+    here.jar.store(next)
+    clock.advance(121)
+    const { data } = await here.sessions.open(here.jar.header())
+    expect(data).toEqual({ n: 3, o: 1 })
   })
 })

@@ -78,6 +78,20 @@ describe('a late response', () => {
     expect((await look(here)).get('cart')).toBe(1)
   })
 
+  it('does not hide a sign-in behind a session that an overlapping first request began', async () => {
+    const { here, elsewhere, clock, respond, arrive, look } = createLateWorld()
+    const signIn = await respond(here, (session) => session.login('ada'))
+    clock.advance(1)
+    const cart = await respond(elsewhere, (session) => session.set('cart', 1))
+    arrive(signIn)
+    arrive(cart)
+    for (const world of [elsewhere, here, elsewhere]) {
+      expect((await look(world)).subject).toBe('ada')
+      clock.advance(11)
+      await world.visit()
+    }
+  })
+
   it('does not put an older session in the place of a sign-in, by renewing it', async () => {
     const { here, clock, respond, arrive, look } = createLateWorld()
     const signIn = here.jar.request('/')

@@ -2,7 +2,7 @@
  * The store of a simulation that all isolates share behind a network. It can go back in time, and lag.
  */
 import { createMemoryStore, type MemoryStore } from '../../src/stores/memory.ts'
-import type { SessionStore } from '../../src/stores/store.ts'
+import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { kindOf, type Network, takeSignal, wrapMethods } from './network.ts'
 import type { Plant } from './plants.ts'
 import type { World } from './world.ts'
@@ -82,7 +82,8 @@ export function createSharedStore(
     replicas.set(isolate, replica)
     const lag = options.lagMs * world.current.random()
     await replica.follow(log, world.now() - lag)
-    return await replica.run(world.now(), 'read', args)
+    const record = await replica.run(world.now(), 'read', args)
+    return record && { ...(record as StoredRecord), copied: true }
   }
 
   return {

@@ -337,7 +337,7 @@ describe('createUpstashStore()', () => {
     const id = newId()
     const odd = record('1 a\nb\t%20é', { keys: ['user 7\n€/../u', 'ü'], epoch: '1 ü' })
     await store.write(id, odd, null)
-    expect(await store.read(id)).toEqual(odd)
+    expect(await store.read(id)).toEqual({ ...odd, copied: true })
     expect((await store.write(id, record('2', { epoch: odd.epoch }), 'x', { entry: 'e' })).ok).toBe(
       true,
     )
@@ -376,9 +376,13 @@ describe('createUpstashStore()', () => {
     }
     const store = createUpstashStore({ url: first.url, token: TOKEN, fetch })
     try {
-      await store.write('a', record('1-a'), null)
+      const written = record('1-a')
+      await store.write('a', written, null)
       expect(await store.read('a')).toBe(null)
-      expect((await store.read('a', { fresh: true }))?.version).toBe('1-a')
+      expect(await store.read('a', { fresh: true })).toEqual(written)
+      const fields = await first.redis('GET', 'sojourn:s:a')
+      await second.redis('SET', 'sojourn:s:a', String(fields))
+      expect(await store.read('a')).toEqual({ ...written, copied: true })
     } finally {
       for (const it of [first, second]) await it.close()
       for (const it of [primary, replica]) await it.stop()
