@@ -34,9 +34,57 @@ export type SessionErrorCode =
   | 'ERR_STORE_TIMEOUT'
   | 'ERR_STORE_UNAVAILABLE'
 
+/**
+ * The class of a store's failure, from what the store itself said.
+ *
+ * - `auth`: wrong or missing credentials, or no permission.
+ * - `full`: memory or disk is used up.
+ * - `read-only`: reads go on, writes are refused (a replica, a disk that cannot be written).
+ * - `loading`: it is starting, or busy with itself.
+ * - `too-large`: one value or request is over a limit.
+ * - `rate`: too many calls or connections at once.
+ * - `quota`: what the plan or the platform allows is used up.
+ * - `cluster`: the key is somewhere else, or the cluster is down.
+ * - `timeout`: no answer in time.
+ * - `network`: it could not be reached.
+ * - `unknown`: anything else.
+ */
+export type StoreReason =
+  | 'auth'
+  | 'full'
+  | 'read-only'
+  | 'loading'
+  | 'too-large'
+  | 'rate'
+  | 'quota'
+  | 'cluster'
+  | 'timeout'
+  | 'network'
+  | 'unknown'
+
+/** The limit that a session met: `not-before`, its user signed out everywhere. */
+export type ExpiryReason = 'idle' | 'absolute' | 'not-before'
+
+/**
+ * The reason for which a cookie does not open.
+ *
+ * - `unknown-key`: sealed under a secret that is not configured here.
+ * - `future`: sealed by a clock that is over an hour ahead of this one.
+ * - `malformed`: cut, or nothing that Sojourn made.
+ * - `forged`: it names a key of ours, and was changed, or made for a cookie of another name.
+ */
+export type InvalidReason = 'unknown-key' | 'future' | 'malformed' | 'forged'
+
+/** The reason for which there is no session. */
+export type AbsenceReason = 'no-cookie' | 'missing' | 'superseded' | 'reused'
+
 /** Options for the errors here. */
 export interface SessionErrorOptions {
   cause?: unknown
+  /** See {@link SessionError.reason}. */
+  reason?: StoreReason | ExpiryReason | InvalidReason | AbsenceReason | undefined
+  /** See {@link StoreError.word}. */
+  word?: string | undefined
 }
 
 /** The base of every error here. */
@@ -47,12 +95,16 @@ export class SessionError extends Error {
   readonly code: SessionErrorCode = 'ERR_SESSION'
   /** `true`: the same call may succeed later without anything being changed. */
   readonly retryable: boolean = false
-  /** A word that says why and quotes nothing, where there is one: `OOM` when Redis is full. */
-  declare readonly reason?: string
+  /** A word that says why, where it is known. Its values are in the types of the subclasses. */
+  declare readonly reason?: SessionErrorOptions['reason']
 
-  constructor(message: string, options?: SessionErrorOptions & { code?: SessionErrorCode }) {
+  constructor(
+    message: string,
+    { code, reason, word, ...options }: SessionErrorOptions & { code?: SessionErrorCode } = {},
+  ) {
     super(message, options)
-    if (options?.code) this.code = options.code
+    if (code) this.code = code
+    Object.assign(this, reason && { reason }, word && { word })
   }
 }
 
@@ -60,12 +112,14 @@ export class SessionError extends Error {
 export class SessionExpiredError extends SessionError {
   override readonly name: string = 'SessionExpiredError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_EXPIRED'
+  declare readonly reason?: ExpiryReason
 }
 
 /** There is no such session: no cookie, unknown to the store, regenerated or destroyed. */
 export class SessionNotFoundError extends SessionError {
   override readonly name: string = 'SessionNotFoundError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_NOT_FOUND'
+  declare readonly reason?: AbsenceReason
 }
 
 /** A stored session opened, but its content is not a session. */
@@ -78,6 +132,7 @@ export class SessionCorruptionError extends SessionError {
 export class SessionEncryptionError extends SessionError {
   override readonly name: string = 'SessionEncryptionError'
   override readonly code: SessionErrorCode = 'ERR_SESSION_ENCRYPTION'
+  declare readonly reason?: InvalidReason
 }
 
 /** One thing a schema found wrong; the shape of a Standard Schema issue. */
@@ -164,6 +219,9 @@ export class CookieTooLargeError extends SessionError {
 export class StoreError extends SessionError {
   override readonly name: string = 'StoreError'
   override readonly code: SessionErrorCode = 'ERR_STORE'
+  declare readonly reason?: StoreReason
+  /** The store's own first word, which quotes nothing: `OOM` when Redis is full, `SQLITE_FULL`, `53100`. */
+  declare readonly word?: string
 }
 
 /** The store could not be reached, or gave no usable answer. It says nothing about the session. */
@@ -173,6 +231,9 @@ export class StoreUnavailableError extends SessionError {
   override readonly retryable: boolean = true
   /** The status with which Express, h3 and Elysia answer when it reaches them. */
   readonly status: number = 503
+  declare readonly reason?: StoreReason
+  /** See {@link StoreError.word}. */
+  declare readonly word?: string
   /** Seconds after which a retry makes sense, where known. */
   readonly retryAfter: number | undefined
 
@@ -204,6 +265,7 @@ function unavailable(error: object, retryAfter = 1): Response {
 export class StoreTimeoutError extends StoreUnavailableError {
   override readonly name: string = 'StoreTimeoutError'
   override readonly code: SessionErrorCode = 'ERR_STORE_TIMEOUT'
+  override readonly reason: StoreReason = 'timeout'
 }
 
 /** The circuit breaker is open: the store was not asked. */

@@ -1,17 +1,27 @@
 /** The events that Sojourn reports. It never writes to the console: listen with `onEvent`. */
 
 import { ID_BYTES } from './codec/session-record.ts'
-import type { SessionErrorCode } from './errors.ts'
+import type { ExpiryReason, InvalidReason, SessionErrorCode } from './errors.ts'
 import type { SessionStatus } from './session/session.ts'
-import type { SessionStore, StoreAttempt, StoreEvent, StoreOperation } from './stores/store.ts'
+import type {
+  SessionStore,
+  StoreAttempt,
+  StoreEvent,
+  StoreFailure,
+  StoreOperation,
+} from './stores/store.ts'
 
 /**
  * One thing that happened. `at`: epoch milliseconds. `session`: a short fingerprint of the session
  * id, to tell sessions apart in a log; the id cannot be recovered from it.
  */
 export type SessionEvent = { readonly at: number } & (
-  | { type: 'session.invalid' }
+  | ({ type: 'session.invalid' } & Invalidity)
   | ({ type: SessionEventType } & AboutSession)
+  | ({ type: 'session.expired' } & Expiry & AboutSession)
+  | ({ type: 'session.missing' } & Absence & AboutSession)
+  | ({ type: 'session.superseded' | 'session.reused' } & Rotation & AboutSession)
+  | ({ type: 'session.revoked' } & Revocation)
   | ({ type: 'session.imported'; signedIn: boolean } & AboutSession)
   | ({ type: 'session.import-conflict'; winner: ImportWinner } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
@@ -20,16 +30,60 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'commit.dropped'; changes: number; reason: DropReason } & AboutSession)
   | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
   | ({ type: 'store.rolled-back'; store: string; lost: number } & AboutSession)
-  | ({
-      type: 'store.degraded' | 'store.unavailable'
-      store: string
-      code: string
-      /** The word with which the store refused, where it has one: `OOM`. */
-      reason?: string
-    } & AboutSession)
+  | ({ type: 'store.degraded' | 'store.unavailable'; store: string } & StoreFailure & AboutSession)
+  | ({ type: 'key.used' } & UsedKey)
   | FrequentEvent
   | StoreEvent
 )
+
+/** The end of a session by a timeout. Whole seconds. */
+export interface Expiry {
+  readonly reason: ExpiryReason
+  /** Since it began or was signed in to. */
+  readonly age: number
+  /** Since its last renewal. */
+  readonly idleFor: number
+}
+
+/** The reason for which no cookie of a request opens. */
+export interface Invalidity {
+  readonly reason: InvalidReason
+  /** The key that the cookie names, 8 hex characters. It says nothing about the secret. */
+  readonly keyId?: string
+  /** With `future`: seconds by which the clock that sealed the cookie is ahead, at least. */
+  readonly aheadBy?: number
+}
+
+/** The absence of a session that a cookie names. Whole seconds. */
+export interface Absence {
+  /** Since the session began or was signed in to, as the cookie says. */
+  readonly age: number
+  /** Since the cookie was made. */
+  readonly sinceLastSeen: number
+}
+
+/** The rotation that replaced a cookie. */
+export interface Rotation {
+  /** Whole seconds since then. */
+  readonly sinceRotation: number
+}
+
+/** Sessions that were ended from outside: by `revoke`, by `revokeAll`, or all there are. */
+export interface Revocation {
+  readonly by: 'id' | 'subject' | 'all'
+  /** Number of sessions that were live. */
+  readonly count: number
+  /** With `by: 'id'`. */
+  readonly session?: string
+}
+
+/** A former secret that opened a cookie or a stored record: it cannot go yet. */
+export interface UsedKey {
+  /** The key, 8 hex characters: one for cookies, one for stored records. */
+  readonly key: string
+  /** Index of its secret in the option `secret`, from 1. */
+  readonly position: number
+}
 
 /**
  * The events of every request: the denominators of rates, and durations. `logEvents` leaves them out
@@ -57,7 +111,7 @@ export type FrequentEvent =
 export type SaveOutcome = 'written' | 'unchanged' | 'deferred' | 'failed' | 'dropped'
 
 /** One call of the store, all its attempts together, when it has ended. */
-export interface StoreCallEvent {
+export interface StoreCallEvent extends Partial<StoreFailure> {
   readonly type: 'store.call'
   readonly store: string
   readonly operation: StoreOperation
@@ -72,8 +126,6 @@ export interface StoreCallEvent {
   readonly attempts: number
   /** Each attempt, where the store repeats calls (`resilient`). */
   readonly tries?: readonly StoreAttempt[]
-  readonly code?: string
-  readonly reason?: string
 }
 
 /**
@@ -92,13 +144,9 @@ export type SessionEventType =
   | 'session.binding-mismatch'
   | 'session.created'
   | 'session.destroyed'
-  | 'session.expired'
   | 'session.login'
-  | 'session.missing'
   | 'session.regenerated'
   | 'session.renewed'
-  | 'session.reused'
-  | 'session.superseded'
   | 'session.uncommitted'
 
 /** The session that goes on when an old cookie comes beside one of ours. */

@@ -1,6 +1,6 @@
 /** Cookies to and from sealed tokens; each is opened once in this isolate and then known. */
 import { BoundedMap } from '../bounded-map.ts'
-import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
+import { createKeyRing, type FormerUsed, type KeyRing } from '../crypto/keyring.ts'
 import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { CookieFound } from '../transport/cookie.ts'
@@ -28,7 +28,7 @@ export interface CookieTokens {
 
 const HOUR_MS = 3_600_000
 /** Four cookies of 4096 bytes: nothing of ours is longer. */
-const MAX_TOKEN = 16_384
+export const MAX_TOKEN = 16_384
 
 /** Tells whether a session is from more than an hour ahead of `now`: no clock of ours made it. */
 export function isAhead(
@@ -41,8 +41,9 @@ export function isAhead(
 export function createCookieTokens(
   { secrets, cache, codec, now, schema }: ResolvedOptions,
   name: string,
+  formerUsed: FormerUsed,
 ): CookieTokens {
-  const ring = createKeyRing(secrets, 'cookie')
+  const ring = createKeyRing(secrets, 'cookie', formerUsed)
   const label = `cookie:${name}`
   // Plain values only: on Workers a promise of another request may never settle.
   const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)

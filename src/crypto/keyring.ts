@@ -12,7 +12,12 @@ export interface KeyRing {
   /** Known once they were derived. */
   readonly keys: readonly MasterKey[] | undefined
   derive(): Promise<readonly MasterKey[]>
+  /** Is called whenever a key but the first has opened something. */
+  readonly formerUsed: FormerUsed | undefined
 }
+
+/** Hears of a former secret that is still in use. */
+export type FormerUsed = (key: MasterKey, position: number) => void
 
 /** One secret's master key for one purpose. */
 export interface MasterKey {
@@ -24,6 +29,8 @@ export interface MasterKey {
    */
   readonly subkeys: BoundedMap<number, AesKey>
   deriveSubkey(hour: number): Promise<AesKey>
+  /** The time at which the event `key.used` last told of it, epoch milliseconds. */
+  toldAt?: number
 }
 
 // Ten days of hours; a subkey is one CryptoKey.
@@ -31,10 +38,15 @@ const MAX_SUBKEYS = 240
 const encoder = new TextEncoder()
 
 /** Derives nothing until it is used. */
-export function createKeyRing(secrets: readonly string[], purpose: KeyPurpose): KeyRing {
+export function createKeyRing(
+  secrets: readonly string[],
+  purpose: KeyPurpose,
+  formerUsed?: FormerUsed,
+): KeyRing {
   // The keys are stored, never their promise: a promise of another request may hang on Workers.
   let keys: readonly MasterKey[] | undefined
   return {
+    formerUsed,
     get keys() {
       return keys
     },
@@ -65,6 +77,11 @@ async function deriveMasterKey(secret: string, purpose: KeyPurpose): Promise<Mas
     subkeys: new BoundedMap(MAX_SUBKEYS),
     deriveSubkey: (hour) => deriveSubkey(key, noncePrefix(hour)),
   }
+}
+
+/** Spells the id of a key, for people: 8 hex characters. */
+export function spellKey(id: number): string {
+  return id.toString(16).padStart(8, '0')
 }
 
 function noncePrefix(hour: number): Uint8Array {

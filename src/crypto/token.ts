@@ -34,8 +34,29 @@ const MAX_HOURS = MAX_TIMEOUT / 3600 + 1
 export interface OpenBudget {
   /** Hours that this isolate has no key for; counts down. */
   newHours: number
-  /** The time at which a token from the future says that it was sealed, epoch milliseconds. */
+  /** The time of a session from the future that opened, epoch milliseconds. */
   ahead?: number
+}
+
+/** A token taken apart. Nothing of it is authenticated. */
+interface Parts {
+  readonly token: Uint8Array<ArrayBuffer>
+  readonly hour: number
+  /** The id of its key. */
+  readonly id: number
+}
+
+/** Takes a token apart; `null` for what none of ours looks like. */
+export function parseToken(text: string): Parts | null {
+  const token = decodeBase64url(text)
+  if (!token || token.length < NONCE_END + TAG_BYTES || token[0] !== VERSION) return null
+  const view = new DataView(token.buffer, token.byteOffset)
+  return { token, hour: view.getUint32(4) & 0xffffff, id: view.getUint32(1) }
+}
+
+/** Milliseconds by which a token was sealed ahead of `now`; over an hour is too far. */
+export function aheadBy({ hour }: Pick<Parts, 'hour'>, now: number): number {
+  return hour * HOUR_MS - now
 }
 
 const encoder = new TextEncoder()
@@ -79,16 +100,12 @@ export async function openToken(
   now: number,
   budget?: OpenBudget,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-  const token = decodeBase64url(text)
-  if (!token || token.length < NONCE_END + TAG_BYTES || token[0] !== VERSION) return null
-  const view = new DataView(token.buffer, token.byteOffset)
-  const hour = view.getUint32(4) & 0xffffff
-  if (hour > now / HOUR_MS + 1) {
-    if (budget) budget.ahead = hour * HOUR_MS
-    return null
-  }
-  const id = view.getUint32(1)
-  const key = (ring.keys ?? (await ring.derive())).find((one) => one.id === id)
+  const parts = parseToken(text)
+  if (!parts || aheadBy(parts, now) > HOUR_MS) return null
+  const { hour, id, token } = parts
+  const keys = ring.keys ?? (await ring.derive())
+  const position = keys.findIndex((one) => one.id === id)
+  const key = keys[position]
   if (!key) return null
   const known = key.subkeys.get(hour)
   if (!known && budget && (hour < now / HOUR_MS - MAX_HOURS || budget.newHours-- < 1)) return null
@@ -101,6 +118,7 @@ export async function openToken(
       token.subarray(NONCE_END),
     )
     if (!known) key.subkeys.set(hour, subkey)
+    if (position) ring.formerUsed?.(key, position)
     return new Uint8Array(plaintext)
   } catch {
     // The runtimes disagree on the error of a forged token; they all mean the same.

@@ -39,8 +39,8 @@ export interface LogOptions {
 }
 
 /**
- * The level of each type of event: `error` is what a user noticed, `warn` what one soon may. `false`: left
- * out, because every request brings some.
+ * The level of each type of event: `error` is what a user noticed and nobody wanted, `warn` what one soon may, and
+ * whatever ends or refuses a session is `info` at least. `false`: no line, since there is one for every request.
  */
 export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel | false } = {
   'session.opened': false,
@@ -50,11 +50,12 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'session.created': 'debug',
   'session.renewed': 'debug',
   'session.regenerated': 'debug',
-  'session.superseded': 'debug',
-  'session.expired': 'debug',
+  'session.superseded': 'info',
+  'session.expired': 'info',
   'session.imported': 'info',
   'session.import-conflict': 'warn',
-  'session.destroyed': 'debug',
+  'session.destroyed': 'info',
+  'session.revoked': 'info',
   'session.login': 'info',
   'session.missing': 'info',
   'session.invalid': 'info',
@@ -74,6 +75,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'store.unavailable': 'error',
   'store.failed': 'error',
   'store.recovered': 'info',
+  'key.used': 'info',
   'breaker.open': 'error',
   'breaker.half-open': 'info',
   'breaker.closed': 'info',

@@ -6,6 +6,7 @@ import type { Backend, CommitTask } from '../session/backend.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { goneDraft, liveDraft } from '../session/open.ts'
+import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
@@ -83,8 +84,8 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
   const writing = new Commit(p, draft, due)
   try {
     const outcome = await writing.run()
-    if (outcome === 'applied') return superseded(p, draft)
-    if (typeof outcome === 'string') return drop(p, draft, outcome)
+    if (outcome === 'applied') return superseded(p, draft, writing)
+    if (typeof outcome === 'string') return drop(p, draft, outcome, writing)
     const { length } = leftOut(changesOf(draft.operations, draft.current), outcome.state)
     if (length) reportDropped(p.instance, draft, length, 'conflict')
     const setCookie = await cookiesFor(p, draft, outcome, began, due)
@@ -132,18 +133,24 @@ async function refresh({ instance, known }: Persistence, draft: Draft): Promise<
 }
 
 /** Settles a commit that was written before a rotation, whose new cookie is not for this request. */
-function superseded({ instance }: Persistence, draft: Draft): string[] {
+function superseded({ instance }: Persistence, draft: Draft, { rotatedAt }: Commit): string[] {
   draft.status = 'superseded'
-  if (draft.found) instance.emit({ type: 'session.superseded' }, draft.found.state)
+  if (draft.found) tellGone(instance, draft.found.state, 'superseded', rotatedAt)
   return settleDeferred(instance, draft)
 }
 
 /** Drops the changes of a request whose session was rotated or ended meanwhile: no cookie is set. */
-function drop(p: Persistence, draft: Draft, reason: 'superseded' | 'ended'): string[] {
+function drop(
+  p: Persistence,
+  draft: Draft,
+  reason: 'superseded' | 'ended',
+  { rotatedAt }: Partial<Commit> = {},
+): string[] {
   const { current, found, operations } = draft
   const status = reason === 'ended' ? 'missing' : reason
   draft.status = status
-  if (found) p.instance.emit({ type: `session.${status}` }, found.state)
+  if (found)
+    tellGone(p.instance, found.state, status, reason === 'superseded' ? rotatedAt : undefined)
   const changes = changesOf(operations, current).length
   if (changes) reportDropped(p.instance, draft, changes, reason)
   return []

@@ -52,6 +52,8 @@ export class Commit {
   readonly #signsIn: boolean
   /** Epoch milliseconds, whole seconds. */
   readonly #at: number
+  /** The last rotation of the session, epoch milliseconds; `undefined`: its record was not met. */
+  rotatedAt: number | undefined
   #last: SessionState | null = null
 
   constructor(p: Persistence, draft: Draft, due: boolean) {
@@ -198,12 +200,14 @@ export class Commit {
         known.ended(idOf(state))
         return this.#signsIn ? this.#startNew(idOf(state)) : 'ended'
       }
+      const credential = credentialOf(there)
+      this.rotatedAt = credential.rotatedAt
       const found = await records.unseal(idOf(state), there, [state, from])
       version = there.version
       // Appended; or an earlier attempt was applied, and only its answer was lost.
       if (found && hasWrite(found.state, this.tag)) {
         // A rotation that came since has a credential that is not for this request.
-        if (relate(state.generation, credentialOf(there)) !== 'same') return 'applied'
+        if (relate(state.generation, credential) !== 'same') return 'applied'
         return { state: found.state, version, isNew: false }
       }
       const shared = this.#meet(from, there, found?.state ?? null)

@@ -3,7 +3,7 @@ import { nameOf } from '../codec/generation.ts'
 import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
-import type { Draft, FoundSession } from '../session/draft.ts'
+import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
 import { renewAfterOf } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
@@ -96,8 +96,8 @@ export async function openOne(
 /** A store that refuses to be read says as little about a session as one that is down. */
 function refusedRead({ store }: Persistence, cause: StoreError): StoreUnavailableError {
   const message = `The store "${store.name}" refused to be read`
-  const { reason } = cause
-  return Object.assign(new StoreUnavailableError(message, { cause }), reason && { reason })
+  const { reason, word } = cause
+  return new StoreUnavailableError(message, { cause, reason, word })
 }
 
 /** Returns the snapshot within its bounds: stale from `maxAge` on, for `staleIfError` seconds. */
@@ -276,21 +276,19 @@ export function ahead(
 export async function replacedDraft(
   p: Persistence,
   cookies: CookieFound,
-  opened: Pick<OpenedRecord, 'key'>,
+  opened: NamedSession,
   record: StoredRecord,
   found: FoundSession | null,
 ): Promise<Draft> {
-  const { emit, options } = p.instance
+  const { options } = p.instance
   const id = idOf(opened)
   const { rotatedAt } = credentialOf(record)
   const isLate = options.now() - rotatedAt < GRACE_MS
-  if (!isLate) {
-    emit({ type: 'session.reused' }, opened)
-    // That it cannot be ended now is no reason to show it.
-    if (options.onReuse === 'revoke') await tryToEnd(p, startCalls(p), id)
-  }
+  // That it cannot be ended now is no reason to show it.
+  if (!isLate && options.onReuse === 'revoke') await tryToEnd(p, startCalls(p), id)
   const state = found && found.state.version <= options.version ? found.state : null
-  const replaced = { id, keys: record.keys ?? [], state, version: record.version, isLate }
+  const { keys = [], version } = record
+  const replaced = { id, keys, state, version, isLate, rotatedAt }
   return goneDraft(p.instance, cookies, opened, isLate ? 'superseded' : 'missing', { replaced })
 }
 

@@ -3,6 +3,7 @@ import type { SessionState } from '../codec/session-record.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
+import { failureOf } from '../stores/failure.ts'
 import type { SessionStore, StoreCallOptions } from '../stores/store.ts'
 import { createLatestKnown, type LatestKnown } from './newest.ts'
 import { createRecords, type Records } from './stored-record.ts'
@@ -95,8 +96,7 @@ export function reportFailure(
   about?: Pick<SessionState, 'key'>,
 ): void {
   if (!isFailure(error)) throw error
-  const { code, reason } = error
-  instance.emit({ type, store: store.name, code, ...(reason && { reason }) }, about)
+  instance.emit({ type, store: store.name, ...failureOf(error) }, about)
   if (type === 'store.unavailable') throw error
 }
 

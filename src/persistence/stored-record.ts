@@ -74,7 +74,7 @@ export function credentialOf({ epoch }: StoredRecord): Credential & Pick<Generat
 export function createRecords(instance: Instance): Records {
   const { context, format, options } = instance
   const { now } = options
-  const ring = createKeyRing(options.secrets, 'store')
+  const ring = createKeyRing(options.secrets, 'store', instance.formerUsed)
   const keysOf = createKeyedHash(options.secrets, 'subject')
   return {
     keysOf,

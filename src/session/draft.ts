@@ -1,5 +1,5 @@
 /** A session between opening and committing: the state that was found, its changes, the client's cookies. */
-import type { SessionState, SessionTimes } from '../codec/session-record.ts'
+import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import type { SessionError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
@@ -8,6 +8,9 @@ import type { SessionStatus } from './session.ts'
 
 /** The end of a session that a cookie named. */
 export type Gone = 'expired' | 'missing' | 'superseded'
+
+/** A session that a cookie names. */
+export type NamedSession = SessionTimes & Pick<OpenedRecord, 'key' | 'extra'>
 
 /** A live session as it was opened. */
 export interface FoundSession {
@@ -63,6 +66,8 @@ export interface ReplacedSession {
   readonly keys: readonly string[]
   /** It was replaced moments ago, while this request was under way. */
   readonly isLate: boolean
+  /** Epoch milliseconds. */
+  readonly rotatedAt: number
   /** As the store has it; `null`: it does not open. */
   readonly state: SessionState | null
   readonly version: string

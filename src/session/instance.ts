@@ -2,6 +2,7 @@
 import { type CookieTokens, createCookieTokens } from '../codec/cookie-tokens.ts'
 import { createFormat, type DataFormat } from '../codec/data.ts'
 import { ID_BYTES } from '../codec/session-record.ts'
+import { type FormerUsed, spellKey } from '../crypto/keyring.ts'
 import { createEmit, type Emit } from '../events.ts'
 import { type ResolvedOptions, resolveOptions, type SessionsOptions } from '../options.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
@@ -18,6 +19,7 @@ export interface Instance {
   readonly emit: Emit
   /** As `emit`, for the events of every request; `undefined` where nobody listens, so that they are not even made. */
   readonly observe: Emit | undefined
+  readonly formerUsed: FormerUsed
   readonly context: SessionContext
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
@@ -32,6 +34,8 @@ const MAX_UNSAVED = 100
 /** Seconds: the absolute timeout by default. */
 const WEEK = 604_800
 const SHARE_BYTES = 32
+/** Milliseconds between two events about one former secret. */
+const MINUTE_MS = 60_000
 
 export function createInstance<D extends SessionData>(given: SessionsOptions<D>): Instance {
   const options = resolveOptions(given)
@@ -59,7 +63,22 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
       return Math.min(times.renewedAt + 1000 * idle, times.createdAt + 1000 * absolute)
     },
   }
-  const tokens = createCookieTokens(options, cookie.name)
-  const opened = new WeakMap<Request, Promise<object> | null>()
-  return { options, cookie, tokens, format, emit, observe, context, unsaved, opened }
+  const formerUsed: FormerUsed = (key, position) => {
+    if (Math.abs(now() - (key.toldAt ?? 0)) < MINUTE_MS) return
+    key.toldAt = now()
+    emit({ type: 'key.used', key: spellKey(key.id), position })
+  }
+  const tokens = createCookieTokens(options, cookie.name, formerUsed)
+  return {
+    options,
+    cookie,
+    tokens,
+    format,
+    emit,
+    observe,
+    formerUsed,
+    context,
+    unsaved,
+    opened: new WeakMap<Request, Promise<object> | null>(),
+  }
 }

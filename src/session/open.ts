@@ -5,7 +5,7 @@ import { EMPTY } from '../codec/values.ts'
 import { SessionError } from '../errors.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Backend } from './backend.ts'
-import type { Draft, FoundSession, Gone } from './draft.ts'
+import type { Draft, FoundSession, Gone, NamedSession } from './draft.ts'
 import type { Instance } from './instance.ts'
 
 /** Opens the session of a header. Throws as {@link Backend.open}. */
@@ -15,7 +15,7 @@ export async function openSession(
   header: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Draft> {
-  const { cookie, emit, tokens } = instance
+  const { cookie, observe, tokens } = instance
   // Every cookie of the name is tried: a subdomain may have set one too.
   const cookies = cookie.find(header)
   const opened = await tokens.openAll(cookies)
@@ -23,21 +23,14 @@ export async function openSession(
   const draft = some ? await backend.open(cookies, opened, signal) : null
   if (draft) return draft
   const isNew = !cookies.tokens.length
-  if (!isNew) emit({ type: 'session.invalid' })
+  if (!isNew && observe) await (await seldom()).tellInvalid(instance, cookies)
   return emptyDraft(instance, cookies, {
     status: isNew ? 'new' : 'invalid',
-    reason: () => noSession(instance, cookies),
+    reason: async () => (await seldom()).invalidError(instance, cookies),
   })
 }
 
-/** Makes the error of `require`. */
-async function noSession(
-  instance: Instance,
-  cookies: CookieFound,
-  status?: Gone,
-): Promise<SessionError> {
-  return (await import('./seldom.ts')).noSessionError(instance, cookies, status)
-}
+const seldom = () => import('./seldom.ts')
 
 /** Tells whether a session's time is up; what is no time is up too. */
 export function isOver({ context, options }: Instance, times: SessionTimes): boolean {
@@ -109,15 +102,16 @@ export async function emptyDraft(
 }
 
 /** A session that is no more. */
-export function goneDraft(
+export async function goneDraft(
   instance: Instance,
   cookies: CookieFound,
-  about: Pick<OpenedRecord, 'key'> | undefined,
+  about: NamedSession,
   status: Gone,
   more: Partial<Draft> = {},
 ): Promise<Draft> {
-  instance.emit({ type: `session.${status}` }, about)
-  const reason = () => noSession(instance, cookies, status)
+  const rotatedAt = more.replaced?.rotatedAt
+  if (instance.observe) (await seldom()).tellGone(instance, about, status, rotatedAt)
+  const reason = async () => (await seldom()).goneError(instance, about, status, rotatedAt)
   return emptyDraft(instance, cookies, { status, reason, ...more })
 }
 

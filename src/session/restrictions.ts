@@ -4,6 +4,7 @@ import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from 
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
+import { expiryOf } from './reasons.ts'
 
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
@@ -34,10 +35,12 @@ export async function checkAge(
   try {
     const limit = await notBefore(subject)
     if ((limit ?? null) === null || (authenticatedAt ?? createdAt) >= limit!) return null
-    emit({ type: 'session.expired' }, draft.current)
+    const { timeout: _, ...expiry } = expiryOf(instance, draft.current)
+    emit({ type: 'session.expired', ...expiry, reason: 'not-before' }, draft.current)
+    const message = 'The session is over: its user signed out everywhere'
     return await emptyDraft(instance, draft.cookies, {
       status: 'expired',
-      reason: () => new SessionExpiredError('There is no session: its user signed out everywhere'),
+      reason: () => new SessionExpiredError(message, { reason: 'not-before' }),
     })
   } catch {
     // Nobody waits for the answer any more, which says nothing about whoever was asked.

@@ -1,19 +1,15 @@
 /** Rare cases of a request's session. Loaded when one happens. */
 import { argumentKind } from '../check.ts'
-import {
-  SessionCommittedError,
-  SessionEncryptionError,
-  type SessionError,
-  SessionExpiredError,
-  SessionNotFoundError,
-} from '../errors.ts'
-import { type CookieFound, spellAttributes } from '../transport/cookie.ts'
+import { SessionCommittedError } from '../errors.ts'
+import { spellAttributes } from '../transport/cookie.ts'
 import type { Backend } from './backend.ts'
-import type { Draft, Gone } from './draft.ts'
+import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { getDraft } from './instances.ts'
 import { applyAll, hasChanges } from './operations.ts'
 import { saveSession } from './save.ts'
+
+export { goneError, invalidError, tellGone, tellInvalid } from './reasons.ts'
 
 /** Milliseconds after which a request that changed a session has long been answered. */
 const MAX_AGE = 60_000
@@ -32,26 +28,6 @@ export function refuseRequest(request: unknown): never {
   throw new SessionCommittedError(
     'Cannot open session: its response was committed; call get() before the response is returned, or read with open(cookieHeader)',
   )
-}
-
-/**
- * Returns the error of `require` for a request whose cookies stand for no session.
- *
- * @param status The end of the session that one named; `undefined`: none was sent, or none opens.
- */
-export function noSessionError(
-  { options }: Instance,
-  { budget: { ahead = 0 }, tokens }: CookieFound,
-  status?: Gone,
-): SessionError {
-  if (status) {
-    const Kind = status === 'expired' ? SessionExpiredError : SessionNotFoundError
-    return new Kind(`There is no session: it is ${status}`)
-  }
-  if (!tokens.length) return new SessionNotFoundError('There is no session: no cookie was sent')
-  const minutes = Math.ceil((ahead - options.now()) / 60_000)
-  const when = minutes > 0 ? `: made in the future, by ${minutes} minutes or more` : ''
-  return new SessionEncryptionError(`There is no session: the cookie does not open${when}`)
 }
 
 /**

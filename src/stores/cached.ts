@@ -9,6 +9,7 @@
 import { applyRules, functionRule, numberRule, refuseUnless } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { bytesOf, copyRecord } from './copy.ts'
+import { failureOf } from './failure.ts'
 import { LruMap } from './lru-map.ts'
 import type {
   EndAllOptions,
@@ -196,8 +197,8 @@ class CachedStore {
     const { ttl, staleIfError } = this.#options
     if (!(error instanceof StoreUnavailableError)) throw error
     if (!cached?.record || !this.#isWithin(cached, ttl + staleIfError)) throw error
-    const { code } = error
-    this.#emit({ type: 'store.stale', store: this.#store.name, operation: 'read', code })
+    const about = { store: this.#store.name, operation: 'read' }
+    this.#emit({ type: 'store.stale', ...about, ...failureOf(error) })
     return { ...copyRecord(cached.record), stale: true }
   }
 

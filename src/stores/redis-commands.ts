@@ -2,6 +2,7 @@
 import { functionRule, numberRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { MAX_MS, within } from '../resilience/deadline.ts'
+import { because } from './reason.ts'
 import type { RedisKeys, RunScript } from './redis-index.ts'
 import { decode, encode, encodeKeys, noUsableReply, READ_SHA, WRITE_SHA } from './redis-record.ts'
 import {
@@ -38,7 +39,7 @@ export const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
 const NO_SCRIPT = Symbol()
 
 /** The word that an error of Redis begins with. Redis 6 quotes that of a script further on. */
-const REASON = /^(?:ERR Error running script .* -)?([A-Z]{3,}) /
+const WORD = /^(?:ERR Error running script .* -)?([A-Z]{3,}) /
 /** Errors of gateways in front of Redis, without such a word, when trying again will not help. */
 const REFUSED = /[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
 /** Errors of a Redis that cannot serve anybody, or has too many clients. */
@@ -53,11 +54,13 @@ const ADVICE: Record<string, string> = {
 
 /** Makes an error of what Redis said, of which only the first word is told: the rest may quote. */
 function failure(text: string): SessionError {
-  const reason = REASON.exec(text)?.[1]
-  const isPassing = PASSING.test(reason ?? '') || PASSING.test(text)
-  if (isPassing || !(reason || REFUSED.test(text))) return noUsableReply(undefined, reason)
-  const why = reason ? ` (${reason})${ADVICE[reason] ?? ''}` : ''
-  return Object.assign(new StoreError(`Redis refused a command${why}`), reason && { reason })
+  const said = WORD.exec(text)?.[1]
+  const why = because(said, text)
+  const { word } = why
+  const isPassing = PASSING.test(word ?? '') || PASSING.test(text)
+  if (isPassing || !(word || REFUSED.test(text))) return noUsableReply(undefined, why)
+  const told = word ? ` (${word})${ADVICE[word] ?? ''}` : ''
+  return new StoreError(`Redis refused a command${told}`, why)
 }
 
 /** Settings of one way to reach Redis. */

@@ -1,5 +1,6 @@
 /** The text of a record in Redis. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
+import type { Because } from './reason.ts'
 import type { StoredRecord } from './store.ts'
 
 /**
@@ -47,8 +48,7 @@ export const READ_SHA: string = '504da898a1bf1dbb81f60aae59d51d57f112adf9'
 export const WRITE_SHA: string = 'f7ca0ed3d267bfaae4f2a09e981b806bc1b0725d'
 
 /** Creates the error for an answer of no use. It quotes nothing of it: keys and data may be in it. */
-export function noUsableReply(retryAfter?: number, reason?: string): StoreUnavailableError {
-  const why = reason ? ` (${reason})` : ''
-  const error = new StoreUnavailableError(`Redis gave no usable answer${why}`, { retryAfter })
-  return Object.assign(error, reason && { reason })
+export function noUsableReply(retryAfter?: number, why: Because = {}): StoreUnavailableError {
+  const word = why.word ? ` (${why.word})` : ''
+  return new StoreUnavailableError(`Redis gave no usable answer${word}`, { retryAfter, ...why })
 }

@@ -16,6 +16,7 @@ import {
   type RetryPolicy,
   secondsOf,
 } from '../resilience/retry.ts'
+import { failureOf } from './failure.ts'
 import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** The operations that are retried, and may have a policy of their own. */
@@ -66,10 +67,6 @@ function classified(error: unknown, what: string): unknown {
   if (error instanceof SessionError) return error
   if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
   return new StoreUnavailableError(what, { retryAfter: secondsOf(error) })
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof SessionError ? error.code : 'ERR_STORE'
 }
 
 /**
@@ -171,8 +168,7 @@ export function resilient(
         onRetry(event) {
           const { attempt: number, error } = event
           const delayMs = Math.round(event.delayMs)
-          const code = codeOf(error)
-          emit({ type: 'store.retry', ...about, attempt: number, delayMs, code })
+          emit({ type: 'store.retry', ...about, attempt: number, delayMs, ...failureOf(error) })
           onRetry?.(event)
         },
       })
@@ -180,9 +176,7 @@ export function resilient(
       return result
     } catch (error) {
       if (!signal?.aborted) {
-        const { reason } = Object(error) as { reason?: string }
-        const code = codeOf(error)
-        emit({ type: 'store.failed', ...about, attempts, code, ...(reason && { reason }) })
+        emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
       throw error
     }

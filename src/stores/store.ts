@@ -5,6 +5,8 @@
  * sees session data and never interprets a value. It reads, writes and ends.
  */
 
+import type { StoreReason } from '../errors.ts'
+
 /** Options for every call of a store. */
 export interface StoreCallOptions {
   /** Ends the call at once: the store rejects with the signal's reason. */
@@ -226,26 +228,27 @@ export interface CacheReadEvent {
   readonly hit: boolean
 }
 
+/** The failure of a call, as events tell it. */
+export interface StoreFailure {
+  /** Code of the error. */
+  readonly code: string
+  /** Its class; absent where nobody was asked, as while a breaker is open. */
+  readonly reason?: StoreReason
+  /** The store's own first word, which quotes nothing: `OOM`, `SQLITE_FULL`, `53100`. */
+  readonly word?: string
+}
+
 /** Events that a store reports by itself, through {@link SessionStore.subscribe}. */
 export type StoreEvent =
-  | {
+  | ({
       type: 'store.retry'
       store: string
       operation: string
       attempt: number
       delayMs: number
-      code: string
-    }
-  | {
-      type: 'store.failed'
-      store: string
-      operation: string
-      attempts: number
-      code: string
-      /** The word with which the store refused, where it has one: `OOM`. */
-      reason?: string
-    }
+    } & StoreFailure)
+  | ({ type: 'store.failed'; store: string; operation: string; attempts: number } & StoreFailure)
   | { type: 'store.recovered'; store: string; operation: string; attempts: number }
-  | { type: 'store.stale'; store: string; operation: string; code: string }
+  | ({ type: 'store.stale'; store: string; operation: string } & StoreFailure)
   | CacheReadEvent
   | { type: 'breaker.open' | 'breaker.half-open' | 'breaker.closed'; store: string }

@@ -3,6 +3,7 @@ import { SessionError, StoreError } from '../errors.ts'
 import { discard, readBody } from '../resilience/body.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
 import { OVER_LIMIT } from './limits.ts'
+import { because } from './reason.ts'
 import { noUsableReply } from './redis-record.ts'
 
 /** Address and token of the database. */
@@ -37,15 +38,16 @@ function assertConnection(factory: string, { url, token }: UpstashConnection): s
 
 /** Throws for what an answer's status alone says. Only 400 carries an error of Redis. */
 function assertStatus({ status, type, headers }: Response, now: number): void {
-  if (status === 401 || status === 403) throw new StoreError('Upstash refused the token')
+  const why = because(undefined, status)
+  if (why.reason === 'auth') throw new StoreError('Upstash refused the token', why)
   if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
     throw new StoreError('Upstash answered with a redirect')
   }
   if (status >= 500 || [408, 425, 429].includes(status)) {
     // Throttled without a word about for how long: a second is what others ask for.
-    throw noUsableReply(retryAfterOf(headers, now) ?? (status === 429 ? 1 : undefined))
+    throw noUsableReply(retryAfterOf(headers, now) ?? (status === 429 ? 1 : undefined), why)
   }
-  if (status > 400) throw new StoreError('Upstash refused a command')
+  if (status > 400) throw new StoreError('Upstash refused a command', why)
 }
 
 /** The token with which reads see earlier writes, whichever replica they reach. */
@@ -85,7 +87,8 @@ export function createTransport(
         discard(response)
         throw error
       }
-      const tooLarge = (): Error => new StoreError('Upstash answered with more than 10 MiB')
+      const tooLarge = (): Error =>
+        new StoreError('Upstash answered with more than 10 MiB', { reason: 'too-large' })
       const read = await readBody(response, MAX_BYTES, signal, tooLarge)
       sync.token = response.headers.get('upstash-sync-token') ?? sync.token
       const json = JSON.parse((await read?.text()) ?? '')
@@ -93,9 +96,10 @@ export function createTransport(
       return json
     } catch (error) {
       if (error instanceof SessionError) throw error
+      const why = because(Object(Object(error).cause).code, String(error))
       throw OVER_LIMIT.test(String(error))
-        ? new StoreError('Too many subrequests')
-        : noUsableReply()
+        ? new StoreError('Too many subrequests', why)
+        : noUsableReply(undefined, why)
     }
   }
 }

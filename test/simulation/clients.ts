@@ -87,7 +87,7 @@ export function fateOf({ activity, outcome, seen }: Exchange): Exchange['fate'] 
   if (activity.events.some(({ type }) => type === 'commit.deferred')) return 'deferred'
   // What was said while it was opened speaks of other cookies too.
   const since = activity.events.slice(seen?.events ?? 0).map(({ type }) => type)
-  const isDropped = since.includes('session.superseded') || since.includes('session.missing')
+  const isDropped = since.some((type) => /^session\.(superseded|missing|reused)$/.test(type))
   if (isDropped && !since.includes('session.created')) return 'dropped'
   if (seen?.status === 'superseded' && !since.includes('session.login')) return 'dropped'
   return outcome === 'ok' ? 'kept' : 'unknown'

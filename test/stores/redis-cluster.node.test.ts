@@ -64,7 +64,10 @@ describe('createRedisStore() in a cluster', () => {
       })
       const error = await errorOf(() => createCookieJar().fetch(visit))
       expect(error).toBeInstanceOf(StoreError)
-      expect(error).toMatchObject({ reason: expect.stringMatching(/^(CROSSSLOT|MOVED)$/) })
+      expect(error).toMatchObject({
+        reason: 'cluster',
+        word: expect.stringMatching(/^(CROSSSLOT|MOVED)$/),
+      })
       expect(String(error)).toContain('cluster')
       expect(await errorOf(() => sessions.list('ann'))).toBeInstanceOf(Error)
       expect(await errorOf(() => sessions.revokeAll('ann'))).toBeInstanceOf(Error)

@@ -115,7 +115,8 @@ describe('createRedisStore() when Redis is full', () => {
       }
       await client.script('FLUSH')
       expect(await errorOf(() => store.write('new', record('1.a'), null))).toMatchObject({
-        reason: 'OOM',
+        reason: 'full',
+        word: 'OOM',
       })
       expect(await store.end('ann-1')).toBe(true)
       expect(await store.index.end('ann')).toBe(1)
@@ -313,37 +314,41 @@ describe('createRedisStore()', () => {
     const inScript =
       'ERR Error running script (call to f_9b58): @user_script:25: @user_script: 25: -'
     const refused = {
-      'NOAUTH Authentication required': 'NOAUTH',
-      'WRONGPASS invalid username-password pair': 'WRONGPASS',
-      "NOPERM this user has no permissions to run the 'evalsha' command": 'NOPERM',
-      "OOM command not allowed when used memory > 'maxmemory'.": 'OOM',
-      [`${inScript}OOM command not allowed`]: 'OOM',
-      "CROSSSLOT Keys in request don't hash to the same slot": 'CROSSSLOT',
-      'MOVED 3999 127.0.0.1:6381': 'MOVED',
-      'ERR unknown command -LOADING': 'ERR',
-      'ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.': 'ERR',
-    }
-    for (const [message, reason] of Object.entries(refused)) {
+      'NOAUTH Authentication required': ['NOAUTH', 'auth'],
+      'WRONGPASS invalid username-password pair': ['WRONGPASS', 'auth'],
+      "NOPERM this user has no permissions to run the 'evalsha' command": ['NOPERM', 'auth'],
+      "OOM command not allowed when used memory > 'maxmemory'.": ['OOM', 'full'],
+      [`${inScript}OOM command not allowed`]: ['OOM', 'full'],
+      "CROSSSLOT Keys in request don't hash to the same slot": ['CROSSSLOT', 'cluster'],
+      'MOVED 3999 127.0.0.1:6381': ['MOVED', 'cluster'],
+      'ERR unknown command -LOADING': ['ERR', 'unknown'],
+      'ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.': ['ERR', 'quota'],
+    } as const
+    for (const [message, [word, reason]] of Object.entries(refused)) {
       const error = await errorOf(() => failing(`${message} CANARY`).read('id'))
       expect([error, message]).toEqual([expect.any(StoreError), message])
-      expect(error).toMatchObject({ reason, message: expect.stringContaining(reason) })
+      expect(error).toMatchObject({ reason, word, message: expect.stringContaining(word) })
       expect(inspect(error, { depth: 9 })).not.toContain('CANARY')
     }
     const passing = {
-      'LOADING Redis is loading': 'LOADING',
-      'MISCONF Redis is configured to save RDB snapshots, but is unable to persist': 'MISCONF',
-      'NOREPLICAS Not enough good replicas to write.': 'NOREPLICAS',
-      "READONLY You can't write against a read only replica.": 'READONLY',
-      [`${inScript}READONLY You can't write`]: 'READONLY',
-      'ERR max number of clients reached': 'ERR',
-      'ERR max concurrent connections exceeded': 'ERR',
-      'ECONNREFUSED 127.0.0.1': undefined,
-      'Socket closed': undefined,
-    }
-    for (const [message, reason] of Object.entries(passing)) {
+      'LOADING Redis is loading': ['LOADING', 'loading'],
+      'MISCONF Redis is configured to save RDB snapshots, but is unable to persist': [
+        'MISCONF',
+        'read-only',
+      ],
+      'NOREPLICAS Not enough good replicas to write.': ['NOREPLICAS', 'read-only'],
+      "READONLY You can't write against a read only replica.": ['READONLY', 'read-only'],
+      [`${inScript}READONLY You can't write`]: ['READONLY', 'read-only'],
+      'ERR max number of clients reached': ['ERR', 'rate'],
+      'ERR max concurrent connections exceeded': ['ERR', 'rate'],
+      'ECONNREFUSED 127.0.0.1': [undefined, 'network'],
+      'Socket closed': [undefined, 'network'],
+    } as const
+    for (const [message, [word, reason]] of Object.entries(passing)) {
       const error = await errorOf(() => failing(message).read('id'))
       expect([error, message]).toEqual([expect.any(StoreUnavailableError), message])
-      expect((error as StoreUnavailableError).reason).toBe(reason)
+      const { reason: said, word: told } = error as StoreUnavailableError
+      expect([message, told, said]).toEqual([message, word, reason])
     }
   })
 
@@ -361,9 +366,10 @@ describe('createRedisStore()', () => {
       session.login('ann')
       return new Response()
     })
-    expect(await errorOf(() => jar.fetch(signIn))).toMatchObject({ reason: 'OOM' })
-    const failed = { type: 'store.failed', operation: 'write', code: 'ERR_STORE', reason: 'OOM' }
-    const unavailable = { type: 'store.unavailable', code: 'ERR_STORE', reason: 'OOM' }
+    expect(await errorOf(() => jar.fetch(signIn))).toMatchObject({ reason: 'full', word: 'OOM' })
+    const why = { code: 'ERR_STORE', reason: 'full', word: 'OOM' }
+    const failed = { type: 'store.failed', operation: 'write', ...why }
+    const unavailable = { type: 'store.unavailable', ...why }
     expect(
       events.filter((event) => !('operation' in event && event.operation === 'end')),
     ).toMatchObject([failed, unavailable])
