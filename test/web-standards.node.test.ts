@@ -4,9 +4,11 @@ import { describe, expect, it } from 'vitest'
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 
-const modules = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((path) =>
+const all = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((path) =>
   path.endsWith('.js'),
 )
+/** The command line is the one place for what only Node, Deno and Bun have. */
+const modules = all.filter((path) => !path.startsWith('cli/'))
 
 /** Comments may name what code may not use. */
 const codeOf = (path: string): string =>
@@ -24,6 +26,11 @@ const nodeOnly: [string, RegExp][] = [
 describe('the built package', () => {
   it('has modules to look at', () => {
     expect(modules).toContain('index.js')
+  })
+
+  it('has a command line that no other module imports', () => {
+    expect(all.length).toBeGreaterThan(modules.length)
+    expect(modules.filter((path) => /['"][./]*\/cli\//.test(codeOf(path)))).toEqual([])
   })
 
   it.each(nodeOnly)('does without %s', (_, pattern) => {

@@ -1,0 +1,96 @@
+/** The parts of a command of the command line, and the error with which it ends. */
+import type { Terminal } from './terminal.ts'
+
+/** Exit codes, documented in `docs/operations.md`. */
+export const EXIT = { fine: 0, wrong: 1, usage: 2 } as const
+
+/** Options by name; a command names those that it has. */
+export const OPTIONS = {
+  config: {
+    type: 'string',
+    value: '<file>',
+    text: 'A module that exports the sessions of the application, or their options',
+  },
+  store: {
+    type: 'string',
+    value: '<url>',
+    text: 'A store without a password: redis://, rediss://. With one: SESSION_STORE',
+  },
+  show: {
+    type: 'string',
+    value: '<what>',
+    text: 'Shows what is hidden otherwise: "subject", "id", or "subject,id"',
+  },
+  limit: { type: 'string', value: '<number>', text: 'Stops after so many sessions' },
+  cookie: { type: 'string', value: '<name>', text: 'Name of the session cookie' },
+  yes: { type: 'boolean', text: 'Does not ask before sessions are ended, for scripts' },
+  json: { type: 'boolean', text: 'Writes one JSON object' },
+  help: { type: 'boolean', text: 'Shows this' },
+} as const
+
+/** The name of an option. */
+export type OptionName = keyof typeof OPTIONS
+
+/** Options as they were given. */
+export type Values = {
+  readonly [K in OptionName]?: (typeof OPTIONS)[K]['type'] extends 'string' ? string : boolean
+}
+
+/** One run of a command. */
+export interface Call {
+  /** The argument; empty for commands that take none. */
+  readonly argument: string
+  readonly values: Values
+  readonly terminal: Terminal
+}
+
+/** The outcome of a run. Neither form holds a secret, a cookie or session data. */
+export interface Result {
+  readonly text: string
+  /** What `--json` writes, beside `ok`. */
+  readonly json: object
+  /** `false`: a sentence of the text says what is wrong; exit code 1. (default: `true`) */
+  readonly ok?: boolean
+}
+
+/** One command. */
+export interface Command {
+  readonly name: string
+  /** One sentence for the list of commands. */
+  readonly summary: string
+  /** Name of the argument; left out where there is none. `-` reads a `subject` from standard input. */
+  readonly argument?: string
+  /** Options besides `json` and `help`, which every command has. */
+  readonly options: readonly OptionName[]
+  /** Sentences for its help. */
+  readonly details: string
+  readonly examples: readonly (readonly [line: string, meaning: string])[]
+  run(call: Call): Promise<Result>
+}
+
+/** The end of a command that did not do what was asked. */
+export class CommandError extends Error {
+  override readonly name: string = 'CommandError'
+  /** One sentence that says what to do. */
+  readonly advice: string
+  readonly exitCode: number
+  /** Members of the JSON object beside `error` and `advice`. */
+  readonly details: object
+
+  constructor(
+    message: string,
+    advice: string,
+    exitCode: number = EXIT.wrong,
+    details: object = {},
+  ) {
+    super(message)
+    this.advice = advice
+    this.exitCode = exitCode
+    this.details = details
+  }
+}
+
+/** Makes the error for a command line that is wrong: exit code 2. */
+export function usageError(message: string, advice: string): CommandError {
+  return new CommandError(message, advice, EXIT.usage)
+}

@@ -1,0 +1,20 @@
+/** All commands, in the order of the help. */
+import type { Command } from '../command.ts'
+import { list } from './list.ts'
+import { prune } from './prune.ts'
+import { revoke } from './revoke.ts'
+import { revokeAll } from './revoke-all.ts'
+import { secret } from './secret.ts'
+import { signEverybodyOut } from './sign-everybody-out.ts'
+import { stats } from './stats.ts'
+
+/** The commands. */
+export const COMMANDS: readonly Command[] = [
+  secret,
+  list,
+  revoke,
+  revokeAll,
+  signEverybodyOut,
+  prune,
+  stats,
+]

@@ -1,0 +1,41 @@
+import type { SessionInfo } from '../../persistence/subjects.ts'
+import type { Command } from '../command.ts'
+import { withSessions } from '../load.ts'
+import { count, distance, plain, table } from '../words.ts'
+
+/** Lists a user's sessions. */
+export const list: Command = {
+  name: 'list',
+  summary: "Lists a user's live sessions, the one used last first",
+  argument: 'subject',
+  options: ['config', 'store'],
+  details:
+    'Shows what is needed to end one: its id, its times, and the label of its sign-in. An id opens nothing. <subject> is what the application gave to session.login(); "-" reads it from standard input',
+  examples: [
+    ['npx sojourn list user-1 --config sojourn.config.js', 'As the application is configured'],
+    ['SESSION_STORE=redis://localhost npx sojourn list user-1', 'By the environment alone'],
+    ['npx sojourn list user-1 --json | jq -r ".sessions[].id"', 'The ids'],
+  ],
+  run: ({ argument, values }) =>
+    withSessions(values, {}, async ({ instance, sessions }) => {
+      const found = await sessions.list(argument)
+      const all = found.sort((a, b) => b.lastSeenAt - a.lastSeenAt)
+      const infos = all.map(({ subject: _, ...info }) => info)
+      return {
+        text: infos.length ? textOf(infos, instance.options.now()) : 'This user has no session.\n',
+        json: { sessions: infos },
+      }
+    }),
+}
+
+function textOf(infos: readonly Omit<SessionInfo, 'subject'>[], now: number): string {
+  const rows = infos.map(({ authenticatedAt, createdAt, expiresAt, id, label, lastSeenAt }) => [
+    id,
+    distance(authenticatedAt ?? createdAt, now),
+    distance(lastSeenAt, now),
+    distance(expiresAt, now),
+    plain(label ?? ''),
+  ])
+  const head = ['id', 'signed in', 'last seen', 'ends', 'label']
+  return `${table([head, ...rows])}${count(infos.length, 'session')}.\n`
+}

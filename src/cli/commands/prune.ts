@@ -1,0 +1,42 @@
+import { type Command, usageError, type Values } from '../command.ts'
+import { callStore, withSessions } from '../load.ts'
+import { count } from '../words.ts'
+import { noStore } from './no-store.ts'
+
+/** Removes what has expired. */
+export const prune: Command = {
+  name: 'prune',
+  summary: 'Removes expired sessions, where the store does not do that by itself',
+  options: ['config', 'store', 'limit'],
+  details: 'It signs nobody out, needs no secret, and can run at any time, for example from a cron',
+  examples: [
+    ['npx sojourn prune --config sojourn.config.js', 'All that have expired'],
+    ['npx sojourn prune --limit 10000', 'About as many, to be brief'],
+  ],
+  run: ({ values }) =>
+    withSessions(values, { secret: false }, async ({ instance }) => {
+      const { store } = instance.options
+      if (!store) throw noStore()
+      if (!store.prune) {
+        const text = `The store "${store.name}" removes expired sessions by itself: nothing to do.\n`
+        return { text, json: { removed: 0 } }
+      }
+      const limit = limitOf(values, Infinity)
+      let removed = 0
+      for (let last = 1; last && removed < limit; removed += last) {
+        last = await callStore(instance, store, async () => store.prune!())
+      }
+      return { text: `${count(removed, 'expired record')} removed.\n`, json: { removed } }
+    }),
+}
+
+/**
+ * Reads `--limit`.
+ *
+ * @throws CommandError with exit code 2 for what is no whole number above 0.
+ */
+export function limitOf({ limit }: Values, fallback: number): number {
+  if (limit === undefined) return fallback
+  if (/^[1-9]\d{0,8}$/.test(limit)) return Number(limit)
+  throw usageError('--limit must be a whole number above 0', 'For example: --limit 10000')
+}

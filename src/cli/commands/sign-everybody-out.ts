@@ -1,0 +1,87 @@
+import type { Instance } from '../../session/instance.ts'
+import type { SessionStore, StoredPage } from '../../stores/store.ts'
+import { type Command, CommandError, type Result } from '../command.ts'
+import { confirmEnd } from '../confirm.ts'
+import { toCommandError } from '../errors.ts'
+import { callStore, withSessions } from '../load.ts'
+import type { Terminal } from '../terminal.ts'
+import { count, duration } from '../words.ts'
+
+/** Sessions that are ended at once. */
+const AT_ONCE = 16
+
+/** Ends every session there is. */
+export const signEverybodyOut: Command = {
+  name: 'sign-everybody-out',
+  summary: 'Ends every session there is',
+  options: ['config', 'store', 'yes'],
+  details:
+    'Goes through the store and ends what it finds, sessions without a user too. Where the store cannot be gone through, and for sessions in cookies, it says which option to set in its place. It needs no secret',
+  examples: [
+    ['npx sojourn sign-everybody-out --config sojourn.config.js', 'Asks, then ends them'],
+    ['SESSION_STORE=redis://localhost npx sojourn sign-everybody-out --yes', 'In a script'],
+  ],
+  run: ({ terminal, values }) =>
+    withSessions(values, { secret: false }, async ({ instance }) => {
+      const { store } = instance.options
+      if (!store?.page) throw cannotPage(instance)
+      const what = `This ends every session in the store "${store.name}".`
+      await confirmEnd(terminal, values, what)
+      return endAll(instance, store, terminal)
+    }),
+}
+
+/** Makes the error for sessions that cannot be gone through: the options that end them all the same. */
+function cannotPage({ options: { now, store } }: Instance): CommandError {
+  const notBefore = Math.floor(now())
+  const why = store
+    ? `The store "${store.name}" cannot be gone through`
+    : 'No store is named, and sessions that live in cookies cannot be ended from here'
+  return new CommandError(
+    why,
+    `Let "controls" of createSessions return { notBefore: ${notBefore} }: every session from before now is over, within seconds and without a deployment. Without controls, a new secret in place of all others does the same`,
+    undefined,
+    { notBefore },
+  )
+}
+
+async function endAll(
+  instance: Instance,
+  store: SessionStore,
+  terminal: Terminal,
+): Promise<Result> {
+  let ended = 0
+  try {
+    for (let cursor: string | null = null; ; ) {
+      const page: StoredPage = await callStore(instance, store, (call) => store.page!(cursor, call))
+      const ids = page.records.map(({ id }) => id)
+      for (let at = 0; at < ids.length; at += AT_ONCE) {
+        const some = ids.slice(at, at + AT_ONCE)
+        const results = await Promise.all(
+          some.map((id) => callStore(instance, store, (call) => store.end(id, call))),
+        )
+        ended += results.filter(Boolean).length
+      }
+      if (page.cursor === null) break
+      cursor = page.cursor
+      await terminal.note(`${count(ended, 'session')} ended so far.\n`)
+    }
+  } catch (error) {
+    throw interrupted(error, ended)
+  }
+  const { maxAge = 0 } = instance.options.snapshot || {}
+  const later = maxAge
+    ? ` Cookies go on for up to ${duration(maxAge)}, the maxAge of "snapshot".`
+    : ''
+  return { text: `${count(ended, 'session')} ended.${later}\n`, json: { ended } }
+}
+
+function interrupted(error: unknown, ended: number): CommandError {
+  const { advice, details, message } = toCommandError(error)
+  return new CommandError(
+    `After ${count(ended, 'session')} that ended: ${message}`,
+    `${advice}. Run the command again: it goes on with those that are left`,
+    undefined,
+    { ...details, ended },
+  )
+}

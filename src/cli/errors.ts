@@ -1,0 +1,70 @@
+/** Errors in a sentence that says what to do. */
+import { SessionError } from '../errors.ts'
+import { CommandError, EXIT } from './command.ts'
+
+/** Errors of our options, which name the option or the variable and show no value. */
+const OF_OPTIONS =
+  /^(Option "[\w.]+" must be |Unknown option "[\w.]+", expected one of |Variable [A-Z_]+ (is|must be) )/
+
+/** Advice by the class of a store's failure. */
+const BY_REASON: Record<string, string> = {
+  auth: 'Check user and password of the store, and what they may do',
+  full: 'Give the store more memory or disk. Ending sessions works meanwhile',
+  'read-only': 'This is a replica, or its disk cannot be written: use the address of the primary',
+  loading: 'The store is starting or busy: try again in a moment',
+  'too-large': 'A value is over a limit of the store',
+  rate: 'Too many calls at once: try again in a moment',
+  quota: 'What the plan of the store allows is used up: look at its console',
+  cluster:
+    'In a cluster the store needs a client for clusters and a prefix such as "{sojourn}:": use --config',
+  timeout: 'The store did not answer in time: is its address reachable from here?',
+  network: 'Is the store running, and is its address reachable from here?',
+}
+
+const BY_CODE: Record<string, string> = {
+  ERR_STORE_REQUIRED:
+    'Use --config with a module whose sessions have such a store, or set SESSION_STORE',
+  ERR_STORE: 'The store is there and refused: look at its own log',
+  ERR_STORE_UNAVAILABLE: BY_REASON.network!,
+  ERR_STORE_TIMEOUT: BY_REASON.timeout!,
+  ERR_CIRCUIT_OPEN: 'The store failed several times in a row: try again in half a minute',
+}
+
+/** Turns whatever a command threw into the error to print. What is not ours is not quoted: it may hold anything. */
+export function toCommandError(error: unknown): CommandError {
+  if (error instanceof CommandError) return error
+  if (error instanceof SessionError) return fromSessionError(error)
+  const { code, message, name } = Object(error) as Record<string, unknown>
+  if (isAboutOptions(error))
+    return new CommandError(String(message), adviceOnOptions(String(message)))
+  const what = [name, code]
+    .filter((word) => typeof word === 'string' && /^\w+$/.test(word))
+    .join(' ')
+  return new CommandError(
+    `The command failed: ${what || 'unknown error'}`,
+    'Its message is not shown, since it may hold what is secret. Please report this, with the command and without its output',
+  )
+}
+
+/** Tells whether an error is ours and about an option: its message shows no value. */
+export function isAboutOptions(error: unknown): boolean {
+  const isKind = error instanceof TypeError || error instanceof RangeError
+  return isKind && OF_OPTIONS.test(error.message)
+}
+
+function adviceOnOptions(message: string): string {
+  if (!/SESSION_SECRET|"secret"/.test(message)) return 'Correct it, and run the command again'
+  return 'Set SESSION_SECRET to what the application has; a new one comes from: npx sojourn secret'
+}
+
+function fromSessionError(error: SessionError): CommandError {
+  const { code, message, reason, word } = error as SessionError & { word?: string }
+  const said = word && !message.includes(word) ? ` (${word})` : ''
+  const advice =
+    BY_REASON[reason ?? ''] ?? BY_CODE[code] ?? 'See docs/error-handling.md for this code'
+  return new CommandError(`${message}${said}`, advice, EXIT.wrong, {
+    code,
+    ...(reason && { reason }),
+    ...(word && { word }),
+  })
+}

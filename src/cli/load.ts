@@ -1,0 +1,142 @@
+/** The sessions that a command works on: those of a config module, or made from the environment. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import process from 'node:process'
+import { pathToFileURL } from 'node:url'
+import type { SessionsOptions } from '../options.ts'
+import { startCalls } from '../persistence/persistence.ts'
+import { fromEnv } from '../presets.ts'
+import { generateSecret } from '../secret.ts'
+import type { Instance } from '../session/instance.ts'
+import { instanceOf } from '../session/instances.ts'
+import { createSessions, type Sessions } from '../session/sessions.ts'
+import type { SessionStore, StoreCallOptions } from '../stores/store.ts'
+import { CommandError, usageError, type Values } from './command.ts'
+import { isAboutOptions } from './errors.ts'
+import { storeFromEnv } from './store-url.ts'
+
+/** Sessions, and what is behind them. */
+export interface Loaded {
+  readonly sessions: Sessions
+  readonly instance: Instance
+}
+
+/** What a command needs. */
+export interface Needs {
+  /** `false`: the command opens no record and finds nobody, so that it works without a secret. (default: `true`) */
+  readonly secret?: boolean
+}
+
+/** Makes one call of a store as the library does: with a deadline, and without the words of a client in its errors. */
+export function callStore<T>(
+  instance: Instance,
+  store: SessionStore,
+  call: (options: StoreCallOptions) => Promise<T>,
+): Promise<T> {
+  return startCalls({ instance, store }).make(call)
+}
+
+const CONFIG_ADVICE =
+  'It exports "sessions" (what createSessions returned) or "options" (what it is given), by name or as default'
+
+/**
+ * Loads sessions, runs a command with them, and closes their store.
+ *
+ * @throws CommandError when there is no config, secret or store.
+ */
+export async function withSessions<T>(
+  values: Values,
+  needs: Needs,
+  use: (loaded: Loaded) => Promise<T>,
+): Promise<T> {
+  const loaded = await load(values, needs)
+  try {
+    return await use(loaded)
+  } finally {
+    await loaded.sessions.close().catch(() => {})
+  }
+}
+
+async function load(values: Values, needs: Needs): Promise<Loaded> {
+  if (values.config !== undefined && values.store !== undefined) {
+    throw usageError('--config and --store exclude each other', 'A config module brings its store')
+  }
+  const sessions =
+    values.config === undefined
+      ? createSessions(await optionsFromEnv(values.store, needs))
+      : await fromConfig(values.config, needs)
+  const instance = instanceOf(sessions)
+  if (!instance) {
+    throw new CommandError(
+      'The sessions of the config module were made by another copy of sojourn',
+      'Run the one of the application (npx sojourn, in its folder), or export "options" in place of "sessions"',
+    )
+  }
+  return { sessions, instance }
+}
+
+async function optionsFromEnv(url: string | undefined, needs: Needs): Promise<SessionsOptions> {
+  const store = await storeFromEnv(url)
+  return { ...secretFromEnv(needs), ...(store && { store }) }
+}
+
+/** Options by the environment; a secret that nobody needs is drawn. */
+function secretFromEnv({ secret = true }: Needs): SessionsOptions {
+  const { env } = process
+  return fromEnv(secret ? env : { ...env, SESSION_SECRET: generateSecret() })
+}
+
+async function fromConfig(path: string, needs: Needs): Promise<Sessions> {
+  const exported = await exportsOf(path)
+  const given = exported.sessions ?? exported.options ?? exported.default
+  const found: unknown = await given
+  if (isSessions(found)) return found
+  if (Object(found) !== found || typeof found === 'function') {
+    throw new CommandError('The config module exports no sessions and no options', CONFIG_ADVICE)
+  }
+  const options = found as Partial<SessionsOptions>
+  const secret = options.secret ?? secretFromEnv(needs).secret
+  return createSessions({ ...options, secret })
+}
+
+const isSessions = (value: unknown): value is Sessions =>
+  typeof Object(value).commit === 'function' && typeof Object(value).revokeAll === 'function'
+
+async function exportsOf(path: string): Promise<Record<string, unknown>> {
+  const file = resolve(path)
+  if (!existsSync(file)) {
+    throw new CommandError(
+      'There is no file of the name that --config gives',
+      `It is looked for in ${process.cwd()}`,
+    )
+  }
+  try {
+    return (await import(pathToFileURL(file).href)) as Record<string, unknown>
+  } catch (error) {
+    throw whyNot(error)
+  }
+}
+
+/** Makes the error for a module that does not load. Its own words are not shown: they may hold what is secret. */
+function whyNot(error: unknown): CommandError {
+  const { code, message, name } = Object(error) as Record<string, unknown>
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    return new CommandError(
+      'This version of Node does not read TypeScript',
+      'Use Node 22.18 or newer, Deno or Bun; or give a config in JavaScript',
+    )
+  }
+  if (isAboutOptions(error)) {
+    return new CommandError(
+      `The config module threw as it loaded: ${message}`,
+      'Are the variables set that it reads? node --env-file=.env reads them from a file',
+    )
+  }
+  const what = [name, code]
+    .filter((word) => typeof word === 'string' && /^\w+$/.test(word))
+    .join(' ')
+  return new CommandError(
+    `The config module does not load: ${what || 'it threw'}`,
+    'Its message is not shown, since it may hold what is secret. Run the module itself to see it, for example: node sojourn.config.js',
+  )
+}

@@ -1,0 +1,60 @@
+/** Runs one command line: finds the command, prints its outcome, and returns the exit code. */
+import { parseCommand, refuseSecret } from './arguments.ts'
+import { type Command, type CommandError, EXIT, type Result, usageError } from './command.ts'
+import { COMMANDS } from './commands/index.ts'
+import { toCommandError } from './errors.ts'
+import { helpOf, overview } from './help.ts'
+import { createTerminal, type Terminal } from './terminal.ts'
+import { versionOf } from './version.ts'
+
+/** Runs `args` (without the program's own name) and returns the exit code. Never rejects. */
+export async function run(args: readonly string[]): Promise<number> {
+  const terminal = createTerminal()
+  const isJson = args.includes('--json')
+  try {
+    const { json, ok = true, text } = await runCommand(args, terminal)
+    await terminal.write(isJson ? `${JSON.stringify({ ok, ...json })}\n` : text)
+    return ok ? EXIT.fine : EXIT.wrong
+  } catch (error) {
+    const failure = toCommandError(error)
+    await print(terminal, failure, isJson)
+    return failure.exitCode
+  }
+}
+
+async function runCommand(args: readonly string[], terminal: Terminal): Promise<Result> {
+  const [name = '', ...rest] = args
+  if (name === '--version' || name === '-v') {
+    const version = await versionOf()
+    return { text: `${version}\n`, json: { version } }
+  }
+  if (!name || name === '--help' || name === '-h' || name === 'help') return help(rest, terminal)
+  const command = find(name)
+  const { argument, values } = parseCommand(command, rest)
+  if (values.help) return helpOf(command, terminal)
+  const isRead = argument === '-' && command.argument === 'subject'
+  const given = isRead ? await terminal.read('the name of the user') : argument
+  return command.run({ argument: given, values, terminal })
+}
+
+function help([name]: readonly string[], terminal: Terminal): Result {
+  return name === undefined || name.startsWith('-')
+    ? overview(COMMANDS, terminal)
+    : helpOf(find(name), terminal)
+}
+
+function find(name: string): Command {
+  const command = COMMANDS.find((one) => one.name === name)
+  if (command) return command
+  refuseSecret(name)
+  throw usageError('There is no such command', 'npx sojourn help lists them')
+}
+
+async function print(terminal: Terminal, failure: CommandError, isJson: boolean): Promise<void> {
+  const { advice, details, message } = failure
+  if (isJson) {
+    await terminal.write(`${JSON.stringify({ ok: false, error: message, advice, ...details })}\n`)
+    return
+  }
+  await terminal.note(`${message}.\n${advice}.\n`)
+}
