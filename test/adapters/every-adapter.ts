@@ -6,18 +6,30 @@
 import '../support/next-scope.ts'
 import { sequence } from 'astro/middleware'
 import { Elysia } from 'elysia'
+import express from 'express'
+import Fastify from 'fastify'
 import { H3, toResponse } from 'h3'
 import { createApp, fromWebHandler, toWebHandler } from 'h3-v1'
 import { Hono } from 'hono'
+import inject, { type DispatchFunc } from 'light-my-request'
 import { NextRequest } from 'next/server.js'
 import { createRequestHandler, type ServerBuild } from 'react-router'
 import { sessionMiddleware } from '../../src/adapters/astro.ts'
 import { session } from '../../src/adapters/hono.ts'
 import { handler } from '../../src/adapters/next.ts'
 import { sessionProxy } from '../../src/adapters/next-proxy.ts'
+import {
+  session as expressSession,
+  requestOf,
+  requireSession,
+  requireSessionHook,
+  type SessionRequest,
+  sojourn,
+} from '../../src/adapters/node.ts'
 import { createSessionMiddleware } from '../../src/adapters/react-router.ts'
 import { sessionHandle } from '../../src/adapters/sveltekit.ts'
 import { type WorkerContext, withSessions } from '../../src/adapters/workers.ts'
+import type { Requirements } from '../../src/guard/guard.ts'
 import type { Session, Sessions } from '../../src/index.ts'
 import { runInNext } from '../support/next-scope.ts'
 
@@ -33,8 +45,18 @@ export type Route = (visit: Visit) => Response | Promise<Response>
 /** Serves pages with sessions, as an application of this framework does. */
 export interface Adapter {
   readonly name: string
-  /** Answers every path with `route`. */
-  serve(sessions: Sessions, route: Route): (request: Request) => Promise<Response>
+  /**
+   * Answers every path with `route`.
+   *
+   * @param guard Requirements, for adapters with a guard of their own.
+   */
+  serve(
+    sessions: Sessions,
+    route: Route,
+    guard?: Requirements,
+  ): (request: Request) => Promise<Response>
+  /** The adapter has a guard of its own, as `sojourn/guard` cannot open its sessions. */
+  readonly guards?: true
   /** The framework itself answers what a route throws. (default: the caller gets the error) */
   readonly catches?: boolean
 }
@@ -197,6 +219,62 @@ const nextProxy: Adapter = {
   },
 }
 
+/** Asks a server of Node in this process, as a proxy that ends TLS would. */
+async function askNode(dispatch: DispatchFunc, request: Request): Promise<Response> {
+  const { pathname, search, host } = new URL(request.url)
+  const answer = await inject(dispatch, {
+    method: request.method as 'GET',
+    url: pathname + search,
+    headers: { ...Object.fromEntries(request.headers), host, 'x-forwarded-proto': 'https' },
+    payload: Buffer.from(await request.arrayBuffer()),
+  })
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(answer.headers)) {
+    for (const one of [value ?? []].flat()) headers.append(name, String(one))
+  }
+  const isEmpty = [204, 304].includes(answer.statusCode)
+  return new Response(isEmpty ? null : answer.payload, { status: answer.statusCode, headers })
+}
+
+const expressAdapter: Adapter = {
+  name: 'Express',
+  catches: true,
+  guards: true,
+  serve(sessions, route, guard) {
+    const app = express().set('trust proxy', true).set('env', 'test').use(expressSession(sessions))
+    if (guard) app.use(requireSession(guard))
+    app.use(async (req, res) => {
+      const { session } = req as unknown as SessionRequest
+      const { status, headers, body } = await route({ request: requestOf(req), session })
+      res.writeHead(status, [...headers].flat() as never)
+      if (!body) return void res.end()
+      for await (const chunk of body) res.write(chunk)
+      res.end()
+    })
+    return (request) => askNode(app as unknown as DispatchFunc, request)
+  },
+}
+
+const fastify: Adapter = {
+  name: 'Fastify',
+  catches: true,
+  guards: true,
+  serve(sessions, route, guard) {
+    const app = Fastify({ trustProxy: true })
+    app.register(sojourn, { sessions })
+    if (guard) app.addHook('preHandler', requireSessionHook(guard))
+    app.all('*', async (request) => {
+      const { session } = request as unknown as SessionRequest
+      return route({ request: requestOf(request), session })
+    })
+    const ready = app.ready()
+    return async (request) => {
+      await ready
+      return askNode((req, res) => void app.routing(req as never, res as never), request)
+    }
+  },
+}
+
 export const adapters: readonly Adapter[] = [
   fetchHandler,
   workers,
@@ -209,4 +287,6 @@ export const adapters: readonly Adapter[] = [
   elysia,
   nextHandler,
   nextProxy,
+  expressAdapter,
+  fastify,
 ]

@@ -5,6 +5,8 @@ import { tellStory } from './story.ts'
 tellStory('deno', () => startAsWritten('examples/deno/main.ts'))
 tellStory('bun', () => startAsWritten('examples/bun/main.ts'))
 tellStory('node', () => startAsWritten('examples/node/main.ts'))
+tellStory('Express', () => startAsWritten('examples/express/main.ts'))
+tellStory('Fastify', () => startAsWritten('examples/fastify/main.ts'))
 tellStory(
   'a worker with KV',
   () => startInWorkerd('examples/workers/worker.ts', { kvNamespaces: ['SESSIONS'] }),

@@ -1,0 +1,144 @@
+/** Sessions for Fastify, as a plugin. */
+import { expectArgument, expectSessions } from '../check.ts'
+import { createCheck, type Requirements } from '../guard/guard.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
+import { abortRequest, type NodeRequest, requestOf } from './node-request.ts'
+import { createNodeSession, type NodeHead, type NodeSession } from './node-session.ts'
+
+/** Options of {@link sojourn}. */
+export interface SojournOptions {
+  /** The sessions of the application. */
+  // biome-ignore lint/suspicious/noExplicitAny: sessions of any data.
+  sessions: Sessions<any, any>
+}
+
+/** The members of Fastify's reply that are used. */
+export interface FastifyReplyLike {
+  readonly statusCode: number
+  getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>
+  header(name: string, value: unknown): unknown
+  removeHeader(name: string): unknown
+  code(status: number): unknown
+  send(payload?: unknown): unknown
+}
+
+/** The members of a Fastify instance that the plugin uses. */
+export interface FastifyLike {
+  hasRequestDecorator(name: string): boolean
+  decorateRequest(name: string, value: unknown): unknown
+  // Fastify types each name of a hook by itself.
+  addHook(name: never, hook: never): unknown
+}
+
+type Own = NodeSession<SessionData, object>
+type Hook = (request: NodeRequest, reply: FastifyReplyLike, given: unknown) => Promise<unknown>
+
+const sessionsOf = new WeakMap<object, Own>()
+
+/**
+ * Gives every request `request.session()`, and commits it in Fastify's `onSend` hook, before the
+ * head of the response leaves. An error of the commit becomes the reply, as any error does. A
+ * handler that threw, and a status of 500 or above, save nothing. What `reply.hijack()` and `reply.raw` send
+ * passes by every hook: nothing is saved then, and `session.uncommitted` says so.
+ *
+ * @throws TypeError without `sessions`, and when `request.session` is taken, by `@fastify/session` for example.
+ *
+ * @example
+ * fastify.register(sojourn, { sessions })
+ * fastify.get('/', async (request) => ({ user: (await request.session()).subject }))
+ *
+ * // once, for the types
+ * declare module 'fastify' {
+ *   interface FastifyRequest extends SessionRequest<{ cart: string[] }> {}
+ * }
+ */
+export const sojourn: (app: FastifyLike, options: SojournOptions) => Promise<void> = Object.assign(
+  plugin,
+  {
+    // The decorator and the hooks are for the application, not for an inner part of it.
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: 'sojourn',
+  },
+)
+
+async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> {
+  const { sessions } = Object(options) as SojournOptions
+  expectSessions(sessions)
+  const isApp = typeof app?.decorateRequest === 'function'
+  expectArgument(isApp, 'app', 'a Fastify instance, as app.register(sojourn, ...) gives it', app)
+  if (app.hasRequestDecorator('session')) {
+    throw new TypeError(
+      '`request.session` is taken, by @fastify/session or by another sojourn: keep one of them',
+    )
+  }
+  const begun = new WeakSet<object>()
+  const failed = new WeakSet<object>()
+  // A getter, so that the function needs no `this`.
+  function getter(this: NodeRequest): Own['open'] {
+    const own = sessionsOf.get(this) ?? createNodeSession(sessions, this, () => begun.has(this))
+    sessionsOf.set(this, own)
+    return own.open
+  }
+  app.decorateRequest('session', { getter })
+  const onRequestAbort: Hook = async (request) => abortRequest(request)
+  const onError: Hook = async (request, _, error) => {
+    failed.add(request)
+    sessionsOf.get(request)?.fail(error)
+  }
+  const onSend: Hook = async (request, reply, payload) => {
+    const own = sessionsOf.get(request)
+    // It runs again for the page of an error.
+    const isFirst = !begun.has(request)
+    begun.add(request)
+    if (!own) return payload
+    const save = failed.has(request) ? false : undefined
+    // Its headers replace those of the reply.
+    if (isFirst && payload instanceof Response) return await own.commitResponse(payload, save)
+    const head = headOf(reply)
+    if (isFirst) await own.commit(head, save)
+    else own.setUnavailable(head)
+    return payload
+  }
+  app.addHook('onRequestAbort' as never, onRequestAbort as never)
+  app.addHook('onError' as never, onError as never)
+  app.addHook('onSend' as never, onSend as never)
+}
+
+function headOf(reply: FastifyReplyLike): NodeHead {
+  return {
+    statusCode: reply.statusCode,
+    getHeaders: () => reply.getHeaders(),
+    removeHeader: (name) => reply.removeHeader(name),
+    setHeader(name, value) {
+      // Fastify adds cookies to those that are there.
+      if (name === 'set-cookie') reply.removeHeader(name)
+      reply.header(name, value)
+    },
+  }
+}
+
+/**
+ * Makes a hook that lets only those sessions through that meet the requirements, as `requireSession`
+ * does: for `preHandler`, of a route or of a part of the application.
+ *
+ * @throws TypeError naming the requirement that is wrong.
+ *
+ * @example
+ * fastify.get('/account', { preHandler: requireSessionHook() }, account)
+ */
+export function requireSessionHook<D extends SessionData>(
+  requirements: Requirements<D> = {},
+): (request: NodeRequest, reply: FastifyReplyLike) => Promise<unknown> {
+  const onUnavailable = (_: Request, error: Error): never => {
+    throw error
+  }
+  const check = createCheck({ onUnavailable, ...requirements })
+  return async (request, reply) => {
+    const { session } = request as { session?: () => Promise<Session<D>> }
+    if (!session)
+      throw new TypeError('requireSessionHook() needs app.register(sojourn, { sessions })')
+    const refusal = await check(requestOf(request), session)
+    return refusal ? reply.send(refusal) : undefined
+  }
+}

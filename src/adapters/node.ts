@@ -1,0 +1,178 @@
+/**
+ * Sessions for Node's `(req, res)`: `http`, `https` and `http2`, Express, Connect, and Fastify as a plugin.
+ *
+ * @module
+ * @example
+ * import express from 'express'
+ * import { session } from 'sojourn/node'
+ *
+ * const app = express().use(session(sessions))
+ * app.get('/', async (req, res) => {
+ *   const current = await req.session()
+ *   res.send(`Hello ${current.subject ?? 'stranger'}`)
+ * })
+ *
+ * // once, for the types
+ * declare module 'http' {
+ *   interface IncomingMessage extends SessionRequest<{ cart: string[] }> {}
+ * }
+ */
+import { expectSessions } from '../check.ts'
+import { createCheck, type Requirements } from '../guard/guard.ts'
+import type { Session, SessionData } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
+import { isUnavailable } from '../transport/response.ts'
+import { holdHead, type NodeResponse } from './node-head.ts'
+import { abortRequest, type NodeRequest, requestOf } from './node-request.ts'
+import { cookieNameOf, createNodeSession, type NodeHead, type NodeSession } from './node-session.ts'
+
+export { requireSessionHook, type SojournOptions, sojourn } from './node-fastify.ts'
+export { requestOf } from './node-request.ts'
+export type { NodeHead, NodeRequest, NodeResponse }
+
+/** The member that the middleware adds to a request. */
+export interface SessionRequest<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> {
+  /**
+   * The session of this request; nothing is read before it is called.
+   *
+   * @throws SessionCommittedError when it is first called after the response has begun.
+   */
+  session: () => Promise<Session<D, Data>>
+}
+
+/** A middleware of Express 4 and 5 and of Connect, and a function to call in a handler of `http`. */
+export type NodeMiddleware = (
+  request: NodeRequest,
+  response: NodeResponse,
+  next?: (error?: unknown) => void,
+) => void
+
+/** The middlewares of one request, by the name of their cookie. */
+const running = new WeakMap<object, Map<unknown, NodeSession<SessionData, object>>>()
+
+/**
+ * Gives every handler behind it `request.session()`, and commits the session before the head of the
+ * response leaves, whatever sends it. A request that never asks for its session pays nothing.
+ *
+ * A status of 500 or above saves nothing. When the session cannot be saved, what the handler has
+ * sent is dropped, and the error goes to `next` if that takes an error, as that of Express does: it answers 503 with
+ * `Retry-After` for a store that is down. Without such a `next`, or when the handler is still
+ * writing its body, the middleware answers so by itself.
+ *
+ * @throws TypeError for a request whose `session` is taken, by `express-session` for example.
+ *
+ * @example
+ * const useSession = session(sessions)
+ * createServer((req, res) => {
+ *   useSession(req, res)
+ *   answer(req, res)
+ * })
+ */
+export function session<D extends SessionData, Data extends object = Partial<D>>(
+  sessions: Sessions<D, Data>,
+): NodeMiddleware {
+  expectSessions(sessions)
+  const name = cookieNameOf(sessions)
+  return (request, response, next) => {
+    const others = running.get(request) ?? new Map()
+    expectFree(request, others, name)
+    const hasBegun = (): boolean => response.headersSent
+    const own: NodeSession<D, Data> = createNodeSession(sessions, request, hasBegun, () =>
+      watch(own, request, response, next),
+    )
+    running.set(request, others.set(name, own))
+    Object.assign(request, { session: own.open })
+    next?.()
+  }
+}
+
+/**
+ * Lets only those sessions through that meet the requirements; see `requireSession` of
+ * `sojourn/guard` for what the others are answered. Comes after {@link session}. While the store is
+ * down, and where the guard itself fails, `next` gets the error.
+ *
+ * @throws TypeError naming the requirement that is wrong.
+ *
+ * @example
+ * app.use('/account', requireSession({ onMissing: '/login' }))
+ */
+export function requireSession<D extends SessionData>(
+  requirements: Requirements<D> = {},
+): (
+  request: NodeRequest,
+  response: NodeResponse,
+  next: (error?: unknown) => void,
+) => Promise<void> {
+  const onUnavailable = (_: Request, error: Error): never => {
+    throw error
+  }
+  const check = createCheck({ onUnavailable, ...requirements })
+  return async (request, response, next) => {
+    const own = [...(running.get(request)?.values() ?? [])].at(-1)
+    try {
+      if (!own) throw new TypeError('requireSession() needs app.use(session(sessions)) before it')
+      const refusal = await check(requestOf(request), own.open as () => Promise<Session<D>>)
+      if (refusal) return await send(response, refusal)
+    } catch (error) {
+      own?.fail(error)
+      return next(error)
+    }
+    next()
+  }
+}
+
+/** Holds the head, and ends what is read of the store when the client has gone. */
+function watch(
+  own: Pick<NodeSession<SessionData, object>, 'commit' | 'fail' | 'setUnavailable'>,
+  request: object,
+  response: NodeResponse,
+  next: ((error?: unknown) => void) | undefined,
+): void {
+  const earlier = { ...response.getHeaders() }
+  response.once('close', () => {
+    if (!response.writableFinished) abortRequest(request)
+  })
+  holdHead(response, {
+    before: () => own.commit(response),
+    failed(error, isOver) {
+      own.fail(error)
+      for (const name of Object.keys(response.getHeaders())) response.removeHeader(name)
+      for (const [name, value] of Object.entries(earlier)) response.setHeader(name, value as string)
+      response.statusCode = isUnavailable(error) ? error.status : 500
+      // That of HTTP/2 has no message, and warns where one is asked for.
+      if (!('stream' in response)) response.statusMessage = ''
+      if (isOver && next?.length) next(error)
+      else
+        response.end(response.statusCode === 503 ? 'Service Unavailable' : 'Internal Server Error')
+    },
+    answering: () => own.setUnavailable(response),
+  })
+}
+
+function expectFree(request: object, others: ReadonlyMap<unknown, unknown>, name: unknown): void {
+  if (others.has(name)) {
+    throw new TypeError(
+      'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name',
+    )
+  }
+  if (!others.size && 'session' in request) {
+    throw new TypeError(
+      '`request.session` is taken by another middleware, such as express-session: remove that one. `fromExpressSession` of sojourn/migrate keeps its users signed in',
+    )
+  }
+}
+
+async function send(response: NodeResponse, answer: Response): Promise<void> {
+  response.statusCode = answer.status
+  for (const [name, value] of answer.headers) {
+    if (name !== 'set-cookie') response.setHeader(name, value)
+  }
+  const cookies = answer.headers.getSetCookie()
+  const others = response.getHeaders()['set-cookie']
+  if (cookies.length)
+    response.setHeader('set-cookie', [...[others ?? []].flat().map(String), ...cookies])
+  response.end(new Uint8Array(await answer.arrayBuffer()))
+}

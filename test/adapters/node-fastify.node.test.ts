@@ -1,0 +1,152 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { afterEach, describe, expect, it } from 'vitest'
+import { requireSessionHook, type SessionRequest, sojourn } from '../../src/adapters/node.ts'
+import { StoreUnavailableError } from '../../src/errors.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createWorld, errorOf } from '../support/sessions.ts'
+
+/** The example's augmentation of Fastify holds for every file here; this one needs no types of data. */
+const sessionOf = (request: object) => (request as unknown as SessionRequest).session()
+
+const COOKIE = { name: 'app', secure: false }
+const createHere = (options = {}) => createWorld({ cookie: COOKIE, now: Date.now, ...options })
+
+let open: FastifyInstance[] = []
+afterEach(async () => {
+  await Promise.all(open.map((one) => one.close()))
+  open = []
+})
+
+function createApp(options: object = {}) {
+  const world = createHere(options)
+  const app = Fastify()
+  open.push(app)
+  app.register(sojourn, { sessions: world.sessions })
+  return { ...world, app }
+}
+
+const listOf = (value: unknown): string[] => [value ?? []].flat() as string[]
+const ownOf = (headers: Record<string, unknown>): string[] =>
+  listOf(headers['set-cookie']).filter((one) => one.startsWith('app='))
+const pairOf = (headers: Record<string, unknown>): string => ownOf(headers)[0]?.split(';')[0] ?? ''
+
+describe('the Fastify plugin', () => {
+  it.each([
+    ['a page', (app: FastifyInstance) => app.get('/', async (q) => count(q))],
+    [
+      'a redirect with a cookie of its own',
+      (app: FastifyInstance) =>
+        app.get('/', async (q, reply) => {
+          await count(q)
+          reply.header('set-cookie', 'a=1')
+          return reply.redirect('/home')
+        }),
+    ],
+    [
+      'a Response',
+      (app: FastifyInstance) =>
+        app.get('/', async (q) => new Response(JSON.stringify(await count(q)), { status: 201 })),
+    ],
+    [
+      'a 204',
+      (app: FastifyInstance) =>
+        app.get('/', async (q, reply) => {
+          await count(q)
+          return reply.code(204).send()
+        }),
+    ],
+  ])('%s carries the session', async (name, add) => {
+    const { app, sessions } = createApp({ store: createMemoryStore() })
+    add(app)
+    const first = await app.inject('/')
+    expect(ownOf(first.headers)).toHaveLength(1)
+    expect(first.headers['cache-control']).toBe('private, no-store')
+    if (name.includes('its own')) expect(listOf(first.headers['set-cookie'])).toContain('a=1')
+    const cookie = pairOf(first.headers)
+    await app.inject({ url: '/', headers: { cookie } })
+    expect((await sessions.open(cookie)).get('visits')).toBe(2)
+  })
+
+  it('leaves a response alone whose session nobody asked for', async () => {
+    const { app } = createApp()
+    app.get('/', async () => 'hello')
+    const { headers } = await app.inject({ url: '/', headers: { cookie: 'app=x' } })
+    expect([headers['set-cookie'], headers.vary]).toEqual([undefined, undefined])
+  })
+
+  it('saves nothing when the handler throws, and says so', async () => {
+    const { app, types } = createApp()
+    app.setErrorHandler((_, __, reply) => reply.code(400).send('sorry'))
+    app.get('/', async (q) => {
+      await count(q)
+      throw new Error('boom')
+    })
+    const { statusCode, headers } = await app.inject('/')
+    expect([statusCode, ownOf(headers)]).toEqual([400, []])
+    expect(types()).toContain('session.uncommitted')
+  })
+
+  it('answers 503 with Retry-After when the commit fails', async () => {
+    const store = createMemoryStore()
+    const { app } = createApp({
+      store: {
+        ...store,
+        write: async () => {
+          throw new StoreUnavailableError('down', { retryAfter: 7 })
+        },
+      },
+    })
+    app.get('/', async (q) => ({ secret: await count(q) }))
+    const { statusCode, headers, body } = await app.inject('/')
+    expect([statusCode, headers['retry-after'], headers['cache-control']]).toEqual([
+      503,
+      '7',
+      'no-store',
+    ])
+    expect(body).not.toContain('secret')
+  })
+
+  it('refuses to open a session after the response has begun', async () => {
+    const { app } = createApp()
+    let error: unknown
+    app.get('/', async (_, reply) => reply.send('hello'))
+    app.addHook('onResponse', async (q) => {
+      error = await errorOf(() => sessionOf(q))
+    })
+    await app.inject('/')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(error).toMatchObject({ code: 'ERR_SESSION_COMMITTED' })
+  })
+
+  it('requireSessionHook lets in who is signed in, and answers everybody else', async () => {
+    const { app } = createApp()
+    app.get('/login', async (q) => {
+      ;(await sessionOf(q)).login('ann')
+      return 'hello'
+    })
+    app.get(
+      '/account',
+      { preHandler: requireSessionHook() },
+      async (q) => (await sessionOf(q)).subject,
+    )
+    expect((await app.inject('/account')).statusCode).toBe(401)
+    const cookie = pairOf((await app.inject('/login')).headers)
+    expect((await app.inject({ url: '/account', headers: { cookie } })).body).toBe('ann')
+  })
+
+  it('is refused where `request.session` is taken', async () => {
+    const { sessions } = createHere()
+    const app = Fastify()
+    app.decorateRequest('session', undefined as never)
+    app.register(sojourn, { sessions })
+    expect(await errorOf(() => app.ready())).toMatchObject({
+      message: expect.stringMatching(/taken, by @fastify\/session/),
+    })
+  })
+})
+
+async function count(request: object): Promise<object> {
+  const session = await sessionOf(request)
+  session.increment('visits')
+  return session.data
+}
