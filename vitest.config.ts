@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 /** Runs on every runtime: nothing in these needs Node. */
 const neutral = ['test/**/*.test.ts']
 const installRedis = 'test/support/install-redis.ts'
+const installSql = 'test/support/install-sql.ts'
 const nodeOnly = ['test/**/*.node.test.ts', 'test/e2e/**', 'test/workerd/**']
 
 export default defineConfig({
@@ -24,7 +25,7 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.node.test.ts'],
           exclude: ['test/e2e/**'],
-          globalSetup: installRedis,
+          globalSetup: [installRedis, installSql],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

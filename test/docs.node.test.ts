@@ -9,6 +9,7 @@ import { createD1Store } from '../src/stores/d1.ts'
 import { createKVStore } from '../src/stores/kv.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import { createRedisStore } from '../src/stores/redis.ts'
+import { createSqlStore } from '../src/stores/sql.ts'
 import type { SessionStore } from '../src/stores/store.ts'
 import { createUnstorageStore } from '../src/stores/unstorage.ts'
 import { createUpstashStore } from '../src/stores/upstash.ts'
@@ -209,11 +210,12 @@ describe('docs/choosing-a-store.md', () => {
     throw new Error('Nothing is called')
   }
   const storage = { getItem: nothing, setItem: nothing, removeItem: nothing, getKeys: nothing }
-  const database = { prepare: nothing as never, batch: nothing }
+  const database = { prepare: nothing as never }
   const stores: Record<string, SessionStore> = {
     memory: createMemoryStore(),
     Redis: createRedisStore({ send: nothing }),
     Upstash: createUpstashStore({ url: 'https://a.example', token: 'token' }),
+    SQL: createSqlStore({ dialect: 'sqlite', query: nothing }),
     D1: createD1Store({ database }),
     KV: createKVStore({ namespace }),
     unstorage: createUnstorageStore({ storage }),

@@ -27,7 +27,9 @@ describe('the package', () => {
         'LICENSE',
         'README.md',
         'SECURITY.md',
-        'migrations/0001_sojourn.sql',
+        'migrations/mysql/0001_sojourn.sql',
+        'migrations/postgres/0001_sojourn.sql',
+        'migrations/sqlite/0001_sojourn.sql',
         'package.json',
       ]),
     )

@@ -11,13 +11,17 @@ const store = createD1Store({ database })
 beforeEach(() => migrate(database))
 
 let count = 0
-const fresh = (kind: string): string => `${kind} ${++count}`
+const fresh = (kind: string): string => `${kind}-${++count}`
 const record = (more: Partial<StoredRecord> = {}): StoredRecord => ({
   value: 'v',
   version: `1.${++count}`,
   epoch: '1',
   expiresAt: Date.now() + 60_000,
   ...more,
+})
+/** A database that answers every statement so. */
+const answering = (all: () => Promise<unknown>): D1Binding => ({
+  prepare: () => ({ bind: () => ({ bind: () => ({}) as never, all }), all }),
 })
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -111,10 +115,8 @@ describe('ending by index key in D1, in a storm', () => {
 })
 
 describe('what fails in D1', () => {
-  const failing = (message: string): D1Binding => ({
-    prepare: (sql) => database.prepare(sql),
-    batch: () => Promise.reject(new Error(message)),
-  })
+  const failing = (message: string): D1Binding =>
+    answering(() => Promise.reject(new Error(message)))
 
   it('is not tried again when a quota is used up', async () => {
     for (const message of [
@@ -145,16 +147,10 @@ describe('what fails in D1', () => {
   it('is typed when an answer or a row is not what it should be', async () => {
     const id = fresh('id')
     await store.write(id, record(), null)
-    await database.batch([
-      database.prepare("UPDATE sojourn_sessions SET entries = 'canary'"),
-    ] as never[])
+    await database.prepare("UPDATE sojourn_sessions SET entries = 'canary'").bind().all()
     const error = await errorOf(() => store.read(id))
     expect([error.code, String(error.stack).includes('canary')]).toEqual(['ERR_STORE', false])
-    const silent: D1Binding = {
-      prepare: (sql) => database.prepare(sql),
-      batch: () => Promise.resolve([]),
-    }
-    const empty = createD1Store({ database: silent })
+    const empty = createD1Store({ database: answering(() => Promise.resolve([])) })
     for (const call of [
       () => empty.read('a'),
       () => empty.write('a', record(), null),
@@ -165,10 +161,7 @@ describe('what fails in D1', () => {
   })
 
   it('does not keep a caller who has gone', async () => {
-    const hanging: D1Binding = {
-      prepare: (sql) => database.prepare(sql),
-      batch: () => new Promise(() => {}),
-    }
+    const hanging = answering(() => new Promise(() => {}))
     const [reason, controller] = [new Error('gone'), new AbortController()]
     const read = createD1Store({ database: hanging }).read('a', { signal: controller.signal })
     controller.abort(reason)
@@ -176,8 +169,9 @@ describe('what fails in D1', () => {
   })
 
   it('is refused when the limit of a clean-up is no number', async () => {
-    // As in `scheduled: store.prune`, which would remove nothing, for ever.
-    const error = await errorOf(() => store.prune({} as never))
-    expect(error).toBeInstanceOf(TypeError)
+    for (const limit of [0, Number.NaN, { limit: '1' }, { age: 1 }]) {
+      const error = await errorOf(() => store.prune(limit as never))
+      expect(error instanceof TypeError || error instanceof RangeError).toBe(true)
+    }
   })
 })

@@ -1,0 +1,49 @@
+/** The interface between a store in SQL and a dialect. */
+import type { SqlParameter, SqlStatement } from './sql-statements.ts'
+
+/** Answer to a statement. */
+export interface SqlAnswer {
+  readonly rows: readonly SqlRow[]
+  /** Rows changed; asked for only after a statement that returns none. */
+  readonly affected: number
+}
+
+/** A row as drivers return it: numbers of 64 bits may be texts. */
+export interface SqlRow {
+  readonly [column: string]: unknown
+}
+
+/** Runs one statement on the primary. */
+export type RunStatement = (
+  statement: SqlStatement,
+  values: Readonly<Record<string, SqlParameter>>,
+) => Promise<SqlAnswer>
+
+/** The statements of one dialect, for one table. */
+export interface SqlStatements {
+  readonly read: SqlStatement
+  readonly list: SqlStatement
+  readonly page: SqlStatement
+  readonly version: SqlStatement
+  /** Ends all live records of `:key` but `:except`; changes so many rows. */
+  readonly endAll: SqlStatement
+  /** Ends `:id` if it is live; changes one row then. */
+  readonly endLive: SqlStatement
+  /** Removes so many rows that expired by `:now`. */
+  prune(limit: number): SqlStatement
+  /**
+   * Writes as `applyWrite` specifies; `:expected` NULL creates, `:entry` '' is none.
+   *
+   * @returns The row that is there now (its value may be left out where the version is the one written);
+   * `true`: the record was replaced; `undefined`: nothing is there.
+   */
+  write(
+    run: RunStatement,
+    values: Readonly<Record<string, SqlParameter>>,
+  ): Promise<SqlRow | true | undefined>
+  /** Ends `:id` and marks it until `:until`, live or not; resolves with whether it was live. */
+  end(run: RunStatement, values: Readonly<Record<string, SqlParameter>>): Promise<boolean>
+}
+
+/** Makes the statements for a table. */
+export type SqlDialect = (table: string) => SqlStatements

@@ -1,0 +1,80 @@
+/**
+ * MySQL and MariaDB. Neither returns what an `UPDATE` left, so a write that finds something else than
+ * it expects takes up to three statements. Each is safe alone: it has its whole condition.
+ *
+ * `SET` is evaluated from left to right, so the expiry is set before what it is computed from.
+ */
+import type { SqlDialect } from './sql-dialect.ts'
+import {
+  COLUMNS,
+  commonStatements,
+  LIVE,
+  MARKED,
+  ROOM,
+  type SqlStatement,
+  statementOf,
+  VALUES,
+  WITH_KEY,
+  WRITTEN,
+} from './sql-statements.ts'
+
+const HAS_ENTRY = `:entry <> '' AND instr(concat(entries, ' '), concat(' ', :entry, ' ')) > 0`
+const VERSION = `concat(version, CASE entry_count WHEN 0 THEN '' ELSE concat('+', entry_count) END)`
+
+/** Creates over what has expired; a record or a mark stays. */
+function create(table: string): string {
+  const names = [...WRITTEN.filter((name) => name !== 'expires_at'), 'entries', 'entry_count']
+  const set = [...names, 'expires_at'].map(
+    (name) => `${name} = CASE WHEN expires_at <= :now THEN VALUES(${name}) ELSE ${name} END`,
+  )
+  return `INSERT INTO ${table} (id, ${WRITTEN.join(', ')}, entries, entry_count)
+    VALUES (:id, ${VALUES}, '', 0) ON DUPLICATE KEY UPDATE ${set.join(', ')}`
+}
+
+export const mysql: SqlDialect = (table) => {
+  const of = (sql: string): SqlStatement => statementOf(sql, () => '?', true)
+  const { read, list, page, version } = commonStatements(table)
+  const marked = `UPDATE ${table} SET expires_at = greatest(:until,
+    :now + 1000 * coalesce(mark_for, 0)), version = '', ${MARKED} WHERE ${LIVE} AND`
+  const creating = of(create(table))
+  const there = of(`SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE id = :id`)
+  const replacing = of(`UPDATE ${table} SET entries = '', entry_count = 0,
+    ${WRITTEN.map((name) => `${name} = :${name}`).join(', ')}
+    WHERE id = :id AND ${LIVE} AND version <> :version AND ${VERSION} = :expected
+    AND NOT (${HAS_ENTRY})`)
+  const appending = of(`UPDATE ${table} SET entries = concat(entries, ' ', :entry),
+    entry_count = entry_count + 1 WHERE id = :id AND ${LIVE} AND version <> :version
+    AND epoch = :epoch AND ${ROOM} AND NOT (${HAS_ENTRY})`)
+  const marking =
+    of(`INSERT INTO ${table} (id, version, epoch, value, entries, entry_count, expires_at)
+    VALUES (:id, '', '', '', '', 0, :until) ON DUPLICATE KEY UPDATE
+    expires_at = greatest(VALUES(expires_at), CASE WHEN ${LIVE}
+      THEN :now + 1000 * coalesce(mark_for, 0) ELSE expires_at END), version = '', ${MARKED}`)
+  const endLive = of(`${marked} id = :id`)
+  const reading = of(read)
+  return {
+    read: reading,
+    list: of(list),
+    page: of(page),
+    version: of(version),
+    endAll: of(`${marked} id <> :except AND ${WITH_KEY}`),
+    endLive,
+    prune: (limit) =>
+      of(`DELETE FROM ${table} WHERE expires_at <= :now ORDER BY expires_at LIMIT ${limit}`),
+    async write(run, values) {
+      if (values.expected === null) {
+        // How many rows it changed depends on the driver's flags.
+        await run(creating, values)
+        return (await run(there, values)).rows[0]
+      }
+      if ((await run(replacing, values)).affected > 0) return true
+      if (values.entry !== '') await run(appending, values)
+      return (await run(reading, values)).rows[0]
+    },
+    async end(run, values) {
+      if ((await run(endLive, values)).affected > 0) return true
+      await run(marking, values)
+      return false
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** Options that stores in SQL share. */
+import { functionRule, numberRule, type Rule, wordRule } from '../check.ts'
+
+/** A dialect of SQL; MariaDB's is `mysql`, that of D1 and libSQL `sqlite`. */
+export type SqlDialectName = 'postgres' | 'mysql' | 'sqlite'
+
+/** Options for every store in a table. */
+export interface SqlTableOptions {
+  /**
+   * Name of the table, with that of its schema before it where needed: letters, digits and underscores. Beside
+   * it there is a table of its version, `<table>_schema`. (default: 'sojourn_sessions')
+   */
+  table?: string
+  /** Put before every id and index key, to separate what shares a table. (default: '') */
+  prefix?: string
+  /**
+   * Share of writes, 0 to 1, after which up to 250 rows that expired are removed; 0 leaves that to
+   * `prune`. The write does not wait for it. (default: 0.01)
+   */
+  autoPrune?: number
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+}
+
+const NAME = /^([A-Za-z_]\w{0,39}\.)?[A-Za-z_]\w{0,39}$/
+
+const tableRule: Rule = [
+  'sojourn_sessions',
+  'a name of up to 40 letters, digits and underscores, perhaps with that of a schema and a point before it',
+  (value: unknown) => typeof value === 'string' && NAME.test(value),
+]
+
+export const TABLE_RULES: Record<keyof SqlTableOptions, Rule> = {
+  table: tableRule,
+  prefix: [
+    '',
+    'up to 64 printable ASCII characters without spaces',
+    (value: unknown) => typeof value === 'string' && /^[!-~]{0,64}$/.test(value),
+  ],
+  autoPrune: numberRule(0.01, 0, 1),
+  now: functionRule(() => Date.now()),
+}
+
+export const dialectRule: Rule = wordRule(undefined, 'postgres', 'mysql', 'sqlite')

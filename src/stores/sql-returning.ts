@@ -1,0 +1,100 @@
+/** Statements for databases with `ON CONFLICT` and `RETURNING`: every operation is one of them. */
+import type { RunStatement, SqlStatements } from './sql-dialect.ts'
+import {
+  COLUMNS,
+  commonStatements,
+  LIVE,
+  MARKED,
+  type Placeholder,
+  ROOM,
+  type SqlStatement,
+  statementOf,
+  VALUES,
+  WITH_KEY,
+  WRITTEN,
+} from './sql-statements.ts'
+
+/** Words that differ between PostgreSQL and SQLite. */
+export interface ReturningWords {
+  readonly placeholder: Placeholder
+  /** `true`: each use of a parameter has a placeholder of its own. */
+  readonly repeats: boolean
+  /** The function that finds a text in another. */
+  readonly find: string
+  /** The function that returns the greater one of two numbers. */
+  readonly greatest: string
+  /** Locks rows that a `SELECT` returns, in their latest state. */
+  readonly lock: string
+  prune(table: string, limit: number): string
+}
+
+/** The row as it is now, without the value where the writer knows it. */
+const RETURNING = `RETURNING ${COLUMNS.map((column) =>
+  column === 'value' ? `CASE WHEN version = :version THEN '' ELSE value END AS value` : column,
+).join(', ')}`
+
+/** Creates where there is neither a live record nor a mark; returns what is there then. */
+function create(table: string): string {
+  const set = [...WRITTEN, 'entries', 'entry_count'].map(
+    (name) => `${name} = CASE WHEN s.expires_at <= :now THEN excluded.${name} ELSE s.${name} END`,
+  )
+  return `INSERT INTO ${table} AS s (id, ${WRITTEN.join(', ')}, entries, entry_count)
+    VALUES (:id, ${VALUES}, '', 0) ON CONFLICT (id) DO UPDATE SET ${set.join(', ')} ${RETURNING}`
+}
+
+/**
+ * Replaces (1), appends (2), or leaves the record as it is (0). The decision is made on the locked
+ * row: a `SELECT` without the lock would show the loser of a race the row as it was before.
+ */
+function update(table: string, { find, lock }: ReturningWords): string {
+  const replaced = WRITTEN.map((name) => `${name} = CASE act WHEN 1 THEN :${name} ELSE ${name} END`)
+  return `WITH decision AS MATERIALIZED (SELECT id AS own_id, CASE
+      WHEN version = :version THEN 0
+      WHEN :entry <> '' AND ${find}(entries || ' ', ' ' || :entry || ' ') > 0 THEN 0
+      WHEN version || CASE entry_count WHEN 0 THEN '' ELSE '+' || entry_count END = :expected THEN 1
+      WHEN :entry <> '' AND epoch = :epoch AND ${ROOM} THEN 2
+      ELSE 0 END AS act FROM ${table} WHERE id = :id AND ${LIVE} ${lock})
+    UPDATE ${table} SET ${replaced.join(', ')},
+      entries = CASE act WHEN 1 THEN '' WHEN 2 THEN entries || ' ' || :entry ELSE entries END,
+      entry_count = CASE act WHEN 1 THEN 0 WHEN 2 THEN entry_count + 1 ELSE entry_count END
+    FROM decision WHERE id = own_id ${RETURNING}`
+}
+
+/** Marks an id as ended, whatever is there. The mark has the version `:token` if it was live. */
+function end(table: string, { greatest }: ReturningWords): string {
+  const live = `s.expires_at > :now AND s.value <> ''`
+  return `INSERT INTO ${table} AS s (id, version, epoch, value, entries, entry_count, expires_at)
+    VALUES (:id, '', '', '', '', 0, :until) ON CONFLICT (id) DO UPDATE SET
+    version = CASE WHEN ${live} THEN :token ELSE '' END,
+    expires_at = ${greatest}(excluded.expires_at, CASE WHEN ${live}
+      THEN :now + 1000 * coalesce(s.mark_for, 0) ELSE s.expires_at END),
+    ${MARKED} RETURNING version`
+}
+
+export function returningStatements(table: string, words: ReturningWords): SqlStatements {
+  const of = (sql: string): SqlStatement => statementOf(sql, words.placeholder, words.repeats)
+  const { read, list, page, version } = commonStatements(table)
+  const marked = `UPDATE ${table} SET version = '', expires_at = ${words.greatest}(:until,
+    :now + 1000 * coalesce(mark_for, 0)), ${MARKED} WHERE ${LIVE} AND`
+  const [creating, updating] = [of(create(table)), of(update(table, words))]
+  const ending = of(end(table, words))
+  return {
+    read: of(read),
+    list: of(list),
+    page: of(page),
+    version: of(version),
+    endAll: of(`${marked} id <> :except AND ${WITH_KEY}`),
+    endLive: of(`${marked} id = :id`),
+    prune: (limit) => of(words.prune(table, limit)),
+    async write(run: RunStatement, values) {
+      const { rows } = await run(values.expected === null ? creating : updating, values)
+      return rows[0]
+    },
+    async end(run, values) {
+      // Of overlapping ends, one has found the record: each has a token of its own.
+      const token = crypto.randomUUID()
+      const { rows } = await run(ending, { ...values, token })
+      return rows[0]?.version === token
+    },
+  }
+}

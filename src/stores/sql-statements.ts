@@ -1,0 +1,95 @@
+/**
+ * The parts of statements that dialects of SQL share.
+ *
+ * A statement is a text with named parameters (`:id`). Each dialect has its own placeholders: numbers
+ * where they can be repeated, and otherwise one question mark for every use.
+ */
+import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './store.ts'
+
+/** A value that a statement binds: text, a whole number, or NULL. */
+export type SqlParameter = string | number | null
+
+/** A text as a driver takes it, and the parameters it binds, in order. */
+export interface SqlStatement {
+  readonly text: string
+  readonly names: readonly string[]
+  /** It answers with rows; otherwise the number of rows that it changed counts. */
+  readonly returnsRows: boolean
+}
+
+/** Returns the placeholder of a parameter; `position` counts from 1. */
+export type Placeholder = (position: number, isNumber: boolean) => string
+
+/** Index keys of one record: the user's and eight tags. */
+export const MAX_KEYS = 9
+export const KEY_COLUMNS: readonly string[] = Array.from(
+  { length: MAX_KEYS },
+  (_, i) => `key${i + 1}`,
+)
+
+/** Columns that a write replaces, each with the parameter of its name. */
+export const WRITTEN: readonly string[] = [
+  'version',
+  'epoch',
+  'value',
+  'expires_at',
+  'mark_for',
+  ...KEY_COLUMNS,
+]
+export const COLUMNS: readonly string[] = ['id', ...WRITTEN, 'entries', 'entry_count']
+
+/** Parameters that are whole numbers of 64 bits; all others are text. */
+const NUMBERS = ['now', 'until', 'expires_at', 'mark_for']
+
+/** Builds a statement; `repeats`: each use of a parameter has a placeholder of its own. */
+export function statementOf(sql: string, placeholder: Placeholder, repeats: boolean): SqlStatement {
+  const names: string[] = []
+  const text = sql
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/:(\w+)/g, (_, name: string) => {
+      const known = repeats ? -1 : names.indexOf(name)
+      const position = known < 0 ? names.push(name) : known + 1
+      return placeholder(position, NUMBERS.includes(name))
+    })
+  return { text, names, returnsRows: /^SELECT|RETURNING/.test(text) }
+}
+
+/** A record that has neither expired nor ended. An ended id is marked by a row without a value. */
+export const LIVE = `expires_at > :now AND value <> ''`
+
+export const WITH_KEY: string = `(${KEY_COLUMNS.map((key) => `${key} = :key`).join(' OR ')})`
+
+/** Assignments that turn a record into the mark of its id; the expiry is set beside them. */
+export const MARKED: string = [
+  `epoch = '', value = '', entries = '', entry_count = 0, mark_for = NULL`,
+  ...KEY_COLUMNS.map((key) => `${key} = NULL`),
+].join(', ')
+
+/** Tells whether the entry fits into what is there, but for its epoch. */
+export const ROOM: string = `entry_count < ${MAX_ENTRIES}
+AND length(entries) - entry_count + length(:entry) <= ${MAX_ENTRIES_LENGTH}`
+
+/** Parameters of all written columns, in their order. */
+export const VALUES: string = WRITTEN.map((column) => `:${column}`).join(', ')
+
+/** Statements that are the same in every dialect. */
+export function commonStatements(table: string): {
+  readonly [name in 'read' | 'list' | 'page' | 'version']: string
+} {
+  const select = `SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE`
+  const shape = COLUMNS.map((column) => `s.${column} AS s_${column}`).join(', ')
+  return {
+    read: `${select} id = :id AND ${LIVE}`,
+    list: `${select} ${LIVE} AND ${WITH_KEY}`,
+    page: `${select} id > :cursor AND id < :bound AND ${LIVE} ORDER BY id LIMIT ${PAGE}`,
+    // One row, whatever the tables hold: it fails where one of them or a column is missing.
+    version: `SELECT (SELECT max(version) FROM ${table}_schema) AS version, ${shape}
+      FROM (SELECT 1 AS one) AS o LEFT JOIN ${table} AS s ON 1 = 0`,
+  }
+}
+
+/** Records on a page. */
+export const PAGE = 500
+/** Rows that one statement of a clean-up removes at most: a few milliseconds' work. */
+export const PRUNE_STEP = 250

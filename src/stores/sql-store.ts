@@ -1,0 +1,272 @@
+/** The code that stores in SQL share, whatever their dialect. */
+import { applyRules, integerRule, isObject, kindOf, numberRule, type Rule } from '../check.ts'
+import { StoreError } from '../errors.ts'
+import { orAbort } from './abort.ts'
+import type { RunStatement, SqlAnswer, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
+import { assertVersion, sqlError } from './sql-errors.ts'
+import { canBe, entryOf, recordOf, resultOf, valuesOf } from './sql-record.ts'
+import { PAGE, PRUNE_STEP, type SqlParameter, type SqlStatement } from './sql-statements.ts'
+import {
+  type EndAllOptions,
+  type EndOptions,
+  MARK_SECONDS,
+  type ReadOptions,
+  type SessionIndex,
+  type SessionStore,
+  type StoreCallOptions,
+  type StoredEntry,
+  type StoredPage,
+  type StoredRecord,
+  type WriteOptions,
+  type WriteResult,
+} from './store.ts'
+
+/** Answer of a driver to one statement. */
+export interface SqlResult {
+  /** Rows as objects by column name; empty for statements that return none. */
+  readonly rows: readonly unknown[]
+  /** Number of rows changed, for statements that return no rows. */
+  readonly affected: number | bigint | string | null | undefined
+}
+
+/**
+ * Runs one statement: placeholders are `$1` in PostgreSQL, otherwise `?`. Rejects when the database
+ * refuses it and when it cannot be reached.
+ *
+ * @param call.signal Aborted when nobody waits for the answer any more.
+ */
+export type SqlQuery = (
+  text: string,
+  params: SqlParameter[],
+  call: { signal: AbortSignal | undefined },
+) => Promise<SqlResult>
+
+/** Options for {@link SqlStore.prune}. */
+export interface PruneOptions {
+  /** Number of rows removed at most. (default: 100000) */
+  limit?: number
+  /**
+   * Seconds since the expiry. Those of a minute keep a server whose clock is ahead from removing what
+   * is live for one whose clock is behind. (default: 60)
+   */
+  olderThan?: number
+}
+
+/** A {@link SessionStore} in a table of an SQL database. */
+export interface SqlStore extends SessionStore {
+  readonly index: SessionIndex
+  page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
+  /**
+   * Removes expired records and marks, 250 rows per statement with a pause after each.
+   *
+   * @param options Or the `limit` alone.
+   * @returns Number of rows removed.
+   * @throws TypeError or RangeError when an option is unknown, of the wrong type or out of range.
+   */
+  prune(options?: PruneOptions | number): Promise<number>
+}
+
+/** Settings of a store in SQL, with all defaults. */
+export interface SqlSettings {
+  readonly name: string
+  readonly dialect: string
+  readonly query: SqlQuery
+  readonly read: SqlQuery | undefined
+  readonly table: string
+  readonly prefix: string
+  readonly autoPrune: number
+  readonly now: () => number
+}
+
+const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
+  limit: integerRule(100_000, 1, Number.MAX_SAFE_INTEGER),
+  olderThan: numberRule(60, 0, 1e9),
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
+
+/** Checks what a driver answered. */
+function answerOf(result: unknown, { returnsRows }: SqlStatement): SqlAnswer {
+  const { rows, affected } = Object(result) as Partial<SqlResult>
+  const isRight = Array.isArray(rows) && rows.every((row) => isObject(row) && !Array.isArray(row))
+  const count = Number(affected ?? Number.NaN)
+  const got = isRight ? `affected of kind ${kindOf(affected)}` : `rows of kind ${kindOf(rows)}`
+  if (!isRight || !(returnsRows || Number.isSafeInteger(count))) {
+    throw new StoreError(
+      `Option "query" must resolve with rows (a list of objects) and affected (how many rows changed), got ${got}`,
+    )
+  }
+  return { rows: rows as SqlRow[], affected: count }
+}
+
+/** A store's table: its statements, and the connections that run them. */
+class SqlTable {
+  readonly #settings: SqlSettings
+  readonly #sql: SqlStatements
+  #isChecked = false
+
+  constructor(settings: SqlSettings, dialect: SqlDialect) {
+    this.#settings = settings
+    this.#sql = dialect(settings.table)
+  }
+
+  async read(id: string, { signal, fresh }: ReadOptions = {}): Promise<StoredRecord | null> {
+    const { query, read = query } = this.#settings
+    const full = this.#id(id, signal)
+    if (full === null) return null
+    const run = await this.#runner(signal, fresh ? query : read)
+    const { rows } = await run(this.#sql.read, { id: full, now: this.#now() })
+    return rows[0] ? recordOf(rows[0], this.#unprefixed) : null
+  }
+
+  async write(
+    id: string,
+    record: StoredRecord,
+    expected: string | null,
+    { signal, entry }: WriteOptions = {},
+  ): Promise<WriteResult> {
+    signal?.throwIfAborted()
+    const { prefix, autoPrune } = this.#settings
+    const keys = (record.keys ?? []).map((key) => prefix + key)
+    const own = { expected, entry: entryOf(entry), now: this.#now() }
+    const values = { ...valuesOf(prefix + id, record, keys), ...own }
+    const row = await this.#sql.write(await this.#runner(signal), values)
+    if (Math.random() < autoPrune) void this.#pruneStep(PRUNE_STEP, 60).catch(() => {})
+    return resultOf(row, record, own.entry, this.#unprefixed)
+  }
+
+  async end(id: string, { signal, markFor = MARK_SECONDS }: EndOptions = {}): Promise<boolean> {
+    const full = this.#id(id, signal)
+    if (full === null) return false
+    const values = { id: full, now: this.#now(), until: this.#until(markFor) }
+    const run = await this.#runner(signal)
+    if (markFor > 0) return await this.#sql.end(run, values)
+    return (await run(this.#sql.endLive, values)).affected > 0
+  }
+
+  async list(key: string, { signal }: StoreCallOptions = {}): Promise<StoredEntry[]> {
+    const run = await this.#runner(signal)
+    const { rows } = await run(this.#sql.list, { key: this.#prefixed(key), now: this.#now() })
+    return rows.map((row) => this.#entry(row))
+  }
+
+  async endAll(
+    key: string,
+    { signal, except, markFor = MARK_SECONDS }: EndAllOptions = {},
+  ): Promise<number> {
+    const run = await this.#runner(signal)
+    const { affected } = await run(this.#sql.endAll, {
+      key: this.#prefixed(key),
+      except: except === undefined ? '' : this.#prefixed(except),
+      now: this.#now(),
+      until: this.#until(markFor),
+    })
+    return affected
+  }
+
+  async page(cursor: string | null, { signal }: StoreCallOptions = {}): Promise<StoredPage> {
+    const { query, read = query } = this.#settings
+    const run = await this.#runner(signal, read)
+    const { rows } = await run(this.#sql.page, {
+      cursor: this.#prefixed(cursor ?? ''),
+      // Ids are printable ASCII, so this follows all of them.
+      bound: this.#prefixed('\x7f'),
+      now: this.#now(),
+    })
+    const records = rows.map((row) => this.#entry(row))
+    return { records, cursor: rows.length < PAGE ? null : (records.at(-1)?.id ?? null) }
+  }
+
+  async health({ signal }: StoreCallOptions = {}): Promise<void> {
+    this.#isChecked = false
+    await this.#runner(signal)
+  }
+
+  async prune(options: PruneOptions | number = {}): Promise<number> {
+    const given = typeof options === 'number' ? { limit: options } : options
+    const { limit, olderThan } = applyRules<Required<PruneOptions>>('', PRUNE_RULES, given)
+    let removed = 0
+    while (removed < limit) {
+      const step = Math.min(limit - removed, PRUNE_STEP)
+      const count = await this.#pruneStep(step, olderThan)
+      removed += count
+      if (count < step) break
+      await pause()
+    }
+    return removed
+  }
+
+  async #pruneStep(limit: number, olderThan: number): Promise<number> {
+    const run = await this.#runner(undefined)
+    const now = Math.floor(this.#now() - olderThan * 1000)
+    return (await run(this.#sql.prune(limit), { now })).affected
+  }
+
+  #now(): number {
+    return Math.floor(this.#settings.now())
+  }
+
+  #until(markFor: number): number {
+    return this.#now() + Math.ceil(markFor * 1000)
+  }
+
+  readonly #prefixed = (text: string): string => this.#settings.prefix + text
+
+  readonly #unprefixed = (text: string): string => text.slice(this.#settings.prefix.length)
+
+  /** Returns the id as it is stored; `null`: no record can have it. */
+  #id(id: string, signal: AbortSignal | undefined): string | null {
+    signal?.throwIfAborted()
+    const full = this.#prefixed(id)
+    return canBe('id', full) ? full : null
+  }
+
+  #entry(row: SqlRow): StoredEntry {
+    const id = this.#unprefixed(String(row.id))
+    return { id, record: recordOf(row, this.#unprefixed) }
+  }
+
+  /** Returns a function that runs statements, after the tables were checked once. */
+  async #runner(signal: AbortSignal | undefined, query?: SqlQuery): Promise<RunStatement> {
+    const { table, dialect } = this.#settings
+    const runOn =
+      (ask: SqlQuery): RunStatement =>
+      async (statement, values) => {
+        signal?.throwIfAborted()
+        const params = statement.names.map((name) => values[name] ?? null)
+        try {
+          const answer = ask(statement.text, params, { signal })
+          return answerOf(await orAbort(answer, signal), statement)
+        } catch (error) {
+          signal?.throwIfAborted()
+          throw sqlError(error, table, dialect)
+        }
+      }
+    if (!this.#isChecked) {
+      const { rows } = await runOn(this.#settings.query)(this.#sql.version, {})
+      assertVersion(rows[0]?.version, table, dialect)
+      this.#isChecked = true
+    }
+    return runOn(query ?? this.#settings.query)
+  }
+}
+
+/** Creates a store with these statements. */
+export function createSqlTable(settings: SqlSettings, dialect: SqlDialect): SqlStore {
+  const table = new SqlTable(settings, dialect)
+  // A plain object, so that it can be spread and its methods passed around.
+  return {
+    name: settings.name,
+    atomic: true,
+    read: (id, call) => table.read(id, call),
+    write: (id, record, expected, call) => table.write(id, record, expected, call),
+    end: (id, call) => table.end(id, call),
+    index: {
+      list: (key, call) => table.list(key, call),
+      end: (key, call) => table.endAll(key, call),
+    },
+    page: (cursor, call) => table.page(cursor, call),
+    health: (call) => table.health(call),
+    prune: (options) => table.prune(options),
+  }
+}
