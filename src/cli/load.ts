@@ -10,7 +10,7 @@ import { generateSecret } from '../secret.ts'
 import type { Instance } from '../session/instance.ts'
 import { instanceOf } from '../session/instances.ts'
 import { createSessions, type Sessions } from '../session/sessions.ts'
-import type { SessionStore, StoreCallOptions } from '../stores/store.ts'
+import type { SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
 import { CommandError, usageError, type Values } from './command.ts'
 import { isAboutOptions } from './errors.ts'
 import { storeFromEnv } from './store-url.ts'
@@ -31,9 +31,10 @@ export interface Needs {
 export function callStore<T>(
   instance: Instance,
   store: SessionStore,
+  operation: StoreOperation,
   call: (options: StoreCallOptions) => Promise<T>,
 ): Promise<T> {
-  return startCalls({ instance, store }).make(call)
+  return startCalls({ instance, store }).make(operation, call)
 }
 
 const CONFIG_ADVICE =

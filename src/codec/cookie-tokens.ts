@@ -2,6 +2,7 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type FormerUsed, type KeyRing } from '../crypto/keyring.ts'
 import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
+import type { Emit } from '../events.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import {
@@ -42,6 +43,7 @@ export function createCookieTokens(
   { secrets, cache, codec, now, schema }: ResolvedOptions,
   name: string,
   formerUsed: FormerUsed,
+  observe?: Emit,
 ): CookieTokens {
   const ring = createKeyRing(secrets, 'cookie', formerUsed)
   const label = `cookie:${name}`
@@ -54,7 +56,9 @@ export function createCookieTokens(
   }
   const open = async (token: string, budget: OpenBudget): Promise<OpenedCookie | null> => {
     const entry = known.get(token)
-    if (entry && entry.until > now()) return entry.cookie
+    const hit = entry !== undefined && entry.until > now()
+    if (cache.ttl) observe?.({ type: 'cache.read', layer: 'cookie', hit })
+    if (hit) return entry.cookie
     if (token.length > MAX_TOKEN) return null
     const bytes = await openToken(ring, label, token, now(), budget)
     const opened = bytes && decodeRecord(bytes)

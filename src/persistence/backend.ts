@@ -62,7 +62,7 @@ async function start(
   const { instance, known, records, store } = p
   const id = idOf(first)
   const record = await records.seal(first)
-  const result = await startCalls(p).make((call) => store.write(id, record, null, call))
+  const result = await startCalls(p).make('write', (call) => store.write(id, record, null, call))
   if (result.ok) isNew()
   const there = result.ok ? (result.current ?? record) : result.current
   // Nothing is there and nothing can be created: it ended, and its mark outlives the old cookie.
@@ -86,6 +86,7 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
     const outcome = await writing.run()
     if (outcome === 'applied') return superseded(p, draft, writing)
     if (typeof outcome === 'string') return drop(p, draft, outcome, writing)
+    draft.outcome = 'written'
     const { length } = leftOut(changesOf(draft.operations, draft.current), outcome.state)
     if (length) reportDropped(p.instance, draft, length, 'conflict')
     const setCookie = await cookiesFor(p, draft, outcome, began, due)
@@ -135,6 +136,7 @@ async function refresh({ instance, known }: Persistence, draft: Draft): Promise<
 /** Settles a commit that was written before a rotation, whose new cookie is not for this request. */
 function superseded({ instance }: Persistence, draft: Draft, { rotatedAt }: Commit): string[] {
   draft.status = 'superseded'
+  draft.outcome = 'written'
   if (draft.found) tellGone(instance, draft.found.state, 'superseded', rotatedAt)
   return settleDeferred(instance, draft)
 }
@@ -152,7 +154,10 @@ function drop(
   if (found)
     tellGone(p.instance, found.state, status, reason === 'superseded' ? rotatedAt : undefined)
   const changes = changesOf(operations, current).length
-  if (changes) reportDropped(p.instance, draft, changes, reason)
+  if (changes) {
+    draft.outcome = 'dropped'
+    reportDropped(p.instance, draft, changes, reason)
+  }
   return []
 }
 
@@ -171,7 +176,11 @@ async function failed(
   // A store that refuses is there: a visitor who makes it busy must not be able to withhold a write.
   const waits = isWaiting && !isRefused && canDefer(instance, draft, error)
   const setCookie = waits ? await defer(instance, draft, tag) : null
-  if (setCookie) return setCookie
+  if (setCookie) {
+    draft.outcome = 'deferred'
+    return setCookie
+  }
+  draft.outcome = 'failed'
   draft.failed = { tag, operations: draft.operations.length }
   // A breaker that is open has asked nobody.
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)

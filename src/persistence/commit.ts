@@ -10,8 +10,8 @@ import { applyAll } from '../session/operations.ts'
 import { isSame, renewAfterOf } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { changesOf, listCommit } from './journal.ts'
-import { compare, relate } from './newest.ts'
-import { ahead, GRACE_MS, LAG_MS } from './open.ts'
+import { ahead, compare, relate } from './newest.ts'
+import { GRACE_MS, LAG_MS } from './open.ts'
 import {
   endSession,
   type Persistence,
@@ -263,7 +263,7 @@ export class Commit {
     entry?: string,
   ): Promise<WriteResult> {
     const more: WriteOptions = { entry, renewal: !this.#draft.operations.length }
-    return this.#calls.make((call) =>
+    return this.#calls.make('write', (call) =>
       this.#p.store.write(idOf(state), record, expected, { ...call, ...more }),
     )
   }

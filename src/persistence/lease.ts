@@ -101,9 +101,9 @@ async function acquire(
   const mine = await seal(one, '', lease)
   const calls = startCalls(p)
   // A store that is not atomic may create without looking.
-  let there = store.atomic ? null : await calls.make((call) => store.read(id, call))
+  let there = store.atomic ? null : await calls.make('read', (call) => store.read(id, call))
   if (!there) {
-    const result = await calls.make((call) => store.write(id, mine, null, call))
+    const result = await calls.make('write', (call) => store.write(id, mine, null, call))
     if (result.ok) return { held: mine }
     there = result.current
   }
@@ -131,7 +131,7 @@ async function run<T>(one: Lease, held: StoredRecord, fn: () => Promise<T>): Pro
 }
 
 async function leave({ id, p }: Lease, held: StoredRecord, next: StoredRecord): Promise<void> {
-  const write = startCalls(p).make((call) => p.store.write(id, next, held.version, call))
+  const write = startCalls(p).make('write', (call) => p.store.write(id, next, held.version, call))
   await write.catch(() => {})
 }
 

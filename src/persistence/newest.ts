@@ -75,3 +75,19 @@ export function createLatestKnown(): LatestKnown {
     ended: (id) => sessions.set(id, 'ended'),
   }
 }
+
+/** Returns an older state with the credential and the counter of a newer one. */
+export function ahead(
+  state: SessionState,
+  { counter, generation, key }: Pick<SessionState, 'counter' | 'generation' | 'key'>,
+  now: number,
+): SessionState {
+  const next = { ...state, counter: Math.max(state.counter, counter) }
+  if (nameOf(generation) === nameOf(state.generation)) return next
+  // An id-only cookie does not say when it was rotated.
+  const rotatedAt = generation.rotatedAt || now
+  // Later credentials go on naming that of the record, however many rotations are answered 503.
+  const there = nameOf(state.generation)
+  const replaced = [there, ...generation.replaced.filter((name) => name !== there)]
+  return { ...next, key, generation: { ...generation, rotatedAt, replaced: replaced.slice(0, 2) } }
+}

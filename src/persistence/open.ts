@@ -1,6 +1,5 @@
 /** Opening a session that lives in a store. */
-import { nameOf } from '../codec/generation.ts'
-import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
+import { idOf, type OpenedRecord } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
@@ -10,7 +9,7 @@ import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { candidatesOf, credentialName } from './candidates.ts'
 import { takeUpDeferred } from './deferred.ts'
-import { compare, relate } from './newest.ts'
+import { ahead, compare, relate } from './newest.ts'
 import { isFailure, type Persistence, reportFailure, startCalls, tryToEnd } from './persistence.ts'
 import { fits, madeAt, type Snapshot, snapshotOf } from './stored-cookies.ts'
 import { credentialOf } from './stored-record.ts'
@@ -83,7 +82,10 @@ export async function openOne(
   const snapshot = known.isRotated(id, opened) ? null : await snapshotOf(instance, opened)
   const opening: Opening = { p, cookies, opened, id, snapshot, signal }
   const copy = copyOf(opening)
-  if (copy && !copy.stale && !known.isAfter(id, copy.state)) return live(opening, copy)
+  const hit = copy !== null && !copy.stale && !known.isAfter(id, copy.state)
+  const { maxAge } = instance.options.snapshot || { maxAge: 0 }
+  if (maxAge) instance.observe?.({ type: 'cache.read', layer: 'snapshot', hit })
+  if (hit) return live(opening, copy)
   try {
     return await readSession(opening)
   } catch (error) {
@@ -175,7 +177,7 @@ async function ask(opening: Opening): Promise<Answer> {
   for (let fresh = false; ; fresh = true) {
     const at = p.instance.options.now()
     const mark = p.known.markOf(id)
-    const record = await calls.make((call) => p.store.read(id, { ...call, fresh }))
+    const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh }))
     const answer = await judge(opening, record, at)
     if (fresh || !answer.isBehind) return { ...answer, mark }
   }
@@ -250,22 +252,6 @@ async function rolledBack(
   p.known.wentBack(id, found.state, mark)
   const state = ahead(found.state, opened, options.now())
   return live(opening, { ...found, state }, heals)
-}
-
-/** Returns an older state with the credential and the counter of a newer one. */
-export function ahead(
-  state: SessionState,
-  { counter, generation, key }: Pick<SessionState, 'counter' | 'generation' | 'key'>,
-  now: number,
-): SessionState {
-  const next = { ...state, counter: Math.max(state.counter, counter) }
-  if (nameOf(generation) === nameOf(state.generation)) return next
-  // An id-only cookie does not say when it was rotated.
-  const rotatedAt = generation.rotatedAt || now
-  // Later credentials go on naming that of the record, however many rotations are answered 503.
-  const there = nameOf(state.generation)
-  const replaced = [there, ...generation.replaced.filter((name) => name !== there)]
-  return { ...next, key, generation: { ...generation, rotatedAt, replaced: replaced.slice(0, 2) } }
 }
 
 /**

@@ -4,8 +4,9 @@ import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } fr
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
 import { failureOf } from '../stores/failure.ts'
-import type { SessionStore, StoreCallOptions } from '../stores/store.ts'
+import type { CallNotes, SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
 import { createLatestKnown, type LatestKnown } from './newest.ts'
+import { observeCall } from './store-call.ts'
 import { createRecords, type Records } from './stored-record.ts'
 
 /** An instance with its store. */
@@ -39,12 +40,12 @@ export function persistenceOf(instance: Instance): Persistence {
 /** The store calls of one step of a request; all of them end at one deadline. */
 export interface StoreCalls {
   isOver(): boolean
-  make<T>(call: (options: StoreCallOptions) => Promise<T>): Promise<T>
+  make<T>(operation: StoreOperation, call: (options: StoreCallOptions) => Promise<T>): Promise<T>
 }
 
 /** Starts the deadline (`storeTimeout`) of a step. */
 export function startCalls(
-  { instance: { options }, store }: Pick<Persistence, 'instance' | 'store'>,
+  { instance: { observe, options }, store }: Pick<Persistence, 'instance' | 'store'>,
   signal?: AbortSignal,
 ): StoreCalls {
   const { now, storeTimeout } = options
@@ -53,10 +54,15 @@ export function startCalls(
     new StoreTimeoutError(`The store "${store.name}" took longer than ${storeTimeout} seconds`)
   return {
     isOver: () => now() >= until,
-    make: (call) =>
-      guardStore(store, signal, () =>
-        within(Math.max(1, until - now()), signal, late, (inner) => call({ signal: inner })),
-      ),
+    make(operation, call) {
+      const run = (notes?: CallNotes) =>
+        guardStore(store, signal, () =>
+          within(Math.max(1, until - now()), signal, late, (inner) =>
+            call(notes ? { signal: inner, notes } : { signal: inner }),
+          ),
+        )
+      return observe ? observeCall(observe, store.name, operation, signal, run) : run()
+    },
   }
 }
 
@@ -106,7 +112,7 @@ export async function endSession(
   calls: StoreCalls,
   id: string,
 ): Promise<boolean> {
-  const wasLive = await calls.make((call) => store.end(id, call))
+  const wasLive = await calls.make('end', (call) => store.end(id, call))
   known.ended(id)
   return wasLive
 }

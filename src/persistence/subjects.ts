@@ -57,7 +57,9 @@ async function list(p: Persistence, subject: string): Promise<SessionInfo[]> {
   const index = indexOf(p)
   const calls = startCalls(p)
   const keys = await p.records.keysOf(subject)
-  const lists = await Promise.all(keys.map((key) => calls.make((call) => index.list(key, call))))
+  const lists = await Promise.all(
+    keys.map((key) => calls.make('list', (call) => index.list(key, call))),
+  )
   const infos = await Promise.all(lists.flat().map((entry) => infoOf(p, entry)))
   return infos.flat().filter((info) => info.subject === subject)
 }
@@ -67,7 +69,7 @@ async function* all(p: Persistence): AsyncIterable<SessionInfo> {
   const { name, page } = p.store
   if (!page) throw required(`the store "${name}" cannot go through all of them`)
   for (let cursor: string | null = null; ; ) {
-    const next = await startCalls(p).make((call) => page(cursor, call))
+    const next = await startCalls(p).make('page', (call) => page(cursor, call))
     for (const entry of next.records) yield* await infoOf(p, entry)
     if (next.cursor === null) return
     cursor = next.cursor
@@ -84,7 +86,7 @@ async function revoke(
   if (subject !== undefined) {
     assertSubject(subject)
     const keys = await p.records.keysOf(subject)
-    const record = await calls.make((call) => p.store.read(id, { ...call, fresh: true }))
+    const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh: true }))
     if (!keys.some((key) => record?.keys?.includes(key))) return false
   }
   return endSession(p, calls, id)
@@ -103,7 +105,7 @@ async function revokeAll(
   for (let pass = 1; pass <= MAX_PASSES; pass++) {
     let ended = 0
     for (const key of keys) {
-      ended += await startCalls(p).make((call) => index.end(key, { ...call, except }))
+      ended += await startCalls(p).make('endAll', (call) => index.end(key, { ...call, except }))
     }
     count += ended
     if (!ended && pass >= keys.length) break

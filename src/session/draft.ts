@@ -1,7 +1,7 @@
 /** A session between opening and committing: the state that was found, its changes, the client's cookies. */
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import type { SessionError } from '../errors.ts'
-import type { DropReason } from '../events.ts'
+import type { DropReason, SaveOutcome } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Change, Operation } from './operations.ts'
 import type { SessionStatus } from './session.ts'
@@ -93,6 +93,8 @@ export interface Draft {
   failed?: { readonly tag: string; readonly operations: number }
   /** An error or the event `session.uncommitted` has told of changes that were not saved. */
   unsaved?: boolean
+  /** The outcome of saving it, where its cookies do not tell. */
+  outcome?: SaveOutcome
   /** The cookie is written again, whether anything changed or not. */
   refresh?: boolean
   /** The cookie is removed: a note says that its session has ended. */

@@ -68,7 +68,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     key.toldAt = now()
     emit({ type: 'key.used', key: spellKey(key.id), position })
   }
-  const tokens = createCookieTokens(options, cookie.name, formerUsed)
+  const tokens = createCookieTokens(options, cookie.name, formerUsed, observe)
   return {
     options,
     cookie,

@@ -17,8 +17,8 @@ export interface Opener<D extends SessionData> {
   readonly carrier: Carrier
   /** Loads what deals with a store when it is first needed; sessions in cookies never load it. */
   backend(): Promise<Backend>
-  /** @param keepsFlash Flash values wait for the next request. (default: where nobody sees the page) */
-  open(header: string | null, request?: Request, keepsFlash?: boolean): Promise<Session<D, D>>
+  /** @param again It was opened before, and is opened once more to be read: its flash values wait, and nobody is told. */
+  open(header: string | null, request?: Request, again?: boolean): Promise<Session<D, D>>
 }
 
 /** Creates what opens sessions, and opens none yet. */
@@ -29,11 +29,7 @@ export function createOpener<D extends SessionData>(instance: Instance, once: Ru
   const inCookie = store ? null : createInCookie(instance)
   const stored = async () => (await import('../persistence/backend.ts')).storedBackendOf(instance)
   const backend = async (): Promise<Backend> => inCookie ?? stored()
-  const open: Opener<D>['open'] = async (
-    header,
-    request,
-    keepsFlash = request !== undefined && isAhead(request),
-  ) => {
+  const open: Opener<D>['open'] = async (header, request, again = false) => {
     if (instance.unsaved.size) (await seldom()).tellUnsaved(instance)
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
@@ -44,6 +40,9 @@ export function createOpener<D extends SessionData>(instance: Instance, once: Ru
     if (notBefore || binding) {
       draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
     }
+    if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
+    // Where nobody sees the page, flash values wait for the next request.
+    const keepsFlash = again || (request !== undefined && isAhead(request))
     return new RequestSession<D>(draft, instance, once, keepsFlash)
   }
   instance.openStored = async (request) => {

@@ -3,6 +3,7 @@ import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
+import type { Emit } from '../events.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
@@ -26,8 +27,11 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
   try {
     const setCookie = await save(instance, backend, draft)
     const leftovers = draft.found || setCookie.length ? draft.leftovers : null
-    return [...setCookie, ...(draft.removals ?? leftovers ?? [])]
+    const values = [...setCookie, ...(draft.removals ?? leftovers ?? [])]
+    if (instance.observe) tellSaved(instance.observe, draft, values)
+    return values
   } catch (error) {
+    instance.observe?.({ type: 'session.saved', outcome: 'failed' })
     // Renewals, imports and the end of flash values go without: a page that only reads is shown.
     if (Object(error).code === TOO_LARGE && !hasChanges(draft.operations)) return []
     draft.committed = false
@@ -36,6 +40,12 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
     draft.unsaved = true
     throw error
   }
+}
+
+function tellSaved(observe: Emit, { outcome }: Draft, values: readonly string[]): void {
+  const bytes = values.join('').length
+  const told = outcome ?? (bytes ? 'written' : 'unchanged')
+  observe({ type: 'session.saved', outcome: told, ...(bytes && { bytes }) })
 }
 
 async function save(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {

@@ -12,6 +12,7 @@ import { bytesOf, copyRecord } from './copy.ts'
 import { failureOf } from './failure.ts'
 import { LruMap } from './lru-map.ts'
 import type {
+  CallNotes,
   EndAllOptions,
   EndOptions,
   ReadOptions,
@@ -85,11 +86,14 @@ class CachedStore {
     options?.signal?.throwIfAborted()
     const cached = this.#cache.peek(id)
     const at = this.#options.now()
-    if (cached && !options?.fresh && !cached.value.isSuspect) {
-      const { record } = cached.value
-      if (record && this.#isWithin(cached.value, this.#options.ttl)) {
+    if (!options?.fresh) {
+      const isUsable = cached && !cached.value.isSuspect
+      const hit = isUsable && this.#isWithin(cached.value, this.#options.ttl)
+      if (this.#listeners.length) this.#emit({ type: 'cache.read', layer: 'memory', hit: !!hit })
+      if (hit) {
+        if (options?.notes) options.notes.cached = true
         this.#cache.touch(cached)
-        return { ...copyRecord(record), copied: true }
+        return { ...copyRecord(cached.value.record!), copied: true }
       }
     }
     const ends = this.#ends
@@ -101,7 +105,7 @@ class CachedStore {
       }
       return record
     } catch (error) {
-      return this.#stale(id, error)
+      return this.#stale(id, error, options?.notes)
     }
   }
 
@@ -192,11 +196,12 @@ class CachedStore {
     this.#save(id, null, 0, true)
   }
 
-  #stale(id: string, error: unknown): StoredRecord {
+  #stale(id: string, error: unknown, notes: CallNotes | undefined): StoredRecord {
     const cached = this.#cache.peek(id)?.value
     const { ttl, staleIfError } = this.#options
     if (!(error instanceof StoreUnavailableError)) throw error
     if (!cached?.record || !this.#isWithin(cached, ttl + staleIfError)) throw error
+    if (notes) notes.hidden = error
     const about = { store: this.#store.name, operation: 'read' }
     this.#emit({ type: 'store.stale', ...about, ...failureOf(error) })
     return { ...copyRecord(cached.record), stale: true }

@@ -17,7 +17,7 @@ import {
   secondsOf,
 } from '../resilience/retry.ts'
 import { failureOf } from './failure.ts'
-import type { SessionStore, StoreCallOptions, StoreEvent } from './store.ts'
+import type { SessionStore, StoreAttempt, StoreCallOptions, StoreEvent } from './store.ts'
 
 /** The operations that are retried, and may have a policy of their own. */
 export type ResilientOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page'
@@ -141,21 +141,25 @@ export function resilient(
 
   async function call<T>(
     operation: string,
-    { signal }: StoreCallOptions = {},
+    { notes, signal }: StoreCallOptions = {},
     fn: (options: StoreCallOptions) => Promise<T>,
     more?: RetryCall | false,
   ): Promise<T> {
     const about = { store: name, operation }
     const what = `Cannot ${operation}: store ${name} gave no usable answer`
-    const { onRetry } = ask()
-    let attempts = 0
+    const { now = Date.now, onRetry } = ask()
+    const tries: StoreAttempt[] = []
+    if (notes) notes.tries = tries
 
     async function attempt(one: AbortSignal): Promise<T> {
-      attempts++
+      const own = { at: now() }
+      tries.push(own)
       try {
         return await fn({ signal: one })
       } catch (error) {
-        throw classified(error, what)
+        const known = classified(error, what)
+        Object.assign(own, failureOf(known))
+        throw known
       }
     }
 
@@ -172,10 +176,12 @@ export function resilient(
           onRetry?.(event)
         },
       })
+      const attempts = tries.length
       if (attempts > 1) emit({ type: 'store.recovered', ...about, attempts })
       return result
     } catch (error) {
       if (!signal?.aborted) {
+        const attempts = tries.length
         emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
       throw error

@@ -16,14 +16,12 @@ export interface StoreCallOptions {
 }
 
 /** The calls that Sojourn makes of a store. */
-export type StoreOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page'
+export type StoreOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page' | 'prune'
 
-/** One attempt of a call. */
-export interface StoreAttempt {
+/** One attempt of a call. Without a code it succeeded. */
+export interface StoreAttempt extends Partial<StoreFailure> {
   /** Epoch milliseconds at which it began. */
   readonly at: number
-  /** Code of what went wrong; left out where it succeeded. */
-  readonly code?: string
 }
 
 /** The course of one call, as the wrappers of a store see it. */

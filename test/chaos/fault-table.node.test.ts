@@ -13,7 +13,7 @@ import { type Clock, createClock, createCookieJar } from '../../src/testing/inde
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
 import { KVDouble, type KVFault } from '../support/kv-double.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
-import { SECRET } from '../support/sessions.ts'
+import { isFrequent, SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 /*
@@ -251,7 +251,8 @@ const wordsOf = (error: unknown): string => inspect(error, { depth: 20, showHidd
 
 function summary(events: readonly SessionEvent[]): string {
   const counts = new Map<string, number>()
-  for (const { type } of events) counts.set(type, (counts.get(type) ?? 0) + 1)
+  for (const { type } of events.filter((one) => !isFrequent(one)))
+    counts.set(type, (counts.get(type) ?? 0) + 1)
   return [...counts].map(([type, n]) => (n > 1 ? `${type} ×${n}` : type)).join(', ') || '–'
 }
 

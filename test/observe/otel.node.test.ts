@@ -86,17 +86,20 @@ describe('recordEvents()', () => {
     )
     const [span] = traced.getFinishedSpans()
     expect(span?.events.map(({ name }) => name)).toEqual([
+      'sojourn.session.opened',
       'sojourn.store.retry',
       'sojourn.store.retry',
       'sojourn.store.recovered',
+      'sojourn.store.call',
       'sojourn.session.created',
       'sojourn.session.login',
+      'sojourn.session.saved',
     ])
-    expect(span?.events[1]?.attributes).toMatchObject({
+    expect(span?.events[2]?.attributes).toMatchObject({
       'sojourn.attempt': 2,
       'error.type': 'ERR_STORE_UNAVAILABLE',
     })
-    expect(Object.keys(span?.events[4]?.attributes ?? {})).toEqual(['sojourn.session'])
+    expect(Object.keys(span?.events[6]?.attributes ?? {})).toEqual(['sojourn.session'])
     const all = JSON.stringify([points, span?.events])
     for (const one of [...secrets.split(' '), 'canary', SECRET]) expect(all).not.toContain(one)
   })

@@ -9,6 +9,7 @@ import {
 import { cached } from '../../src/stores/cached.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
+import { isFrequent } from '../support/sessions.ts'
 import type { Use } from './actions.ts'
 import {
   type Effect,
@@ -60,7 +61,9 @@ export class Isolate {
       snapshot: run.snapshot,
       seal: run.seal,
       now,
-      onEvent: (event: SessionEvent) => void world.current.events.push(event),
+      onEvent(event: SessionEvent) {
+        if (!isFrequent(event)) world.current.events.push(event)
+      },
       ...(config.version > 1 && {
         migrate: (data: unknown) => ({ ...(data as object), migrated: true }),
       }),

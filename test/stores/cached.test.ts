@@ -40,7 +40,9 @@ function setUp(options: Partial<CacheOptions> = {}) {
   })
   const reads = (): number => faulty.calls.filter(({ operation }) => operation === 'read').length
   const events: StoreEvent[] = []
-  store.subscribe?.((event) => events.push(event))
+  store.subscribe?.((event) => {
+    if (event.type !== 'cache.read') events.push(event)
+  })
   return { clock, remote, faulty, store, record, reads, events }
 }
 

@@ -4,6 +4,7 @@ import {
   type SessionEvent,
   type SessionsOptions,
 } from '../../src/index.ts'
+import { defaultLevels } from '../../src/observe/log.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { type Clock, createClock, createCookieJar } from '../../src/testing/index.ts'
@@ -13,13 +14,17 @@ export const SECRET = 'a secret of the tests, long enough for anybody'
 /** Another one. */
 export const OTHER_SECRET = 'another secret of the tests, just as long as the first'
 
+/** Tells whether an event comes with every request. */
+export const isFrequent = ({ type }: SessionEvent): boolean => defaultLevels[type] === false
+
 /** Sessions, a browser and a clock that belong together, and what happened so far. */
 export function createWorld(options: Partial<SessionsOptions> = {}, clock: Clock = createClock()) {
   const events: SessionEvent[] = []
+  const frequent: SessionEvent[] = []
   const sessions = createSessions({
     secret: SECRET,
     now: clock,
-    onEvent: (event) => events.push(event),
+    onEvent: (event) => (isFrequent(event) ? frequent : events).push(event),
     ...options,
   })
   const jar = createCookieJar({ now: clock })
@@ -37,7 +42,7 @@ export function createWorld(options: Partial<SessionsOptions> = {}, clock: Clock
     return { response, session: session as Session, setCookie: response.headers.getSetCookie() }
   }
   const types = (): string[] => events.map(({ type }) => type)
-  return { sessions, jar, clock, events, types, visit }
+  return { sessions, jar, clock, events, frequent, types, visit }
 }
 
 /** A memory store that counts its calls. */

@@ -1,5 +1,6 @@
 /** Looks over the library's shoulder: its events, and the calls of one request. */
 import type { SessionEvent, SessionStore } from 'sojourn'
+import { defaultLevels } from 'sojourn/log'
 
 /** One request as the page shows it. */
 export interface Observed {
@@ -37,9 +38,9 @@ export function observe(request: string): Observed {
   return current
 }
 
-/** An `onEvent` that notes what happens. */
+/** An `onEvent` that notes what happens, and leaves out what comes with every request. */
 export function note(event: SessionEvent): void {
-  history[0]?.events.push(event)
+  if (defaultLevels[event.type]) history[0]?.events.push(event)
 }
 
 /** Counts what reaches a store. */

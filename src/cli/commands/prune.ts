@@ -24,7 +24,7 @@ export const prune: Command = {
       const limit = limitOf(values, Infinity)
       let removed = 0
       for (let last = 1; last && removed < limit; removed += last) {
-        last = await callStore(instance, store, async () => store.prune!())
+        last = await callStore(instance, store, 'prune', async () => store.prune!())
       }
       return { text: `${count(removed, 'expired record')} removed.\n`, json: { removed } }
     }),

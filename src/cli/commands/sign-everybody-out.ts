@@ -53,12 +53,14 @@ async function endAll(
   let ended = 0
   try {
     for (let cursor: string | null = null; ; ) {
-      const page: StoredPage = await callStore(instance, store, (call) => store.page!(cursor, call))
+      const page: StoredPage = await callStore(instance, store, 'page', (call) =>
+        store.page!(cursor, call),
+      )
       const ids = page.records.map(({ id }) => id)
       for (let at = 0; at < ids.length; at += AT_ONCE) {
         const some = ids.slice(at, at + AT_ONCE)
         const results = await Promise.all(
-          some.map((id) => callStore(instance, store, (call) => store.end(id, call))),
+          some.map((id) => callStore(instance, store, 'end', (call) => store.end(id, call))),
         )
         ended += results.filter(Boolean).length
       }

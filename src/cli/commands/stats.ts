@@ -51,7 +51,9 @@ async function countAll(
   if (!store.page) return null
   const figures = { sessions: 0, signedIn: 0, bytes: 0, largest: 0, isComplete: true }
   for (let cursor: string | null = null; ; ) {
-    const page: StoredPage = await callStore(instance, store, (call) => store.page!(cursor, call))
+    const page: StoredPage = await callStore(instance, store, 'page', (call) =>
+      store.page!(cursor, call),
+    )
     for (const { record } of page.records) add(figures, record)
     if (page.cursor === null) return figures
     if (figures.sessions >= limit) return { ...figures, isComplete: false }
