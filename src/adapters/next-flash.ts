@@ -34,10 +34,11 @@ function handedOut(): BoundedMap<string, true> {
   return world[SHARED]
 }
 
-const keyOf = ({ cookies, found, waiting }: Draft): string =>
-  [...cookies.tokens, ...(waiting?.labels ?? []), found?.version].join()
+const keyOf = ({ cookies, deferred, found }: Draft): string =>
+  [...cookies.tokens, ...(deferred?.labels ?? []), found?.version].join()
 /** The flash that the session was opened with, deferred writes included. */
-const flashOf = ({ found, waiting }: Draft): Values => (waiting?.base ?? found?.state)?.flash ?? {}
+const flashOf = ({ deferred, found }: Draft): Values =>
+  (deferred?.base ?? found?.state)?.flash ?? {}
 
 function ringOf(instance: Instance): KeyRing {
   const ring = rings.get(instance) ?? createKeyRing(instance.options.secrets, 'seal')

@@ -10,6 +10,8 @@ import type { SessionState } from './session-record.ts'
 /** One write in the list: its tag, its time in seconds modulo 2048, and whether it changed data. */
 export interface Write {
   readonly tag: string
+  /** The counter of the state that it made. */
+  readonly counter: number
   readonly seconds: number
   readonly changed: boolean
 }
@@ -36,11 +38,21 @@ export function newTag(): string {
 }
 
 /** The listed writes, the oldest first; the last one made `counter` what it is. */
-export function writesOf({ writes = '' }: Pick<SessionState, 'writes'>): Write[] {
-  return Array.from({ length: writes.length / WRITE_LENGTH }, (_, i) => {
+export function writesOf({
+  counter: last,
+  writes = '',
+}: Pick<SessionState, 'counter' | 'writes'>): Write[] {
+  const length = writes.length / WRITE_LENGTH
+  return Array.from({ length }, (_, i) => {
     const text = writes.slice(i * WRITE_LENGTH, (i + 1) * WRITE_LENGTH)
     const bits = DIGITS.indexOf(text[TAG_LENGTH]!) * 64 + DIGITS.indexOf(text[TAG_LENGTH + 1]!)
-    return { tag: text.slice(0, TAG_LENGTH), seconds: bits % CLOCK, changed: bits >= CLOCK }
+    const counter = last - length + 1 + i
+    return {
+      tag: text.slice(0, TAG_LENGTH),
+      counter,
+      seconds: bits % CLOCK,
+      changed: bits >= CLOCK,
+    }
   })
 }
 
@@ -66,12 +78,13 @@ export function listWrite(
   const bits = seconds + (changed ? CLOCK : 0)
   const text = tag + DIGITS[bits >> 6] + DIGITS[bits & 63]
   const all = (state.writes ?? '') + text
-  const ages = writesOf({ writes: all }).map(
+  const counter = state.counter + 1
+  const ages = writesOf({ counter, writes: all }).map(
     (write) => ((seconds - write.seconds + DRIFT_S + CLOCK) % CLOCK) - DRIFT_S,
   )
   const first = ages.findIndex((age, i) => {
     const left = ages.length - i
     return left <= LISTED_MIN || age < NEVER_TRIMMED_S || (age < LISTED_S && left <= LISTED_MAX)
   })
-  return { ...state, counter: state.counter + 1, writes: all.slice(first * WRITE_LENGTH) }
+  return { ...state, counter, writes: all.slice(first * WRITE_LENGTH) }
 }

@@ -2,16 +2,19 @@
 import { ID_BYTES, type SessionState } from '../codec/session-record.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
+type Holder = Pick<SessionState, 'key'>
 
 const NONCE_BYTES = 12
 
 /** Returns the key share; empty when the secret alone seals. */
-export function shareOf({ key }: Pick<SessionState, 'key'>): Bytes {
+export function shareOf({ key }: Holder): Bytes {
   return key.slice(ID_BYTES)
 }
 
-/** Seals bytes: nonce, then ciphertext and tag. */
-export async function sealShared(share: Bytes, bytes: Bytes): Promise<Bytes> {
+/** Seals bytes: nonce, then ciphertext and tag. Without a key share they stay as they are. */
+export async function sealShared(holder: Holder, bytes: Bytes): Promise<Bytes> {
+  const share = shareOf(holder)
+  if (!share.length) return bytes
   const key = await crypto.subtle.importKey('raw', share, 'AES-GCM', false, ['encrypt'])
   const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
   const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, bytes)
@@ -22,7 +25,9 @@ export async function sealShared(share: Bytes, bytes: Bytes): Promise<Bytes> {
 }
 
 /** Opens what {@link sealShared} sealed, or returns `null`. */
-export async function openShared(share: Bytes, bytes: Bytes): Promise<Bytes | null> {
+export async function openShared(holder: Holder, bytes: Bytes | null): Promise<Bytes | null> {
+  const share = shareOf(holder)
+  if (!share.length || !bytes) return bytes
   try {
     const key = await crypto.subtle.importKey('raw', share, 'AES-GCM', false, ['decrypt'])
     const iv = bytes.subarray(0, NONCE_BYTES)

@@ -76,9 +76,9 @@ async function start(
 }
 
 async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask) {
-  const { heals, status, waiting } = draft
+  const { deferred, heals, status } = draft
   if (status === 'superseded') return drop(p, draft, 'superseded')
-  const isWritten = due || changed || heals || !!waiting?.applied.length
+  const isWritten = due || changed || heals || !!deferred?.applied.length
   if (!isWritten) return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
   const began = p.instance.options.now()
   const writing = new Commit(p, draft, due)
@@ -88,7 +88,7 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
     if (typeof outcome === 'string') return drop(p, draft, outcome, writing)
     draft.outcome = 'written'
     const { length } = leftOut(changesOf(draft.operations, draft.current), outcome.state)
-    if (length) reportDropped(p.instance, draft, length, 'conflict')
+    reportDropped(p.instance, draft, length, 'conflict')
     const setCookie = await cookiesFor(p, draft, outcome, began, due)
     return [...setCookie, ...settleDeferred(p.instance, draft)]
   } catch (error) {
@@ -170,9 +170,9 @@ async function failed(
   changed: boolean,
 ): Promise<string[]> {
   const { instance } = p
-  const { cookies, current, found, removals, waiting } = draft
+  const { cookies, current, deferred, found, removals } = draft
   const isPlain = found && !signsIn(draft) && current.generation === found.state.generation
-  const isWaiting = isPlain && (changed || !!waiting?.applied.length)
+  const isWaiting = isPlain && (changed || !!deferred?.applied.length)
   // A store that refuses is there: a visitor who makes it busy must not be able to withhold a write.
   const waits = isWaiting && !isRefused && canDefer(instance, draft, error)
   const setCookie = waits ? await defer(instance, draft, tag) : null

@@ -1,7 +1,7 @@
 /** Writing a session to a store, whatever others write meanwhile. */
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { descends, hasWrite, newTag } from '../codec/write-list.ts'
+import { descends, hasWrite, listWrite, newTag } from '../codec/write-list.ts'
 import { SessionConflictError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { Draft } from '../session/draft.ts'
@@ -9,7 +9,7 @@ import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll } from '../session/operations.ts'
 import { isSame, renewAfterOf } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
-import { changesOf, listCommit } from './journal.ts'
+import { changesOf } from './journal.ts'
 import { ahead, compare, relate } from './newest.ts'
 import { GRACE_MS, LAG_MS } from './open.ts'
 import {
@@ -95,7 +95,7 @@ export class Commit {
   /** Returns the state to write: with the counter, the list of writes and the renewal of this commit. */
   #finish(state: SessionState): SessionState {
     const { instance } = this.#p
-    const { binding, found, operations, waiting } = this.#draft
+    const { binding, deferred, found, operations } = this.#draft
     // A request that committed first has renewed it for this one too.
     const renews =
       !found ||
@@ -103,10 +103,9 @@ export class Commit {
     const changes = operations.flatMap((one) =>
       one.updates === undefined ? (one.changes ?? []).map(([section]) => section) : [0],
     )
-    const applied = waiting?.applied ?? []
-    const listed = listCommit(state, applied, this.tag, changes.includes(0), instance.options.now())
+    const listed = listWrite(state, this.tag, changes.includes(0), instance.options.now())
     // A sign-in that changed nothing else may be shared with an overlapping one of the same user.
-    const isPlain = this.#signsIn && !applied.length && !changes.includes(0)
+    const isPlain = this.#signsIn && !deferred?.applied.length && !changes.includes(0)
     const signedInAt = isPlain ? listed.counter : undefined
     return {
       ...listed,
@@ -149,8 +148,8 @@ export class Commit {
 
   /** Replays the request's own operations; deferred writes of another credential are never applied. */
   #replayOwn(state: SessionState): SessionState {
-    const { operations, waiting } = this.#draft
-    if (waiting) Object.assign(waiting, { applied: [], dropped: waiting.entries })
+    const { deferred, operations } = this.#draft
+    if (deferred) Object.assign(deferred, { applied: [], dropped: deferred.entries })
     return applyAll(
       operations.filter(({ isDeferred }) => !isDeferred),
       state,
@@ -271,15 +270,15 @@ export class Commit {
   /** Returns the entry that may be appended instead; `undefined`: only the full record will do. */
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
-    const { current, failed, heals, operations, waiting } = this.#draft
+    const { current, deferred, failed, heals, operations } = this.#draft
     if (failed && failed.tag !== this.tag) return undefined
     const isFixed = operations.length > 0 && operations.every(({ changes }) => changes)
-    if (!isFixed || waiting || heals || format.check) return undefined
+    if (!isFixed || deferred || heals || format.check) return undefined
     // An entry does not renew. Past half of the idle timeout a renewal must not be lost.
     const left = context.expiresAt({ ...from, createdAt: Infinity }) - options.now()
     if (this.#due && left < options.now() - from.renewedAt) return undefined
     const changes = changesOf(operations, current)
-    const entry = { tags: [this.tag], counter: from.counter, at: options.now(), changes, seen: [] }
+    const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
     return this.#p.records.sealEntry(state, entry)
   }
 }

@@ -10,10 +10,16 @@ import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
-import type { Draft, Entry, Waiting } from '../session/draft.ts'
+import type { DeferredWrites, Draft, Entry } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
-import { applyWaiting, changesOf, decodeEntries, encodeEntries, joinEntries } from './journal.ts'
+import {
+  applyDeferred,
+  changesOf,
+  decodeEntries,
+  encodeEntries,
+  leaveOutReplaced,
+} from './journal.ts'
 import { newLabel, openSide, removeSide, sealSide } from './notes.ts'
 import { epochOf } from './stored-record.ts'
 
@@ -41,62 +47,60 @@ export function canDefer({ cookie, options }: Instance, draft: Draft, error: unk
 }
 
 /** Applies the deferred writes that came with a request, as the first operation of its draft. */
-export async function takeUpDeferred(instance: Instance, draft: Draft): Promise<Draft> {
-  const { cookies, found, readOnly } = draft
+export async function openDeferred(instance: Instance, draft: Draft): Promise<Draft> {
+  const { context, format, options } = instance
+  const { cookies, current, found, readOnly } = draft
   if (!cookies.entries.length || !found || readOnly) return draft
-  const entries = new Map<string, Entry>()
+  const byTag = new Map<string, Entry>()
   const lost: { reason: DropReason; changes: number }[] = []
-  for (const [, token] of cookies.entries) {
-    const opened = await openDeferred(instance, found.state, token, cookies)
-    if (opened && 'reason' in opened) lost.push(opened)
-    else for (const entry of opened ?? []) entries.set(entry.tags.join(), entry)
+  for (const sealed of await openAll(instance, cookies)) {
+    const opened = await entriesOf(instance, found.state, sealed)
+    if (typeof opened === 'string') lost.push({ reason: opened, changes: sealed[3] })
+    else for (const entry of opened) byTag.set(entry.tag, entry)
   }
-  const all = [...entries.values()].sort((a, b) => a.at - b.at)
+  const entries = [...byTag.values()].sort((a, b) => a.at - b.at)
   const labels = cookies.entries.map(([label]) => label)
-  const outcome = { applied: [], dropped: [] }
-  const operation = applyWaiting(all, outcome, instance.context.same)
-  const base = operation(draft.current)
-  if (!(await isValid(instance, base))) {
-    const dropped = { entries: [], applied: [], dropped: all }
-    return { ...draft, waiting: { ...dropped, labels, lost, base: draft.current }, refresh: true }
-  }
-  const waiting: Waiting = Object.assign(outcome, { entries: all, labels, lost, base })
-  return { ...draft, current: base, operations: [operation], waiting, refresh: true }
-}
-
-/** Tells whether the schema of this deployment, which may be newer, accepts a state. */
-async function isValid({ format }: Instance, state: SessionState): Promise<boolean> {
+  const none = { applied: [], dropped: entries }
+  const deferred: DeferredWrites = { entries, labels, lost, base: current, ...none }
+  const operation = applyDeferred(entries, deferred, context.same, options.now())
+  const base = operation(current)
   try {
-    await format.check?.(state)
-    return true
+    await format.check?.(base)
   } catch {
-    return false
+    // The schema of this deployment may be newer.
+    return { ...draft, deferred: { ...deferred, ...none }, refresh: true }
   }
+  Object.assign(deferred, { base })
+  return { ...draft, current: base, operations: [operation], deferred, refresh: true }
 }
 
-/** Opens one cookie; `null`: it is not ours. */
-async function openDeferred(
-  instance: Instance,
+/** Opens the cookies of deferred writes that are ours. */
+async function openAll(instance: Instance, cookies: CookieFound): Promise<Sealed[]> {
+  const all: Sealed[] = []
+  for (const [, token] of cookies.entries) {
+    const bytes = await openSide(instance, 'deferred', token, cookies)
+    if (bytes) all.push(JSON.parse(decoder.decode(bytes)))
+  }
+  return all
+}
+
+/** Returns the entries in a cookie, or the reason for which they cannot be applied. */
+async function entriesOf(
+  { format, options }: Instance,
   state: SessionState,
-  token: string,
-  cookies: CookieFound,
-): Promise<readonly Entry[] | { reason: DropReason; changes: number } | null> {
-  const { format, options } = instance
-  const bytes = await openSide(instance, 'deferred', token, cookies)
-  if (!bytes) return null
-  const [id, epoch, at, changes, body]: Sealed = JSON.parse(decoder.decode(bytes))
-  if (id !== idOf(state)) return { reason: 'ended', changes }
-  if (epoch !== deferredEpoch(state, options.version)) return { reason: 'generation', changes }
-  if (options.now() - at >= DEFERRED_MS) return { reason: 'expired', changes }
-  const share = shareOf(state)
-  if (!share.length) return decodeEntries(format, body, at)
-  const inner = await openShared(share, decodeBase64url(body) ?? new Uint8Array())
-  return inner && decodeEntries(format, decoder.decode(inner), at)
+  [id, epoch, at, , body]: Sealed,
+): Promise<readonly Entry[] | DropReason> {
+  if (id !== idOf(state)) return 'ended'
+  if (epoch !== epochOf({ ...state, version: options.version })) return 'generation'
+  if (options.now() - at >= DEFERRED_MS) return 'expired'
+  if (!shareOf(state).length) return decodeEntries(format, body, at)
+  const bytes = await openShared(state, decodeBase64url(body))
+  return bytes ? decodeEntries(format, decoder.decode(bytes), at) : 'generation'
 }
 
 /**
- * Returns the `Set-Cookie` values that carry the changes of a draft, together with earlier deferred
- * writes; `null` when that is too large for a cookie.
+ * Returns the `Set-Cookie` values that carry the changes of a draft, together with the earlier deferred
+ * writes that apply; `null` when that is too large for a cookie.
  */
 export async function defer(
   instance: Instance,
@@ -104,90 +108,71 @@ export async function defer(
   tag: string,
 ): Promise<string[] | null> {
   const { cookie, format, options } = instance
-  const { current, found, operations, waiting } = draft
-  const state = found!.state
-  const seen = waiting?.applied.flatMap(({ tags }) => tags) ?? []
+  const { current, deferred, operations } = draft
+  const { state } = draft.found!
+  const { dropped = [], entries = [] } = deferred ?? {}
+  const earlier = entries.filter((one) => !dropped.includes(one))
   const changes = changesOf(
     operations.filter(({ isDeferred }) => !isDeferred),
     current,
   )
-  const own: Entry = { tags: [tag], counter: state.counter, at: options.now(), changes, seen }
-  const waited = joinEntries(waiting?.entries ?? [], options.now())
-  const all = [...waited, ...(changes.length ? [own] : [])]
-  const at = Math.max(...all.map((entry) => entry.at))
+  const seen = earlier.map((one) => one.tag)
+  const own: Entry = { tag, counter: state.counter, at: options.now(), changes, seen }
+  const all = leaveOutReplaced([...earlier, ...(changes.length ? [own] : [])], own.at)
+  const at = all.at(-1)?.at
+  if (at === undefined) return clearDeferred(instance, draft)
   const text = encodeEntries(format, all, at)
-  const share = shareOf(state)
-  const body = share.length ? encodeBase64url(await sealShared(share, encoder.encode(text))) : text
-  const epoch = deferredEpoch(state, options.version)
+  const body = shareOf(state).length
+    ? encodeBase64url(await sealShared(state, encoder.encode(text)))
+    : text
+  // Bound to the version of the data that this deployment writes.
+  const epoch = epochOf({ ...state, version: options.version })
   const sealed: Sealed = [idOf(state), epoch, at, countOf(all), body]
-  const bytes = encoder.encode(JSON.stringify(sealed))
-  const token = await sealSide(instance, 'deferred', bytes)
+  const token = await sealSide(instance, 'deferred', encoder.encode(JSON.stringify(sealed)))
   const label = `d${newLabel()}`
   if (cookie.name.length + 1 + label.length + token.length > MAX_COOKIE_BYTES) return null
   instance.emit({ type: 'commit.deferred', changes: changes.length }, current)
-  reportLost(instance, draft)
-  return [
-    cookie.side!(label, token, DEFERRED_MS / 1000),
-    ...removeSide(instance, waiting?.labels ?? []),
-  ]
+  return [cookie.side!(label, token, DEFERRED_MS / 1000), ...clearDeferred(instance, draft)]
 }
 
-/** Reports which deferred writes were applied or dropped, and returns the `Set-Cookie` values that remove them. */
+/** Settles the deferred writes of a request that was saved, as {@link clearDeferred}. */
 export function settleDeferred(instance: Instance, draft: Draft): string[] {
-  const { waiting } = draft
-  if (!waiting) return []
-  const applied = countOf(waiting.applied)
-  if (applied) instance.emit({ type: 'commit.applied', changes: applied }, draft.current)
-  const changes = countOf(waiting.dropped)
-  if (changes) reportDropped(instance, draft, changes, 'conflict')
-  reportLost(instance, draft)
-  return removeSide(instance, waiting.labels)
+  const changes = countOf(draft.deferred?.applied ?? [])
+  if (changes) instance.emit({ type: 'commit.applied', changes }, draft.current)
+  return clearDeferred(instance, draft)
+}
+
+/** Reports which deferred writes are dropped, and returns the `Set-Cookie` values that remove all cookies. */
+function clearDeferred(instance: Instance, draft: Draft): string[] {
+  const { dropped = [], labels = [], lost = [] } = draft.deferred ?? {}
+  reportDropped(instance, draft, countOf(dropped), 'conflict')
+  for (const { changes, reason } of lost) reportDropped(instance, draft, changes, reason)
+  return removeSide(instance, labels)
 }
 
 /** Removes the deferred writes of a session that ends; they are dropped. */
 export async function dropDeferred(instance: Instance, draft: Draft): Promise<string[]> {
-  const { cookies, waiting } = draft
-  // Without a session to apply them to nobody has opened them yet.
-  const changes = waiting ? countOf(waiting.entries) : await countIn(instance, cookies)
-  if (changes) reportDropped(instance, draft, changes, 'ended')
-  if (waiting) reportLost(instance, draft)
+  const { cookies } = draft
+  const all = await openAll(instance, cookies)
+  const changes = all.reduce((sum, sealed) => sum + sealed[3], 0)
+  reportDropped(instance, draft, changes, 'ended')
   return removeSide(
     instance,
     cookies.entries.map(([label]) => label),
   )
 }
 
-/** Counts the changes in cookies. */
-async function countIn(instance: Instance, cookies: CookieFound): Promise<number> {
-  let count = 0
-  for (const [, token] of cookies.entries) {
-    const bytes = await openSide(instance, 'deferred', token, cookies)
-    if (bytes) count += (JSON.parse(decoder.decode(bytes)) as Sealed)[3]
-  }
-  return count
-}
-
-/** Reports changes that will never be made. */
+/** Reports changes that will never be made, if there are any. */
 export function reportDropped(
   { emit }: Instance,
   { current, found, replaced }: Draft,
   changes: number,
   reason: DropReason,
 ): void {
+  if (!changes) return
   emit({ type: 'commit.dropped', changes, reason }, found?.state ?? replaced?.state ?? current)
-}
-
-function reportLost(instance: Instance, draft: Draft): void {
-  for (const { changes, reason } of draft.waiting?.lost ?? []) {
-    reportDropped(instance, draft, changes, reason)
-  }
 }
 
 function countOf(entries: readonly Entry[]): number {
   return entries.reduce((sum, { changes }) => sum + changes.length, 0)
-}
-
-/** The epoch that a deferred write is bound to, with the version of the deployment that deferred it. */
-function deferredEpoch(state: SessionState, version: number): string {
-  return epochOf({ ...state, version })
 }

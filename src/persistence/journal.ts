@@ -7,24 +7,24 @@
 import type { DataFormat } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
-import type { Entry, Waiting } from '../session/draft.ts'
+import type { DeferredWrites, Entry } from '../session/draft.ts'
 import { applyChanges, type Change, type Operation, ownValue } from '../session/operations.ts'
 
 type Same = (a: unknown, b: unknown) => boolean
 
 /** No request that began before a response is still under way so long after it. */
-const JOIN_AFTER_MS = 30_000
-/** Deferred writes that are joined at most. */
-const MAX_JOINED = 64
+const UNDER_WAY_MS = 30_000
 
 /** Tells whether the list reaches back to the state that an entry was made from. */
 function reaches(state: SessionState, { counter }: Entry): boolean {
   return counter >= state.counter - writesOf(state).length
 }
 
-/** Tells whether an entry changes data. */
-function changesData({ changes }: Pick<Entry, 'changes'>): boolean {
-  return changes.some(([section]) => section === 0)
+/** Applies an entry and lists it as a write. */
+function applyEntry(state: SessionState, entry: Entry, same: Same, now: number): SessionState {
+  const { changes, tag } = entry
+  const changesData = changes.some(([section]) => section === 0)
+  return listWrite(applyChanges(changes, same, state), tag, changesData, now)
 }
 
 /**
@@ -38,12 +38,9 @@ export function mergeEntries(
   same: Same,
 ): SessionState {
   return entries.reduce((current, entry) => {
-    const [tag = NO_TAG] = entry.tags
-    const isListed = hasWrite(current, tag)
-    if (isListed || !reaches(current, entry)) {
-      return listWrite(current, isListed ? tag : NO_TAG, false, entry.at)
-    }
-    return listWrite(applyChanges(entry.changes, same, current), tag, changesData(entry), entry.at)
+    if (hasWrite(current, entry.tag)) return listWrite(current, entry.tag, false, entry.at)
+    if (!reaches(current, entry)) return listWrite(current, NO_TAG, false, entry.at)
+    return applyEntry(current, entry, same, entry.at)
   }, state)
 }
 
@@ -51,112 +48,54 @@ export function mergeEntries(
  * Applies deferred writes, each at most once and never in part: additions to whatever is there, and
  * others only where no other write has changed data since. Each replay fills `outcome`.
  */
-export function applyWaiting(
-  waiting: readonly Entry[],
-  outcome: Pick<Waiting, 'applied' | 'dropped'>,
+export function applyDeferred(
+  entries: readonly Entry[],
+  outcome: Pick<DeferredWrites, 'applied' | 'dropped'>,
   same: Same,
+  now: number,
 ): Operation {
   const operation = (state: SessionState): SessionState => {
     const applied: Entry[] = []
     const dropped: Entry[] = []
-    const writes = writesOf(state)
-    const first = state.counter - writes.length + 1
-    const since = writes.map((write, i) => ({ ...write, counter: first + i }))
+    const since = writesOf(state)
     let next = state
-    for (const entry of waiting) {
-      const left = withoutTags(entry, (tag) => since.some((write) => write.tag === tag))
-      if (!left.tags.length) continue
+    for (const entry of entries) {
+      const { changes, counter, seen, sets, tag } = entry
+      if (since.some((write) => write.tag === tag)) continue
       const isBlocked =
-        !left.changes.every(isAddition) &&
-        since.some(
-          ({ changed, counter, tag }) =>
-            changed &&
-            counter > entry.counter &&
-            !entry.seen.includes(tag) &&
-            !entry.tags.includes(tag),
-        )
-      const isLeftOut = leftOut(left.changes, next).length > 0
-      if (isBlocked || isLeftOut || !reaches(state, entry)) dropped.push(left)
-      else {
-        next = applyChanges(left.changes, same, next)
-        applied.push(left)
-        const changed = changesData(left)
-        since.push(...left.tags.map((tag) => ({ tag, seconds: 0, changed, counter: Infinity })))
+        (sets || !changes.every(isAddition)) &&
+        since.some((one) => one.changed && one.counter > counter && !seen.includes(one.tag))
+      if (isBlocked || leftOut(changes, next).length || !reaches(state, entry)) {
+        dropped.push(entry)
+        continue
       }
+      applied.push(entry)
+      next = applyEntry(next, entry, same, now)
+      since.push(writesOf(next).at(-1)!)
     }
-    outcome.applied = applied
-    outcome.dropped = dropped
+    Object.assign(outcome, { applied, dropped })
     return next
   }
   return Object.assign(operation, { isDeferred: true as const })
 }
 
-/** Lists the deferred writes that a commit applies, and then the commit itself. */
-export function listCommit(
-  state: SessionState,
-  applied: readonly Entry[],
-  tag: string,
-  changed: boolean,
-  now: number,
-): SessionState {
-  let listed = state
-  for (const entry of applied) {
-    for (const one of entry.tags) listed = listWrite(listed, one, changesData(entry), now)
-  }
-  return listWrite(listed, tag, changed, now)
-}
-
-/** Leaves out those of several joined writes that are applied already. */
-function withoutTags(entry: Entry, isApplied: (tag: string) => boolean): Entry {
-  const { changes, owners, tags } = entry
-  const left = tags.filter((tag) => !isApplied(tag))
-  if (left.length === tags.length) return entry
-  return {
-    ...entry,
-    tags: left,
-    changes: changes.filter((_, i) => left.includes(tags[owners?.[i] ?? 0]!)),
-  }
-}
-
 /**
- * Joins deferred writes of one kind that are older than any request under way, so that a value which is
- * set twice takes room once. Additions are joined with additions only: a conflict must not drop them.
+ * Leaves out values that a later deferred write replaces, so that one which is set often takes room
+ * once. All of them apply, so the later one was made on top of the earlier one. Where it is older than
+ * any request under way, no overlapping one can have it dropped alone.
  */
-export function joinEntries(entries: readonly Entry[], now: number): Entry[] {
-  const joined: Entry[] = []
-  for (const entry of entries) {
-    const last = joined.at(-1)
-    const fits =
-      last &&
-      now - entry.at >= JOIN_AFTER_MS &&
-      last.tags.every((tag) => entry.seen.includes(tag)) &&
-      last.tags.length + entry.tags.length <= MAX_JOINED &&
-      last.changes.every(isAddition) === entry.changes.every(isAddition)
-    if (fits) joined[joined.length - 1] = joinTwo(last, entry)
-    else joined.push(entry)
-  }
-  return joined
-}
-
-function joinTwo(first: Entry, then: Entry): Entry {
-  const changes = [...first.changes, ...then.changes]
-  const shift = first.tags.length
-  const owners = [
-    ...first.changes.map((_, i) => first.owners?.[i] ?? 0),
-    ...then.changes.map((_, i) => shift + (then.owners?.[i] ?? 0)),
-  ]
-  const isKept = ([section, key]: Change, i: number): boolean =>
-    !changes.some(
-      (later, j) =>
-        j > i && later[0] === section && later[1] === key && /^(set|unset)$/.test(later[2]),
-    )
-  return {
-    ...first,
-    tags: [...first.tags, ...then.tags],
-    at: then.at,
-    changes: changes.filter(isKept),
-    owners: owners.filter((_, i) => isKept(changes[i]!, i)),
-  }
+export function leaveOutReplaced(entries: readonly Entry[], now: number): Entry[] {
+  return entries.map((entry, i) => {
+    const later = entries
+      .slice(i + 1)
+      .filter(({ at }) => now - at >= UNDER_WAY_MS)
+      .flatMap(({ changes }) => changes)
+    const changes = entry.changes.filter((one) => {
+      const next = later.find((other) => other[0] === 0 && other[1] === one[1])
+      return !next || isAddition(one) || isAddition(next)
+    })
+    return changes.length < entry.changes.length ? { ...entry, changes, sets: 1 } : entry
+  })
 }
 
 /** Tells whether a change commutes with others: additions, and flash, which only grows and is taken. */
@@ -186,25 +125,24 @@ export function leftOut(changes: readonly Change[], { data }: SessionState): Cha
     if (section === 1 || !isAddition(one)) return false
     const value = ownValue(data, key)
     const takes = op === 'add' ? typeof value === 'number' : Array.isArray(value)
-    return value !== undefined && !takes && !changes.some((other) => setsKey(other, key))
+    const isOwn = (other: Change): boolean => other[1] === key && !isAddition(other)
+    return value !== undefined && !takes && !changes.some(isOwn)
   })
 }
 
-function setsKey([section, key, op]: Change, wanted: string): boolean {
-  return section === 0 && key === wanted && (op === 'set' || op === 'unset')
-}
-
-type WireChange = readonly [section: Change[0], key: string, op: Change[2], value?: string]
-
-/** `seen`: 1 for all entries before it, 0 for none. */
 type WireEntry = readonly [
-  tags: string,
+  tag: string,
   counter: number,
   at: number,
-  changes: readonly WireChange[],
-  seen?: 0 | 1 | readonly string[],
-  owners?: readonly number[],
+  changes: readonly Change[],
+  sets?: 1 | undefined,
 ]
+
+function mapValues(changes: readonly Change[], fn: (value: unknown) => unknown): Change[] {
+  return changes.map(([section, key, op, value]) =>
+    value === undefined ? [section, key, op] : [section, key, op, fn(value)],
+  )
+}
 
 /** Spells entries as text, in which times count from `since`. Values are text of the codec. */
 export function encodeEntries(
@@ -212,34 +150,19 @@ export function encodeEntries(
   entries: readonly Entry[],
   since: number,
 ): string {
-  const before: string[] = []
-  const wire = entries.map(({ tags, counter, at, changes, owners, seen }): WireEntry => {
-    const isAll = before.length > 0 && before.every((tag) => seen.includes(tag))
-    before.push(...tags)
-    const texts = changes.map(
-      ([section, key, op, value]): WireChange =>
-        value === undefined ? [section, key, op] : [section, key, op, format.stringify(value)],
-    )
-    const one = [tags.join(''), counter, at - since, texts] as const
-    const above = isAll ? 1 : seen.length ? seen : 0
-    if (owners) return [...one, above, owners]
-    return above ? [...one, above] : one
+  const wire = entries.map(({ tag, counter, at, changes, sets }): WireEntry => {
+    const texts = mapValues(changes, (value) => format.stringify(value))
+    return sets ? [tag, counter, at - since, texts, sets] : [tag, counter, at - since, texts]
   })
   return JSON.stringify(wire)
 }
 
-/** Reads what {@link encodeEntries} spelled. */
+/** Reads what {@link encodeEntries} spelled. Each entry was made on top of those before it. */
 export function decodeEntries(format: DataFormat, text: string, since: number): Entry[] {
   const wire: readonly WireEntry[] = JSON.parse(text)
-  const before: string[] = []
-  return wire.map(([joined, counter, at, texts, seen = 0, owners]) => {
-    const tags = joined.match(/.{6}/g) ?? []
-    const all = seen === 1 ? [...before] : seen || []
-    before.push(...tags)
-    const changes = texts.map(
-      ([section, key, op, value]): Change =>
-        value === undefined ? [section, key, op] : [section, key, op, format.parse(value)],
-    )
-    return { tags, counter, at: at + since, changes, seen: all, ...(owners && { owners }) }
+  const tags = wire.map(([tag]) => tag)
+  return wire.map(([tag, counter, at, texts, sets], i) => {
+    const changes = mapValues(texts, (value) => format.parse(value as string))
+    return { tag, counter, at: at + since, changes, sets, seen: tags.slice(0, i) }
   })
 }

@@ -2,7 +2,7 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { applyRules, numberRule } from '../check.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
+import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
@@ -43,8 +43,8 @@ interface Lease {
   readonly p: Persistence
   readonly id: string
   readonly key: string
-  /** The key share of the session, which seals the result too. */
-  readonly share: Uint8Array<ArrayBuffer>
+  /** The session, whose key share seals the result too. */
+  readonly about: SessionState
   /** Seconds. */
   readonly lease: number
   readonly ttl: number
@@ -70,7 +70,7 @@ export async function runOnce<T>(
   const id = await plainHash('once', `${idOf(about)}:${key}`)
   const polls = known.get(p.store) ?? new BoundedMap<string, Poll>(MAX_POLLS)
   known.set(p.store, polls)
-  const one: Lease = { p, id, key, share: shareOf(about), lease, ttl, polls }
+  const one: Lease = { p, id, key, about, lease, ttl, polls }
   const deadline = now() + MAX_LEASES * lease * 1000
   for (let delay = FIRST_POLL_MS; ; delay = Math.min(LAST_POLL_MS, delay * 2)) {
     const poll = polls.get(id)
@@ -139,10 +139,9 @@ function remember({ id, polls }: Lease, text: string, until: number): void {
   polls.set(id, { at: Date.now(), text: text.length > MAX_TEXT ? '' : text, until })
 }
 
-async function seal({ id, p, share }: Lease, text: string, seconds: number): Promise<StoredRecord> {
+async function seal({ about, id, p }: Lease, text: string, seconds: number): Promise<StoredRecord> {
   const { now } = p.instance.options
-  const bytes = encoder.encode(text)
-  const sealed = text && share.length ? await sealShared(share, bytes) : bytes
+  const sealed = await sealShared(about, encoder.encode(text))
   return {
     value: await sealToken(p.records.ring, `once:${id}`, sealed, now()),
     version: newVersion(),
@@ -152,9 +151,9 @@ async function seal({ id, p, share }: Lease, text: string, seconds: number): Pro
 }
 
 /** Returns the result's text, if there is one; an empty text is a lease. */
-async function textOf({ id, p, share }: Lease, { value }: StoredRecord): Promise<string> {
-  let bytes = await openToken(p.records.ring, `once:${id}`, value, p.instance.options.now())
-  if (bytes?.length && share.length) bytes = await openShared(share, bytes)
+async function textOf({ about, id, p }: Lease, { value }: StoredRecord): Promise<string> {
+  const sealed = await openToken(p.records.ring, `once:${id}`, value, p.instance.options.now())
+  const bytes = await openShared(about, sealed)
   return bytes ? decoder.decode(bytes) : ''
 }
 

@@ -8,7 +8,7 @@ import { renewAfterOf } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { candidatesOf, credentialName } from './candidates.ts'
-import { takeUpDeferred } from './deferred.ts'
+import { openDeferred } from './deferred.ts'
 import { ahead, compare, relate } from './newest.ts'
 import { isFailure, type Persistence, reportFailure, startCalls, tryToEnd } from './persistence.ts'
 import { fits, madeAt, type Snapshot, snapshotOf } from './stored-cookies.ts'
@@ -287,5 +287,5 @@ async function live(
   const draft = { ...liveDraft(instance, cookies, found.state, found), ...more }
   // Another request has renewed the record: only the cookie needs a renewal.
   const isDue = instance.options.now() - opened.renewedAt >= renewAfterOf(instance, found.state)
-  return takeUpDeferred(instance, isDue && !found.stale ? { ...draft, refresh: true } : draft)
+  return openDeferred(instance, isDue && !found.stale ? { ...draft, refresh: true } : draft)
 }

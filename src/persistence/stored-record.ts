@@ -83,8 +83,7 @@ export function createRecords(instance: Instance): Records {
     async seal(state) {
       if (format.check) await format.check(state)
       let bytes = await shrink(instance, encodeRecord({ ...state, ...format.write(state) }))
-      const share = shareOf(state)
-      if (share.length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(share, bytes))
+      if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
       const epoch = epochOf(state)
       const { markFor, subject } = state
       return {
@@ -107,7 +106,7 @@ export function createRecords(instance: Instance): Records {
       )
       if (bytes?.[0] === SEALED_BY_COOKIE) {
         if (!holder) return null
-        bytes = await openShared(shareOf(holder), bytes.subarray(1))
+        bytes = await openShared(holder, bytes.subarray(1))
       }
       if (bytes?.[0] === DEFLATED) bytes = await inflate(bytes.subarray(1)).catch(() => null)
       const opened = bytes && decodeRecord(bytes)
@@ -125,8 +124,7 @@ export function createRecords(instance: Instance): Records {
 
     async sealEntry(state, entry) {
       const bytes = encoder.encode(encodeEntries(format, [entry], 0))
-      const share = shareOf(state)
-      const inner = share.length ? await sealShared(share, bytes) : bytes
+      const inner = await sealShared(state, bytes)
       return sealToken(ring, `entry:${idOf(state)}:${epochOf(state)}`, inner, now())
     },
   }
@@ -141,9 +139,8 @@ async function openEntries(
 ): Promise<Entry[]> {
   const all: Entry[] = []
   for (const text of texts) {
-    let bytes = await openToken(ring, `entry:${label}`, text, options.now())
-    const share = shareOf(about)
-    if (bytes && share.length) bytes = await openShared(share, bytes)
+    const inner = await openToken(ring, `entry:${label}`, text, options.now())
+    const bytes = await openShared(about, inner)
     if (!bytes) throw new SessionCorruptionError('Cannot read session: an entry beside it')
     all.push(...decodeEntries(format, decoder.decode(bytes), 0))
   }

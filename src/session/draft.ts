@@ -29,24 +29,21 @@ export interface FoundSession {
 
 /** The changes of one commit, in a form that can be carried beside a record or in a cookie of its own. */
 export interface Entry {
-  /**
-   * Random: the record lists the tags of its last writes, so that an entry is applied once. Several
-   * where deferred writes were joined.
-   */
-  readonly tags: readonly string[]
+  /** Random: the record lists the tags of its last writes, so that an entry is applied once. */
+  readonly tag: string
   /** Counter of the state that it was made from. */
   readonly counter: number
   /** Epoch milliseconds. */
   readonly at: number
   readonly changes: readonly Change[]
-  /** Only of joined writes: for each change, the index in `tags` of the write that made it. */
-  readonly owners?: readonly number[]
+  /** A value that it set is left out, because a later deferred write replaces it. */
+  readonly sets?: 1 | undefined
   /** Tags of the deferred writes that it was made on top of. */
   readonly seen: readonly string[]
 }
 
 /** Deferred writes that came with a request, and what became of them. */
-export interface Waiting {
+export interface DeferredWrites {
   readonly entries: readonly Entry[]
   /** Labels of the cookies that carry them. */
   readonly labels: readonly string[]
@@ -118,7 +115,7 @@ export interface Draft {
   /** With a store: the session that this request has a replaced credential of. */
   readonly replaced?: ReplacedSession
   /** With a store: deferred writes that came with the request. */
-  readonly waiting?: Waiting
+  readonly deferred?: DeferredWrites
 }
 
 /** The functions of the instance that its sessions call. */

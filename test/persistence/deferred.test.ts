@@ -69,6 +69,48 @@ describe('a deferred write', () => {
     }
   })
 
+  it('is dropped as one, or applied as one, also when a later deferred write replaced the value that it set', async () => {
+    for (const isConflict of [true, false]) {
+      const { visit, store, jar, sessions, clock } = createDeferring({ snapshot: BRIEF })
+      await visit((s) => s.set('a', 1))
+      const before = jar.header()
+      store.down()
+      await visit((s) => {
+        s.increment('n')
+        s.set('b', 1)
+      })
+      await visit((s) => s.set('c', 1))
+      await visit((s) => s.increment('c'))
+      await visit((s) => s.set('b', 2))
+      clock.advance(40)
+      // From then on the value that was replaced is left out.
+      await visit((s) => s.set('d', 1))
+      store.up()
+      const other = await sessions.open(before)
+      if (isConflict) other.set('a', 2)
+      await sessions.save(other)
+      const dropped = { a: 2, c: 1 }
+      const expected = isConflict ? dropped : { a: 1, n: 1, b: 2, c: 2, d: 1 }
+      expect((await visit()).session.data).toEqual(expected)
+    }
+  })
+
+  it('keeps the value that an overlapping one replaced, if that one is dropped', async () => {
+    const { visit, store, jar, sessions, clock } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    store.down()
+    await visit((s) => s.set('x', 1))
+    const late = await sessions.open(jar.header())
+    const early = await sessions.open(jar.header())
+    early.set('y', 1)
+    jar.store(answer(await sessions.save(early)))
+    clock.advance(1)
+    late.set('x', 2)
+    jar.store(answer(await sessions.save(late)))
+    store.up()
+    expect((await visit()).session.data).toEqual({ a: 1, x: 1, y: 1 })
+  })
+
   it('is applied over renewals, which change no data', async () => {
     const { visit, store, jar, sessions, clock } = createDeferring({ renewAfter: 10 })
     await visit((s) => s.set('a', 1))
