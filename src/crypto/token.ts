@@ -60,6 +60,8 @@ export function aheadBy({ hour }: Pick<Parts, 'hour'>, now: number): number {
 }
 
 const encoder = new TextEncoder()
+let lastLabel = ''
+let lastData: Uint8Array<ArrayBuffer> = new Uint8Array(HEADER_BYTES)
 
 /** Seals `plaintext` under the first key of the ring. `now` in epoch milliseconds. */
 export async function sealToken(
@@ -131,7 +133,10 @@ function algorithm(
   iv: Uint8Array<ArrayBuffer>,
   label: string,
 ): AesGcmParams {
-  const additionalData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
-  additionalData.set(token.subarray(0, HEADER_BYTES))
+  // The label of a cookie is the same every time.
+  if (label !== lastLabel) lastData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
+  lastLabel = label
+  const additionalData = lastData.slice()
+  for (let i = 0; i < HEADER_BYTES; i++) additionalData[i] = token[i]!
   return { name: 'AES-GCM', iv, additionalData }
 }

@@ -26,11 +26,6 @@ export function createInCookie(instance: Instance): Backend {
 
 const notes = () => import('../persistence/notes.ts')
 
-async function endedOf(instance: Instance, cookies: CookieFound): Promise<ReadonlySet<string>> {
-  if (!cookies.notes.length) return new Set()
-  return (await (await notes()).readNotes(instance, cookies)).ended
-}
-
 /** The newest cookie whose session has not ended wins, then the newest. */
 async function open(
   instance: Instance,
@@ -38,9 +33,12 @@ async function open(
   opened: readonly OpenedCookie[],
 ): Promise<Draft | null> {
   const { format } = instance
-  const ended = await endedOf(instance, cookies)
-  const all = opened.filter((one) => !ended.has(idOf(one.opened)))
-  const byAge = all.sort((a, b) => b.opened.renewedAt - a.opened.renewedAt)
+  let all = opened
+  if (cookies.notes.length) {
+    const { ended } = await (await notes()).readNotes(instance, cookies)
+    all = opened.filter((one) => !ended.has(idOf(one.opened)))
+  }
+  const byAge = [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt)
   const first = byAge.find((one) => !isOver(instance, one.opened)) ?? byAge[0]
   if (!first) {
     const [some] = opened

@@ -31,6 +31,8 @@ export interface Instance {
 
 /** Changed sessions that are watched at once, at most: more would cost memory for the sake of an event. */
 const MAX_UNSAVED = 100
+/** Milliseconds after which a request that changed a session has long been answered. */
+export const UNSAVED_MS = 60_000
 /** Seconds: the absolute timeout by default. */
 const WEEK = 604_800
 const SHARE_BYTES = 32

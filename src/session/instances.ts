@@ -3,7 +3,8 @@ import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 
 const instances = new WeakMap<object, Instance>()
-const drafts = new WeakMap<object, readonly [Draft, Instance]>()
+
+let read: (session: object) => readonly [Draft, Instance] | undefined
 
 /** Notes what is behind sessions. */
 export function setInstance(sessions: object, instance: Instance): void {
@@ -20,17 +21,17 @@ export function openedOf(sessions: object, request: Request): Promise<object> | 
   return instances.get(sessions)?.opened.get(request)
 }
 
-/** Notes the draft of a session. */
-export function setDraft(session: object, draft: Draft, instance: Instance): void {
-  drafts.set(session, [draft, instance])
+/** Takes what reads the private fields of sessions: a map of them all would cost each request more. */
+export function setReader(reader: typeof read): void {
+  read = reader
 }
 
 /** Returns the draft of a session and the instance it belongs to; nothing for what is no session. */
 export function draftOf(session: object): readonly [Draft, Instance] | undefined {
-  return drafts.get(session)
+  return read(Object(session))
 }
 
 /** Returns the draft of a session of this package. */
 export function getDraft(session: object): Draft {
-  return drafts.get(session)![0]
+  return read(session)![0]
 }

@@ -25,15 +25,15 @@ export type Change = readonly [
 export interface Operation {
   (state: SessionState): SessionState
   /** Its changes, the same on every state; `undefined`: they depend on the state. */
-  readonly changes?: readonly Change[]
+  changes?: readonly Change[]
   /** The key whose value a function computes from the one that is there. */
-  readonly updates?: string
+  updates?: string
   /** It signs a user in. */
-  readonly signsIn?: true
+  signsIn?: true
   /** It applies deferred writes of earlier requests. */
-  readonly isDeferred?: true
+  isDeferred?: true
   /** Made by the library and not by the application: a commit may go without it. */
-  readonly isAutomatic?: true
+  isAutomatic?: true
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -57,9 +57,9 @@ export function applyChanges(
 ): SessionState {
   let current = state
   for (const [section, key, op, value] of changes) {
-    const name = section === 0 ? 'data' : 'flash'
-    const next = changed(ownValue(current[name], key), op, value, same)
-    current = { ...current, [name]: withValue(current[name], key, next) }
+    const values = section === 0 ? current.data : current.flash
+    const next = withValue(values, key, changed(ownValue(values, key), op, value, same))
+    current = section === 0 ? { ...current, data: next } : { ...current, flash: next }
   }
   return current
 }
@@ -80,29 +80,34 @@ function changed(there: unknown, op: Change[2], value: unknown, same: Same): unk
 
 /** Records changes whose values are copied already. */
 export function change(changes: readonly Change[], same: Same): Operation {
-  return Object.assign((state: SessionState) => applyChanges(changes, same, state), { changes })
+  const operation: Operation = (state) => applyChanges(changes, same, state)
+  operation.changes = changes
+  return operation
 }
 
 /** Drops the flash values that this request could read, and none that others have set since. */
 export function sweepFlash(seen: Values, same: Same): Operation {
   const changes = Object.keys(seen).map((key): Change => [1, key, 'take', seen[key]])
-  return Object.assign(change(changes, same), { isAutomatic: true as const })
+  const operation = change(changes, same)
+  operation.isAutomatic = true
+  return operation
 }
 
 /** Replaces a value by what `fn` makes of the one that is there at that moment. */
 export function updateValue(key: string, fn: (current: unknown) => unknown): Operation {
-  const operation = (state: SessionState): SessionState => ({
+  const operation: Operation = (state) => ({
     ...state,
     data: withValue(state.data, key, fn(ownValue(state.data, key))),
   })
-  return Object.assign(operation, { updates: key })
+  operation.updates = key
+  return operation
 }
 
 /** A new credential, drawn once: a rotation that is replayed leads to the same one. */
 export interface Rotation {
   readonly nonce: string
-  /** A fresh key, of which a rotation takes the key share and a new session takes all. */
-  readonly key: SessionState['key']
+  /** Returns a fresh key, always the same: a rotation takes its key share, a new session takes all. */
+  readonly key: () => SessionState['key']
   /** Epoch milliseconds. */
   readonly at: number
 }
@@ -111,8 +116,8 @@ export interface Rotation {
 export function rotate({ nonce, key, at }: Rotation): Operation {
   return (state) => {
     if (state.generation.nonce === nonce) return state
-    const next = state.key.slice()
-    next.set(key.subarray(ID_BYTES), ID_BYTES)
+    const next = state.key.length > ID_BYTES ? key().slice() : state.key
+    if (next !== state.key) next.set(state.key.subarray(0, ID_BYTES))
     return { ...state, key: next, generation: nextGeneration(state.generation, nonce, at) }
   }
 }
@@ -141,7 +146,7 @@ export function signIn(
 ): Operation {
   const { at } = rotation
   const today = at - (at % 1000)
-  const operation = (state: SessionState): SessionState => {
+  const operation: Operation = (state) => {
     const isOther = state.subject !== null && state.subject !== login.subject
     const base = isOther || state.version > version ? startOver(state, rotation, version) : state
     return {
@@ -153,14 +158,15 @@ export function signIn(
       binding: undefined,
     }
   }
-  return Object.assign(operation, { signsIn: true as const })
+  operation.signsIn = true
+  return operation
 }
 
 /** A new session: nothing of the old one but the flash that this request left. */
 function startOver(state: SessionState, { key }: Rotation, version: number): SessionState {
   const { flash } = state
   const none = { counter: 0, writes: undefined, markFor: undefined, data: {} }
-  return { ...state, ...none, key, generation: FIRST, version, flash }
+  return { ...state, ...none, key: key(), generation: FIRST, version, flash }
 }
 
 /** Returns the value under an own key. */

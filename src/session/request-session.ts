@@ -15,7 +15,7 @@ import { SessionCommittedError, SessionError } from '../errors.ts'
 import { fingerprint } from '../events.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
-import { setDraft } from './instances.ts'
+import { setReader } from './instances.ts'
 import {
   type Change,
   change,
@@ -58,9 +58,12 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   #flash: SessionState['flash']
   #rotation: Rotation | undefined
 
+  static {
+    setReader((session) => (#draft in session ? [session.#draft, session.#instance] : undefined))
+  }
+
   /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
   constructor(draft: Draft, instance: Instance, once: RunOnce, isAhead: boolean) {
-    setDraft(this, draft, instance)
     this.#draft = draft
     this.#instance = instance
     this.#once = once
@@ -198,7 +201,9 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   /** Draws the credential of this request, once: rotating twice in a request is rotating. */
   #draw(): Rotation {
     const { context, options } = this.#instance
-    this.#rotation ??= { nonce: newNonce(), key: context.newKey(), at: options.now() }
+    let key: SessionState['key'] | undefined
+    const drawKey = () => (key ??= context.newKey())
+    this.#rotation ??= { nonce: newNonce(), key: drawKey, at: options.now() }
     return this.#rotation
   }
 

@@ -1,9 +1,11 @@
 /** From a `Request` to its session, and back to its response. */
+import type { StoredBackend } from '../persistence/backend.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import { isAhead } from './ahead.ts'
 import type { Backend } from './backend.ts'
+import type { Draft } from './draft.ts'
 import { createInCookie } from './in-cookie.ts'
-import type { Instance } from './instance.ts'
+import { type Instance, UNSAVED_MS } from './instance.ts'
 import { getDraft } from './instances.ts'
 import { openSession } from './open.ts'
 import { RequestSession, type RunOnce } from './request-session.ts'
@@ -16,26 +18,31 @@ export interface Opener<D extends SessionData> {
   /** The headers in which a session comes and goes. */
   readonly carrier: Carrier
   /** Loads what deals with a store when it is first needed; sessions in cookies never load it. */
-  backend(): Promise<Backend>
+  backend(): Backend | Promise<Backend>
   /** @param again It was opened before, and is opened once more to be read: its flash values wait, and nobody is told. */
   open(header: string | null, request?: Request, again?: boolean): Promise<Session<D, D>>
 }
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance, once: RunOnce): Opener<D> {
-  const { binding, importFrom, notBefore, store, transport } = instance.options
+  const { binding, importFrom, notBefore, now, store, transport } = instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
-  const stored = async () => (await import('../persistence/backend.ts')).storedBackendOf(instance)
-  const backend = async (): Promise<Backend> => inCookie ?? stored()
+  let stored: StoredBackend | undefined
+  const load = async (): Promise<Backend> => {
+    // To import again what is there takes longer than to open a known cookie.
+    stored = (await import('../persistence/backend.ts')).storedBackendOf(instance)
+    return stored
+  }
+  const backend = (): Backend | Promise<Backend> => inCookie ?? stored ?? load()
   const open: Opener<D>['open'] = async (header, request, again = false) => {
-    if (instance.unsaved.size) (await seldom()).tellUnsaved(instance)
+    const [oldest = Infinity] = instance.unsaved.values()
+    if (now() - oldest >= UNSAVED_MS) (await seldom()).tellUnsaved(instance)
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
-      const own = store && (await stored())
-      draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
+      draft = await adoptSession(instance, stored, draft, header, importFrom, request?.signal)
     }
     if (notBefore || binding) {
       draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
@@ -68,53 +75,57 @@ export function openRequest<D extends SessionData>(
   return session
 }
 
-/** Saves the session of a request and puts it on the response. */
-export async function commitRequest<D extends SessionData>(
+/**
+ * Saves the session of a request and puts it on the response; returns the response itself, and no
+ * promise, when nobody asked for the session.
+ */
+export function commitRequest<D extends SessionData>(
   opener: Opener<D>,
   request: Request,
   response: Response,
   save: boolean | undefined,
-): Promise<Response> {
-  const { carrier, instance } = opener
+): Response | Promise<Response> {
   if (!isRequest(request)) return refuse(request)
-  const opening = instance.opened.get(request)
-  if (!opening) {
-    // Of what threw, the page of the error may still open one.
-    if (save !== false) instance.opened.set(request, null)
-    return response
-  }
-  const session = await opening.catch(() => null)
-  if (!session) return markResponse(response, [], carrier)
-  const { found } = getDraft(session)
-  const isSaved = save ?? response.status < 500
-  const [own, values] = await saveRequest(opener, request, response, session, isSaved)
-  return markResponse(own, values, carrier, found !== null)
+  const { opened } = opener.instance
+  const opening = opened.get(request)
+  if (opening) return commitOpened(opener, request, response, opening, save)
+  // Of what threw, the page of the error may still open one.
+  if (save !== false) opened.set(request, null)
+  return response
 }
 
-/** Returns the response to put `Set-Cookie` values on, and these. */
-async function saveRequest<D extends SessionData>(
-  { backend, instance, open }: Opener<D>,
+async function commitOpened<D extends SessionData>(
+  { backend, carrier, instance, open }: Opener<D>,
   request: Request,
   response: Response,
-  session: object,
-  isSaved: boolean,
-): Promise<[response: Response, values: readonly string[]]> {
-  const draft = getDraft(session)
-  if (!isSaved) {
+  opening: Promise<object>,
+  save = response.status < 500,
+): Promise<Response> {
+  let draft: Draft
+  try {
+    draft = getDraft(await opening)
+  } catch {
+    return markResponse(response, [], carrier)
+  }
+  let own = response
+  let values: readonly string[] = []
+  if (!save) {
     const { tellUnsaved } = await seldom()
     tellUnsaved(instance, draft)
-    return [response, []]
-  }
-  // Another handler of the same page has set the cookie.
-  if (!draft.committed && response.headers.get('set-cookie')?.includes(instance.cookie.name)) {
+  } else if (!draft.committed && hasCookie(response, instance.cookie.name)) {
+    // Another handler of the same page has set the cookie.
     const { saveOnto } = await seldom()
     const header = request.headers.get('cookie')
     const reopen = (cookies: string): Promise<object> => open(cookies, request, true)
-    return saveOnto(instance, await backend(), draft, header, response, reopen)
+    ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
+  } else {
+    values = await saveSession(instance, await backend(), draft)
   }
-  return [response, await saveSession(instance, await backend(), draft)]
+  return markResponse(own, values, carrier, draft.found !== null)
 }
 
+const hasCookie = ({ headers }: Response, name: string): boolean =>
+  headers.get('set-cookie')?.includes(name) ?? false
 const seldom = () => import('./seldom.ts')
 const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'

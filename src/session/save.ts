@@ -85,7 +85,10 @@ export function renewAfterOf({ options }: Instance, { idleTimeout }: SessionStat
 
 /** Tells whether there is anything to save that was not there before. */
 function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
-  if (found) return current.key !== found.state.key || text !== found.text
+  if (found) {
+    const { generation, key } = found.state
+    return current.key !== key || current.generation !== generation || text !== found.text
+  }
   return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
 }
 
@@ -123,5 +126,5 @@ export function announce(
 
 /** Tells whether two states are of one session. */
 export function isSame(a: SessionState, b: SessionState): boolean {
-  return idOf(a) === idOf(b)
+  return a.key === b.key || idOf(a) === idOf(b)
 }

@@ -4,15 +4,12 @@ import { SessionCommittedError } from '../errors.ts'
 import { spellAttributes } from '../transport/cookie.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
-import type { Instance } from './instance.ts'
+import { type Instance, UNSAVED_MS } from './instance.ts'
 import { getDraft } from './instances.ts'
 import { applyAll, hasChanges } from './operations.ts'
 import { saveSession } from './save.ts'
 
 export { goneError, invalidError, tellGone, tellInvalid } from './reasons.ts'
-
-/** Milliseconds after which a request that changed a session has long been answered. */
-const MAX_AGE = 60_000
 
 /**
  * Refuses to open or commit the session of a request.
@@ -39,7 +36,7 @@ export function tellUnsaved(instance: Instance, draft?: Draft): void {
   if (draft) tell(instance, draft)
   // In the order in which they were first changed.
   for (const [old, at] of instance.unsaved) {
-    if (instance.options.now() - at < MAX_AGE) return
+    if (instance.options.now() - at < UNSAVED_MS) return
     tell(instance, old)
   }
 }

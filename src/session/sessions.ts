@@ -144,10 +144,10 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
       return async (request, ...rest) => {
         try {
-          return await sessions.commit(request, await fn(request, ...rest))
+          return await commitRequest(opener, request, await fn(request, ...rest), undefined)
         } catch (error) {
           // Reports what the handler had changed.
-          await sessions.commit(request, Response.error(), { save: false })
+          await commitRequest(opener, request, Response.error(), false)
           if (isUnavailable(error)) return error.getResponse()
           throw error
         }

@@ -198,10 +198,11 @@ function findCookie(header: string | null, name: string): CookieFound {
   const found: Found[][] = [[], [], [], []]
   const side: Record<SideKind, SideCookie[]> = { n: [], d: [] }
   const pairs = header?.includes(name) ? header.split(';') : []
-  for (const [at, pair] of pairs.entries()) {
-    const [, key = '', , value = ''] = PAIR.exec(pair) ?? []
-    if (!key.startsWith(name)) continue
-    const label = key.slice(name.length)
+  for (let at = 0; at < pairs.length; at++) {
+    const match = pairs[at]!.includes(name) && PAIR.exec(pairs[at]!)
+    if (!match || !match[1]!.startsWith(name)) continue
+    const label = match[1]!.slice(name.length)
+    const value = match[3] ?? ''
     const list = found[CHUNK_LABELS.indexOf(label)]
     if (list && list.length < MAX_FOUND) list.push({ value, at })
     // The application may have cookies whose names begin like ours.
