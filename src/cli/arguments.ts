@@ -46,7 +46,8 @@ export function parseCommand(command: Command, args: readonly string[]): Parsed 
   }
   const { positionals, values } = parsed
   const [argument = ''] = positionals
-  for (const text of positionals) if (!isUrl(text)) refuseSecret(text)
+  const { cookie = '', show = '' } = values
+  for (const text of [...positionals, cookie, show]) if (!isUrl(text)) refuseSecret(text)
   if (values.help) return { argument, values }
   const expected = command.argument ? 1 : 0
   if (positionals.length > expected) {

@@ -25,6 +25,8 @@ export interface Loaded {
 export interface Needs {
   /** `false`: the command opens no record and finds nobody, so that it works without a secret. (default: `true`) */
   readonly secret?: boolean
+  /** `false`: the store of the environment is not asked for. (default: `true`) */
+  readonly store?: boolean
 }
 
 /** Makes one call of a store as the library does: with a deadline, and without the words of a client in its errors. */
@@ -77,14 +79,15 @@ async function load(values: Values, needs: Needs): Promise<Loaded> {
 }
 
 async function optionsFromEnv(url: string | undefined, needs: Needs): Promise<SessionsOptions> {
-  const store = await storeFromEnv(url)
+  const store = needs.store === false ? undefined : await storeFromEnv(url)
   return { ...secretFromEnv(needs), ...(store && { store }) }
 }
 
 /** Options by the environment; a secret that nobody needs is drawn. */
 function secretFromEnv({ secret = true }: Needs): SessionsOptions {
   const { env } = process
-  return fromEnv(secret ? env : { ...env, SESSION_SECRET: generateSecret() })
+  const isGiven = secret || env.SESSION_SECRET
+  return fromEnv(isGiven ? env : { ...env, SESSION_SECRET: generateSecret() })
 }
 
 async function fromConfig(path: string, needs: Needs): Promise<Sessions> {

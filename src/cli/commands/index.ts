@@ -1,5 +1,6 @@
 /** All commands, in the order of the help. */
 import type { Command } from '../command.ts'
+import { doctor } from './doctor.ts'
 import { list } from './list.ts'
 import { prune } from './prune.ts'
 import { revoke } from './revoke.ts'
@@ -11,6 +12,7 @@ import { stats } from './stats.ts'
 /** The commands. */
 export const COMMANDS: readonly Command[] = [
   secret,
+  doctor,
   list,
   revoke,
   revokeAll,

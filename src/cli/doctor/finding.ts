@@ -1,0 +1,38 @@
+/** The findings of the doctor. */
+
+/** One finding. `wrong`: something has to be done; `note`: it is worth to know. */
+export interface Finding {
+  readonly check: Check
+  readonly level: 'fine' | 'note' | 'wrong'
+  readonly text: string
+  /** One sentence that says what to do. */
+  readonly advice?: string
+}
+
+/** The things that are checked. */
+export type Check =
+  | 'page'
+  | 'cookie'
+  | 'attributes'
+  | 'prefix'
+  | 'secure'
+  | 'returns'
+  | 'cache'
+  | 'vary'
+  | 'size'
+  | 'clock'
+
+/** Makes a finding that all is well. */
+export function fine(check: Check, text: string): Finding {
+  return { check, level: 'fine', text }
+}
+
+/** Makes a finding that something has to be done. */
+export function wrong(check: Check, text: string, advice: string): Finding {
+  return { check, level: 'wrong', text, advice }
+}
+
+/** Makes a finding that is worth to know. */
+export function note(check: Check, text: string, advice?: string): Finding {
+  return { check, level: 'note', text, ...(advice && { advice }) }
+}

@@ -1,0 +1,95 @@
+/** Visits to a page, as a browser makes them. */
+import type { CookieJar } from '../../testing/cookie-jar.ts'
+import { CommandError } from '../command.ts'
+
+/** One answer on the way to a page. */
+export interface Hop {
+  readonly url: URL
+  readonly response: Response
+  /** The `Cookie` header that was sent; `null`: none. */
+  readonly cookie: string | null
+  /** Epoch milliseconds. */
+  readonly sentAt: number
+  readonly receivedAt: number
+}
+
+/** A visit to a page, with the redirects that lead to it. */
+export interface Visit {
+  readonly hops: readonly Hop[]
+  /** The last answer. */
+  readonly page: Hop
+}
+
+const MAX_REDIRECTS = 10
+const TIMEOUT_MS = 10_000
+
+/**
+ * Visits a page, and follows redirects.
+ *
+ * @throws CommandError when nobody answers.
+ */
+export async function visit(address: URL, jar: CookieJar): Promise<Visit> {
+  const hops: Hop[] = []
+  for (let url = address; ; ) {
+    const hop = await request(url, jar)
+    hops.push(hop)
+    jar.store(hop.response, url)
+    const location = hop.response.headers.get('location')
+    const isRedirect = location !== null && [301, 302, 303, 307, 308].includes(hop.response.status)
+    if (!isRedirect || !URL.canParse(location, url)) return { hops, page: hop }
+    if (hops.length > MAX_REDIRECTS) {
+      throw new CommandError(
+        `${nameOf(address)} redirects more than ${MAX_REDIRECTS} times`,
+        'Does a page send visitors away because their session does not come back?',
+      )
+    }
+    url = new URL(location, url)
+  }
+}
+
+/** Names a page without its query, which may hold tokens. */
+export function nameOf({ origin, pathname }: URL): string {
+  return origin + pathname
+}
+
+async function request(url: URL, jar: CookieJar): Promise<Hop> {
+  const cookie = jar.header(url)
+  const sentAt = Date.now()
+  const headers = new Headers({ accept: 'text/html,*/*;q=0.8', 'user-agent': 'sojourn doctor' })
+  if (cookie !== null) headers.set('cookie', cookie)
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const response = await fetch(url, { headers, redirect: 'manual', signal })
+    const receivedAt = Date.now()
+    await response.body?.cancel()
+    return { url, response, cookie, sentAt, receivedAt }
+  } catch (error) {
+    throw whyNot(url, error)
+  }
+}
+
+function whyNot(url: URL, error: unknown): CommandError {
+  const { cause, code: own, name } = Object(error) as Record<string, unknown>
+  const code = String(Object(cause).code ?? own ?? '')
+  const at = nameOf(url)
+  if (name === 'TimeoutError') {
+    return new CommandError(
+      `${at} did not answer within ${TIMEOUT_MS / 1000} seconds`,
+      'Is it reachable from here?',
+    )
+  }
+  if (/HEADERS_OVERFLOW/.test(code)) {
+    return new CommandError(
+      `${at} answers with more than 16 KB of headers`,
+      'Browsers and proxies refuse that: store less in cookies',
+    )
+  }
+  const isTls = /CERT|SSL|TLS|SIGNATURE|ISSUER/.test(code)
+  const word = /^[A-Z_]+$/.test(code) ? ` (${code})` : ''
+  return new CommandError(
+    `${at} cannot be reached${word}`,
+    isTls
+      ? 'Its certificate is not trusted here. NODE_EXTRA_CA_CERTS names a file with further authorities'
+      : 'Is the address right, and is it reachable from here?',
+  )
+}
