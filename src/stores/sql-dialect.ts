@@ -25,12 +25,8 @@ export interface SqlStatements {
   readonly list: SqlStatement
   readonly page: SqlStatement
   readonly version: SqlStatement
-  /** Ends all live records of `:key` but `:except`; changes so many rows. */
-  readonly endAll: SqlStatement
   /** Ends `:id` if it is live; changes one row then. */
   readonly endLive: SqlStatement
-  /** Removes so many rows that expired by `:now`. */
-  prune(limit: number): SqlStatement
   /**
    * Writes as `applyWrite` specifies; `:expected` NULL creates, `:entry` '' is none.
    *
@@ -43,6 +39,10 @@ export interface SqlStatements {
   ): Promise<SqlRow | true | undefined>
   /** Ends `:id` and marks it until `:until`, live or not; resolves with whether it was live. */
   end(run: RunStatement, values: Readonly<Record<string, SqlParameter>>): Promise<boolean>
+  /** Ends all live records of `:key` but `:except`; resolves with how many. */
+  endAll(run: RunStatement, values: Readonly<Record<string, SqlParameter>>): Promise<number>
+  /** Removes at most `limit` rows that expired by `now`; resolves with how many. */
+  prune(run: RunStatement, now: number, limit: number): Promise<number>
 }
 
 /** Makes the statements for a table. */

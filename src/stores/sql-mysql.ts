@@ -4,13 +4,15 @@
  *
  * `SET` is evaluated from left to right, so the expiry is set before what it is computed from.
  */
-import type { SqlDialect } from './sql-dialect.ts'
+import type { RunStatement, SqlDialect, SqlRow } from './sql-dialect.ts'
 import {
   COLUMNS,
   commonStatements,
   LIVE,
   MARKED,
+  PAGE,
   ROOM,
+  type SqlParameter,
   type SqlStatement,
   statementOf,
   VALUES,
@@ -31,8 +33,28 @@ function create(table: string): string {
     VALUES (:id, ${VALUES}, '', 0) ON DUPLICATE KEY UPDATE ${set.join(', ')}`
 }
 
+const of = (sql: string): SqlStatement => statementOf(sql, () => '?', true)
+
+/**
+ * Changes rows that a `SELECT` found, by their primary key alone. A statement that finds them by an
+ * index locks that first and the rows after, as no writer does, and the two would deadlock.
+ */
+async function changeRows(
+  run: RunStatement,
+  rows: readonly SqlRow[],
+  sql: (ids: string) => string,
+  values: Readonly<Record<string, SqlParameter>>,
+): Promise<number> {
+  let changed = 0
+  for (let i = 0; i < rows.length; i += PAGE) {
+    const ids = rows.slice(i, i + PAGE).map(({ id }, n) => [`id${n}`, String(id)] as const)
+    const list = `id IN (${ids.map(([name]) => `:${name}`).join(', ')})`
+    changed += (await run(of(sql(list)), { ...values, ...Object.fromEntries(ids) })).affected
+  }
+  return changed
+}
+
 export const mysql: SqlDialect = (table) => {
-  const of = (sql: string): SqlStatement => statementOf(sql, () => '?', true)
   const { read, list, page, version } = commonStatements(table)
   const marked = `UPDATE ${table} SET expires_at = greatest(:until,
     :now + 1000 * coalesce(mark_for, 0)), version = '', ${MARKED} WHERE ${LIVE} AND`
@@ -52,15 +74,13 @@ export const mysql: SqlDialect = (table) => {
       THEN :now + 1000 * coalesce(mark_for, 0) ELSE expires_at END), version = '', ${MARKED}`)
   const endLive = of(`${marked} id = :id`)
   const reading = of(read)
+  const ofKey = of(`SELECT id FROM ${table} WHERE ${LIVE} AND id <> :except AND ${WITH_KEY}`)
   return {
     read: reading,
     list: of(list),
     page: of(page),
     version: of(version),
-    endAll: of(`${marked} id <> :except AND ${WITH_KEY}`),
     endLive,
-    prune: (limit) =>
-      of(`DELETE FROM ${table} WHERE expires_at <= :now ORDER BY expires_at LIMIT ${limit}`),
     async write(run, values) {
       if (values.expected === null) {
         // How many rows it changed depends on the driver's flags.
@@ -75,6 +95,19 @@ export const mysql: SqlDialect = (table) => {
       if ((await run(endLive, values)).affected > 0) return true
       await run(marking, values)
       return false
+    },
+    async endAll(run, values) {
+      const { rows } = await run(ofKey, values)
+      return await changeRows(run, rows, (ids) => `${marked} ${WITH_KEY} AND ${ids}`, values)
+    },
+    async prune(run, now, limit) {
+      const { rows } = await run(
+        of(`SELECT id FROM ${table} WHERE expires_at <= :now ORDER BY expires_at LIMIT ${limit}`),
+        { now },
+      )
+      const sql = (ids: string): string =>
+        `DELETE FROM ${table} WHERE expires_at <= :now AND ${ids}`
+      return await changeRows(run, rows, sql, { now })
     },
   }
 }

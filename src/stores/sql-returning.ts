@@ -78,14 +78,13 @@ export function returningStatements(table: string, words: ReturningWords): SqlSt
     :now + 1000 * coalesce(mark_for, 0)), ${MARKED} WHERE ${LIVE} AND`
   const [creating, updating] = [of(create(table)), of(update(table, words))]
   const ending = of(end(table, words))
+  const endingAll = of(`${marked} id <> :except AND ${WITH_KEY}`)
   return {
     read: of(read),
     list: of(list),
     page: of(page),
     version: of(version),
-    endAll: of(`${marked} id <> :except AND ${WITH_KEY}`),
     endLive: of(`${marked} id = :id`),
-    prune: (limit) => of(words.prune(table, limit)),
     async write(run: RunStatement, values) {
       const { rows } = await run(values.expected === null ? creating : updating, values)
       return rows[0]
@@ -96,5 +95,7 @@ export function returningStatements(table: string, words: ReturningWords): SqlSt
       const { rows } = await run(ending, { ...values, token })
       return rows[0]?.version === token
     },
+    endAll: async (run, values) => (await run(endingAll, values)).affected,
+    prune: async (run, now, limit) => (await run(of(words.prune(table, limit)), { now })).affected,
   }
 }

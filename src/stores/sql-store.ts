@@ -155,13 +155,12 @@ class SqlTable {
     { signal, except, markFor = MARK_SECONDS }: EndAllOptions = {},
   ): Promise<number> {
     const run = await this.#runner(signal)
-    const { affected } = await run(this.#sql.endAll, {
+    return await this.#sql.endAll(run, {
       key: this.#prefixed(key),
       except: except === undefined ? '' : this.#prefixed(except),
       now: this.#now(),
       until: this.#until(markFor),
     })
-    return affected
   }
 
   async page(cursor: string | null, { signal }: StoreCallOptions = {}): Promise<StoredPage> {
@@ -199,7 +198,7 @@ class SqlTable {
   async #pruneStep(limit: number, olderThan: number): Promise<number> {
     const run = await this.#runner(undefined)
     const now = Math.floor(this.#now() - olderThan * 1000)
-    return (await run(this.#sql.prune(limit), { now })).affected
+    return await this.#sql.prune(run, now, limit)
   }
 
   #now(): number {

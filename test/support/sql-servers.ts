@@ -141,7 +141,7 @@ export async function startMariadb(): Promise<SqlServer> {
     `--port=${port}`,
     '--bind-address=127.0.0.1',
     `--pid-file=${join(folder, 'pid')}`,
-    '--innodb-flush-log-at-trx-commit=0',
+    '--innodb-flush-log-at-trx-commit=2',
   ]
   const launch = (): ChildProcess =>
     spawn('mariadbd', args, { ...owner, cwd: folder, stdio: 'ignore' })
