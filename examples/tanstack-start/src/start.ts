@@ -1,0 +1,4 @@
+import { createStart } from '@tanstack/react-start'
+import { session } from './session.ts'
+
+export const startInstance = createStart(() => ({ requestMiddleware: [session] }))
