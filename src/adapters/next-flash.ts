@@ -34,8 +34,8 @@ function handedOut(): BoundedMap<string, true> {
   return world[SHARED]
 }
 
-const keyOf = ({ cookies, deferred, found }: Draft): string =>
-  [...cookies.tokens, ...(deferred?.labels ?? []), found?.version].join()
+const keyOf = ({ cookies, found }: Draft): string =>
+  [...cookies.tokens, ...cookies.entries.map(([label]) => label), found?.version].join()
 /** The flash that the session was opened with, deferred writes included. */
 const flashOf = ({ deferred, found }: Draft): Values =>
   (deferred?.base ?? found?.state)?.flash ?? {}

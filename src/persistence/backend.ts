@@ -10,7 +10,6 @@ import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
-import { candidatesOf } from './candidates.ts'
 import { Commit, type Committed, signsIn } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
 import { changesOf, leftOut } from './journal.ts'
@@ -24,8 +23,8 @@ import {
   reportFailure,
   startCalls,
 } from './persistence.ts'
-import { idOnly, writeStoredCookie } from './stored-cookies.ts'
-import { credentialOf } from './stored-record.ts'
+import { candidatesOf, idOnly, writeStoredCookie } from './stored-cookies.ts'
+import { credentialOf, openRecord, sealRecord } from './stored-record.ts'
 
 /** A backend over a store, and what importers need of it. */
 export interface StoredBackend extends Backend {
@@ -59,19 +58,19 @@ async function start(
   first: SessionState,
   isNew: () => void,
 ): Promise<Draft> {
-  const { instance, known, records, store } = p
+  const { instance, latest, store } = p
   const id = idOf(first)
-  const record = await records.seal(first)
+  const record = await sealRecord(p, first)
   const result = await startCalls(p).make('write', (call) => store.write(id, record, null, call))
   if (result.ok) isNew()
   const there = result.ok ? (result.current ?? record) : result.current
   // Nothing is there and nothing can be created: it ended, and its mark outlives the old cookie.
-  const found = there ? await records.unseal(id, there, [first]) : null
+  const found = there ? await openRecord(p, id, there, [first]) : null
   if (!there || !found) return goneDraft(instance, cookies, first, 'missing')
   // An old cookie is a credential of the first generation, and a sign-in replaces it.
   if (relate(first.generation, credentialOf(there)) !== 'same')
     return replacedDraft(p, cookies, first, there, found)
-  known.saw(id, found.state)
+  latest.record(found.state)
   return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
 }
 
@@ -98,7 +97,7 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
 
 /** Returns the `Set-Cookie` values after a write. */
 async function cookiesFor(
-  { instance, known, store }: Persistence,
+  { instance, latest, store }: Persistence,
   draft: Draft,
   { isNew, state, version }: Committed,
   began: number,
@@ -106,8 +105,8 @@ async function cookiesFor(
 ): Promise<string[]> {
   const { cookies, found, heals, refresh, removals } = draft
   // A response that was slower than a rotation must not bring the former credential back.
-  const isLate = known.isRotated(idOf(state), state)
-  known.saw(idOf(state), state)
+  const isLate = latest.isRotated(state)
+  latest.record(state)
   const rotates = isNew || state.generation.number !== found?.state.generation.number
   announce(instance, draft, state, due, isNew)
   if (isLate) return []
@@ -125,11 +124,11 @@ async function cookiesFor(
 }
 
 /** Returns the `Set-Cookie` values of a request that wrote nothing. */
-async function refresh({ instance, known }: Persistence, draft: Draft): Promise<string[]> {
+async function refresh({ instance, latest }: Persistence, draft: Draft): Promise<string[]> {
   const { current, found, refresh, removals, status } = draft
   if (!found || status !== 'active' || !(refresh || removals)) return []
   // The cookie of another response may be newer than the record that was read.
-  if (known.isAfter(idOf(found.state), found.state)) return []
+  if (latest.isAfter(found.state)) return []
   return writeStoredCookie(instance, draft, { ...found, state: current })
 }
 
@@ -188,7 +187,7 @@ async function failed(
     // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
     const state = { ...lastRotation, counter: found?.state.counter ?? 0 }
     const at = instance.options.now()
-    const stored = { state, version: undefined, at, isUnknown: true } as const
+    const stored = { state, version: undefined, at }
     setCookiesOf(error, [
       ...(await writeStoredCookie(instance, draft, stored)),
       ...(await noteRotation(instance, cookies, idOnly(instance, stored))),
@@ -207,7 +206,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const all = (await instance.tokens.openAll(cookies)).map(({ opened }) => opened)
   const ids = new Set(own === undefined ? [] : [own])
   try {
-    const others = (await candidatesOf(p, cookies, all)).filter((one) => !ids.has(idOf(one)))
+    const others = (await candidatesOf(instance, cookies, all)).filter((one) => !ids.has(idOf(one)))
     // All at once, since each may take until the deadline.
     const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one)))
     for (const [i, { found, status }] of drafts.entries()) {

@@ -14,13 +14,14 @@ import { ahead, compare, relate } from './newest.ts'
 import { GRACE_MS, LAG_MS } from './open.ts'
 import {
   endSession,
+  isOf,
   type Persistence,
   pause,
   type StoreCalls,
   startCalls,
   tryToEnd,
 } from './persistence.ts'
-import { credentialOf } from './stored-record.ts'
+import { credentialOf, openRecord, sealEntry, sealRecord } from './stored-record.ts'
 
 /** A commit that was written. */
 export interface Committed {
@@ -118,7 +119,7 @@ export class Commit {
 
   async #create(current: SessionState): Promise<Committed> {
     const state = this.#finish(current)
-    const record = await this.#p.records.seal(state)
+    const record = await sealRecord(this.#p, state)
     try {
       const { ok } = await this.#write(state, record, null)
       if (ok) return { state, version: record.version, isNew: true }
@@ -161,10 +162,9 @@ export class Commit {
     replaced: { readonly id: string; readonly keys?: readonly string[] | undefined } | undefined,
     { subject }: SessionState,
   ): Promise<void> {
-    if (!replaced?.keys || subject === null || !this.#signsIn) return
-    const keys = await this.#p.records.keysOf(subject)
-    if (!keys.some((key) => replaced.keys?.includes(key))) return
-    await tryToEnd(this.#p, this.#calls, replaced.id)
+    if (!replaced || subject === null || !this.#signsIn) return
+    const isTheirs = await isOf(this.#p, subject, replaced.keys)
+    if (isTheirs) await tryToEnd(this.#p, this.#calls, replaced.id)
   }
 
   /** Tells whether this sign-in may go on with a session that an overlapping one rotated. */
@@ -185,23 +185,22 @@ export class Commit {
 
   /** Replaces the record, and replays the operations on every newer state it meets. */
   async #replace(base: SessionState, expected: string, current: SessionState): Promise<Outcome> {
-    const { known, records } = this.#p
     let [from, version, next] = [base, expected, current]
     for (let attempt = 1; ; attempt++) {
       const state = this.#finish(next)
       if (nameOf(state.generation) !== nameOf(base.generation)) this.#last = state
-      const record = await records.seal(state)
+      const record = await sealRecord(this.#p, state)
       const result = await this.#write(state, record, version, await this.#entryOf(from, state))
       const there = result.current
       this.isRefused = !result.ok
       if (result.ok && !there) return { state, version: record.version, isNew: false }
       if (!there) {
-        known.ended(idOf(state))
+        this.#p.latest.recordEnd(idOf(state))
         return this.#signsIn ? this.#startNew(idOf(state)) : 'ended'
       }
       const credential = credentialOf(there)
       this.rotatedAt = credential.rotatedAt
-      const found = await records.unseal(idOf(state), there, [state, from])
+      const found = await openRecord(this.#p, idOf(state), there, [state, from])
       version = there.version
       // Appended; or an earlier attempt was applied, and only its answer was lost.
       if (found && hasWrite(found.state, this.tag)) {
@@ -229,10 +228,10 @@ export class Commit {
     there: StoredRecord,
     found: SessionState | null,
   ): 'replaced' | { from: SessionState; next: SessionState } {
-    const { instance, known } = this.#p
+    const { instance, latest } = this.#p
     const relation = relate(from.generation, credentialOf(there))
     if (relation === 'replaced' || !found) {
-      if (found) known.saw(idOf(from), found)
+      if (found) latest.record(found)
       const canShare = relation === 'replaced' && this.#signsIn && found && this.#canShare(found)
       return canShare ? { from: found, next: this.#share(found) } : 'replaced'
     }
@@ -279,7 +278,7 @@ export class Commit {
     if (this.#due && left < options.now() - from.renewedAt) return undefined
     const changes = changesOf(operations, current)
     const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
-    return this.#p.records.sealEntry(state, entry)
+    return sealEntry(this.#p, state, entry)
   }
 }
 

@@ -12,7 +12,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { DeferredWrites, Draft, Entry } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
-import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
+import type { CookieFound } from '../transport/cookie.ts'
 import {
   applyDeferred,
   changesOf,
@@ -20,7 +20,7 @@ import {
   encodeEntries,
   leaveOutReplaced,
 } from './journal.ts'
-import { newLabel, openSide, removeSide, sealSide } from './notes.ts'
+import { openSides, removeSides, writeSide } from './side-cookies.ts'
 import { epochOf } from './stored-record.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */
@@ -33,10 +33,9 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** Tells whether the changes of a draft may wait after `error` of the store. */
-export function canDefer({ cookie, options }: Instance, draft: Draft, error: unknown): boolean {
+export function canDefer({ options }: Instance, draft: Draft, error: unknown): boolean {
   const { snapshot, onStoreFailure } = options
   return (
-    !!cookie.side &&
     onStoreFailure === 'degrade' &&
     !!snapshot &&
     snapshot.staleIfError > 0 &&
@@ -59,9 +58,8 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
     else for (const entry of opened) byTag.set(entry.tag, entry)
   }
   const entries = [...byTag.values()].sort((a, b) => a.at - b.at)
-  const labels = cookies.entries.map(([label]) => label)
   const none = { applied: [], dropped: entries }
-  const deferred: DeferredWrites = { entries, labels, lost, base: current, ...none }
+  const deferred: DeferredWrites = { entries, lost, base: current, ...none }
   const operation = applyDeferred(entries, deferred, context.same, options.now())
   const base = operation(current)
   try {
@@ -76,12 +74,8 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
 
 /** Opens the cookies of deferred writes that are ours. */
 async function openAll(instance: Instance, cookies: CookieFound): Promise<Sealed[]> {
-  const all: Sealed[] = []
-  for (const [, token] of cookies.entries) {
-    const bytes = await openSide(instance, 'deferred', token, cookies)
-    if (bytes) all.push(JSON.parse(decoder.decode(bytes)))
-  }
-  return all
+  const all = await openSides(instance, 'deferred', cookies)
+  return all.flatMap((bytes) => (bytes ? [JSON.parse(decoder.decode(bytes))] : []))
 }
 
 /** Returns the entries in a cookie, or the reason for which they cannot be applied. */
@@ -107,7 +101,7 @@ export async function defer(
   draft: Draft,
   tag: string,
 ): Promise<string[] | null> {
-  const { cookie, format, options } = instance
+  const { format, options } = instance
   const { current, deferred, operations } = draft
   const { state } = draft.found!
   const { dropped = [], entries = [] } = deferred ?? {}
@@ -128,11 +122,11 @@ export async function defer(
   // Bound to the version of the data that this deployment writes.
   const epoch = epochOf({ ...state, version: options.version })
   const sealed: Sealed = [idOf(state), epoch, at, countOf(all), body]
-  const token = await sealSide(instance, 'deferred', encoder.encode(JSON.stringify(sealed)))
-  const label = `d${newLabel()}`
-  if (cookie.name.length + 1 + label.length + token.length > MAX_COOKIE_BYTES) return null
+  const bytes = encoder.encode(JSON.stringify(sealed))
+  const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)
+  if (!setCookie) return null
   instance.emit({ type: 'commit.deferred', changes: changes.length }, current)
-  return [cookie.side!(label, token, DEFERRED_MS / 1000), ...clearDeferred(instance, draft)]
+  return [setCookie, ...clearDeferred(instance, draft)]
 }
 
 /** Settles the deferred writes of a request that was saved, as {@link clearDeferred}. */
@@ -144,10 +138,11 @@ export function settleDeferred(instance: Instance, draft: Draft): string[] {
 
 /** Reports which deferred writes are dropped, and returns the `Set-Cookie` values that remove all cookies. */
 function clearDeferred(instance: Instance, draft: Draft): string[] {
-  const { dropped = [], labels = [], lost = [] } = draft.deferred ?? {}
-  reportDropped(instance, draft, countOf(dropped), 'conflict')
-  for (const { changes, reason } of lost) reportDropped(instance, draft, changes, reason)
-  return removeSide(instance, labels)
+  const { cookies, deferred } = draft
+  if (!deferred) return []
+  reportDropped(instance, draft, countOf(deferred.dropped), 'conflict')
+  for (const { changes, reason } of deferred.lost) reportDropped(instance, draft, changes, reason)
+  return removeSides(instance, cookies.entries)
 }
 
 /** Removes the deferred writes of a session that ends; they are dropped. */
@@ -156,10 +151,7 @@ export async function dropDeferred(instance: Instance, draft: Draft): Promise<st
   const all = await openAll(instance, cookies)
   const changes = all.reduce((sum, sealed) => sum + sealed[3], 0)
   reportDropped(instance, draft, changes, 'ended')
-  return removeSide(
-    instance,
-    cookies.entries.map(([label]) => label),
-  )
+  return removeSides(instance, cookies.entries)
 }
 
 /** Reports changes that will never be made, if there are any. */

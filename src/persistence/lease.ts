@@ -143,7 +143,7 @@ async function seal({ about, id, p }: Lease, text: string, seconds: number): Pro
   const { now } = p.instance.options
   const sealed = await sealShared(about, encoder.encode(text))
   return {
-    value: await sealToken(p.records.ring, `once:${id}`, sealed, now()),
+    value: await sealToken(p.ring, `once:${id}`, sealed, now()),
     version: newVersion(),
     epoch: EPOCH,
     expiresAt: now() + seconds * 1000,
@@ -152,7 +152,7 @@ async function seal({ about, id, p }: Lease, text: string, seconds: number): Pro
 
 /** Returns the result's text, if there is one; an empty text is a lease. */
 async function textOf({ about, id, p }: Lease, { value }: StoredRecord): Promise<string> {
-  const sealed = await openToken(p.records.ring, `once:${id}`, value, p.instance.options.now())
+  const sealed = await openToken(p.ring, `once:${id}`, value, p.instance.options.now())
   const bytes = await openShared(about, sealed)
   return bytes ? decoder.decode(bytes) : ''
 }

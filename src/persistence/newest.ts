@@ -6,10 +6,10 @@
  */
 import { BoundedMap } from '../bounded-map.ts'
 import { type Generation, nameOf } from '../codec/generation.ts'
-import type { SessionState } from '../codec/session-record.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
 
-/** The fields that order the states of one session. */
-export type Age = Pick<SessionState, 'generation' | 'counter'>
+/** The fields that name a session and order its states. */
+type Age = Pick<SessionState, 'key' | 'generation' | 'counter'>
 
 /** Returns the order of two states: below 0 where `a` is older than `b`. */
 export function compare(a: Age, b: Age): number {
@@ -34,52 +34,53 @@ export function relate(cookie: Generation, record: Credential): 'same' | 'ahead'
   return cookie.replaced.includes(name) ? 'ahead' : 'replaced'
 }
 
-/** The latest known age of one session, or its end. */
-type Known = { readonly number: number; readonly counter: number } | 'ended'
-
-/** The latest state of each session that this isolate has read or written. */
-export interface LatestKnown {
-  /** Tells whether this isolate knows of something newer than that state, or of the session's end. */
-  isAfter(id: string, age: Age): boolean
-  /** Tells whether this isolate knows of a rotation after that state, or of the session's end. */
-  isRotated(id: string, age: Age): boolean
-  /** Records a state that was read or written. */
-  saw(id: string, age: Age): void
-  /** Returns a mark that changes whenever something newer is recorded. */
-  markOf(id: string): unknown
-  /** Records that the store went back to that state, unless more is known than at `mark`. */
-  wentBack(id: string, age: Age, mark: unknown): void
-  ended(id: string): void
-}
-
 const MAX_SESSIONS = 1000
 
-/** Remembers the latest states: numbers only, of the sessions used last. */
-export function createLatestKnown(): LatestKnown {
-  const sessions = new BoundedMap<string, Known>(MAX_SESSIONS)
-  const isAfter = (known: Known | undefined, { generation, counter }: Age): boolean =>
-    known !== undefined &&
-    (known === 'ended' || (known.number - generation.number || known.counter - counter) > 0)
-  const set = (id: string, { generation, counter }: Age): void =>
-    sessions.set(id, { number: generation.number, counter })
-  return {
-    isAfter: (id, age) => isAfter(sessions.get(id), age),
-    isRotated: (id, { generation }) => isAfter(sessions.get(id), { generation, counter: Infinity }),
-    saw(id, age) {
-      if (!isAfter(sessions.get(id), age)) set(id, age)
-    },
-    markOf: (id) => sessions.get(id),
-    wentBack(id, age, mark) {
-      if (sessions.get(id) === mark) set(id, age)
-    },
-    ended: (id) => sessions.set(id, 'ended'),
+/** The latest state of each session that this isolate has read or written: numbers, of the sessions used last. */
+export class LatestKnown {
+  readonly #sessions = new BoundedMap<string, readonly [number: number, counter: number]>(
+    MAX_SESSIONS,
+  )
+
+  /** Tells whether this isolate knows of something newer than that state, or of the session's end. */
+  isAfter({ key, generation, counter }: Age): boolean {
+    const [latest, count] = this.#sessions.get(idOf({ key })) ?? [0, 0]
+    return (latest - generation.number || count - counter) > 0
+  }
+
+  /** Tells whether this isolate knows of a rotation after that state, or of the session's end. */
+  isRotated(age: Age): boolean {
+    return this.isAfter({ ...age, counter: Infinity })
+  }
+
+  /** Records a state that was read or written. */
+  record(age: Age): void {
+    if (!this.isAfter(age)) this.#set(age)
+  }
+
+  /** Returns a mark that changes whenever something newer is recorded. */
+  markOf(id: string): unknown {
+    return this.#sessions.get(id)
+  }
+
+  /** Records that the store went back to that state, unless more is known than at `mark`. */
+  recordRollback(age: Age, mark: unknown): void {
+    if (this.markOf(idOf(age)) === mark) this.#set(age)
+  }
+
+  recordEnd(id: string): void {
+    this.#sessions.set(id, [Infinity, 0])
+  }
+
+  #set({ key, generation, counter }: Age): void {
+    this.#sessions.set(idOf({ key }), [generation.number, counter])
   }
 }
 
 /** Returns an older state with the credential and the counter of a newer one. */
 export function ahead(
   state: SessionState,
-  { counter, generation, key }: Pick<SessionState, 'counter' | 'generation' | 'key'>,
+  { counter, generation, key }: Age,
   now: number,
 ): SessionState {
   const next = { ...state, counter: Math.max(state.counter, counter) }

@@ -17,12 +17,9 @@ import {
   type SessionTimes,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import { openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
-import { type CookieFound, MAX_COOKIE_AGE } from '../transport/cookie.ts'
-
-/** The content of a side cookie, which opens as nothing else. */
-type SideContent = 'note' | 'deferred'
+import { type CookieFound, MAX_COOKIE_AGE, type SideCookie } from '../transport/cookie.ts'
+import { openSides, removeSides, writeSide } from './side-cookies.ts'
 
 /** The content of a request's notes. */
 export interface Notes {
@@ -32,8 +29,8 @@ export interface Notes {
   readonly ended: ReadonlySet<string>
   /** Epoch seconds until which they are remembered; 0 where there are none. */
   readonly until: number
-  /** Labels of the cookies that a new credential replaces: all but those of ends. */
-  readonly replaceable: readonly string[]
+  /** The cookies that a new credential replaces: all but those of ends. */
+  readonly replaceable: readonly SideCookie[]
 }
 
 /** First byte of a note of an end, before its time and the ids; that of a credential has only low bits. */
@@ -44,49 +41,23 @@ const ENDED_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
 
-/** Draws the end of a side cookie's label. */
-export function newLabel(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(3)))
-}
-
-/** Seals the content of a side cookie. */
-export function sealSide(
-  { cookie, options, tokens }: Instance,
-  kind: SideContent,
-  bytes: Uint8Array<ArrayBuffer>,
-): Promise<string> {
-  return sealToken(tokens.ring, `${kind}:${cookie.name}`, bytes, options.now())
-}
-
-/** Opens a side cookie of a request; `null`: it is not ours, or there are too many forged ones. */
-export function openSide(
-  { cookie, options, tokens }: Instance,
-  kind: SideContent,
-  token: string,
-  { budget }: CookieFound,
-): Promise<Uint8Array<ArrayBuffer> | null> {
-  return openToken(tokens.ring, `${kind}:${cookie.name}`, token, options.now(), budget)
-}
-
 /** Opens the notes of a request. */
 export async function readNotes(instance: Instance, cookies: CookieFound): Promise<Notes> {
-  const { options } = instance
   const opened: OpenedRecord[] = []
   const ended = new Set<string>()
-  const replaceable: string[] = []
+  const replaceable: SideCookie[] = []
   let until = 0
-  for (const [label, token] of cookies.notes) {
-    const bytes = await openSide(instance, 'note', token, cookies)
-    if (bytes?.[0] !== ENDED) {
-      replaceable.push(label)
-      const record = bytes && decodeRecord(bytes)
-      if (record && !isAhead(record, options.now())) opened.push(record)
+  for (const [i, bytes] of (await openSides(instance, 'note', cookies)).entries()) {
+    if (bytes?.[0] === ENDED) {
+      until = Math.max(until, new DataView(bytes.buffer).getUint32(1))
+      for (let at = ENDED_HEADER; at < bytes.length; at += ID_BYTES) {
+        ended.add(encodeBase64url(bytes.subarray(at, at + ID_BYTES)))
+      }
       continue
     }
-    until = Math.max(until, new DataView(bytes.buffer).getUint32(1))
-    for (let i = ENDED_HEADER; i < bytes.length; i += ID_BYTES) {
-      ended.add(encodeBase64url(bytes.subarray(i, i + ID_BYTES)))
-    }
+    replaceable.push(cookies.notes[i]!)
+    const record = bytes && decodeRecord(bytes)
+    if (record && !isAhead(record, instance.options.now())) opened.push(record)
   }
   return { opened, ended, replaceable, until }
 }
@@ -101,7 +72,8 @@ export async function noteRotation(
   credential: OpenedRecord,
 ): Promise<string[]> {
   const { replaceable } = await readNotes(instance, cookies)
-  return write(instance, replaceable, encodeRecord(credential), ROTATION_S)
+  const note = await writeSide(instance, 'note', encodeRecord(credential), ROTATION_S)
+  return note ? [note, ...removeSides(instance, replaceable)] : []
 }
 
 /**
@@ -125,11 +97,11 @@ export async function noteEnd(
   const bytes = new Uint8Array(ENDED_HEADER + ID_BYTES * all.length)
   bytes[0] = ENDED
   new DataView(bytes.buffer).setUint32(1, until)
-  all.forEach((id, i) => {
+  for (const [i, id] of all.entries()) {
     bytes.set(decodeBase64url(id)!, ENDED_HEADER + ID_BYTES * i)
-  })
-  const labels = cookies.notes.map(([label]) => label)
-  return write(instance, labels, bytes, until - seconds)
+  }
+  const note = await writeSide(instance, 'note', bytes, until - seconds)
+  return note ? [note, ...removeSides(instance, cookies.notes)] : []
 }
 
 /**
@@ -146,21 +118,4 @@ export async function noteCookieEnds(
   const ends = ended.map((one) => instance.context.expiresAt({ ...one, renewedAt }))
   const age = Math.min((Math.max(...ends) - renewedAt) / 1000, MAX_COOKIE_AGE)
   return noteEnd(instance, cookies, ended.map(idOf), age)
-}
-
-async function write(
-  instance: Instance,
-  replaced: readonly string[],
-  bytes: Uint8Array<ArrayBuffer>,
-  age: number,
-): Promise<string[]> {
-  const { cookie } = instance
-  if (!cookie.side) return []
-  const token = await sealSide(instance, 'note', bytes)
-  return [cookie.side(`n${newLabel()}`, token, age), ...removeSide(instance, replaced)]
-}
-
-/** Returns the `Set-Cookie` values that remove side cookies. */
-export function removeSide({ cookie }: Instance, labels: readonly string[]): string[] {
-  return labels.map((label) => cookie.side?.(label, '', 0) ?? '')
 }

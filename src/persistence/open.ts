@@ -7,12 +7,11 @@ import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../se
 import { renewAfterOf } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
-import { candidatesOf, credentialName } from './candidates.ts'
 import { openDeferred } from './deferred.ts'
 import { ahead, compare, relate } from './newest.ts'
 import { isFailure, type Persistence, reportFailure, startCalls, tryToEnd } from './persistence.ts'
-import { fits, madeAt, type Snapshot, snapshotOf } from './stored-cookies.ts'
-import { credentialOf } from './stored-record.ts'
+import { candidatesOf, credentialName, madeAt, snapshotOf, withSnapshot } from './stored-cookies.ts'
+import { credentialOf, openRecord } from './stored-record.ts'
 
 /** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */
 export const GRACE_MS = 30_000
@@ -28,7 +27,7 @@ interface Opening {
   readonly opened: OpenedRecord
   readonly id: string
   /** `null` also where this isolate knows that the session has ended, or was rotated since. */
-  readonly snapshot: Snapshot | null
+  readonly snapshot: FoundSession | null
   readonly signal: AbortSignal | undefined
 }
 
@@ -53,7 +52,7 @@ export async function openStored(
 ): Promise<Draft | null> {
   let first: Draft | undefined
   let late: string | undefined
-  for (const opened of (await candidatesOf(p, cookies, all)).slice(0, MAX_TRIED)) {
+  for (const opened of (await candidatesOf(p.instance, cookies, all)).slice(0, MAX_TRIED)) {
     // Its new credential is on the way: an older session must not take its place meanwhile.
     if (late !== undefined && idOf(opened) !== late) continue
     const draft = await openOne(p, cookies, opened, signal)
@@ -77,12 +76,12 @@ export async function openOne(
   opened: OpenedRecord,
   signal?: AbortSignal,
 ): Promise<Draft> {
-  const { instance, known } = p
+  const { instance, latest } = p
   const id = idOf(opened)
-  const snapshot = known.isRotated(id, opened) ? null : await snapshotOf(instance, opened)
+  const snapshot = latest.isRotated(opened) ? null : await snapshotOf(instance, opened)
   const opening: Opening = { p, cookies, opened, id, snapshot, signal }
   const copy = copyOf(opening)
-  const hit = copy !== null && !copy.stale && !known.isAfter(id, copy.state)
+  const hit = copy !== null && !copy.stale && !latest.isAfter(copy.state)
   const { maxAge } = instance.options.snapshot || { maxAge: 0 }
   if (maxAge) instance.observe?.({ type: 'cache.read', layer: 'snapshot', hit })
   if (hit) return live(opening, copy)
@@ -104,12 +103,13 @@ function refusedRead({ store }: Persistence, cause: StoreError): StoreUnavailabl
 
 /** Returns the snapshot within its bounds: stale from `maxAge` on, for `staleIfError` seconds. */
 function copyOf({ p: { instance }, snapshot: copy }: Opening): FoundSession | null {
-  const { snapshot } = instance.options
-  if (!snapshot || !copy || isOver(instance, copy.found.state)) return null
+  const { now, snapshot } = instance.options
+  if (!snapshot || !copy || isOver(instance, copy.state)) return null
+  const age = now() - copy.at!
   // A clock that was ahead made it: nobody knows how old it is.
-  if (copy.age >= 0 && copy.age < 1000 * snapshot.maxAge) return copy.found
-  const isUsable = copy.age < 1000 * (snapshot.maxAge + snapshot.staleIfError)
-  return isUsable ? { ...copy.found, stale: true } : null
+  if (age >= 0 && age < 1000 * snapshot.maxAge) return copy
+  const isUsable = age < 1000 * (snapshot.maxAge + snapshot.staleIfError)
+  return isUsable ? { ...copy, stale: true } : null
 }
 
 /** Goes on without the store: with the snapshot, or with an empty session that is read-only. */
@@ -129,8 +129,8 @@ async function bridge(opening: Opening, error: unknown): Promise<Draft> {
 }
 
 async function readSession(opening: Opening): Promise<Draft> {
-  const { cookies, id, opened, p } = opening
-  const { instance, known, store } = p
+  const { cookies, opened, p } = opening
+  const { instance, latest, store } = p
   const { found, isBehind, mark, record, relation } = await ask(opening)
   const lags = !store.atomic && instance.options.now() - madeAt(opened) < LAG_MS
   if (!record) {
@@ -155,8 +155,8 @@ async function readSession(opening: Opening): Promise<Draft> {
     if (lags && !isRefused) return lagging(opening, record)
     return rolledBack(opening, record, found, mark)
   }
-  if (isBehind) known.wentBack(id, found!.state, mark)
-  else known.saw(id, found!.state)
+  if (isBehind) latest.recordRollback(found!.state, mark)
+  else latest.record(found!.state)
   const draft = await live(opening, found!)
   if (draft.status !== 'active' || isCopied(opening, found!)) return draft
   return { ...draft, refresh: true }
@@ -164,10 +164,10 @@ async function readSession(opening: Opening): Promise<Draft> {
 
 /** Tells whether the cookie needs no new snapshot. One for outages alone is good for half its time. */
 function isCopied({ p: { instance }, snapshot: copy }: Opening, found: FoundSession): boolean {
-  const { snapshot } = instance.options
-  if (!snapshot || !fits(instance, found)) return true
-  if (snapshot.maxAge || copy?.found.version !== found.version) return false
-  return copy?.age !== undefined && copy.age < 500 * snapshot.staleIfError
+  const { now, snapshot } = instance.options
+  if (!snapshot || !withSnapshot(instance, found)) return true
+  if (snapshot.maxAge || copy?.version !== found.version) return false
+  return now() - copy!.at! < 500 * snapshot.staleIfError
 }
 
 /** Asks the store; once more past all caches and replicas where the answer is older than it may be. */
@@ -176,7 +176,7 @@ async function ask(opening: Opening): Promise<Answer> {
   const calls = startCalls(p, signal)
   for (let fresh = false; ; fresh = true) {
     const at = p.instance.options.now()
-    const mark = p.known.markOf(id)
+    const mark = p.latest.markOf(id)
     const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh }))
     const answer = await judge(opening, record, at)
     if (fresh || !answer.isBehind) return { ...answer, mark }
@@ -188,7 +188,7 @@ async function judge(
   record: StoredRecord | null | undefined,
   at: number,
 ): Promise<Answer> {
-  const { instance, known, records, store } = p
+  const { instance, latest, store } = p
   if (!record) {
     const isDoubtful = record === undefined || store.atomic
     const isYoung = opened.counter > 0 && instance.options.now() - madeAt(opened) < LAG_MS
@@ -200,14 +200,14 @@ async function judge(
   if (record.stale && credential.number < opened.generation.number) {
     throw outOfDate(store)
   }
-  const unsealed = await records.unseal(id, record, [opened])
+  const unsealed = await openRecord(p, id, record, [opened])
   const found = unsealed && { ...unsealed, at }
   const isBehind =
     !record.stale &&
     (credential.number < opened.generation.number ||
       (relation === 'same' &&
         !!found &&
-        (compare(found.state, opened) < 0 || known.isAfter(id, found.state))))
+        (compare(found.state, opened) < 0 || latest.isAfter(found.state))))
   return { record, found, relation, isBehind }
 }
 
@@ -234,7 +234,7 @@ async function rolledBack(
   found: FoundSession | null,
   mark: unknown,
 ): Promise<Draft> {
-  const { cookies, id, opened, p, snapshot } = opening
+  const { cookies, opened, p, snapshot } = opening
   const { emit, options } = p.instance
   const lost = found ? opened.counter - found.state.counter : 1
   if (lost > 0) {
@@ -244,12 +244,11 @@ async function rolledBack(
     emit({ type: 'store.rolled-back', store: p.store.name, lost }, opened)
   }
   if (!found) return goneDraft(p.instance, cookies, opened, 'missing')
-  const copy = snapshot?.found
   const heals = { heals: true, refresh: true }
-  if (copy && copy.state.subject === found.state.subject && descends(copy.state, found.state)) {
-    return live(opening, { ...copy, version: record.version }, heals)
+  if (snapshot?.state.subject === found.state.subject && descends(snapshot.state, found.state)) {
+    return live(opening, { ...snapshot, version: record.version }, heals)
   }
-  p.known.wentBack(id, found.state, mark)
+  p.latest.recordRollback(found.state, mark)
   const state = ahead(found.state, opened, options.now())
   return live(opening, { ...found, state }, heals)
 }

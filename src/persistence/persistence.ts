@@ -1,20 +1,24 @@
 /** Calls of the store, shared by opening, committing and ending. */
 import type { SessionState } from '../codec/session-record.ts'
+import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { CallNotes, SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
-import { createLatestKnown, type LatestKnown } from './newest.ts'
+import { LatestKnown } from './newest.ts'
 import { observeCall } from './store-call.ts'
-import { createRecords, type Records } from './stored-record.ts'
 
 /** An instance with its store. */
 export interface Persistence {
   readonly instance: Instance
   readonly store: SessionStore
-  readonly records: Records
-  readonly known: LatestKnown
+  /** The keys of records, entries and leases. */
+  readonly ring: KeyRing
+  /** Index keys of a user, the first secret's first. */
+  readonly keysOf: KeyedHash
+  readonly latest: LatestKnown
 }
 
 const persistences = new WeakMap<Instance, Persistence>()
@@ -25,14 +29,20 @@ const persistences = new WeakMap<Instance, Persistence>()
  * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store.
  */
 export function persistenceOf(instance: Instance): Persistence {
-  const { store } = instance.options
+  const { secrets, store } = instance.options
   if (!store) {
     throw new SessionError('Sessions in cookies cannot do this: it needs the option "store"', {
       code: 'ERR_STORE_REQUIRED',
     })
   }
   let p = persistences.get(instance)
-  p ??= { instance, store, records: createRecords(instance), known: createLatestKnown() }
+  p ??= {
+    instance,
+    store,
+    ring: createKeyRing(secrets, 'store', instance.formerUsed),
+    keysOf: createKeyedHash(secrets, 'subject'),
+    latest: new LatestKnown(),
+  }
   persistences.set(instance, p)
   return p
 }
@@ -108,12 +118,12 @@ export function reportFailure(
 
 /** Ends the session with an id, whoever writes to it meanwhile. Returns whether it was live. */
 export async function endSession(
-  { known, store }: Persistence,
+  { latest, store }: Persistence,
   calls: StoreCalls,
   id: string,
 ): Promise<boolean> {
   const wasLive = await calls.make('end', (call) => store.end(id, call))
-  known.ended(id)
+  latest.recordEnd(id)
   return wasLive
 }
 
@@ -124,6 +134,15 @@ export async function tryToEnd(p: Persistence, calls: StoreCalls, id: string): P
   } catch (error) {
     reportFailure(p, error, 'store.degraded')
   }
+}
+
+/** Tells whether a record is listed under the index keys of a user. */
+export async function isOf(
+  { keysOf }: Persistence,
+  subject: string,
+  keys: readonly string[] = [],
+): Promise<boolean> {
+  return (await keysOf(subject)).some((key) => keys.includes(key))
 }
 
 /** Waits `ms` milliseconds, and up to `jitter` more. */

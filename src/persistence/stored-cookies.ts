@@ -2,32 +2,27 @@
  * The cookie of a session in a store: its id and credential, how new the record was that it was made
  * from, and with `snapshot` a copy of the data where that fits.
  */
+import { nameOf } from '../codec/generation.ts'
 import {
   type CookieExtra,
   encodeRecord,
   ID_BYTES,
+  idOf,
   type OpenedRecord,
-  type SessionState,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import type { Draft, FoundSession } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { writeCookie } from '../session/save.ts'
-import { MAX_COOKIE_BYTES } from '../transport/cookie.ts'
+import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
+import { readNotes } from './notes.ts'
 
-/** The copy of a session that a cookie carries. */
-export interface Snapshot {
-  readonly found: FoundSession
-  /** Milliseconds since the call began that it came from. */
-  readonly age: number
-}
-
-/** A state as the store has it; without a `version` no snapshot can be made of it. */
-export interface Stored extends Pick<FoundSession, 'state' | 'at' | 'version'> {
-  /** A rotation whose outcome is unknown: the store may never have seen it. */
-  readonly isUnknown?: true
-}
+/**
+ * A state as the store has it. Without a `version` it is a rotation whose outcome is unknown: the store
+ * may never have seen it, and no snapshot is made of it.
+ */
+export type Stored = Pick<FoundSession, 'state' | 'at' | 'version'>
 
 /** The fields that an id-only cookie leaves out. */
 const ID_ONLY = {
@@ -47,8 +42,53 @@ export function madeAt({ renewedAt, extra }: OpenedRecord): number {
   return renewedAt + Math.round(1000 * (extra?.t ?? 0))
 }
 
+/**
+ * Returns every session that a request names, by its highest generation. One with a note is first:
+ * the other began in a request that had no cookie yet, beside the sign-in. Then comes the one that
+ * began, or that somebody signed in to, last: a late renewal must not put an older session in its
+ * place. Ids decide the rest, since the order must not depend on whose clock made a cookie.
+ */
+export async function candidatesOf(
+  instance: Instance,
+  cookies: CookieFound,
+  all: readonly OpenedRecord[],
+): Promise<OpenedRecord[]> {
+  const notes = await readNotes(instance, cookies)
+  const named = [...all, ...notes.opened].map(withShare)
+  const noted = new Set(notes.opened.map(idOf))
+  const rank = (one: OpenedRecord): number => Number(noted.has(idOf(one)))
+  named.sort(
+    (a, b) =>
+      rank(b) - rank(a) ||
+      b.createdAt - a.createdAt ||
+      compareText(idOf(a), idOf(b)) ||
+      madeAt(b) - madeAt(a),
+  )
+  const byName = new Map<string, OpenedRecord>()
+  for (const one of named) {
+    const before = byName.get(credentialName(one))
+    // If two have one credential, the one with a snapshot says more.
+    if (!before || (before.text === null && one.text !== null)) byName.set(credentialName(one), one)
+  }
+  // Two generations may have one number: the answer 503 to a rotation carries a credential too.
+  const isReplaced = (one: OpenedRecord): boolean =>
+    named.some(
+      (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
+    )
+  return [...byName.values()].filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
+}
+
+/** Names a session and one credential of it. */
+export function credentialName(opened: OpenedRecord): string {
+  return `${idOf(opened)}.${nameOf(opened.generation)}`
+}
+
 /** Puts the key share, a field of the cookie, behind the id. */
-export function withShare(opened: OpenedRecord): OpenedRecord {
+function withShare(opened: OpenedRecord): OpenedRecord {
   const share = opened.extra?.q && decodeBase64url(opened.extra.q)
   if (!share) return opened
   return { ...opened, key: Uint8Array.of(...opened.key.subarray(0, ID_BYTES), ...share) }
@@ -58,13 +98,12 @@ export function withShare(opened: OpenedRecord): OpenedRecord {
 export async function snapshotOf(
   { format, options }: Instance,
   opened: OpenedRecord,
-): Promise<Snapshot | null> {
+): Promise<FoundSession | null> {
   const { extra, text } = opened
   if (!options.snapshot || text === null || !extra?.r) return null
   try {
-    const at = madeAt(opened)
     const state = await format.read(opened)
-    return { found: { state, text, version: extra.r, at, isCopy: true }, age: options.now() - at }
+    return { state, text, version: extra.r, at: madeAt(opened), isCopy: true }
   } catch {
     return null
   }
@@ -83,9 +122,17 @@ export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
   }
 }
 
-/** Tells whether a snapshot of a session fits into its cookie. */
-export function fits(instance: Instance, stored: Stored): boolean {
-  return withSnapshot(instance, stored) !== null
+/** Returns the cookie with a snapshot; `null` where there are none, or it does not fit. */
+export function withSnapshot(instance: Instance, stored: Stored): OpenedRecord | null {
+  const { cookie, format, options } = instance
+  const { state, version } = stored
+  if (!options.snapshot || version === undefined) return null
+  const { data: _, flash: __, ...fields } = state
+  const extra = { ...extraOf(instance, stored), r: version }
+  const opened = { ...fields, ...format.write(state), extra }
+  // A token is 36 bytes longer than what it seals, then base64url.
+  const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
+  return size <= MAX_COOKIE_BYTES ? opened : null
 }
 
 /** Returns the `Set-Cookie` values of a session as the store has it. */
@@ -94,29 +141,18 @@ export function writeStoredCookie(
   draft: Draft,
   stored: Stored,
 ): Promise<string[]> {
-  const whole = instance.options.snapshot ? withSnapshot(instance, stored) : null
-  return writeCookie(instance, draft, stored.state, { opened: whole ?? idOnly(instance, stored) })
-}
-
-function withSnapshot(instance: Instance, stored: Stored): OpenedRecord | null {
-  const { cookie, format } = instance
-  const { state, version: r } = stored
-  if (r === undefined) return null
-  const { data: _, flash: __, ...fields }: SessionState = state
-  const opened = { ...fields, ...format.write(state), extra: { ...extraOf(instance, stored), r } }
-  // A token is 36 bytes longer than what it seals, then base64url.
-  const size = ((encodeRecord(opened).length + 36) * 4) / 3 + cookie.name.length
-  return size <= MAX_COOKIE_BYTES ? opened : null
+  const opened = withSnapshot(instance, stored) ?? idOnly(instance, stored)
+  return writeCookie(instance, draft, stored.state, { opened })
 }
 
 function extraOf({ options }: Instance, stored: Stored): CookieExtra | undefined {
-  const { state, at = options.now(), isUnknown } = stored
+  const { at = options.now(), state, version } = stored
   const share = shareOf(state)
   const t = (Math.floor(at) - state.renewedAt) / 1000
-  if (!t && !share.length && !isUnknown) return undefined
+  if (!t && !share.length && version !== undefined) return undefined
   return {
     ...(t && { t }),
     ...(share.length && { q: encodeBase64url(share) }),
-    ...(isUnknown && { u: 1 }),
+    ...(version === undefined && { u: 1 }),
   }
 }

@@ -3,7 +3,8 @@ import { assertSubject, expectArgument } from '../check.ts'
 import { SessionError } from '../errors.ts'
 import { isOver } from '../session/open.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
-import { endSession, type Persistence, startCalls } from './persistence.ts'
+import { endSession, isOf, type Persistence, startCalls } from './persistence.ts'
+import { openRecord } from './stored-record.ts'
 
 /** A session in a list of a user's sessions. Times are epoch milliseconds. */
 export interface SessionInfo {
@@ -56,7 +57,7 @@ async function list(p: Persistence, subject: string): Promise<SessionInfo[]> {
   assertReadable(p)
   const index = indexOf(p)
   const calls = startCalls(p)
-  const keys = await p.records.keysOf(subject)
+  const keys = await p.keysOf(subject)
   const lists = await Promise.all(
     keys.map((key) => calls.make('list', (call) => index.list(key, call))),
   )
@@ -85,9 +86,8 @@ async function revoke(
   const calls = startCalls(p)
   if (subject !== undefined) {
     assertSubject(subject)
-    const keys = await p.records.keysOf(subject)
     const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh: true }))
-    if (!keys.some((key) => record?.keys?.includes(key))) return false
+    if (!(await isOf(p, subject, record?.keys))) return false
   }
   return endSession(p, calls, id)
 }
@@ -99,7 +99,7 @@ async function revokeAll(
 ): Promise<number> {
   assertSubject(subject)
   const index = indexOf(p)
-  const keys = await p.records.keysOf(subject)
+  const keys = await p.keysOf(subject)
   let count = 0
   // A write under way may take a session from the key of one secret to that of another.
   for (let pass = 1; pass <= MAX_PASSES; pass++) {
@@ -113,15 +113,12 @@ async function revokeAll(
   return count
 }
 
-async function infoOf(
-  { instance, records }: Persistence,
-  { id, record }: StoredEntry,
-): Promise<SessionInfo[]> {
+async function infoOf(p: Persistence, { id, record }: StoredEntry): Promise<SessionInfo[]> {
   try {
-    const found = await records.unseal(id, record, [])
-    if (!found || isOver(instance, found.state)) return []
+    const found = await openRecord(p, id, record, [])
+    if (!found || isOver(p.instance, found.state)) return []
     const { subject, label = null, createdAt, renewedAt, authenticatedAt } = found.state
-    const expiresAt = instance.context.expiresAt(found.state)
+    const expiresAt = p.instance.context.expiresAt(found.state)
     return [{ id, subject, label, createdAt, lastSeenAt: renewedAt, expiresAt, authenticatedAt }]
   } catch (error) {
     // Nobody can use it any more, and it must not hide the others.

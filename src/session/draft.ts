@@ -45,8 +45,6 @@ export interface Entry {
 /** Deferred writes that came with a request, and what became of them. */
 export interface DeferredWrites {
   readonly entries: readonly Entry[]
-  /** Labels of the cookies that carry them. */
-  readonly labels: readonly string[]
   /** Deferred writes that cannot be applied any more, by the reason. */
   readonly lost: readonly { readonly reason: DropReason; readonly changes: number }[]
   /** The state as it was opened, with them. */
