@@ -54,11 +54,13 @@ export function createCookieTokens(
     if (cache.ttl) known.set(` ${token}`.slice(1), { until: now() + cache.ttl * 1000, cookie })
     return cookie
   }
-  const open = async (token: string, budget: OpenBudget): Promise<OpenedCookie | null> => {
+  const recall = (token: string): OpenedCookie | null => {
     const entry = known.get(token)
     const hit = entry !== undefined && entry.until > now()
     if (cache.ttl) observe?.({ type: 'cache.read', layer: 'cookie', hit })
-    if (hit) return entry.cookie
+    return hit ? entry.cookie : null
+  }
+  const open = async (token: string, budget: OpenBudget): Promise<OpenedCookie | null> => {
     if (token.length > MAX_TOKEN) return null
     const bytes = await openToken(ring, label, token, now(), budget)
     const opened = bytes && decodeRecord(bytes)
@@ -70,7 +72,7 @@ export function createCookieTokens(
     async openAll({ tokens, budget }) {
       const all: OpenedCookie[] = []
       for (const token of tokens) {
-        const cookie = await open(token, budget)
+        const cookie = recall(token) ?? (await open(token, budget))
         if (!cookie) continue
         const { opened } = cookie
         if (isAhead(opened, now())) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)

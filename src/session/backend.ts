@@ -1,5 +1,6 @@
 /** The seam between a request's session and where it lives. */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
+import type { DataText } from '../codec/data.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Draft } from './draft.ts'
 
@@ -9,6 +10,8 @@ export interface CommitTask {
   readonly due: boolean
   /** Data, flash or credential differ from what was opened. */
   readonly changed: boolean
+  /** The data of the draft as text, where that was needed already. */
+  readonly written?: DataText | undefined
 }
 
 /**

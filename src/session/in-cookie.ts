@@ -38,7 +38,8 @@ async function open(
     const { ended } = await (await notes()).readNotes(instance, cookies)
     all = opened.filter((one) => !ended.has(idOf(one.opened)))
   }
-  const byAge = [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt)
+  const byAge =
+    all.length > 1 ? [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt) : all
   const first = byAge.find((one) => !isOver(instance, one.opened)) ?? byAge[0]
   if (!first) {
     const [some] = opened
@@ -57,7 +58,7 @@ async function open(
   return opened.length > all.length ? { ...draft, refresh: true } : draft
 }
 
-async function commit(instance: Instance, draft: Draft, { due }: CommitTask): Promise<string[]> {
+async function commit(instance: Instance, draft: Draft, task: CommitTask): Promise<string[]> {
   const { context, format, options } = instance
   const { current, found } = draft
   if (format.check) await format.check(current)
@@ -71,7 +72,8 @@ async function commit(instance: Instance, draft: Draft, { due }: CommitTask): Pr
     renewedAt: context.now(),
     version: options.version,
   }
-  const opened = { opened: { ...state, ...format.write(state) }, state }
+  const { due, written = format.write(state) } = task
+  const opened = { opened: { ...state, ...written }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
   announce(instance, draft, state, due, isNew)
   // The cookie of whoever was signed in before may be there twice, or come back.

@@ -27,7 +27,8 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
   try {
     const setCookie = await save(instance, backend, draft)
     const leftovers = draft.found || setCookie.length ? draft.leftovers : null
-    const values = [...setCookie, ...(draft.removals ?? leftovers ?? [])]
+    const more = draft.removals ?? leftovers
+    const values = more ? [...setCookie, ...more] : setCookie
     if (instance.observe) tellSaved(instance.observe, draft, values)
     return values
   } catch (error) {
@@ -62,11 +63,11 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   const due = isDue(instance, draft)
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
-  const changed = isDoubtful || (operations.length > 0 && hasChanged(draft, format.write(current)))
-  if (current.binding === undefined && (due || changed || refresh)) {
-    draft.binding = await draft.bind?.()
-  }
-  const setCookie = due || changed || refresh ? await backend.commit(draft, { due, changed }) : []
+  const written = operations.length ? format.write(current) : undefined
+  const changed = isDoubtful || (written !== undefined && hasChanged(draft, written))
+  if (!due && !changed && !refresh) return clear ? cookie.remove(cookies) : []
+  if (current.binding === undefined) draft.binding = await draft.bind?.()
+  const setCookie = await backend.commit(draft, { due, changed, written })
   return clear && !setCookie.length ? cookie.remove(cookies) : setCookie
 }
 

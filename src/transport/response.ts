@@ -21,12 +21,14 @@ export function markResponse(
 ): Response {
   const { headers, ok, status } = response
   const isHandshake = status < 200
+  // Asked once for all: each question on its own takes as long.
+  const there = Object.fromEntries(headers)
   // To ask for the body itself would cost as much as copying it.
-  const isEmpty = status === 204 || headers.get('content-length') === '0'
-  const isPage = ok && !isEmpty && headers.has('content-type')
+  const isEmpty = status === 204 || there['content-length'] === '0'
+  const isPage = ok && !isEmpty && there['content-type'] !== undefined
   if (isHandshake || (isPage && !values.length)) {
     try {
-      mark(headers, values, carrier, isPrivate)
+      mark(headers, there, values, carrier, isPrivate)
       return response
     } catch {
       // From `fetch`, that of a Durable Object too: immutable, except on Bun.
@@ -40,7 +42,7 @@ export function markResponse(
     if (isHandshake) return response
     throw error
   }
-  mark(copy.headers, values, carrier, isPrivate)
+  mark(copy.headers, there, values, carrier, isPrivate)
   return copy
 }
 
@@ -50,11 +52,12 @@ const REPLACED = /^(?:public|private|s-maxage=.*|proxy-revalidate)$/i
 
 function mark(
   headers: Headers,
+  there: Readonly<Record<string, string>>,
   values: readonly string[],
   [vary, name]: Carrier,
   isPrivate: boolean,
 ): void {
-  const known = directives(headers.get('vary')?.toLowerCase())
+  const known = directives(there.vary?.toLowerCase())
   if (!known.includes('*') && !known.includes(vary.toLowerCase())) headers.append('vary', vary)
   for (const value of values) {
     // Two values in one header would be one that does not open.
@@ -62,21 +65,17 @@ function mark(
     else if (!headers.getSetCookie().includes(value)) headers.append(name, value)
   }
   if (!values.length && !isPrivate) return
-  for (const name of [...headers.keys()]) if (CDN_HEADER.test(name)) headers.delete(name)
-  const kept = directives(headers.get('cache-control'))
+  for (const name in there) if (CDN_HEADER.test(name)) headers.delete(name)
+  const kept = directives(there['cache-control'])
   if (kept.some((one) => /^no-store$/i.test(one))) return
   // OWASP: a response that sets a session cookie is not stored, by anybody.
   const own = values.length ? ['no-store'] : kept.filter((one) => !REPLACED.test(one))
   headers.set('cache-control', ['private', ...own].join(', '))
 }
 
-function directives(header: string | null | undefined): string[] {
-  return (
-    header
-      ?.split(',')
-      .map((one) => one.trim())
-      .filter(Boolean) ?? []
-  )
+/** Splits a list in a header. */
+function directives(header: string | undefined): string[] {
+  return header ? header.split(',').flatMap((one) => one.trim() || []) : []
 }
 
 /** Tells whether an error is answered with 503: by its `getResponse()`. */
