@@ -106,9 +106,9 @@ describe('recordEvents()', () => {
 
   it('tells the state of the breaker', async () => {
     const record = recordEvents({ meter: meters.getMeter('own') })
-    record({ type: 'breaker.open', store: 'upstash', at: 1 })
-    record({ type: 'breaker.half-open', store: 'upstash', at: 2 })
-    record({ type: 'breaker.open', store: 'kv', at: 3 })
+    record({ type: 'breaker.open', store: 'upstash', direction: 'write', at: 1 })
+    record({ type: 'breaker.half-open', store: 'upstash', direction: 'write', at: 2 })
+    record({ type: 'breaker.open', store: 'kv', direction: 'write', at: 3 })
     await meters.forceFlush()
     const gauge = measured
       .getMetrics()
