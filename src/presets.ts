@@ -207,16 +207,18 @@ function readSecrets(env: object): [string, ...string[]] {
   const listed = parts.filter((part) => BASE64_SECRET.test(part))
   const isList = listed.length === parts.length
   const secrets = (isList ? parts : [text]) as [string, ...string[]]
+  // With only some of them in base64 it is a list with a mistake in it, not one secret.
+  const isOne = !listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES
+  if (!isList && !isOne) {
+    throw new RangeError(
+      `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, newest first; make one with "openssl rand -base64 32"`,
+    )
+  }
   const weakness = secrets.map(weaknessOf).find(Boolean)
   if (weakness) {
     throw new RangeError(
       `Variable SESSION_SECRET is ${weakness}; make one with "openssl rand -base64 32"`,
     )
   }
-  // With only some of them in base64 it is a list with a mistake in it, not one secret.
-  const isOne = !listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES
-  if (isList || isOne) return secrets
-  throw new RangeError(
-    `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, newest first; make one with "openssl rand -base64 32"`,
-  )
+  return secrets
 }

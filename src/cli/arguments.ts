@@ -17,7 +17,7 @@ export interface Parsed {
 
 /** Random text of at least 32 bytes, as secrets, cookies and most tokens have; no id or UUID is as long. */
 const LONG_RANDOM = /[\w+/~%-]{43,}/
-/** How cookies of other libraries, and headers, begin. */
+/** The beginnings of headers, and of cookies of other libraries. */
 const COOKIE_LIKE = /^(set-)?cookie:|^(Fe26\.|s%3A|s:.+\.|eyJ)|^[\w.-]+=.{20,}/i
 const SECRET_OPTION = /^--?(secret|cookie-?value|token|password|pass|key|auth|session)/i
 

@@ -47,7 +47,7 @@ export interface Call {
 /** The outcome of a run. Neither form holds a secret, a cookie or session data. */
 export interface Result {
   readonly text: string
-  /** What `--json` writes, beside `ok`. */
+  /** The members of the JSON object that `--json` writes, beside `ok`. */
   readonly json: object
   /** `false`: a sentence of the text says what is wrong; exit code 1. (default: `true`) */
   readonly ok?: boolean

@@ -57,6 +57,11 @@ function adviceOnOptions(message: string): string {
   return 'Set SESSION_SECRET to what the application has; a new one comes from: npx sojourn secret'
 }
 
+/** Says what to do about an error of the library. */
+export function adviceOn({ code, reason }: SessionError): string {
+  return BY_REASON[reason ?? ''] ?? BY_CODE[code] ?? 'See docs/error-handling.md for this code'
+}
+
 function fromSessionError(error: SessionError): CommandError {
   const { code, message, reason, word } = error as SessionError & { word?: string }
   const said = word && !message.includes(word) ? ` (${word})` : ''

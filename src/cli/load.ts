@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
+import { type StoreReason, StoreUnavailableError } from '../errors.ts'
 import type { SessionsOptions } from '../options.ts'
 import { startCalls } from '../persistence/persistence.ts'
 import { fromEnv } from '../presets.ts'
@@ -21,12 +22,14 @@ export interface Loaded {
   readonly instance: Instance
 }
 
-/** What a command needs. */
+/** The needs of a command. */
 export interface Needs {
   /** `false`: the command opens no record and finds nobody, so that it works without a secret. (default: `true`) */
   readonly secret?: boolean
   /** `false`: the store of the environment is not asked for. (default: `true`) */
   readonly store?: boolean
+  /** `true`: a store that cannot be reached fails when it is asked, and not before. (default: `false`) */
+  readonly brokenStore?: boolean
 }
 
 /** Makes one call of a store as the library does: with a deadline, and without the words of a client in its errors. */
@@ -79,8 +82,28 @@ async function load(values: Values, needs: Needs): Promise<Loaded> {
 }
 
 async function optionsFromEnv(url: string | undefined, needs: Needs): Promise<SessionsOptions> {
-  const store = needs.store === false ? undefined : await storeFromEnv(url)
+  const store = needs.store === false ? undefined : await openStore(url, needs)
   return { ...secretFromEnv(needs), ...(store && { store }) }
+}
+
+/** The details of the error for a store that cannot be reached. */
+interface Unreachable {
+  readonly reason?: StoreReason
+  readonly store?: string
+}
+
+async function openStore(url: string | undefined, needs: Needs): Promise<SessionStore | undefined> {
+  try {
+    return await storeFromEnv(url)
+  } catch (error) {
+    const { reason, store } = (error instanceof CommandError ? error.details : {}) as Unreachable
+    if (!needs.brokenStore || !reason || !store) throw error
+    const { message } = error as CommandError
+    const fail = async (): Promise<never> => {
+      throw new StoreUnavailableError(message, { reason })
+    }
+    return { name: store, atomic: true, read: fail, write: fail, end: fail }
+  }
 }
 
 /** Options by the environment; a secret that nobody needs is drawn. */

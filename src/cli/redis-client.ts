@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
-import { CommandError } from './command.ts'
+import { CommandError, EXIT } from './command.ts'
 
 /** A connection that sends one command at a time. */
 export interface RedisConnection {
@@ -137,11 +137,15 @@ function whyNot(url: URL, error: unknown): CommandError {
     return new CommandError(
       `Redis at ${at} refused the user or the password (${refusal})`,
       'Check what stands before the "@" in SESSION_STORE: redis://user:password@host:6379',
+      EXIT.wrong,
+      { store: 'redis', reason: 'auth' },
     )
   }
   const word = typeof code === 'string' && /^[A-Z_]+$/.test(code) ? ` (${code})` : ''
   return new CommandError(
     `Redis at ${at} cannot be reached${word}`,
     'Is it running, and is its address reachable from here? With TLS the URL begins with rediss://',
+    EXIT.wrong,
+    { store: 'redis', reason: 'network' },
   )
 }

@@ -6,6 +6,7 @@ import { toCommandError } from './errors.ts'
 import { helpOf, overview } from './help.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { versionOf } from './version.ts'
+import { sentence } from './words.ts'
 
 /** Runs `args` (without the program's own name) and returns the exit code. Never rejects. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -56,5 +57,5 @@ async function print(terminal: Terminal, failure: CommandError, isJson: boolean)
     await terminal.write(`${JSON.stringify({ ok: false, error: message, advice, ...details })}\n`)
     return
   }
-  await terminal.note(`${message}.\n${advice}.\n`)
+  await terminal.note(`${sentence(message)}\n${sentence(advice)}\n`)
 }

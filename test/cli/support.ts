@@ -37,7 +37,7 @@ const canaries = new Set<string>()
 
 /** Adds texts that no output may contain from now on. */
 export function forbid(...texts: readonly string[]): void {
-  for (const text of texts) canaries.add(text)
+  for (const text of texts) if (text) canaries.add(text)
 }
 
 /** Runs `sojourn` with these arguments. Fails when its output contains what was forbidden, or a stack. */

@@ -9,7 +9,7 @@ import type { Finding } from '../doctor/finding.ts'
 import { nameOf, visit } from '../doctor/visit.ts'
 import { withSessions } from '../load.ts'
 import type { Style, Terminal } from '../terminal.ts'
-import { count } from '../words.ts'
+import { count, sentence } from '../words.ts'
 
 /** Looks at a site from outside. */
 export const doctor: Command = {
@@ -83,8 +83,8 @@ const MARKS: Record<Finding['level'], readonly [Style, string]> = {
 
 function report(url: URL, name: string, findings: readonly Finding[], { paint }: Terminal): Result {
   const lines = findings.flatMap(({ advice, level, text }) => [
-    `${paint(...MARKS[level])}  ${text}.`,
-    ...(advice ? [paint('dim', `       ${advice}.`)] : []),
+    `${paint(...MARKS[level])}  ${sentence(text)}`,
+    ...(advice ? [paint('dim', `       ${sentence(advice)}`)] : []),
   ])
   const faults = findings.filter(({ level }) => level === 'wrong').length
   const end = faults ? `${count(faults, 'thing')} to put right.` : 'Nothing is wrong.'

@@ -1,6 +1,7 @@
 /** All commands, in the order of the help. */
 import type { Command } from '../command.ts'
 import { doctor } from './doctor.ts'
+import { explain } from './explain.ts'
 import { list } from './list.ts'
 import { prune } from './prune.ts'
 import { revoke } from './revoke.ts'
@@ -12,6 +13,7 @@ import { stats } from './stats.ts'
 /** The commands. */
 export const COMMANDS: readonly Command[] = [
   secret,
+  explain,
   doctor,
   list,
   revoke,

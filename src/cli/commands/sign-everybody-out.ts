@@ -5,7 +5,7 @@ import { confirmEnd } from '../confirm.ts'
 import { toCommandError } from '../errors.ts'
 import { callStore, withSessions } from '../load.ts'
 import type { Terminal } from '../terminal.ts'
-import { count, duration } from '../words.ts'
+import { count, duration, sentence } from '../words.ts'
 
 /** Sessions that are ended at once. */
 const AT_ONCE = 16
@@ -82,7 +82,7 @@ function interrupted(error: unknown, ended: number): CommandError {
   const { advice, details, message } = toCommandError(error)
   return new CommandError(
     `After ${count(ended, 'session')} that ended: ${message}`,
-    `${advice}. Run the command again: it goes on with those that are left`,
+    `${sentence(advice)} Run the command again: it goes on with those that are left`,
     undefined,
     { ...details, ended },
   )

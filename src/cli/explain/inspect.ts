@@ -1,0 +1,114 @@
+/** Opens the cookies of a header as the application would, writes nothing, and tells what was found. */
+import { ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../../codec/session-record.ts'
+import { spellKey } from '../../crypto/keyring.ts'
+import { parseToken } from '../../crypto/token.ts'
+import { SessionError } from '../../errors.ts'
+import { fingerprint, type Invalidity, type SessionEvent } from '../../events.ts'
+import type { Instance } from '../../session/instance.ts'
+import { getDraft, instanceOf } from '../../session/instances.ts'
+import { whyClosed } from '../../session/reasons.ts'
+import type { SessionStatus } from '../../session/session.ts'
+import { createSessions } from '../../session/sessions.ts'
+import type { CookieFound } from '../../transport/cookie.ts'
+
+/** One cookie that could be a session's. */
+export interface InspectedToken {
+  readonly bytes: number
+  /** The key that it names, 8 hex characters; left out where it names none. */
+  readonly keyId?: string
+  /** Index of that key's secret, from 0; left out: of none. */
+  readonly position?: number
+  /** Epoch milliseconds: the hour in which it was sealed. */
+  readonly sealedAt?: number
+  /** The reason for which it does not open. */
+  readonly closed?: Invalidity
+  readonly opened?: OpenedRecord
+}
+
+/** All that is known of a header. */
+export interface Inspection {
+  readonly cookies: CookieFound
+  readonly tokens: readonly InspectedToken[]
+  readonly secrets: number
+  readonly status: SessionStatus
+  /** The events of the opening. */
+  readonly events: readonly SessionEvent[]
+  /** The session that was found; else what its cookie says. */
+  readonly about?: SessionState | OpenedRecord
+  /** The error of `require`; `null`: there is none. */
+  readonly error: SessionError | null
+}
+
+/** Opens a header. Of the cookie's own options `name` may be another one. */
+export async function inspect(given: Instance, header: string, name?: string): Promise<Inspection> {
+  const events: SessionEvent[] = []
+  const instance = readOnly(given, (event) => events.push(event), name)
+  const { sessions, own } = instance
+  const cookies = own.cookie.find(header)
+  const tokens = await Promise.all(cookies.tokens.map((token) => inspectToken(own, token)))
+  try {
+    const session = await sessions.open(header)
+    const { found, reason } = getDraft(session)
+    const about = found?.state ?? tokens.find(({ opened }) => opened)?.opened
+    const error = reason ? await reason() : null
+    const { status } = session
+    return { ...common(), status, error, ...(about && { about }) }
+  } catch (error) {
+    if (!(error instanceof SessionError)) throw error
+    const about = tokens.find(({ opened }) => opened)?.opened
+    return { ...common(), status: 'invalid', error, ...(about && { about }) }
+  }
+
+  function common(): Pick<Inspection, 'cookies' | 'tokens' | 'secrets' | 'events'> {
+    return { cookies, tokens, secrets: own.options.secrets.length, events }
+  }
+}
+
+/** Makes sessions with the same options that write nothing: no import, and nobody ends a session that was reused. */
+function readOnly(
+  { options }: Instance,
+  onEvent: (event: SessionEvent) => void,
+  name: string | undefined,
+) {
+  const { secrets, ...rest } = options
+  const sessions = createSessions({
+    ...(rest as object),
+    secret: secrets as [string],
+    cookie: { ...options.cookie, ...(name !== undefined && { name }) },
+    importFrom: [],
+    onReuse: 'report',
+    onStoreFailure: 'degrade',
+    // What the store says counts here, and not what a cookie remembers of it.
+    snapshot: false,
+    cache: false,
+    onEvent,
+  })
+  return { sessions, own: instanceOf(sessions) }
+}
+
+async function inspectToken({ options, tokens }: Instance, token: string): Promise<InspectedToken> {
+  const now = options.now()
+  const bytes = token.length
+  const parts = parseToken(token)
+  const budget = { newHours: 1, ahead: 0 }
+  const [cookie] = await tokens.openAll({ tokens: [token], budget })
+  const keys = tokens.ring.keys ?? (await tokens.ring.derive())
+  const position = keys.findIndex(({ id }) => id === parts?.id)
+  const key = parts && {
+    keyId: spellKey(parts.id),
+    sealedAt: parts.hour * 3_600_000,
+    ...(position >= 0 && { position }),
+  }
+  if (cookie) return { bytes, ...key, opened: cookie.opened }
+  const closed: Invalidity = budget.ahead
+    ? { reason: 'future', aheadBy: Math.round((budget.ahead - now) / 1000) }
+    : await whyClosed(tokens.ring, token, now)
+  return { bytes, ...key, closed }
+}
+
+/** Returns the fingerprint by which events and logs name a session. */
+export function nameOf({ key }: Pick<SessionState, 'key'>): string {
+  return fingerprint(key.subarray(0, ID_BYTES))
+}
+
+export { idOf }

@@ -1,0 +1,149 @@
+/** The outcome of `explain` in words. Shows no secret, token, cookie or session data; subject and id only when asked to. */
+import type { Instance } from '../../session/instance.ts'
+import { expiryOf } from '../../session/reasons.ts'
+import { type CommandError, usageError } from '../command.ts'
+import { count, distance, duration, plain } from '../words.ts'
+import { type InspectedToken, type Inspection, idOf, nameOf } from './inspect.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A line of the report: what it is about, and what is known. */
+export type Line = readonly [topic: string, text: string]
+
+/** The fields that `--show` may name. */
+export type Shown = ReadonlySet<'subject' | 'id'>
+
+/**
+ * Reads `--show`.
+ *
+ * @throws CommandError with exit code 2 for anything but `subject` and `id`.
+ */
+export function parseShow(text: string | undefined): Shown {
+  const words = text === undefined ? [] : text.split(',').map((word) => word.trim())
+  for (const word of words) if (word !== 'subject' && word !== 'id') throw badShow()
+  return new Set(words as ('subject' | 'id')[])
+}
+
+function badShow(): CommandError {
+  return usageError('--show takes "subject", "id", or both', 'For example: --show subject,id')
+}
+
+/** Returns what `--json` tells beside the verdict. Times are epoch milliseconds, timeouts seconds. */
+export function jsonOf(instance: Instance, inspection: Inspection, shown: Shown): object {
+  const { about, cookies, tokens } = inspection
+  return {
+    cookies: tokens.map(({ closed, opened: _, ...token }) => ({ ...token, ...closed })),
+    notes: cookies.notes.length,
+    deferred: cookies.entries.length,
+    ...(about && { session: sessionOf(instance, about, shown) }),
+  }
+}
+
+function sessionOf(
+  instance: Instance,
+  about: NonNullable<Inspection['about']>,
+  shown: Shown,
+): object {
+  const { authenticatedAt, createdAt, persistent, renewedAt, subject } = about
+  return {
+    fingerprint: nameOf(about),
+    createdAt,
+    renewedAt,
+    authenticatedAt,
+    expiresAt: instance.context.expiresAt(about),
+    ...timeoutsOf(instance, about),
+    persistent,
+    ...(shown.has('id') && { id: idOf(about) }),
+    ...(shown.has('subject') && { subject }),
+  }
+}
+
+function timeoutsOf(
+  { options }: Instance,
+  about: NonNullable<Inspection['about']>,
+): { idleTimeout: number; absoluteTimeout: number } {
+  const idleTimeout = about.idleTimeout ?? options.idleTimeout
+  // As createSessions has it by default.
+  const fallback = options.absoluteTimeout ?? Math.max(604_800, idleTimeout)
+  return { idleTimeout, absoluteTimeout: about.absoluteTimeout ?? fallback }
+}
+
+/** Returns the lines of the report. */
+export function linesOf(
+  instance: Instance,
+  inspection: Inspection,
+  verdict: Verdict,
+  shown: Shown,
+): Line[] {
+  const { about, cookies, secrets, tokens } = inspection
+  const now = instance.options.now()
+  const beside = [
+    ...(cookies.notes.length ? [count(cookies.notes.length, 'note')] : []),
+    ...(cookies.entries.length ? [count(cookies.entries.length, 'deferred write')] : []),
+  ]
+  return [
+    ...tokens.flatMap((token) => tokenLines(token, secrets, now)),
+    ...(beside.length ? [['Beside it', beside.join(', ')] as const] : []),
+    ...(about ? sessionLines(instance, about, shown) : []),
+    ...verdict.store.map((text) => ['Store', text] as const),
+  ]
+}
+
+function tokenLines(
+  { bytes, keyId, opened, position, sealedAt }: InspectedToken,
+  secrets: number,
+  now: number,
+): Line[] {
+  const lines: Line[] = bytes ? [['Cookie', count(bytes, 'byte')]] : []
+  if (keyId === undefined) return lines
+  const whose =
+    position === undefined
+      ? `of none of ${count(secrets, 'secret')} here`
+      : `secret ${position + 1} of ${secrets}`
+  const use =
+    position === undefined
+      ? ''
+      : position
+        ? ', which opens and no longer seals'
+        : ', which seals and opens'
+  lines.push(['Key', `${keyId}: ${whose}${use}`])
+  // An hour is all that a token says in the clear.
+  if (sealedAt !== undefined && !opened) {
+    lines.push([
+      'Sealed',
+      `${new Date(sealedAt).toISOString().slice(0, 16)}Z to an hour later, ${distance(sealedAt, now)}`,
+    ])
+  }
+  return lines
+}
+
+function sessionLines(
+  instance: Instance,
+  about: NonNullable<Inspection['about']>,
+  shown: Shown,
+): Line[] {
+  const now = instance.options.now()
+  const { authenticatedAt, createdAt, persistent, renewedAt, subject } = about
+  const { age, idleFor } = expiryOf(instance, about)
+  const { absoluteTimeout, idleTimeout } = timeoutsOf(instance, about)
+  const who =
+    shown.has('subject') && subject !== null ? plain(subject) : 'somebody (--show subject)'
+  return [
+    ['Session', `${nameOf(about)} in events and logs`],
+    ...(shown.has('id') ? [['Id', idOf(about)] as const] : []),
+    // The cookie of a session in a store does not say who is signed in.
+    ...(subject === null
+      ? []
+      : [['Signed in', `${who}, ${distance(authenticatedAt ?? createdAt, now)}`] as const]),
+    [
+      'Age',
+      `began ${duration(age)} ago, last renewed ${duration(idleFor)} ago${persistent ? ', outlives the browser' : ''}`,
+    ],
+    [
+      'Timeouts',
+      `idle ${duration(idleTimeout)}: ${ends(renewedAt + 1000 * idleTimeout, now)}; absolute ${duration(absoluteTimeout)}: ${ends(createdAt + 1000 * absoluteTimeout, now)}`,
+    ],
+  ]
+}
+
+const ends = (time: number, now: number): string =>
+  `${time > now ? 'ends' : 'ended'} ${distance(time, now)}`
