@@ -27,7 +27,7 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
   | ({ type: 'commit.deferred' | 'commit.applied'; changes: number } & AboutSession)
-  | ({ type: 'commit.dropped'; changes: number; reason: DropReason } & AboutSession)
+  | ({ type: 'commit.dropped' } & Dropped & AboutSession)
   | ({ type: 'cookie.too-large'; size: number; limit: number } & AboutSession)
   | ({ type: 'store.rolled-back'; store: string; lost: number } & AboutSession)
   | ({ type: 'store.degraded' | 'store.unavailable'; store: string } & StoreFailure & AboutSession)
@@ -75,6 +75,14 @@ export interface Revocation {
   readonly count: number
   /** With `by: 'id'`. */
   readonly session?: string
+}
+
+/** Changes that will never be made. */
+export interface Dropped {
+  readonly changes: number
+  readonly reason: DropReason
+  /** They had waited in a cookie: `commit.deferred` has told of them. Left out where they had not. */
+  readonly deferred?: true
 }
 
 /** A former secret that opened a cookie or a stored record: it cannot go yet. */

@@ -140,8 +140,9 @@ export function settleDeferred(instance: Instance, draft: Draft): string[] {
 function clearDeferred(instance: Instance, draft: Draft): string[] {
   const { cookies, deferred } = draft
   if (!deferred) return []
-  reportDropped(instance, draft, countOf(deferred.dropped), 'conflict')
-  for (const { changes, reason } of deferred.lost) reportDropped(instance, draft, changes, reason)
+  reportDropped(instance, draft, countOf(deferred.dropped), 'conflict', true)
+  for (const { changes, reason } of deferred.lost)
+    reportDropped(instance, draft, changes, reason, true)
   return removeSides(instance, cookies.entries)
 }
 
@@ -150,19 +151,25 @@ export async function dropDeferred(instance: Instance, draft: Draft): Promise<st
   const { cookies } = draft
   const all = await openAll(instance, cookies)
   const changes = all.reduce((sum, sealed) => sum + sealed[3], 0)
-  reportDropped(instance, draft, changes, 'ended')
+  reportDropped(instance, draft, changes, 'ended', true)
   return removeSides(instance, cookies.entries)
 }
 
-/** Reports changes that will never be made, if there are any. */
+/**
+ * Reports changes that will never be made, if there are any.
+ *
+ * @param deferred They had waited in a cookie. (default: they had not)
+ */
 export function reportDropped(
   { emit }: Instance,
   { current, found, replaced }: Draft,
   changes: number,
   reason: DropReason,
+  deferred?: true,
 ): void {
   if (!changes) return
-  emit({ type: 'commit.dropped', changes, reason }, found?.state ?? replaced?.state ?? current)
+  const about = found?.state ?? replaced?.state ?? current
+  emit({ type: 'commit.dropped', changes, reason, ...(deferred && { deferred }) }, about)
 }
 
 function countOf(entries: readonly Entry[]): number {

@@ -1,128 +1,271 @@
-import { context, metrics, trace } from '@opentelemetry/api'
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import {
-  AggregationTemporality,
-  InMemoryMetricExporter,
-  MeterProvider,
-  PeriodicExportingMetricReader,
-} from '@opentelemetry/sdk-metrics'
-import {
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  SimpleSpanProcessor,
-} from '@opentelemetry/sdk-trace-base'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createSessions } from '../../src/index.ts'
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import type { HistogramMetricData, MetricData } from '@opentelemetry/sdk-metrics'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import jsr from '../../jsr.json' with { type: 'json' }
+import pkg from '../../package.json' with { type: 'json' }
+import { createSessions, type SessionEvent, type SessionsOptions } from '../../src/index.ts'
+import { defaultLevels } from '../../src/observe/log.ts'
 import { recordEvents } from '../../src/observe/otel.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
-import { createFaultyStore } from '../../src/testing/index.ts'
-import { SECRET } from '../support/sessions.ts'
+import { createFaultyStore, type Fault } from '../../src/testing/index.ts'
+import { createWorld, SECRET } from '../support/sessions.ts'
+import { startTelemetry, type Telemetry } from '../support/telemetry.ts'
 
-/* The real SDK of OpenTelemetry, with exporters that keep what they get. */
+let telemetry: Telemetry
 
-const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
-const meters = new MeterProvider({
-  readers: [new PeriodicExportingMetricReader({ exporter: measured })],
-})
-const traced = new InMemorySpanExporter()
-const tracers = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(traced)] })
-
-beforeAll(() => {
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-  metrics.setGlobalMeterProvider(meters)
-  trace.setGlobalTracerProvider(tracers)
+beforeEach(() => {
+  telemetry = startTelemetry()
 })
 
-afterAll(async () => {
-  await meters.shutdown()
-  context.disable()
-  metrics.disable()
-  trace.disable()
-})
+afterEach(() => telemetry.stop())
 
-/** Signs somebody in through a store that fails twice, in a span of its own. */
-async function signIn(): Promise<string> {
-  const store = createFaultyStore(createMemoryStore())
-  const sessions = createSessions({
-    secret: SECRET,
-    store: resilient(store, { sleep: async () => {} }),
-    onEvent: recordEvents(),
-  })
-  return await trace.getTracer('test').startActiveSpan('request', async (span) => {
-    const session = await sessions.open(null)
-    session.login('canary-ann')
-    session.set('cart', 'canary-cart')
-    store.inject([{ type: 'throw-before' }, { type: 'throw-before' }])
-    const [setCookie = ''] = await sessions.save(session)
-    span.end()
-    return `${setCookie.split(/[=;]/)[1]} ${session.id}`
-  })
+const DOWN: Fault = { type: 'throw-before' }
+
+/** A world over a store that fails when told to, recorded, each visit in a span of its own. */
+function setUp(options: Partial<SessionsOptions> = {}) {
+  const faulty = createFaultyStore(createMemoryStore())
+  const store = resilient(faulty, { sleep: async () => {}, attempts: 3 })
+  const now = Date.now
+  const world = createWorld({ store, now, onEvent: recordEvents(), ...options })
+  const visit = (...use: Parameters<typeof world.visit>) =>
+    telemetry.inSpan('request', () => world.visit(...use))
+  return { ...world, faulty, visit }
 }
 
-describe('recordEvents()', () => {
-  it('counts events and notes them on the span of the request, without a secret', async () => {
-    const secrets = await signIn()
-    await meters.forceFlush()
-    const points = measured
-      .getMetrics()
-      .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
-      .filter(({ descriptor }) => descriptor.name === 'sojourn.events')
-      .flatMap(({ dataPoints }) => dataPoints.map(({ attributes, value }) => [value, attributes]))
-    expect(points).toEqual(
-      expect.arrayContaining([
-        [1, { 'sojourn.event.type': 'session.created' }],
-        [1, { 'sojourn.event.type': 'session.login' }],
-        [
-          2,
-          {
-            'sojourn.event.type': 'store.retry',
-            'sojourn.store': 'faulty(memory)',
-            'sojourn.operation': 'write',
-            'error.type': 'ERR_STORE_UNAVAILABLE',
-          },
-        ],
-      ]),
-    )
-    const [span] = traced.getFinishedSpans()
-    expect(span?.events.map(({ name }) => name)).toEqual([
-      'sojourn.session.opened',
-      'sojourn.store.retry',
-      'sojourn.store.retry',
-      'sojourn.store.recovered',
-      'sojourn.store.call',
-      'sojourn.session.created',
-      'sojourn.session.login',
-      'sojourn.session.saved',
-    ])
-    expect(span?.events[2]?.attributes).toMatchObject({
-      'sojourn.attempt': 2,
-      'error.type': 'ERR_STORE_UNAVAILABLE',
+const shapeOf = ({ descriptor, dataPoints }: MetricData): unknown[] => [
+  descriptor.name,
+  descriptor.unit,
+  Object.keys(dataPoints[0]?.attributes ?? {}).toSorted((a, b) => (a < b ? -1 : 1)),
+]
+
+describe('recordEvents(), its metrics', () => {
+  it('are of a meter with the name and version of the package', async () => {
+    recordEvents()({ at: 1, type: 'session.opened', status: 'new' })
+    expect(await telemetry.scopes()).toEqual([{ name: 'sojourn', version: pkg.version }])
+    expect(jsr.version).toBe(pkg.version)
+  })
+
+  it('have the names, units and attributes that dashboards and alerts are made of', async () => {
+    const record = recordEvents()
+    record.attach?.({
+      name: 'redis',
+      details: () => ({ readBreaker: 'closed', writeBreaker: 'off', retriesLeft: 10 }),
     })
-    expect(Object.keys(span?.events[6]?.attributes ?? {})).toEqual(['sojourn.session'])
-    const all = JSON.stringify([points, span?.events])
-    for (const one of [...secrets.split(' '), 'canary', SECRET]) expect(all).not.toContain(one)
+    const about = { store: 'redis', operation: 'read' } as const
+    const failure = { code: 'ERR_STORE_TIMEOUT', reason: 'timeout' } as const
+    const events = [
+      { type: 'session.opened', status: 'active' },
+      { type: 'session.saved', outcome: 'written', bytes: 300 },
+      { type: 'store.call', ...about, outcome: 'failed', durationMs: 5, attempts: 2, ...failure },
+      { type: 'cache.read', layer: 'cookie', hit: true },
+      { type: 'commit.deferred', changes: 2, session: 'fingerprint' },
+      { type: 'key.used', key: '0a1b2c3d', position: 1 },
+      { type: 'store.failed', ...about, attempts: 2, ...failure, word: 'LOADING' },
+      { type: 'breaker.open', store: 'redis', direction: 'read' },
+    ] as const
+    for (const event of events) record({ at: 1, ...event } as SessionEvent)
+    const shapes = (await telemetry.measured()).map(shapeOf)
+    expect(Object.fromEntries(shapes.map(([name, ...rest]) => [name, rest]))).toEqual({
+      'sojourn.session.opened': ['{session}', ['sojourn.status']],
+      'sojourn.session.saved': ['{session}', ['sojourn.outcome']],
+      'sojourn.cookie.size': ['By', []],
+      'sojourn.store.duration': [
+        's',
+        ['error.type', 'sojourn.operation', 'sojourn.outcome', 'sojourn.store'],
+      ],
+      'sojourn.store.attempts': ['{attempt}', ['sojourn.operation', 'sojourn.store']],
+      'sojourn.cache.requests': ['{request}', ['sojourn.hit', 'sojourn.layer']],
+      'sojourn.deferred': ['{change}', ['sojourn.outcome']],
+      'sojourn.key.used': ['{event}', ['sojourn.key']],
+      'sojourn.events': [
+        '{event}',
+        [
+          'error.type',
+          'sojourn.event.type',
+          'sojourn.operation',
+          'sojourn.reason',
+          'sojourn.store',
+        ],
+      ],
+      'sojourn.breaker.state': ['', ['sojourn.direction', 'sojourn.store']],
+      'sojourn.retry.budget': ['{retry}', ['sojourn.store']],
+    })
   })
 
-  it('tells the state of the breaker', async () => {
-    const record = recordEvents({ meter: meters.getMeter('own') })
-    record({ type: 'breaker.open', store: 'upstash', direction: 'write', at: 1 })
-    record({ type: 'breaker.half-open', store: 'upstash', direction: 'write', at: 2 })
-    record({ type: 'breaker.open', store: 'kv', direction: 'write', at: 3 })
-    await meters.forceFlush()
-    const gauge = measured
-      .getMetrics()
-      .at(-1)
-      ?.scopeMetrics.flatMap(({ metrics }) => metrics)
-      .find(({ descriptor }) => descriptor.name === 'sojourn.breaker.state')
-    expect(gauge?.dataPoints.map(({ attributes, value }) => [attributes, value])).toEqual([
-      [{ 'sojourn.store': 'upstash' }, 1],
-      [{ 'sojourn.store': 'kv' }, 2],
+  it('count an event once, whatever its type', async () => {
+    const record = recordEvents()
+    const fields = { changes: 1, durationMs: 1, attempts: 1, bytes: 1 }
+    for (const type of Object.keys(defaultLevels)) {
+      record({ at: 1, type, ...fields } as unknown as SessionEvent)
+    }
+    const counts = new Map<string, number>()
+    for (const { descriptor, dataPoints } of await telemetry.measured()) {
+      for (const { value } of dataPoints) {
+        const count = typeof value === 'number' ? value : value.count
+        counts.set(descriptor.name, (counts.get(descriptor.name) ?? 0) + (count ?? 0))
+      }
+    }
+    const own = ['session.opened', 'session.saved', 'store.call', 'cache.read', 'key.used']
+    const changes = ['commit.deferred', 'commit.applied']
+    const rest = Object.keys(defaultLevels).length - own.length - changes.length
+    expect(Object.fromEntries(counts)).toEqual({
+      'sojourn.session.opened': 1,
+      'sojourn.session.saved': 1,
+      'sojourn.cookie.size': 1,
+      'sojourn.store.duration': 1,
+      'sojourn.store.attempts': 1,
+      'sojourn.cache.requests': 1,
+      'sojourn.key.used': 1,
+      'sojourn.deferred': changes.length,
+      'sojourn.events': rest,
+    })
+  })
+
+  it('count changes that waited, and of those dropped only them', async () => {
+    const record = recordEvents()
+    const of = (event: object): void =>
+      void record({ at: 1, session: 'x', ...event } as SessionEvent)
+    of({ type: 'commit.deferred', changes: 5 })
+    of({ type: 'commit.applied', changes: 2 })
+    of({ type: 'commit.dropped', changes: 3, reason: 'conflict', deferred: true })
+    of({ type: 'commit.dropped', changes: 7, reason: 'superseded' })
+    expect(await telemetry.pointsOf('sojourn.deferred')).toEqual([
+      [5, { 'sojourn.outcome': 'deferred' }],
+      [2, { 'sojourn.outcome': 'applied' }],
+      [3, { 'sojourn.outcome': 'dropped' }],
     ])
   })
 
-  it('refuses what is no meter', () => {
+  it('have buckets for seconds, up to beyond the time that a request may wait for a store', async () => {
+    const { visit } = setUp()
+    await visit((s) => s.set('n', 1))
+    const all = await telemetry.measured()
+    const found = all.find(({ descriptor }) => descriptor.name === 'sojourn.store.duration')
+    const [point] = (found as HistogramMetricData).dataPoints
+    expect(point?.value.buckets.boundaries).toEqual(expect.arrayContaining([0.001, 0.1, 5, 10]))
+    expect(point?.value.sum).toBeLessThan(5)
+  })
+
+  it('show no breaker where there is none', async () => {
+    createSessions({ secret: SECRET, store: createMemoryStore(), onEvent: recordEvents() })
+    expect(await telemetry.pointsOf('sojourn.breaker.state')).toEqual([])
+    expect(await telemetry.pointsOf('sojourn.retry.budget')).toEqual([])
+  })
+})
+
+describe('recordEvents(), its spans', () => {
+  it('are of each store call, below the span of the request, with their attempts', async () => {
+    const { faulty, visit } = setUp()
+    const before = Date.now()
+    faulty.inject([DOWN, DOWN])
+    await visit((s) => s.set('n', 1))
+    const [call, request] = telemetry.spans()
+    expect([call?.name, request?.name]).toEqual(['sojourn.store.write', 'request'])
+    expect(call?.parentSpanContext?.spanId).toBe(request?.spanContext().spanId)
+    expect(call?.instrumentationScope).toMatchObject({ name: 'sojourn', version: pkg.version })
+    expect(call?.kind).toBe(SpanKind.INTERNAL)
+    expect(call?.attributes).toEqual({
+      'sojourn.store': 'faulty(memory)',
+      'sojourn.operation': 'write',
+      'sojourn.outcome': 'ok',
+      'sojourn.attempts': 3,
+    })
+    expect(call?.status.code).toBe(SpanStatusCode.UNSET)
+    expect(call?.events.map(({ name, attributes }) => [name, attributes?.['error.type']])).toEqual([
+      ['sojourn.store.attempt', 'ERR_STORE_UNAVAILABLE'],
+      ['sojourn.store.attempt', 'ERR_STORE_UNAVAILABLE'],
+      ['sojourn.store.attempt', undefined],
+    ])
+    const times = [call!.startTime, ...call!.events.map(({ time }) => time), call!.endTime]
+    const ms = times.map(([seconds, nanos]) => seconds * 1000 + nanos / 1e6)
+    // The clock of the span starts within the millisecond that the attempt began in.
+    expect(ms[0]! - 1).toBeLessThanOrEqual(ms[1]!)
+    expect(ms.slice(1)).toEqual(ms.slice(1).toSorted((a, b) => a - b))
+    expect(ms[0]).toBeGreaterThan(before - 1000)
+  })
+
+  it('have the status ERROR when the store failed, and not when it refused a write', async () => {
+    const { faulty, visit } = setUp()
+    await visit((s) => s.set('n', 1))
+    await visit(async (s) => {
+      s.update('n', (n) => Number(n) + 1)
+      await visit((other) => other.update('n', (n) => Number(n) + 1))
+    })
+    const outcomes = (): unknown[] =>
+      telemetry
+        .spans()
+        .filter(({ name }) => name.startsWith('sojourn.store'))
+        .map(({ attributes, status }) => [attributes['sojourn.outcome'], status.code])
+    expect(outcomes()).toContainEqual(['refused', SpanStatusCode.UNSET])
+    faulty.down()
+    await visit((s) => s.get('n'))
+    expect(outcomes().at(-1)).toEqual(['failed', SpanStatusCode.ERROR])
+  })
+
+  it('of requests carry the other events, cache reads apart', async () => {
+    const { visit } = setUp()
+    await visit((s) => s.login('ann'))
+    await visit((s) => s.get('n'))
+    const requests = telemetry.spans().filter(({ name }) => name === 'request')
+    expect(requests.map(({ events }) => events.map(({ name }) => name))).toEqual([
+      [
+        'sojourn.session.opened',
+        'sojourn.session.created',
+        'sojourn.session.login',
+        'sojourn.session.saved',
+      ],
+      ['sojourn.session.opened', 'sojourn.session.saved'],
+    ])
+    expect(requests[0]?.events[1]?.attributes).toEqual({ 'sojourn.session': expect.any(String) })
+  })
+
+  it('are not made where no request has one', async () => {
+    const world = createWorld({ store: createMemoryStore(), onEvent: recordEvents() })
+    await world.visit((s) => s.set('n', 1))
+    expect(telemetry.spans()).toEqual([])
+    expect(await telemetry.pointsOf('sojourn.session.opened')).toEqual([
+      [1, { 'sojourn.status': 'new' }],
+    ])
+  })
+})
+
+describe('recordEvents()', () => {
+  it('lets no secret, cookie, id, user or data into metrics or spans', async () => {
+    const { faulty, jar, sessions, visit } = setUp({
+      secret: ['the canary-secret, which is long enough for anybody', SECRET],
+      snapshot: { maxAge: 5, staleIfError: 60 },
+    })
+    const { session } = await visit((s) => {
+      s.login('canary-ann', { label: 'canary-label' })
+      s.set('canary-key', 'canary-value')
+      s.flash('canary-flash', 'canary-value')
+    })
+    const id = session.id ?? ''
+    const cookies = jar.cookies().map(({ value }) => value)
+    faulty.down()
+    await visit((s) => s.set('canary-key', 'canary-other'))
+    cookies.push(...jar.cookies().map(({ value }) => value))
+    faulty.up()
+    await visit((s) => s.get('canary-key'))
+    await sessions.open(`__Host-session=${cookies[0]?.slice(0, -4)}aaaa`)
+    await sessions.revokeAll('canary-ann')
+    await visit((s) => s.get('canary-key'))
+    const spans = telemetry.spans().map(({ attributes, events, name, status }) => ({
+      attributes,
+      events,
+      name,
+      status,
+    }))
+    const all = JSON.stringify([await telemetry.measured(), spans])
+    expect(spans.length).toBeGreaterThan(5)
+    expect(cookies.length).toBeGreaterThan(2)
+    for (const one of [id, ...cookies, 'canary', SECRET]) expect(all).not.toContain(one)
+  })
+
+  it('refuses what is no meter or no tracer', () => {
     expect(() => recordEvents({ meter: {} as never })).toThrow(/meter.*Meter of OpenTelemetry/)
+    expect(() => recordEvents({ tracer: {} as never })).toThrow(/tracer.*Tracer of OpenTelemetry/)
     expect(() => recordEvents({ metre: 1 } as never)).toThrow(/metre/)
   })
 })
