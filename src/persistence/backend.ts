@@ -10,7 +10,7 @@ import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
-import { Commit, type Committed, signsIn } from './commit.ts'
+import { Commit, type Committed, type Lost, signsIn } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
 import { changesOf, leftOut } from './journal.ts'
 import { relate } from './newest.ts'
@@ -39,14 +39,8 @@ export interface StoredBackend extends Backend {
 export function storedBackendOf(instance: Instance): StoredBackend {
   const p = persistenceOf(instance)
   return {
-    open: (cookies, opened, signal) =>
-      openStored(
-        p,
-        cookies,
-        opened.map((one) => one.opened),
-        signal,
-      ),
-    commit: (draft, task) => commit(p, draft, task),
+    open: (...call) => openStored(p, ...call),
+    commit: (...call) => commit(p, ...call),
     end: (draft) => end(p, draft),
     start: (...call) => start(p, ...call),
   }
@@ -75,20 +69,18 @@ async function start(
 }
 
 async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask) {
-  const { deferred, heals, status } = draft
-  if (status === 'superseded') return drop(p, draft, 'superseded')
+  const { current, deferred, heals, operations, status } = draft
+  if (status === 'superseded') return lose(p, draft, { status })
   const isWritten = due || changed || heals || !!deferred?.applied.length
   if (!isWritten) return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
-  const began = p.instance.options.now()
   const writing = new Commit(p, draft, due)
   try {
     const outcome = await writing.run()
-    if (outcome === 'applied') return superseded(p, draft, writing)
-    if (typeof outcome === 'string') return drop(p, draft, outcome, writing)
+    if ('status' in outcome) return lose(p, draft, outcome)
     draft.outcome = 'written'
-    const { length } = leftOut(changesOf(draft.operations, draft.current), outcome.state)
+    const { length } = leftOut(changesOf(operations, current), outcome.state)
     reportDropped(p.instance, draft, length, 'conflict')
-    const setCookie = await cookiesFor(p, draft, outcome, began, due)
+    const setCookie = await cookiesFor(p, draft, outcome, due)
     return [...setCookie, ...settleDeferred(p.instance, draft)]
   } catch (error) {
     return failed(p, draft, writing, error, changed)
@@ -99,11 +91,11 @@ async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask
 async function cookiesFor(
   { instance, latest, store }: Persistence,
   draft: Draft,
-  { isNew, state, version }: Committed,
-  began: number,
+  stored: Committed,
   due: boolean,
 ): Promise<string[]> {
   const { cookies, found, heals, refresh, removals } = draft
+  const { isNew, state } = stored
   // A response that was slower than a rotation must not bring the former credential back.
   const isLate = latest.isRotated(state)
   latest.record(state)
@@ -111,7 +103,6 @@ async function cookiesFor(
   announce(instance, draft, state, due, isNew)
   if (isLate) return []
   const isTold = rotates || due || refresh || heals || removals || !store.atomic
-  const stored = { state, version, at: began }
   const setCookie =
     isTold || instance.options.snapshot ? await writeStoredCookie(instance, draft, stored) : []
   // A late response that clears a former cookie, or brings it back, must not hide a new session.
@@ -132,32 +123,18 @@ async function refresh({ instance, latest }: Persistence, draft: Draft): Promise
   return writeStoredCookie(instance, draft, { ...found, state: current })
 }
 
-/** Settles a commit that was written before a rotation, whose new cookie is not for this request. */
-function superseded({ instance }: Persistence, draft: Draft, { rotatedAt }: Commit): string[] {
-  draft.status = 'superseded'
-  draft.outcome = 'written'
-  if (draft.found) tellGone(instance, draft.found.state, 'superseded', rotatedAt)
-  return settleDeferred(instance, draft)
-}
-
-/** Drops the changes of a request whose session was rotated or ended meanwhile: no cookie is set. */
-function drop(
-  p: Persistence,
-  draft: Draft,
-  reason: 'superseded' | 'ended',
-  { rotatedAt }: Partial<Commit> = {},
-): string[] {
+/** Ends a commit whose session was rotated or ended meanwhile: no cookie is for this request. */
+function lose({ instance }: Persistence, draft: Draft, lost: Lost): string[] {
   const { current, found, operations } = draft
-  const status = reason === 'ended' ? 'missing' : reason
+  const { isWritten, rotatedAt, status } = lost
   draft.status = status
-  if (found)
-    tellGone(p.instance, found.state, status, reason === 'superseded' ? rotatedAt : undefined)
-  const changes = changesOf(operations, current).length
-  if (changes) {
-    draft.outcome = 'dropped'
-    reportDropped(p.instance, draft, changes, reason)
-  }
-  return []
+  if (found) tellGone(instance, found.state, status, rotatedAt)
+  const changes = isWritten ? 0 : changesOf(operations, current).length
+  if (changes) draft.outcome = 'dropped'
+  reportDropped(instance, draft, changes, status === 'missing' ? 'ended' : status)
+  if (!isWritten) return []
+  draft.outcome = 'written'
+  return settleDeferred(instance, draft)
 }
 
 /** Handles a failed commit. Changes of data may wait in a cookie; a sign-in that waits would be a fixation. */
@@ -203,7 +180,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { instance } = p
   const { cookies, found, replaced } = draft
   const own = found ? idOf(found.state) : replaced?.isLate ? replaced.id : undefined
-  const all = (await instance.tokens.openAll(cookies)).map(({ opened }) => opened)
+  const all = await instance.tokens.openAll(cookies)
   const ids = new Set(own === undefined ? [] : [own])
   try {
     const others = (await candidatesOf(instance, cookies, all)).filter((one) => !ids.has(idOf(one)))

@@ -1,4 +1,5 @@
 /** Opening a session that lives in a store. */
+import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { idOf, type OpenedRecord } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
@@ -47,7 +48,7 @@ interface Answer {
 export async function openStored(
   p: Persistence,
   cookies: CookieFound,
-  all: readonly OpenedRecord[],
+  all: readonly OpenedCookie[],
   signal: AbortSignal | undefined,
 ): Promise<Draft | null> {
   let first: Draft | undefined
@@ -57,7 +58,7 @@ export async function openStored(
     if (late !== undefined && idOf(opened) !== late) continue
     const draft = await openOne(p, cookies, opened, signal)
     // A note that outranks the session cookie is put right at once, on reads too.
-    const isNote = !all.some((one) => credentialName(one) === credentialName(opened))
+    const isNote = !all.some((one) => credentialName(one.opened) === credentialName(opened))
     const refresh = draft.refresh || isNote || first !== undefined
     if (draft.found) return { ...draft, refresh }
     if (draft.status === 'degraded') return draft
@@ -66,7 +67,7 @@ export async function openStored(
   }
   if (first) return first
   const [ended] = all
-  return ended ? goneDraft(p.instance, cookies, ended, 'missing', { clear: true }) : null
+  return ended ? goneDraft(p.instance, cookies, ended.opened, 'missing', { clear: true }) : null
 }
 
 /** Opens the session of one cookie or note. */

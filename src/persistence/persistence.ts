@@ -139,10 +139,10 @@ export async function tryToEnd(p: Persistence, calls: StoreCalls, id: string): P
 /** Tells whether a record is listed under the index keys of a user. */
 export async function isOf(
   { keysOf }: Persistence,
-  subject: string,
+  subject: string | null,
   keys: readonly string[] = [],
 ): Promise<boolean> {
-  return (await keysOf(subject)).some((key) => keys.includes(key))
+  return subject !== null && (await keysOf(subject)).some((key) => keys.includes(key))
 }
 
 /** Waits `ms` milliseconds, and up to `jitter` more. */

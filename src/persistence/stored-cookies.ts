@@ -2,6 +2,7 @@
  * The cookie of a session in a store: its id and credential, how new the record was that it was made
  * from, and with `snapshot` a copy of the data where that fits.
  */
+import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { nameOf } from '../codec/generation.ts'
 import {
   type CookieExtra,
@@ -51,10 +52,10 @@ export function madeAt({ renewedAt, extra }: OpenedRecord): number {
 export async function candidatesOf(
   instance: Instance,
   cookies: CookieFound,
-  all: readonly OpenedRecord[],
+  all: readonly OpenedCookie[],
 ): Promise<OpenedRecord[]> {
   const notes = await readNotes(instance, cookies)
-  const named = [...all, ...notes.opened].map(withShare)
+  const named = [...all.map(({ opened }) => opened), ...notes.opened].map(withShare)
   const noted = new Set(notes.opened.map(idOf))
   const rank = (one: OpenedRecord): number => Number(noted.has(idOf(one)))
   named.sort(
