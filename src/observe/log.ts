@@ -79,6 +79,8 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'breaker.open': 'error',
   'breaker.half-open': 'info',
   'breaker.closed': 'info',
+  'policy.invalid': 'error',
+  'store.emptied': 'error',
 }
 
 /** The lines of one type within the current minute. */

@@ -8,7 +8,7 @@ export type CircuitStatus = 'closed' | 'open' | 'half-open'
 /** The state of a breaker, as plain data: fit for JSON, and for {@link CircuitBreakerOptions.state}. */
 export interface CircuitState {
   status: CircuitStatus
-  /** Epoch milliseconds until which an open breaker rejects. */
+  /** Epoch milliseconds until which an open breaker rejects; `Infinity`: until it is closed by hand. */
   openUntil: number
   /** Number of times it opened since it was closed last; each time it opens for longer. */
   openings: number
@@ -66,6 +66,7 @@ export interface CircuitPermit {
 
 /** Rejects calls at once while a service is down. Knows only what it is told. */
 export interface CircuitBreaker {
+  /** `half-open` from the moment at which the next call would try whether the service is back. */
   readonly status: CircuitStatus
   /**
    * Lets a call through, never waiting for another one.
@@ -73,8 +74,13 @@ export interface CircuitBreaker {
    * @throws {@link CircuitOpenError} with `retryAfter` when it does not.
    */
   acquire(): CircuitPermit
-  /** Opens it for this many seconds, at most 60: what a `Retry-After` asks for. */
-  open(seconds: number): void
+  /**
+   * Opens it for this many seconds, at most 60: what a `Retry-After` asks for. Without a number, by
+   * hand, it stays open until {@link CircuitBreaker.close}.
+   */
+  open(seconds?: number): void
+  /** Closes it and forgets every failure: somebody knows that the service is back. */
+  close(): void
   /** A copy of what it knows. */
   state(): CircuitState
 }
@@ -90,8 +96,7 @@ const INITIAL: CircuitState = {
   window: [],
 }
 
-const isState = (value: Partial<CircuitState> | null): boolean =>
-  /^(closed|open|half-open)$/.test(String(value?.status)) && Array.isArray(value?.window)
+const isState = (value: Partial<CircuitState> | null): boolean => Array.isArray(value?.window)
 
 const positive = (fallback: number): Rule => [
   fallback,
@@ -115,8 +120,122 @@ const RULES: Record<keyof CircuitBreakerOptions, Rule> = {
   random: functionRule(() => Math.random()),
 }
 
+type Settings = Required<CircuitBreakerOptions>
+
+/** A call that tries whether the service is back. */
+interface Probe {
+  readonly until: number
+}
+
 function rejection(ms: number): CircuitOpenError {
   return new CircuitOpenError('The circuit breaker is open', { retryAfter: ms / 1000 })
+}
+
+class Breaker implements CircuitBreaker {
+  readonly #settings: Settings
+  #state: CircuitState
+  /** Replaced with every change of status; what was let through before has no say after it. */
+  #probing: Set<Probe> = new Set()
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+    this.#state = structuredClone(settings.state)
+  }
+
+  get status(): CircuitStatus {
+    const { status, openUntil } = this.#state
+    return status === 'open' && this.#settings.now() >= openUntil ? 'half-open' : status
+  }
+
+  acquire(): CircuitPermit {
+    const time = this.#settings.now()
+    const state = this.#state
+    const latest = time + MAX_RETRY_AFTER_MS
+    // A clock that was set back, or a state from elsewhere, must not leave it open for ever.
+    if (state.openUntil < Infinity) state.openUntil = Math.min(state.openUntil, latest)
+    if (state.status === 'open' && time >= state.openUntil) this.#change('half-open')
+    if (state.status === 'open') throw rejection(Math.min(state.openUntil, latest) - time)
+    const probe = state.status === 'half-open' && this.#probe(time)
+    let phase: unknown = this.#probing
+    const report = (tell: () => void): void => {
+      if (phase === this.#probing) tell()
+      phase = undefined
+    }
+    return {
+      success: () => report(() => (probe ? this.close() : this.#count(0))),
+      failure: (retryAfter = 0) =>
+        report(() => {
+          if (probe && retryAfter) this.open(retryAfter)
+          else if (probe) this.#trip()
+          else if (!retryAfter) this.#count(1)
+        }),
+      ignore: () => report(() => probe && this.#probing.delete(probe)),
+    }
+  }
+
+  open(seconds = Infinity): void {
+    if (!(seconds > 0)) return
+    const { openUntil, status } = this.#state
+    const ms = seconds < Infinity ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : seconds
+    this.#state.openUntil = Math.max(status === 'open' ? openUntil : 0, this.#settings.now() + ms)
+    this.#change('open')
+  }
+
+  close(): void {
+    this.#state = { ...structuredClone(INITIAL), status: this.#state.status }
+    this.#change('closed')
+  }
+
+  state(): CircuitState {
+    return structuredClone(this.#state)
+  }
+
+  #change(status: CircuitStatus): void {
+    if (status === this.#state.status) return
+    this.#state.status = status
+    this.#probing = new Set()
+    try {
+      this.#settings.onChange(status)
+    } catch {
+      // A broken listener is its owner's business.
+    }
+  }
+
+  #trip(): void {
+    const { maxOpenMs, now, openMs, random } = this.#settings
+    const ms = Math.min(maxOpenMs, openMs * 2 ** this.#state.openings++)
+    this.#state.openUntil = now() + (ms * (1 + random())) / 2
+    this.#change('open')
+  }
+
+  #count(failed: 0 | 1): void {
+    const { consecutiveFailures, failureRate, minimumCalls, now, windowMs } = this.#settings
+    const state = this.#state
+    const slot = Math.floor((now() * 10) / windowMs)
+    const window = state.window.filter(([at]) => Math.abs(slot - at) < 10)
+    if (window.at(-1)?.[0] !== slot) window.push([slot, 0, 0])
+    const last = window.at(-1)!
+    last[1]++
+    last[2] += failed
+    state.window = window
+    state.consecutive = failed && state.consecutive + 1
+    const sum = (place: 1 | 2): number => window.reduce((all, one) => all + one[place], 0)
+    const calls = sum(1)
+    const often = calls >= minimumCalls && sum(2) >= failureRate * calls
+    if (failed && (often || state.consecutive >= consecutiveFailures)) this.#trip()
+  }
+
+  #probe(time: number): Probe {
+    const { openMs, probes, probeTimeoutMs } = this.#settings
+    for (const other of this.#probing) if (other.until <= time) this.#probing.delete(other)
+    const [oldest] = this.#probing
+    if (oldest && this.#probing.size >= probes) {
+      throw rejection(Math.min(oldest.until - time, openMs))
+    }
+    const mine = { until: time + probeTimeoutMs }
+    this.#probing.add(mine)
+    return mine
+  }
 }
 
 /**
@@ -141,100 +260,5 @@ function rejection(ms: number): CircuitOpenError {
  * }
  */
 export function createCircuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
-  const { failureRate, minimumCalls, windowMs, consecutiveFailures, ...more } = applyRules<
-    Required<CircuitBreakerOptions>
-  >('', RULES, options)
-  const { openMs, maxOpenMs, probes, probeTimeoutMs, onChange, now, random } = more
-  let state = structuredClone(more.state)
-  /** Replaced with every change of status; what was let through before has no say after it. */
-  let probing: Set<{ until: number }> = new Set()
-
-  function change(status: CircuitStatus): void {
-    if (status === state.status) return
-    state.status = status
-    probing = new Set()
-    try {
-      onChange(status)
-    } catch {
-      // A broken listener is its owner's business.
-    }
-  }
-
-  function trip(): void {
-    const ms = Math.min(maxOpenMs, openMs * 2 ** state.openings++)
-    state.openUntil = now() + (ms * (1 + random())) / 2
-    change('open')
-  }
-
-  function open(seconds: number): void {
-    if (!(seconds > 0)) return
-    const until = now() + Math.min(seconds * 1000, MAX_RETRY_AFTER_MS)
-    state.openUntil = Math.max(state.status === 'open' ? state.openUntil : 0, until)
-    change('open')
-  }
-
-  function close(): void {
-    state = { ...structuredClone(INITIAL), status: state.status }
-    change('closed')
-  }
-
-  function count(failed: 0 | 1): void {
-    const slot = Math.floor((now() * 10) / windowMs)
-    let calls = 0
-    let failures = 0
-    const window = state.window.filter(([at]) => Math.abs(slot - at) < 10)
-    if (window.at(-1)?.[0] !== slot) window.push([slot, 0, 0])
-    window[window.length - 1]![1]++
-    window[window.length - 1]![2] += failed
-    for (const [, some, bad] of window) {
-      calls += some
-      failures += bad
-    }
-    state.window = window
-    state.consecutive = failed && state.consecutive + 1
-    const often = calls >= minimumCalls && failures >= failureRate * calls
-    if (failed && (often || state.consecutive >= consecutiveFailures)) trip()
-  }
-
-  function probe(time: number): { until: number } {
-    for (const other of probing) if (other.until <= time) probing.delete(other)
-    const [oldest] = probing
-    if (oldest && probing.size >= probes) throw rejection(Math.min(oldest.until - time, openMs))
-    const mine = { until: time + probeTimeoutMs }
-    probing.add(mine)
-    return mine
-  }
-
-  function acquire(): CircuitPermit {
-    const time = now()
-    // A clock that was set back, or a state from elsewhere, must not leave it open for ever.
-    state.openUntil = Math.min(state.openUntil, time + MAX_RETRY_AFTER_MS)
-    if (state.status === 'open' && time >= state.openUntil) change('half-open')
-    if (state.status === 'open') throw rejection(state.openUntil - time)
-    const mine = state.status === 'half-open' && probe(time)
-    let phase: unknown = probing
-    const report = (tell: () => void): void => {
-      if (phase === probing) tell()
-      phase = undefined
-    }
-    return {
-      success: () => report(() => (mine ? close() : count(0))),
-      failure: (retryAfter = 0) =>
-        report(() => {
-          if (mine && retryAfter) open(retryAfter)
-          else if (mine) trip()
-          else if (!retryAfter) count(1)
-        }),
-      ignore: () => report(() => mine && probing.delete(mine)),
-    }
-  }
-
-  return {
-    get status(): CircuitStatus {
-      return state.status
-    },
-    acquire,
-    open,
-    state: () => structuredClone(state),
-  }
+  return new Breaker(applyRules('', RULES, options))
 }

@@ -6,6 +6,9 @@ export type Timer = (ms: number, fire: () => void) => () => void
 /** Timers take no more: 2^31 - 1 milliseconds, 24 days. */
 export const MAX_MS = 2_147_483_647
 
+/** A timer that is later than this found the event loop busy: what has arrived gets as long to be read. */
+const BUSY_MS = 10
+
 /** The timer of the runtime. */
 export const startTimer: Timer = (ms, fire) => {
   const timer = setTimeout(fire, ms)
@@ -16,18 +19,29 @@ export const startTimer: Timer = (ms, fire) => {
  * Runs `fn` for at most `ms` milliseconds, and no longer than `parent` lets it. Settles as `fn`
  * does, or rejects the moment its time is over with what `late` makes, or with `parent`'s reason.
  *
+ * Where the event loop was busy at that moment, an answer that has arrived meanwhile wins.
+ *
  * `fn` learns it from its signal. What it does after that is nobody's unhandled rejection.
+ *
+ * @param late Is given how late the timer was, in milliseconds; 0 where it was on time.
+ * @param now The clock that `timer` goes by, in milliseconds.
  */
 export function within<T>(
   ms: number,
   parent: AbortSignal | undefined,
-  late: () => unknown,
+  late: (delay: number) => unknown,
   fn: (signal: AbortSignal) => Promise<T>,
   timer: Timer = startTimer,
+  now: () => number = Date.now,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const controller = new AbortController()
-    const cancel = timer(ms, () => stop(late()))
+    const due = now() + ms
+    let cancel = timer(ms, () => {
+      const delay = now() - due
+      if (delay <= BUSY_MS) stop(late(0))
+      else cancel = timer(BUSY_MS, () => stop(late(delay)))
+    })
     const follow = (): void => stop(parent?.reason)
     function end(): void {
       cancel()

@@ -7,7 +7,13 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-export { type ResilientPolicy, resilient } from '../stores/resilient.ts'
+export { type ResilientStore, resilient, type StoreBreakers } from '../stores/resilient.ts'
+export type {
+  BreakerPolicy,
+  OperationPolicy,
+  ResilientOperation,
+  ResilientPolicy,
+} from '../stores/resilient-policy.ts'
 export { type BackoffOptions, backoff } from './backoff.ts'
 export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './budget.ts'
 export {

@@ -83,6 +83,20 @@ const isRetryable = (error: unknown): boolean =>
 export const isPerKey = (error: unknown): boolean =>
   (error as { perKey?: unknown } | null)?.perKey === true
 
+/** Errors of time limits that were noticed late: the event loop was blocked, and nobody had time to listen. */
+const blocked = new WeakSet<object>()
+
+/** Makes the error of a time limit, and notes whether its timer was late by over half of it. */
+function timeout(
+  { timeoutError }: Pick<Settings, 'timeoutError'>,
+  ms: number,
+  delay: number,
+): unknown {
+  const error = timeoutError(ms)
+  if (delay > ms / 2) blocked.add(Object(error))
+  return error
+}
+
 const number = (fallback: number, min = 0): Rule => numberRule(fallback, min, MAX_MS)
 
 const RULES = {
@@ -138,7 +152,7 @@ function settle(policy: RetryPolicy, { signal, operation = '', ...call }: RetryC
 /** The seconds that an error asks to wait, where it does. */
 export function secondsOf(error: unknown): number | undefined {
   const seconds = (error as { retryAfter?: unknown } | null)?.retryAfter
-  return typeof seconds === 'number' && seconds >= 0 ? seconds : undefined
+  return typeof seconds === 'number' && seconds >= 0 && seconds < Infinity ? seconds : undefined
 }
 
 /** The delay before the next attempt, or `undefined` when there must be none. */
@@ -155,23 +169,28 @@ function nextDelay(
   const delayMs = seconds === undefined ? backoff(attempt - 1, settings, random) : seconds * 1000
   const time = settings.now()
   if (time + delayMs >= deadline) return undefined
-  return budget && !isPerKey(error) && !budget.withdraw(time) ? undefined : delayMs
+  const isFree = isPerKey(error) || blocked.has(Object(error))
+  return budget && !isFree && !budget.withdraw(time) ? undefined : delayMs
 }
 
 async function runAttempt<T>(
   fn: Attempt<T>,
   attempt: number,
   whole: AbortSignal,
-  { attemptTimeoutMs: ms, timeoutError, timer, breaker, signal, isFailure }: Settings,
+  settings: Settings,
 ): Promise<T> {
+  const { attemptTimeoutMs: ms, timer, now, breaker, signal, isFailure } = settings
   const permit = breaker?.acquire()
   try {
-    const late = (): unknown => timeoutError(ms)
-    const value = await within(ms, whole, late, (one) => fn(one, attempt), timer)
+    const late = (delay: number): unknown => timeout(settings, ms, delay)
+    const value = await within(ms, whole, late, (one) => fn(one, attempt), timer, now)
     permit?.success()
     return value
   } catch (error) {
-    if (signal?.aborted || error instanceof CircuitOpenError) permit?.ignore()
+    // The caller has gone, nobody was asked, or nobody here had time to listen.
+    const saysNothing =
+      signal?.aborted || error instanceof CircuitOpenError || blocked.has(Object(error))
+    if (saysNothing) permit?.ignore()
     else if (isFailure(error)) permit?.failure(secondsOf(error))
     // It may not even have been asked for this one key, so it says nothing about the others.
     else if (isPerKey(error)) permit?.ignore()
@@ -245,12 +264,19 @@ export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Ret
   }
   return async (fn, call = {}) => {
     const settings = settle(ask(), call)
-    const { signal, deadlineMs: ms, timeoutError, timer, now } = settings
+    const { signal, deadlineMs: ms, timer, now } = settings
     signal?.throwIfAborted()
     settings.budget ??= own
     if (settings.budget) settings.budget.deposit(now())
-    const late = (): unknown => timeoutError(ms)
+    const late = (delay: number): unknown => timeout(settings, ms, delay)
     const deadline = now() + ms
-    return await within(ms, signal, late, (whole) => runAll(fn, deadline, whole, settings), timer)
+    return await within(
+      ms,
+      signal,
+      late,
+      (whole) => runAll(fn, deadline, whole, settings),
+      timer,
+      now,
+    )
   }
 }

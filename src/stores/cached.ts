@@ -246,6 +246,7 @@ export function cached(store: SessionStore, options: CacheOptions): SessionStore
     write: (id, record, expected, call) => cache.write(id, record, expected, call),
     end: (id, call) => cache.end(id, call),
     health: async (call) => await store.health?.(call),
+    ...(store.inspect && { inspect: (call) => store.inspect!(call) }),
     details: () => cache.details(),
     subscribe: (listener) => cache.subscribe(listener),
     close: () => cache.close(),

@@ -1,62 +1,61 @@
-/** Puts retries, limits of time and a circuit breaker in front of any store. */
-import { applyRules, numberRule, type Rule, refuseUnless } from '../check.ts'
+/** Puts retries, limits of time and circuit breakers in front of any store. */
+import { refuseUnless } from '../check.ts'
 import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
-import { createRetryBudget } from '../resilience/budget.ts'
-import {
-  type CircuitBreaker,
-  type CircuitBreakerOptions,
-  type CircuitStatus,
-  createCircuitBreaker,
-} from '../resilience/circuit-breaker.ts'
-import { MAX_MS, within } from '../resilience/deadline.ts'
+import { LastGood } from '../last-good.ts'
+import { createRetryBudget, type RetryBudget } from '../resilience/budget.ts'
+import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import { within } from '../resilience/deadline.ts'
 import {
   createRetry,
   isPerKey,
+  type Retry,
   type RetryCall,
-  type RetryPolicy,
+  type RetryEvent,
   secondsOf,
 } from '../resilience/retry.ts'
 import { failureOf } from './failure.ts'
-import type { SessionStore, StoreAttempt, StoreCallOptions, StoreEvent } from './store.ts'
+import {
+  type CheckedPolicy,
+  checkPolicy,
+  createBreaker,
+  type ResilientOperation,
+  type ResilientPolicy,
+} from './resilient-policy.ts'
+import type {
+  CallDirection,
+  SessionStore,
+  StoreAttempt,
+  StoreCallOptions,
+  StoreDetails,
+  StoreEvent,
+  WriteOptions,
+} from './store.ts'
 
-/** The operations that are retried, and may have a policy of their own. */
-export type ResilientOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page'
-
-/** Options for {@link resilient}, per operation where wanted. */
-export interface ResilientPolicy extends Omit<RetryPolicy, 'breaker' | 'operations'> {
-  /** Other settings for single operations. */
-  operations?: { readonly [operation in ResilientOperation]?: RetryPolicy }
+/** A store behind retries and breakers. */
+export interface ResilientStore extends SessionStore {
   /**
-   * Settings for it, a breaker of one's own (which tells its own `onChange` only, and no event), or
-   * `false`. Taken once, at creation.
+   * The breakers, for operators: `breakers.write?.open()` leaves writes alone from now on, as in an outage,
+   * until `breakers.write?.close()`, which asks the store again at once. It concerns this isolate only.
    */
-  breaker?: CircuitBreaker | CircuitBreakerOptions | false
-  /** Time limit of `health`, in milliseconds. (default: 1000) */
-  healthTimeoutMs?: number
+  readonly breakers: StoreBreakers
 }
 
-type OwnOptions = Required<Pick<ResilientPolicy, 'breaker' | 'healthTimeoutMs'>>
-
-const RULES: Record<keyof OwnOptions, Rule> = {
-  breaker: [
-    {},
-    'a circuit breaker, its options or false',
-    (value: unknown) => value === false || Object(value) === value,
-  ],
-  healthTimeoutMs: numberRule(1000, 0, MAX_MS),
-}
-
-const policyRule: Rule = [undefined, 'an object', (value: unknown) => Object(value) === value]
-const OPERATIONS: Record<ResilientOperation, Rule> = {
-  read: policyRule,
-  write: policyRule,
-  end: policyRule,
-  list: policyRule,
-  endAll: policyRule,
-  page: policyRule,
+/** The breakers of a store; one is `undefined` where the policy says `false`. */
+export interface StoreBreakers {
+  readonly read: CircuitBreaker | undefined
+  readonly write: CircuitBreaker | undefined
 }
 
 type Listener = (event: StoreEvent) => void
+
+const DIRECTION: Readonly<Record<ResilientOperation, CallDirection>> = {
+  read: 'read',
+  list: 'read',
+  page: 'read',
+  write: 'write',
+  end: 'write',
+  endAll: 'write',
+}
 
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
 /** A store that refuses one session for a moment is well: nobody else must suffer for it. */
@@ -69,85 +68,41 @@ function classified(error: unknown, what: string): unknown {
   return new StoreUnavailableError(what, { retryAfter: secondsOf(error) })
 }
 
-/**
- * Wraps a store so that it fails well: attempts that could not reach it are repeated within
- * limits of time and traffic, and while it is down it is left alone. The policy's defaults are those of
- * {@link createRetry} and {@link createCircuitBreaker}.
- *
- * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
- * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
- * connect). Never: other session errors, the caller's
- * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
- * session only (`perKey: true` on the error, as for KV's one write per second) does not count, and
- * its retries are not taken from the budget of the others.
- * `health` is asked once, with a limit of its own, and does not count either.
- *
- * @param policy Or a function that returns it, asked for every call (its `breaker` only once). When what it
- * returns later is wrong, or it throws, the last policy that was right stays: `details()` and so `health()`
- * say `policy: 'invalid'`.
- * @throws RangeError when a number in the policy is out of range, TypeError for an option or an operation
- * that it does not know and for what is no store.
- *
- * @example
- * const store = resilient(createUpstashStore({ url, token }), { attempts: 2 })
- */
-export function resilient(
-  store: SessionStore,
-  policy: ResilientPolicy | (() => ResilientPolicy) = {},
-): SessionStore {
-  if (typeof store?.read !== 'function') throw new TypeError('resilient: expected a session store')
-  let good: ResilientPolicy = assertPolicy(typeof policy === 'function' ? policy() : policy)
-  let isInvalid = false
-  const ask = (): ResilientPolicy => {
-    if (typeof policy !== 'function') return good
-    try {
-      good = assertPolicy(policy())
-      isInvalid = false
-    } catch {
-      isInvalid = true
-    }
-    return good
-  }
-  const { name, atomic, index } = store
-  const bucket = createRetryBudget()
-  const listeners: Listener[] = []
+/** Makes the calls of one store. */
+class Calls {
+  readonly breakers: StoreBreakers
+  readonly #store: SessionStore
+  readonly #policy: ResilientPolicy | (() => ResilientPolicy)
+  readonly #last: LastGood<CheckedPolicy>
+  readonly #budget: RetryBudget = createRetryBudget()
+  readonly #listeners: Listener[] = []
+  #prepared: CheckedPolicy | undefined
+  #retry: Retry = createRetry()
 
-  function emit(event: StoreEvent): void {
-    for (const listener of listeners) {
-      try {
-        listener(event)
-      } catch {
-        // A broken listener is its owner's business.
-      }
-    }
+  constructor(store: SessionStore, policy: ResilientPolicy | (() => ResilientPolicy)) {
+    const { name } = store
+    this.#store = store
+    this.#policy = policy
+    const first = checkPolicy(typeof policy === 'function' ? policy() : policy)
+    this.#last = new LastGood(first, checkPolicy, (message) =>
+      this.#emit({ type: 'policy.invalid', store: name, message }),
+    )
+    const breakerOf = (direction: CallDirection): CircuitBreaker | undefined =>
+      createBreaker(first.breakers[direction], first.retry, (status) =>
+        this.#emit({ type: `breaker.${status}`, store: name, direction }),
+      )
+    this.breakers = { read: breakerOf('read'), write: breakerOf('write') }
+    this.#prepare()
   }
 
-  /** The options that `createRetry` does not know. */
-  function own(): OwnOptions {
-    const { breaker, healthTimeoutMs } = ask()
-    return applyRules('', RULES, { breaker, healthTimeoutMs })
-  }
-
-  const breaker = breakerOf(own().breaker, ask(), (status) =>
-    emit({ type: `breaker.${status}`, store: name }),
-  )
-
-  function settings(): RetryPolicy {
-    const { healthTimeoutMs: _, breaker: __, ...given } = ask()
-    const { budget = bucket, retryIf = isUnavailable, isFailure = isUnwell } = given
-    return { ...given, budget, retryIf, isFailure, ...(breaker && { breaker }) }
-  }
-  const retry = createRetry(typeof policy === 'function' ? settings : settings())
-
-  async function call<T>(
-    operation: string,
-    { notes, signal }: StoreCallOptions = {},
+  async call<T>(
+    operation: ResilientOperation,
+    { notes, renewal, signal }: WriteOptions = {},
     fn: (options: StoreCallOptions) => Promise<T>,
-    more?: RetryCall | false,
   ): Promise<T> {
-    const about = { store: name, operation }
-    const what = `Cannot ${operation}: store ${name} gave no usable answer`
-    const { now = Date.now, onRetry } = ask()
+    const about = { store: this.#store.name, operation }
+    const what = `Cannot ${operation}: store ${this.#store.name} gave no usable answer`
+    const { now = Date.now, onRetry, operations, retryIf } = this.#prepare().retry
     const tries: StoreAttempt[] = []
     if (notes) notes.tries = tries
 
@@ -163,99 +118,170 @@ export function resilient(
       }
     }
 
+    const breaker = this.breakers[DIRECTION[operation]]
     try {
-      const result = await retry(attempt, {
-        ...more,
+      const result = await this.#retry(attempt, {
         operation,
         signal,
+        ...(breaker && { breaker }),
         timeoutError: () => new StoreTimeoutError(what),
-        onRetry(event) {
-          const { attempt: number, error } = event
-          const delayMs = Math.round(event.delayMs)
-          emit({ type: 'store.retry', ...about, attempt: number, delayMs, ...failureOf(error) })
-          onRetry?.(event)
-        },
+        onRetry: (event) => this.#onRetry(event, about, onRetry),
+        // It can wait for the next request while only its session is throttled.
+        ...(renewal && { retryIf: operations?.write?.retryIf ?? retryIf ?? isUnwell }),
       })
       const attempts = tries.length
-      if (attempts > 1) emit({ type: 'store.recovered', ...about, attempts })
+      if (attempts > 1) this.#emit({ type: 'store.recovered', ...about, attempts })
       return result
     } catch (error) {
       if (!signal?.aborted) {
         const attempts = tries.length
-        emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
+        this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
       throw error
     }
   }
 
+  /** Asks the store how it is: once, with a limit of its own, whatever the breakers say. */
+  async ask<T>(
+    operation: string,
+    signal: AbortSignal | undefined,
+    fn: (options: StoreCallOptions) => Promise<T>,
+  ): Promise<T> {
+    const what = `Cannot ${operation}: store ${this.#store.name} gave no usable answer`
+    const late = (): Error => new StoreTimeoutError(what)
+    const { healthTimeoutMs, retry } = this.#prepare()
+    const check = async (inner: AbortSignal): Promise<T> => fn({ signal: inner })
+    return await within(healthTimeoutMs, signal, late, check, retry.timer, retry.now).catch(
+      (error: unknown) => {
+        throw signal?.aborted ? error : classified(error, what)
+      },
+    )
+  }
+
+  details(): StoreDetails {
+    const { now = Date.now, budget = this.#budget } = this.#prepare().retry
+    const { problem } = this.#last
+    const { read, write } = this.breakers
+    return {
+      readBreaker: read?.status ?? 'off',
+      writeBreaker: write?.status ?? 'off',
+      retriesLeft: budget ? Math.floor(budget.left(now())) : null,
+      ...(problem !== undefined && { policy: problem }),
+    }
+  }
+
+  subscribe(listener: Listener): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Asks for the policy, and prepares what follows from it where it is another one. */
+  #prepare(): CheckedPolicy {
+    const policy = this.#ask()
+    if (policy === this.#prepared) return policy
+    const { budget = this.#budget, retryIf = isUnavailable, isFailure = isUnwell } = policy.retry
+    this.#retry = createRetry({ ...policy.retry, budget, retryIf, isFailure })
+    this.#prepared = policy
+    return policy
+  }
+
+  #ask(): CheckedPolicy {
+    if (typeof this.#policy !== 'function') return this.#last.value
+    let given: unknown
+    try {
+      given = this.#policy()
+    } catch (error) {
+      return this.#last.fail('The policy function', error)
+    }
+    return this.#last.take(given)
+  }
+
+  #onRetry(
+    event: RetryEvent,
+    about: { store: string; operation: string },
+    onRetry: RetryCall['onRetry'],
+  ): void {
+    const { attempt, error } = event
+    const delayMs = Math.round(event.delayMs)
+    this.#emit({ type: 'store.retry', ...about, attempt, delayMs, ...failureOf(error) })
+    onRetry?.(event)
+  }
+
+  #emit(event: StoreEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch {
+        // A broken listener is its owner's business.
+      }
+    }
+  }
+}
+
+/**
+ * Wraps a store so that it fails well: attempts that could not reach it are repeated within
+ * limits of time and traffic, and while it is down it is left alone. The policy's defaults are those of
+ * {@link createRetry} and {@link createCircuitBreaker}.
+ *
+ * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
+ * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
+ * connect). Never: other session errors, the caller's
+ * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
+ * session only (`perKey: true` on the error, as for KV's one write per second) does not count, and
+ * its retries are not taken from the budget of the others. Nor is a timeout that was noticed late, by
+ * over half its time, because the event loop was blocked.
+ * `health` and `inspect` are asked once, with a limit of their own, and do not count either.
+ *
+ * @param policy Or a function that returns it, asked for every call and checked whenever it changes. When
+ * what it returns later is wrong, or it throws, the last policy that was right stays; the event
+ * `policy.invalid` and `details()`, and so `health()`, say what is wrong.
+ * @throws RangeError when a number in the policy is out of range, TypeError for an option or an operation
+ * that it does not know and for what is no store.
+ *
+ * @example
+ * const store = resilient(createUpstashStore({ url, token }), { attempts: 2 })
+ */
+export function resilient(
+  store: SessionStore,
+  policy: ResilientPolicy | (() => ResilientPolicy) = {},
+): ResilientStore {
+  refuseUnless(typeof store?.read === 'function', 'store', 'a session store', store)
+  const calls = new Calls(store, policy)
+  const { name, atomic, index } = store
   return {
     name,
     atomic,
     read: (id, options) =>
-      call('read', options, (inner) => store.read(id, { ...options, ...inner })),
+      calls.call('read', options, (inner) => store.read(id, { ...options, ...inner })),
     write: (id, record, expected, options) =>
-      call(
-        'write',
-        options,
-        (inner) => store.write(id, record, expected, { ...options, ...inner }),
-        // It can wait for the next request while only its session is throttled.
-        options?.renewal && {
-          retryIf: ask().operations?.write?.retryIf ?? ask().retryIf ?? isUnwell,
-        },
+      calls.call('write', options, (inner) =>
+        store.write(id, record, expected, { ...options, ...inner }),
       ),
-    end: (id, options) => call('end', options, (inner) => store.end(id, { ...options, ...inner })),
+    end: (id, options) =>
+      calls.call('end', options, (inner) => store.end(id, { ...options, ...inner })),
     ...(index && {
       index: {
-        list: (key, options) => call('list', options, (inner) => index.list(key, inner)),
+        list: (key, options) =>
+          calls.call('list', options, (inner) => index.list(key, { ...options, ...inner })),
         end: (key, options) =>
-          call('endAll', options, (inner) => index.end(key, { ...options, ...inner })),
+          calls.call('endAll', options, (inner) => index.end(key, { ...options, ...inner })),
       },
     }),
     ...(store.page && {
-      page: (cursor, options) => call('page', options, (inner) => store.page!(cursor, inner)),
+      page: (cursor, options) =>
+        calls.call('page', options, (inner) => store.page!(cursor, { ...options, ...inner })),
     }),
     ...(store.prune && { prune: (limit) => store.prune!(limit) }),
-    async health({ signal }: StoreCallOptions = {}): Promise<void> {
-      const what = `Cannot check health: store ${name} gave no usable answer`
-      const late = (): Error => new StoreTimeoutError(what)
-      const check = async (inner: AbortSignal): Promise<void> => store.health?.({ signal: inner })
-      await within(own().healthTimeoutMs, signal, late, check, ask().timer).catch((error) => {
-        throw signal?.aborted ? error : classified(error, what)
-      })
-    },
-    details() {
-      const { now = Date.now, budget = bucket } = ask()
-      const retriesLeft = budget ? Math.floor(budget.left(now())) : null
-      const validity = isInvalid && { policy: 'invalid' }
-      return { ...store.details?.(), breaker: breaker?.status ?? 'off', retriesLeft, ...validity }
-    },
+    health: (options) =>
+      calls.ask('check health', options?.signal, async (inner) => store.health?.(inner)),
+    ...(store.inspect && {
+      inspect: (options) => calls.ask('inspect', options?.signal, (inner) => store.inspect!(inner)),
+    }),
+    details: () => ({ ...store.details?.(), ...calls.details() }),
     subscribe(listener) {
-      listeners.push(listener)
+      calls.subscribe(listener)
       store.subscribe?.(listener)
     },
     close: async () => await store.close?.(),
+    breakers: calls.breakers,
   }
-}
-
-/** Returns a policy unless one of its numbers, options or operations is wrong. */
-function assertPolicy(policy: ResilientPolicy): ResilientPolicy {
-  refuseUnless(Object(policy) === policy, 'policy', 'an object', policy)
-  const { breaker, healthTimeoutMs, ...retry } = policy
-  applyRules('', RULES, { breaker, healthTimeoutMs })
-  createRetry(retry)
-  applyRules('operations.', OPERATIONS, policy.operations)
-  return policy
-}
-
-function breakerOf(
-  breaker: OwnOptions['breaker'],
-  { now, random }: ResilientPolicy,
-  emit: (status: CircuitStatus) => void,
-): CircuitBreaker | undefined {
-  if (!breaker || 'acquire' in breaker) return breaker || undefined
-  const onChange = (status: CircuitStatus): void => {
-    emit(status)
-    breaker.onChange?.(status)
-  }
-  return createCircuitBreaker({ now, random, ...breaker, onChange } as CircuitBreakerOptions)
 }

@@ -76,7 +76,9 @@ function classOf({
   if (typeof errno === 'number' && errno >= 1000 && errno < 45_000) {
     const name = /^ER_[A-Z0-9_]{1,60}$/.test(String(code)) ? String(code) : String(errno)
     if (MYSQL_MISSING.includes(errno)) return ['missing', name]
-    const passes = MYSQL_PASSING.includes(errno) || /^(08|40)/.test(String(sqlState))
+    // 1153, a packet that is too large, has the state of a lost connection.
+    const isState = errno !== 1153 && /^(08|40)/.test(String(sqlState))
+    const passes = isState || MYSQL_PASSING.includes(errno)
     return [passes ? 'passing' : 'refused', name]
   }
   if (SQLITE_MISSING.test(text)) return ['missing', undefined]

@@ -18,6 +18,9 @@ export interface StoreCallOptions {
 /** The calls that Sojourn makes of a store. */
 export type StoreOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page' | 'prune'
 
+/** `read`: asks only (`read`, `list`, `page`). `write`: changes something (`write`, `end`, `endAll`). */
+export type CallDirection = 'read' | 'write'
+
 /** One attempt of a call. Without a code it succeeded. */
 export interface StoreAttempt extends Partial<StoreFailure> {
   /** Epoch milliseconds at which it began. */
@@ -156,6 +159,33 @@ export interface StoreDetails {
   readonly [name: string]: string | number | boolean | null
 }
 
+/**
+ * A state in which a store does not serve sessions as it should.
+ *
+ * - `full`: it takes no more data.
+ * - `read-only`: it takes no writes, as a replica does.
+ * - `emptied`: it lost everything that was in it.
+ * - `lagging`: its answers, or its replicas, are seconds behind.
+ * - `migrations`: a table or column is missing.
+ */
+export type StoreProblem = 'full' | 'read-only' | 'emptied' | 'lagging' | 'migrations'
+
+/**
+ * A state in which a store serves sessions today and may not tomorrow.
+ *
+ * - `eviction-policy`: it drops sessions to make room.
+ * - `clock`: its clock and this machine's are over a minute apart.
+ */
+export type StoreWarning = 'eviction-policy' | 'clock'
+
+/** The answer of {@link SessionStore.inspect}. */
+export interface StoreInspection {
+  /** Figures as {@link SessionStore.details} has them, but asked for over the network. */
+  readonly figures: StoreDetails
+  readonly problems: readonly StoreProblem[]
+  readonly warnings?: readonly StoreWarning[]
+}
+
 /** The interface that every store implements. `sojourn/testing` has the suite that checks it. */
 export interface SessionStore {
   /** Short, for events and error messages: `memory`, `upstash`. */
@@ -201,6 +231,13 @@ export interface SessionStore {
   page?(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /** Asks the store for a sign of life, and rejects when there is none. Writes nothing. */
   health?(options?: StoreCallOptions): Promise<void>
+  /**
+   * Asks the store about itself: role, memory, replicas, clock, tables. Writes nothing. What the store
+   * does not tell, because it forbids the question for example, is left out and is no failure.
+   *
+   * @throws Whatever went wrong when it cannot be reached.
+   */
+  inspect?(options?: StoreCallOptions): Promise<StoreInspection>
   /**
    * Removes expired records and marks, where the store does not do that by itself.
    *
@@ -249,4 +286,17 @@ export type StoreEvent =
   | { type: 'store.recovered'; store: string; operation: string; attempts: number }
   | ({ type: 'store.stale'; store: string; operation: string } & StoreFailure)
   | CacheReadEvent
-  | { type: 'breaker.open' | 'breaker.half-open' | 'breaker.closed'; store: string }
+  | {
+      type: 'breaker.open' | 'breaker.half-open' | 'breaker.closed'
+      store: string
+      direction: CallDirection
+    }
+  | {
+      /** An answer of a function that the application may change while it runs is refused. */
+      type: 'policy.invalid'
+      /** Left out where it is that of the option `controls`. */
+      store?: string
+      /** Names option, kind of value and rule; quotes no text. */
+      message: string
+    }
+  | { type: 'store.emptied'; store: string }

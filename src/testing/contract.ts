@@ -462,6 +462,13 @@ const aborting: Record<string, Test> = {
     expect((await bench.read()) === null).toBe(false)
   },
 
+  'inspect() finds no problem with a store that is well': async ({ store }, expect) => {
+    if (!store.inspect) return
+    const { figures, problems } = await store.inspect()
+    expect(problems).toEqual([])
+    expect(Object.values(figures).filter((figure) => Object(figure) === figure)).toEqual([])
+  },
+
   'health() resolves': async ({ store }, expect) => {
     expect(await outcome(store.health?.() ?? Promise.resolve())).toEqual({ value: undefined })
   },

@@ -12,7 +12,15 @@ import type {
 } from '../stores/store.ts'
 
 /** The calls of a store; `list` and `endAll` are those of its index. */
-export type StoreOperation = 'read' | 'write' | 'end' | 'list' | 'endAll' | 'page' | 'health'
+export type StoreOperation =
+  | 'read'
+  | 'write'
+  | 'end'
+  | 'list'
+  | 'endAll'
+  | 'page'
+  | 'health'
+  | 'inspect'
 
 /** One thing that goes wrong with one call. */
 export type Fault =
@@ -91,6 +99,7 @@ class Faulty implements FaultyStore {
   readonly name: string
   readonly atomic: boolean
   readonly index?: SessionIndex
+  readonly inspect?: NonNullable<SessionStore['inspect']>
   readonly page?: NonNullable<SessionStore['page']>
   readonly prune?: NonNullable<SessionStore['prune']>
   readonly #store: SessionStore
@@ -106,7 +115,11 @@ class Faulty implements FaultyStore {
     this.#store = store
     this.#sleep = sleep
     this.inject(script)
-    const { index, page, prune } = store
+    const { index, inspect, page, prune } = store
+    if (inspect) {
+      this.inspect = (options) =>
+        this.#call('inspect', null, options, () => inspect.call(store, options))
+    }
     if (prune) this.prune = (limit) => prune.call(store, limit)
     if (page) {
       this.page = (cursor, options) =>

@@ -6,6 +6,8 @@ export interface TestClock {
   readonly start: number
   /** Lets what is due within `ms` happen, in order. */
   run(ms: number): Promise<void>
+  /** Moves it while nothing happens, as when the event loop is blocked; what was due meanwhile is late. */
+  block(ms: number): void
   /** Whether somebody is moving it. */
   moving(): boolean
   /** Timers that are still set. */
@@ -48,6 +50,9 @@ export function createTestClock(start = 1_767_225_600_000): TestClock {
   return Object.assign(() => time, {
     start,
     run,
+    block: (ms: number) => {
+      time += ms
+    },
     moving: () => movers > 0,
     waiting: () => timers.size,
     timer,

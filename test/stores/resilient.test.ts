@@ -6,8 +6,10 @@ import {
   StoreTimeoutError,
   StoreUnavailableError,
 } from '../../src/errors.ts'
+import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { type ResilientPolicy, resilient } from '../../src/stores/resilient.ts'
+import { resilient } from '../../src/stores/resilient.ts'
+import type { ResilientPolicy } from '../../src/stores/resilient-policy.ts'
 import type { SessionStore, StoredRecord, StoreEvent } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore, testStore } from '../../src/testing/index.ts'
 import { createWorld, outcomeOf } from '../resilience/world.ts'
@@ -77,9 +79,12 @@ describe('resilient()', () => {
     const busy = new StoreUnavailableError('busy', { retryAfter: 1 })
     faulty.down({ type: 'throw-before', error: Object.assign(busy, { perKey: true }) })
     await outcomeOf(store.write('id', record(), null, { renewal: true }))
-    expect([delays, store.details?.().breaker]).toEqual([[], 'closed'])
+    expect([delays, store.details?.().writeBreaker]).toEqual([[], 'closed'])
     await outcomeOf(store.write('id', record(), null))
-    expect([delays, store.details?.()]).toEqual([[1000], { breaker: 'closed', retriesLeft: 10 }])
+    expect([delays, store.details?.()]).toEqual([
+      [1000],
+      { readBreaker: 'closed', writeBreaker: 'closed', retriesLeft: 10 },
+    ])
   })
 
   it('opens the breaker although errors of one key come in between', async () => {
@@ -89,10 +94,10 @@ describe('resilient()', () => {
     for (let i = 0; i < 5; i++) {
       for (const error of [down, leftAlone]) {
         faulty.inject({ type: 'throw-before', error })
-        if (store.details?.().breaker === 'closed') await outcomeOf(store.read('id'))
+        if (store.details?.().readBreaker === 'closed') await outcomeOf(store.read('id'))
       }
     }
-    expect(store.details?.().breaker).toBe('open')
+    expect(store.details?.().readBreaker).toBe('open')
   })
 
   it('asks what its policy says of retries for a renewal too', async () => {
@@ -135,7 +140,7 @@ describe('resilient()', () => {
       const { store, faulty, delays } = setUp()
       faulty.down({ type: 'throw-before', error })
       for (let i = 0; i < 20; i++) expect((await outcomeOf(store.read('id'))).error).toBe(error)
-      expect([delays.length, store.details?.().breaker]).toEqual([0, 'closed'])
+      expect([delays.length, store.details?.().readBreaker]).toEqual([0, 'closed'])
     },
   )
 
@@ -197,7 +202,7 @@ describe('resilient()', () => {
       controller.abort(reason)
       expect(await running).toEqual({ error: reason })
     }
-    expect([store.details?.().breaker, events, clock.waiting()]).toEqual(['closed', [], 0])
+    expect([store.details?.().readBreaker, events, clock.waiting()]).toEqual(['closed', [], 0])
   })
 
   it('asks for health once, with a limit of its own, whatever the breaker says', async () => {
@@ -208,11 +213,11 @@ describe('resilient()', () => {
       await clock.run(1000)
       expect((await running).error instanceof StoreTimeoutError).toBe(true)
     }
-    expect([faulty.calls.length, store.details?.().breaker]).toEqual([6, 'closed'])
+    expect([faulty.calls.length, store.details?.().readBreaker]).toEqual([6, 'closed'])
     faulty.up()
     faulty.down({ type: 'throw-before' }, 'read')
     for (let i = 0; i < 3; i++) await outcomeOf(store.read('id'))
-    expect(store.details?.().breaker).toBe('open')
+    expect(store.details?.().readBreaker).toBe('open')
     await store.health?.()
   })
 
@@ -236,7 +241,10 @@ describe('resilient()', () => {
   it('refuses a policy for an operation that there is not, and one that is no policy', () => {
     const wrong: [policy: unknown, words: RegExp][] = [
       [{ operations: { reads: { attempts: 1 } } }, /Unknown option "operations.reads", .* read/],
-      [{ operations: { read: 5 } }, /"operations.read" must be an object, got 5/],
+      [
+        { operations: { read: 5 } },
+        /"operations.read" must be an object without breaker and operations, got 5/,
+      ],
       [null, /"policy" must be an object, got null/],
       [() => undefined, /"policy" must be an object, got undefined/],
     ]
@@ -245,38 +253,14 @@ describe('resilient()', () => {
     }
   })
 
-  it('keeps the last right policy when a policy function returns a wrong one, and says so', async () => {
-    let answer: unknown = { attempts: 2 }
-    const faulty = createFaultyStore(createMemoryStore())
-    const policy = () => {
-      if (answer instanceof Error) throw answer
-      return { sleep: async () => {}, breaker: false as const, ...(answer as ResilientPolicy) }
-    }
-    const store = resilient(faulty, policy)
-    const callsOf = async (): Promise<number> => {
-      faulty.down()
-      const before = faulty.calls.length
-      await outcomeOf(store.read('id'))
-      faulty.up()
-      return faulty.calls.length - before
-    }
-    expect(await callsOf()).toBe(2)
-    for (const wrong of [{ attemps: 1 }, { attempts: 0 }, new Error('no settings')]) {
-      answer = wrong
-      expect(await outcomeOf(store.read('id'))).toEqual({ value: null })
-      expect(await callsOf()).toBe(2)
-      expect(store.details?.().policy).toBe('invalid')
-    }
-    answer = { attempts: 1 }
-    expect(await callsOf()).toBe(1)
-    expect('policy' in (store.details?.() ?? {})).toBe(false)
-  })
-
   it('tells what it knows about itself', () => {
     const { store } = setUp()
-    const { breaker, retriesLeft } = store.details?.() ?? {}
-    expect([breaker, retriesLeft]).toEqual(['closed', 10])
-    expect(resilient(createMemoryStore(), { breaker: false }).details?.().breaker).toBe('off')
+    expect(store.details?.()).toEqual({
+      readBreaker: 'closed',
+      writeBreaker: 'closed',
+      retriesLeft: 10,
+    })
+    expect(resilient(createMemoryStore(), { breaker: false }).details?.().readBreaker).toBe('off')
   })
 
   it('keeps name, atomic and index, and closes what is behind it', async () => {
@@ -316,3 +300,33 @@ function createWithoutIndex(): SessionStore {
     end: async () => false,
   }
 }
+
+describe('inspect() of a store that is wrapped', () => {
+  it('is asked once, whatever the breakers say, with the time limit of health', async () => {
+    const inspection = { figures: { role: 'primary' }, problems: [] as const }
+    const behind = { ...createMemoryStore(), inspect: async () => inspection }
+    const { store, faulty, clock } = setUp({ healthTimeoutMs: 700 }, behind)
+    store.breakers.read?.open()
+    store.breakers.write?.open()
+    const outer = cached(store, { ttl: 5 })
+    expect(await outer.inspect?.()).toEqual(inspection)
+    faulty.down({ type: 'throw-before', error: new Error(SECRET) }, 'inspect')
+    const { error } = await outcomeOf(outer.inspect!())
+    expect(error).toBeInstanceOf(StoreUnavailableError)
+    expect(String((error as Error).message).includes(SECRET)).toBe(false)
+    faulty.up()
+    faulty.down({ type: 'hang' }, 'inspect')
+    const running = outcomeOf(outer.inspect!())
+    await clock.run(700)
+    expect((await running).error).toBeInstanceOf(StoreTimeoutError)
+    expect(faulty.calls.map(({ operation }) => operation)).toEqual([
+      'inspect',
+      'inspect',
+      'inspect',
+    ])
+  })
+
+  it('is not there where the store has none', () => {
+    expect('inspect' in cached(setUp().store, { ttl: 5 })).toBe(false)
+  })
+})

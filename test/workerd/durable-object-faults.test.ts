@@ -418,7 +418,7 @@ describe('what fails in Durable Objects', () => {
     }
     expect(calls.length).toBeLessThan(10)
     expect(new Set(calls).size).toBe(calls.length)
-    expect(store.details?.().breaker).toBe('open')
+    expect(store.details?.().readBreaker).toBe('open')
   })
 
   it('leaves one overloaded object alone for five seconds, and lets nobody else suffer', async () => {
@@ -426,7 +426,7 @@ describe('what fails in Durable Objects', () => {
       overloaded: true,
     })
     for (let i = 0; i < 50; i++) await errorOf(() => store.read('id'))
-    expect([calls.length, store.details?.().breaker]).toEqual([1, 'closed'])
+    expect([calls.length, store.details?.().readBreaker]).toEqual([1, 'closed'])
     expect(await errorOf(() => store.read('id'))).toMatchObject({ perKey: true, retryAfter: 5 })
     clock.advanceMs(5000)
     await errorOf(() => store.read('id'))

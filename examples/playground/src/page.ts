@@ -140,11 +140,12 @@ const NAMES: Record<StoreName, string> = {
 
 function trouble({ snapshot, fault, health }: View): string {
   const { details = {}, error, latencyMs, ok } = health.store ?? { ok: true, latencyMs: 0 }
-  const { breaker, retriesLeft } = details
+  const { readBreaker, retriesLeft, writeBreaker } = details
   return `${choice('/fault', Object.entries(FAULTS), fault)}
     <p class="hint">A switch in this playground: what it breaks is not real, what follows is.</p>
     <dl><div><dt>Health</dt><dd id="health">${ok ? 'ok' : html(error)} (${html(latencyMs)} ms)</dd></div>
-    <div><dt>Breaker</dt><dd id="breaker">${html(breaker)}</dd></div>
+    <div><dt>Breaker of reads</dt><dd>${html(readBreaker)}</dd></div>
+    <div><dt>Breaker of writes</dt><dd>${html(writeBreaker)}</dd></div>
     <div><dt>Retries left</dt><dd>${html(retriesLeft)}</dd></div></dl>
     ${choice(
       '/snapshot',
