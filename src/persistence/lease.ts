@@ -6,9 +6,10 @@ import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
+import type { Instance } from '../session/instance.ts'
 import type { OnceOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
-import { type Persistence, pause, startCalls } from './persistence.ts'
+import { type Persistence, pause, persistenceOf, startCalls } from './persistence.ts'
 import { newVersion } from './stored-record.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
@@ -59,13 +60,14 @@ interface Lease {
  * deployments with secrets in two orders share it.
  */
 export async function runOnce<T>(
-  p: Persistence,
+  instance: Instance,
   about: SessionState,
   key: string,
   fn: () => Promise<T>,
   given: OnceOptions = {},
 ): Promise<T> {
-  const { now } = p.instance.options
+  const p = persistenceOf(instance)
+  const { now } = instance.options
   const { lease, ttl } = applyRules<Required<OnceOptions>>('once.', RULES, given)
   const id = await plainHash('once', `${idOf(about)}:${key}`)
   const polls = known.get(p.store) ?? new BoundedMap<string, Poll>(MAX_POLLS)

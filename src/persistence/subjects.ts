@@ -1,9 +1,10 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
 import { assertSubject, expectArgument } from '../check.ts'
 import { SessionError } from '../errors.ts'
+import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
-import { endSession, isOf, type Persistence, startCalls } from './persistence.ts'
+import { endSession, isOf, type Persistence, persistenceOf, startCalls } from './persistence.ts'
 import { openRecord } from './stored-record.ts'
 
 /** A session in a list of a user's sessions. Times are epoch milliseconds. */
@@ -34,7 +35,8 @@ const required = (what: string): SessionError =>
 /** Passes over a user's index keys at most. */
 const MAX_PASSES = 3
 
-export function createSubjects(p: Persistence): Subjects {
+export function createSubjects(instance: Instance): Subjects {
+  const p = persistenceOf(instance)
   return {
     list: (subject) => list(p, subject),
     all: () => all(p),

@@ -17,7 +17,10 @@ export async function openSession(
 ): Promise<Draft> {
   const { cookie, observe, tokens } = instance
   // Every cookie of the name is tried: a subdomain may have set one too.
-  const cookies = cookie.find(header)
+  let cookies = cookie.find(header)
+  if (cookies.pieces) {
+    cookies = (await import('../transport/too-large.ts')).joinChunks(cookies)
+  }
   const opened = await tokens.openAll(cookies)
   const some = opened.length + cookies.notes.length
   const draft = some ? await backend.open(cookies, opened, signal) : null

@@ -41,19 +41,10 @@ import type {
   SessionStatus,
 } from './session.ts'
 
-/** Runs the work of {@link Session.once}. */
-export type RunOnce = <T>(
-  about: SessionState,
-  key: string,
-  fn: () => Promise<T>,
-  options?: OnceOptions,
-) => Promise<T>
-
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
 export class RequestSession<D extends SessionData> implements Session<D, D> {
   readonly #draft: Draft
   readonly #instance: Instance
-  readonly #once: RunOnce
   /** The flash values that this request may still read. */
   #flash: SessionState['flash']
   #rotation: Rotation | undefined
@@ -63,10 +54,9 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
-  constructor(draft: Draft, instance: Instance, once: RunOnce, isAhead: boolean) {
+  constructor(draft: Draft, instance: Instance, isAhead: boolean) {
     this.#draft = draft
     this.#instance = instance
-    this.#once = once
     const seen = isAhead ? EMPTY : draft.current.flash
     this.#flash = seen
     if (Object.keys(seen).length && !draft.readOnly) {
@@ -191,7 +181,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     const { current, found, readOnly } = this.#draft
     // Nothing is known of the session: others would run it under another id.
     if (readOnly && !found) return Promise.reject(readOnly)
-    return this.#once(current, key, fn, options)
+    const lease = import('../persistence/lease.ts')
+    return lease.then(({ runOnce }) => runOnce(this.#instance, current, key, fn, options))
   }
 
   #copy(value: unknown, path: string): unknown {

@@ -8,7 +8,7 @@ import { createInCookie } from './in-cookie.ts'
 import { type Instance, UNSAVED_MS } from './instance.ts'
 import { getDraft } from './instances.ts'
 import { openSession } from './open.ts'
-import { RequestSession, type RunOnce } from './request-session.ts'
+import { RequestSession } from './request-session.ts'
 import { saveSession } from './save.ts'
 import type { Session, SessionData } from './session.ts'
 
@@ -24,7 +24,7 @@ export interface Opener<D extends SessionData> {
 }
 
 /** Creates what opens sessions, and opens none yet. */
-export function createOpener<D extends SessionData>(instance: Instance, once: RunOnce): Opener<D> {
+export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
   const { binding, importFrom, notBefore, now, store, transport } = instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
@@ -50,7 +50,7 @@ export function createOpener<D extends SessionData>(instance: Instance, once: Ru
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
     // Where nobody sees the page, flash values wait for the next request.
     const keepsFlash = again || (request !== undefined && isAhead(request))
-    return new RequestSession<D>(draft, instance, once, keepsFlash)
+    return new RequestSession<D>(draft, instance, keepsFlash)
   }
   instance.openStored = async (request) => {
     const session = await open(request.headers.get(carrier[0]), request, true)

@@ -103,9 +103,10 @@ export async function writeCookie(
   const { context, cookie, options, tokens } = instance
   const token = await tokens.seal(opened)
   const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
-  const setCookie = cookie.write(token, lifetime, state.persistent, draft.cookies)
-  if (setCookie) return setCookie
-  throw (await import('../transport/too-large.ts')).tooLarge(instance, state, token)
+  const parts = cookie.fits(token)
+    ? [token]
+    : (await import('../transport/too-large.ts')).split(instance, state, token)
+  return cookie.write(parts, lifetime, state.persistent, draft.cookies)
 }
 
 /** Reports what a commit did; the draft is at `state` from then on. */

@@ -7,7 +7,6 @@ import { isUnavailable } from '../transport/response.ts'
 import type { Draft } from './draft.ts'
 import { createInstance, type Instance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
-import type { RunOnce } from './request-session.ts'
 import { commitRequest, createOpener, openRequest } from './requests.ts'
 import { saveSession } from './save.ts'
 import type { Session, SessionData } from './session.ts'
@@ -122,13 +121,9 @@ export function createSessions<D extends SessionData = SessionData>(
 export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
   const { store, now } = instance.options
-  const persistence = async () =>
-    (await import('../persistence/persistence.ts')).persistenceOf(instance)
-  const once: RunOnce = async (...call) =>
-    (await import('../persistence/lease.ts')).runOnce(await persistence(), ...call)
   const subjects = async (): Promise<Subjects> =>
-    (await import('../persistence/subjects.ts')).createSubjects(await persistence())
-  const opener = createOpener<D>(instance, once)
+    (await import('../persistence/subjects.ts')).createSubjects(instance)
+  const opener = createOpener<D>(instance)
 
   const sessions: Sessions<D, D> = {
     get: (request) => openRequest(opener, request),

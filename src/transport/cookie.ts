@@ -50,6 +50,8 @@ export interface CookieFound {
   readonly tokens: readonly string[]
   /** Numbers of the chunks beyond the first that the browser has. */
   readonly chunks: readonly number[]
+  /** The values by number of the chunk, not joined yet; `undefined` where there is one cookie only. */
+  readonly pieces?: readonly (readonly Found[])[]
   /** Notes of rotations and ends, sealed. */
   readonly notes: readonly SideCookie[]
   /** Deferred writes, sealed. */
@@ -62,14 +64,23 @@ export interface CookieFound {
 export interface SessionCookie {
   readonly name: string
   find(header: string | null): CookieFound
+  /** Tells whether one cookie takes this token. */
+  fits(token: string): boolean
   /**
-   * The `Set-Cookie` values that put `token` in place and remove chunks it no longer needs; `null`
-   * when it is over the {@link SessionCookie.limit}.
+   * The `Set-Cookie` values that put a token in place and remove chunks it no longer needs.
    *
+   * @param parts The token, or its chunks.
    * @param lifetime Seconds for which the session lives if nothing happens.
    * @param persistent The cookie outlives the browser.
    */
-  write(token: string, lifetime: number, persistent: boolean, found: CookieFound): string[] | null
+  write(
+    parts: readonly string[],
+    lifetime: number,
+    persistent: boolean,
+    found: CookieFound,
+  ): string[]
+  /** The number of cookies that it may be split into. */
+  readonly maxChunks: number
   /** Bytes of name and value that it may take, over all chunks. */
   readonly limit: number
   /** The `Set-Cookie` values that remove it. */
@@ -87,7 +98,7 @@ export const MAX_COOKIE_AGE = 34_560_000
 export const MAX_COOKIE_BYTES = 4096
 export const MAX_CHUNKS = 4
 /** Enough for any honest browser; a header full of well-formed forgeries costs little. */
-const MAX_TOKENS = 32
+export const MAX_TOKENS = 32
 /**
  * Side cookies of one kind that a request reads, and its response removes: the headers of many more
  * are too long for some proxies. The next request reads the others.
@@ -97,8 +108,6 @@ const MAX_SIDE = 16
 const CHUNK_LABELS = ['', '.1', '.2', '.3']
 /** Cookies of one name that are read: as many as a browser stores for a site. */
 const MAX_FOUND = 200
-/** Chunks of one number that are tried with a first one. */
-const MAX_NEAREST = 3
 /**
  * Hours that a request may name and this isolate has not met: honest cookies and notes name one or
  * two, and each hour that is forged costs the derivation of a key.
@@ -147,10 +156,10 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
   return {
     name,
     find: (header) => findCookie(header, name),
+    maxChunks,
     limit: maxChunks > 1 ? maxChunks * (MAX_COOKIE_BYTES - 2) : MAX_COOKIE_BYTES,
-    write(token, lifetime, persistent, found) {
-      const parts = split(token, name)
-      if (parts.length > maxChunks) return null
+    fits: (token) => name.length + token.length <= MAX_COOKIE_BYTES,
+    write(parts, lifetime, persistent, found) {
       const seconds = Math.min(lifetime, maxAge ?? MAX_COOKIE_AGE)
       const age = persistent || maxAge ? `; Max-Age=${seconds}` : ''
       return [
@@ -180,7 +189,7 @@ export function spellAttributes(options: CookieOptions): string {
 }
 
 /** A value of a cookie, and which pair of the header it is in. */
-interface Found {
+export interface Found {
   readonly value: string
   readonly at: number
 }
@@ -209,45 +218,15 @@ function findCookie(header: string | null, name: string): CookieFound {
     const some = /^\.[nd][\w-]{4}$/.test(label) && side[label[1] as SideKind]
     if (some && some.length < MAX_SIDE) some.push([label.slice(1), value])
   }
-  const joined = found[0]!.slice(0, MAX_TOKENS).map((first) => join(first, found))
-  // The likeliest of each comes before the others: chunks beside one cookie hide no other cookie.
-  const likeliest = joined.map(([token = '']) => token)
+  const chunks = [1, 2, 3].filter((i) => found[i]!.length)
   return {
-    tokens: [...likeliest, ...joined.flatMap((all) => all.slice(1))].slice(0, MAX_TOKENS),
-    chunks: [1, 2, 3].filter((i) => found[i]!.length),
+    tokens: found[0]!.slice(0, MAX_TOKENS).map(({ value }) => value),
+    chunks,
+    ...(chunks.length && { pieces: found }),
     notes: side.n,
     entries: side.d,
     budget: { newHours: MAX_NEW_HOURS },
   }
-}
-
-/**
- * Puts chunks together: `3.AAAA` says that it is the first of three. Of a chunk that is there several
- * times, for other domains or paths, any may belong to it. The nearest do most likely: browsers send
- * together what was set together. Returns nothing where a chunk is missing.
- */
-function join({ value, at }: Found, all: readonly (readonly Found[])[]): string[] {
-  const count = Number(/^([2-4])\./.exec(value)?.[1] ?? 1)
-  if (count === 1) return [value]
-  const distance = (found: Found): number => Math.abs(found.at - at)
-  return all.slice(1, count).reduce(
-    (starts, some) => {
-      const nearest = [...some].sort((a, b) => distance(a) - distance(b)).slice(0, MAX_NEAREST)
-      return starts.flatMap((start) => nearest.map((end) => start + end.value))
-    },
-    [value.slice(2)],
-  )
-}
-
-function split(token: string, name: string): string[] {
-  if (name.length + token.length <= MAX_COOKIE_BYTES) return [token]
-  // Two bytes for `.1` in the name of a chunk, or for `3.` in the value of the first.
-  const room = MAX_COOKIE_BYTES - name.length - 2
-  const count = Math.ceil(token.length / room)
-  return Array.from({ length: count }, (_, i) => {
-    const part = token.slice(i * room, (i + 1) * room)
-    return i ? part : `${count}.${part}`
-  })
 }
 
 function assertPrefix(options: ResolvedCookieOptions): void {

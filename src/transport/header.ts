@@ -8,13 +8,15 @@ const MAX_BYTES = 8000
 export function createSessionHeader(name: string): SessionCookie {
   return {
     name: `header:${name.toLowerCase()}`,
+    maxChunks: 1,
     limit: MAX_BYTES,
+    fits: (token) => token.length <= MAX_BYTES,
     find(value) {
       const token = value?.replace(/^Bearer +/i, '')
       const tokens = token ? [token] : []
       return { tokens, chunks: [], notes: [], entries: [], budget: { newHours: 1 } }
     },
-    write: (token) => (token.length > MAX_BYTES ? null : [token]),
+    write: (parts) => [...parts],
     remove: () => [''],
   }
 }
