@@ -39,12 +39,12 @@ export function requestOf(message: NodeRequest): Request {
   }
   const { method = 'GET' } = message
   const controller = new AbortController()
-  const { signal } = controller
   const request = new Request(urlOf(message), {
     method: NO_METHOD.test(method) ? 'GET' : method,
     headers,
-    signal,
   })
+  // To pass it to the constructor takes twice the time of all the rest.
+  Object.defineProperty(request, 'signal', { value: controller.signal })
   made.set(message, [request, controller])
   return request
 }

@@ -1,0 +1,139 @@
+// Express 5 with sojourn/node beside express-session, over real sockets on 127.0.0.1, in one run: microseconds per
+// request as ratios to Express alone, and how often each asks its store. 16 of 500 browsers at once, each with a
+// session of its own. With PostgreSQL where Debian's package is installed. Build this project first.
+import { Agent, request } from 'node:http'
+import connectPgSimple from 'connect-pg-simple'
+import express from 'express'
+import expressSession from 'express-session'
+import pg from 'pg'
+import { session } from '../dist/adapters/node.js'
+import { createSessions } from '../dist/index.js'
+import { createMemoryStore } from '../dist/stores/memory.js'
+import { createSqlStore, sqlSchema } from '../dist/stores/sql.js'
+import { postgresFolder, postgresUrl, startPostgres } from '../test/support/sql-servers.ts'
+import { SECRET } from './lib/common.mjs'
+import { fmt, interleave, table } from './lib/measure.mjs'
+
+const WIDTH = 16
+const BROWSERS = 500
+const agent = new Agent({ keepAlive: true, maxSockets: WIDTH })
+
+/** Counts the calls of some methods of an object. */
+function counted(target, names, calls) {
+  for (const name of names) {
+    const original = target[name]
+    target[name] = function (...args) {
+      calls.n++
+      return original.apply(this, args)
+    }
+  }
+  return target
+}
+
+const start = (app) =>
+  new Promise((resolve) => {
+    const server = app.listen(0, '127.0.0.1', () => resolve(server.address().port))
+  })
+
+/** One request of a browser, which stores the cookie that it gets. */
+function ask(port, path, browser) {
+  return new Promise((resolve, reject) => {
+    const headers = browser.cookie ? { cookie: browser.cookie } : {}
+    request({ port, host: '127.0.0.1', path, headers, agent }, (message) => {
+      const [cookie] = message.headers['set-cookie'] ?? []
+      if (cookie) browser.cookie = cookie.split(';')[0]
+      message.resume()
+      message.on('end', () => resolve(message))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+const app = () => express().set('env', 'test').disable('x-powered-by').disable('etag')
+
+function withExpressSession(inner = new expressSession.MemoryStore()) {
+  const calls = { n: 0 }
+  const store = counted(inner, ['get', 'set', 'touch'], calls)
+  const one = app().use(expressSession({ secret: SECRET, store, resave: false, saveUninitialized: false }))
+  one.get('/unused', (_, res) => res.send('ok'))
+  one.get('/read', (req, res) => res.send(String(req.session.count)))
+  one.get('/write', (req, res) => {
+    req.session.count = (req.session.count ?? 0) + 1
+    res.send(String(req.session.count))
+  })
+  return { app: one, calls }
+}
+
+function withSojourn(options, inner = createMemoryStore()) {
+  const calls = { n: 0 }
+  const store = counted(inner, ['read', 'write', 'end'], calls)
+  const cookie = { name: 's', secure: false }
+  const sessions = createSessions({ secret: SECRET, cookie, ...options(store) })
+  const one = app().use(session(sessions))
+  one.get('/unused', (_, res) => res.send('ok'))
+  one.get('/read', async (req, res) => res.send(String((await req.session()).get('count'))))
+  one.get('/write', async (req, res) => {
+    const current = await req.session()
+    current.increment('count')
+    res.send(String(current.get('count')))
+  })
+  return { app: one, calls }
+}
+
+function bare() {
+  const one = app()
+  for (const path of ['/unused', '/read', '/write']) one.get(path, (_, res) => res.send('1'))
+  return { app: one, calls: { n: 0 } }
+}
+
+const candidates = {
+  'Express alone': bare(),
+  'express-session, memory': withExpressSession(),
+  'Sojourn, memory': withSojourn((store) => ({ store })),
+  'Sojourn, memory, snapshot of 10 s': withSojourn((store) => ({ store, snapshot: { maxAge: 10 } })),
+  'Sojourn, in the cookie': withSojourn(() => ({})),
+}
+let server
+let pool
+if (postgresFolder()) {
+  server = await startPostgres()
+  pool = new pg.Pool({ connectionString: postgresUrl(server.port), max: WIDTH })
+  const query = async (text, params) => {
+    const { rows, rowCount } = await pool.query(text, params)
+    return { rows, affected: rowCount }
+  }
+  for (const statement of sqlSchema('postgres')) await pool.query(statement)
+  const PgStore = connectPgSimple(expressSession)
+  const options = { pool, createTableIfMissing: true, pruneSessionInterval: false }
+  candidates['express-session, connect-pg-simple'] = withExpressSession(new PgStore(options))
+  const createStore = () => createSqlStore({ dialect: 'postgres', query })
+  candidates['Sojourn, PostgreSQL'] = withSojourn((store) => ({ store }), createStore())
+  const snapshot = { maxAge: 10 }
+  candidates['Sojourn, PostgreSQL, snapshot of 10 s'] = withSojourn((store) => ({ store, snapshot }), createStore())
+}
+for (const one of Object.values(candidates)) {
+  one.port = await start(one.app)
+  one.browsers = Array.from({ length: BROWSERS }, () => ({ cookie: '' }))
+  for (const browser of one.browsers) await ask(one.port, '/write', browser)
+}
+
+const rows = []
+for (const path of ['/unused', '/read', '/write']) {
+  const tasks = Object.entries(candidates).map(([id, { port, browsers }]) => {
+    let i = 0
+    return { id, f: () => ask(port, path, browsers[i++ % BROWSERS]) }
+  })
+  const result = await interleave(tasks, { rounds: 15, chunkMs: 60, width: WIDTH, ref: 'Express alone' })
+  for (const [id, { browsers, calls, port }] of Object.entries(candidates)) {
+    calls.n = 0
+    for (const browser of browsers) await ask(port, path, browser)
+    const { med, ratio } = result[id]
+    const asked = calls.n / BROWSERS
+    rows.push({ request: path.slice(1), candidate: id, us: fmt(med), 'x Express': fmt(ratio), 'store calls': fmt(asked) })
+  }
+}
+console.log(table(rows, Object.keys(rows[0])))
+await pool?.end()
+await server?.stop()
+process.exit(0)
