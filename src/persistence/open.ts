@@ -122,10 +122,12 @@ async function bridge(opening: Opening, error: unknown): Promise<Draft> {
   reportFailure(p, error, isThrown ? 'store.unavailable' : 'store.degraded', opened)
   if (copy) return live(opening, { ...copy, stale: true })
   const reason = error as StoreUnavailableError
+  // A change meets the refusal itself, as it would have met it where the session could be read.
+  const { cause } = reason
   return emptyDraft(instance, cookies, {
     status: 'degraded',
     reason: () => reason,
-    readOnly: reason,
+    readOnly: cause instanceof StoreError ? cause : reason,
   })
 }
 

@@ -5,6 +5,7 @@ import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
+import { becauseOf } from '../stores/errors.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { CallNotes, SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
 import { LatestKnown } from './newest.ts'
@@ -90,12 +91,13 @@ export async function guardStore<T>(
   } catch (cause) {
     if (signal?.aborted) throw signal.reason
     if (cause instanceof SessionError) throw cause
+    const why = becauseOf(cause)
     // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
     if (Object(cause).code === 'ERR_STORE') {
-      throw new StoreError(`The store "${store.name}" refused`)
+      throw new StoreError(`The store "${store.name}" refused`, why)
     }
     // The error of somebody else's client may quote keys and data, so it is not passed on.
-    throw new StoreUnavailableError(`The store "${store.name}" failed`)
+    throw new StoreUnavailableError(`The store "${store.name}" failed`, why)
   }
 }
 

@@ -11,7 +11,7 @@
  */
 import { applyRules, flagRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
-import { OVER_LIMIT } from './limits.ts'
+import { because, isFinal } from './errors.ts'
 import { isMissing } from './sql-errors.ts'
 import { type SqlTableOptions, TABLE_RULES } from './sql-options.ts'
 import { sqlite } from './sql-sqlite.ts'
@@ -133,17 +133,18 @@ function onReplicas(database: D1Binding): { query: SqlQuery; read: SqlQuery } {
 }
 
 /** Messages of failures that will happen again: a statement, a value, or a quota that is used up. */
-const REFUSED =
-  /SQLITE_(ERROR|CONSTRAINT|TOOBIG|MISMATCH|FULL)|D1_(TYPE|COLUMN)|xceeded (.* )?maximum|daily row/
+const REFUSED = /SQLITE_(ERROR|CONSTRAINT|MISMATCH)|D1_(TYPE|COLUMN)/
 
 /** D1's own messages quote SQL, so they are not passed on. */
 function toStoreError(error: unknown): unknown {
   // The store names the table and the migration.
   if (isMissing(error)) return error
   const message = String(Object(error).message)
+  const [word] = /SQLITE_[A-Z]+$|D1_(?!ERROR)[A-Z_]+/.exec(message) ?? []
+  const why = because(word, message)
   // TypeError: it is not D1.
-  if (error instanceof TypeError || REFUSED.test(message) || OVER_LIMIT.test(message)) {
-    return new StoreError('D1 refused a statement, or is no D1 database')
+  if (error instanceof TypeError || isFinal(why.reason) || REFUSED.test(message)) {
+    return new StoreError('D1 refused a statement, or is no D1 database', why)
   }
-  return new StoreUnavailableError('D1 gave no usable answer')
+  return new StoreUnavailableError('D1 gave no usable answer', why)
 }

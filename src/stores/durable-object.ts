@@ -21,6 +21,7 @@ import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { type SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
 import { copyRecord } from './copy.ts'
+import { because } from './errors.ts'
 import { OVER_LIMIT } from './limits.ts'
 import {
   NO_BINDING,
@@ -93,7 +94,10 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
     const wait = (overloaded.get(name) ?? 0) - now()
     if (wait > 0) {
       // One visitor can overload one object: that does not count against the others.
-      const error = new StoreUnavailableError(OVERLOADED, { retryAfter: wait / 1000 })
+      const error = new StoreUnavailableError(OVERLOADED, {
+        retryAfter: wait / 1000,
+        reason: 'rate',
+      })
       throw Object.assign(error, { perKey: true })
     }
     try {
@@ -141,15 +145,23 @@ const PASSING = /^(internal error|Network connection lost)|\breset\b|code has be
 function toStoreError(error: unknown): SessionError {
   const { durableObjectReset, message, overloaded, remote, retryable } = Object(error)
   const text = String(message)
+  const why = because(undefined, text)
   if (text.includes(NO_BINDING)) return new StoreError(NO_BINDING)
-  if (OVER_LIMIT.test(text)) return new StoreError('Too many subrequests')
-  if (USED_UP.test(text)) return new StoreError("The day's share of Durable Objects is used up")
+  if (OVER_LIMIT.test(text)) return new StoreError('Too many subrequests', why)
+  if (USED_UP.test(text)) {
+    return new StoreError("The day's share of Durable Objects is used up", why)
+  }
   if (TOO_MUCH_LOAD.test(text)) {
-    return new StoreUnavailableError('Durable Objects get too many calls', { retryAfter: 5 })
+    return new StoreUnavailableError('Durable Objects get too many calls', {
+      retryAfter: 5,
+      ...why,
+    })
   }
-  if (overloaded || /\boverloaded\b/.test(text)) return new StoreUnavailableError(OVERLOADED)
+  if (overloaded || /\boverloaded\b/.test(text)) {
+    return new StoreUnavailableError(OVERLOADED, { reason: 'rate' })
+  }
   if (remote && !retryable && !durableObjectReset && !PASSING.test(text)) {
-    return new StoreError('The Durable Object failed')
+    return new StoreError('The Durable Object failed', why)
   }
-  return new StoreUnavailableError('The Durable Object gave no usable answer')
+  return new StoreUnavailableError('The Durable Object gave no usable answer', why)
 }

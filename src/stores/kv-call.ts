@@ -1,5 +1,6 @@
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
+import { because } from './errors.ts'
 import type { KVBinding } from './kv-options.ts'
 import { OVER_LIMIT } from './limits.ts'
 
@@ -39,7 +40,7 @@ export async function listSuffixes(
 
 /** One write per second and key: KV is well, and other sessions are not concerned. */
 export function throttled(message: string): StoreUnavailableError {
-  const error = new StoreUnavailableError(message, { retryAfter: 1 })
+  const error = new StoreUnavailableError(message, { retryAfter: 1, reason: 'rate' })
   return Object.assign(error, { perKey: true })
 }
 
@@ -53,8 +54,9 @@ function toStoreError(operation: string, error: unknown): StoreError | StoreUnav
   const over = /limit exceeded/.test(message) || OVER_LIMIT.test(message)
   const text = `KV ${operation} failed${status && ` with status ${status}`}${over ? ': over its limit' : ''}`
   const isRead = operation === 'get' || operation === 'list'
+  const why = because(undefined, Number(status) || message)
   if (status === '429' && !isRead) return throttled(text)
   const final = status.startsWith('4') && !(isRead && PASSING.includes(status))
-  if (over || final || error instanceof TypeError) return new StoreError(text)
-  return new StoreUnavailableError(text, { retryAfter: status === '429' ? 1 : undefined })
+  if (over || final || error instanceof TypeError) return new StoreError(text, why)
+  return new StoreUnavailableError(text, { retryAfter: status === '429' ? 1 : undefined, ...why })
 }

@@ -224,7 +224,9 @@ class Memory {
   async #put(id: string, record: StoredRecord): Promise<void> {
     const bytes = bytesOf(id, record)
     if (bytes > this.#maxBytes) {
-      throw new StoreError(`Cannot write: ${bytes} bytes, maxBytes is ${this.#maxBytes}`)
+      throw new StoreError(`Cannot write: ${bytes} bytes, maxBytes is ${this.#maxBytes}`, {
+        reason: 'too-large',
+      })
     }
     this.#expiry.add(record.expiresAt, 1)
     this.#records.set(id, record, bytes, !record.keys)

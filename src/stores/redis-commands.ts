@@ -2,7 +2,7 @@
 import { functionRule, numberRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { MAX_MS, within } from '../resilience/deadline.ts'
-import { because } from './reason.ts'
+import { because, isFinal } from './errors.ts'
 import type { RedisKeys, RunScript } from './redis-index.ts'
 import { decode, encode, encodeKeys, noUsableReply, READ_SHA, WRITE_SHA } from './redis-record.ts'
 import {
@@ -40,11 +40,8 @@ const NO_SCRIPT = Symbol()
 
 /** The word that an error of Redis begins with. Redis 6 quotes that of a script further on. */
 const WORD = /^(?:ERR Error running script .* -)?([A-Z]{3,}) /
-/** Errors of gateways in front of Redis, without such a word, when trying again will not help. */
-const REFUSED = /[Uu]nauthorized|[Ff]orbidden|max .*exceeded|quota/
-/** Errors of a Redis that cannot serve anybody, or has too many clients. */
-const PASSING =
-  /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|MISCONF|ERR max (number of clients|concurrent) .*)$/
+/** Refusals whose class says nothing of it; a client for one node is wrong for a cluster. */
+const REFUSED = /^(unknown|cluster|network|timeout) (?!undefined|TRYAGAIN|.*DOWN)/
 
 /** Advice about the refusals that a configuration causes. */
 const ADVICE: Record<string, string> = {
@@ -56,9 +53,8 @@ const ADVICE: Record<string, string> = {
 function failure(text: string): SessionError {
   const said = WORD.exec(text)?.[1]
   const why = because(said, text)
-  const { word } = why
-  const isPassing = PASSING.test(word ?? '') || PASSING.test(text)
-  if (isPassing || !(word || REFUSED.test(text))) return noUsableReply(undefined, why)
+  const { reason, word } = why
+  if (!isFinal(reason) && !REFUSED.test(`${reason} ${word}`)) return noUsableReply(undefined, why)
   const told = word ? ` (${word})${ADVICE[word] ?? ''}` : ''
   return new StoreError(`Redis refused a command${told}`, why)
 }

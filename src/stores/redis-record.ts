@@ -1,6 +1,6 @@
 /** The text of a record in Redis. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
-import type { Because } from './reason.ts'
+import type { Because } from './errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /**

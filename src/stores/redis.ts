@@ -20,7 +20,7 @@
  * createRedisStore({ send: ([name, ...args]) => Bun.redis.send(name, args) })
  */
 import { applyRules, functionRule, refuseUnless } from '../check.ts'
-import { because } from './reason.ts'
+import { becauseOf } from './errors.ts'
 import {
   createRedisCommands,
   REDIS_RULES,
@@ -84,7 +84,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisSessionStore 
         // A client's own words may quote commands: only what kind of failure it was may leave.
         const text = String(Object(cause).message)
         if (REPLY.test(text)) return { error: text }
-        throw noUsableReply(undefined, because(Object(cause).code, text))
+        throw noUsableReply(undefined, becauseOf(cause))
       }
     },
     settings,

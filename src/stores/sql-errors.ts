@@ -1,5 +1,6 @@
 /** Failures of databases. Messages of drivers quote statements and values: none of their words leave. */
 import { SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
+import { sqlReasonOf } from './sql-reason.ts'
 
 /** The parts of a driver's error that classify it. */
 interface DriverError {
@@ -34,22 +35,10 @@ const MYSQL_PASSING = [
 
 /** Codes of SQLite that pass: busy, locked, no memory, read-only, interrupted, input and output. */
 const SQLITE_PASSING = [5, 6, 7, 8, 9, 10, 14, 15, 17]
-const SQLITE_WORDS = [
-  ...[
-    'OK',
-    'ERROR',
-    'INTERNAL',
-    'PERM',
-    'ABORT',
-    'BUSY',
-    'LOCKED',
-    'NOMEM',
-    'READONLY',
-    'INTERRUPT',
-  ],
-  ...['IOERR', 'CORRUPT', 'NOTFOUND', 'FULL', 'CANTOPEN', 'PROTOCOL', 'EMPTY', 'SCHEMA', 'TOOBIG'],
-  ...['CONSTRAINT', 'MISMATCH', 'MISUSE', 'NOLFS', 'AUTH', 'FORMAT', 'RANGE', 'NOTADB'],
-]
+const SQLITE_WORDS =
+  'OK ERROR INTERNAL PERM ABORT BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT NOTFOUND FULL CANTOPEN PROTOCOL EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS AUTH FORMAT RANGE NOTADB'.split(
+    ' ',
+  )
 const SQLITE_MISSING = /no such (table|column)|has no column named/
 
 function ofSqlite(code: number, message: string): [Kind, string] {
@@ -92,16 +81,14 @@ function ofState(state: string): [Kind, string] {
   return [POSTGRES_PASSING.test(state) ? 'passing' : 'refused', state]
 }
 
-/** Advice about refusals that a configuration causes. */
+/** Advice about refusals that a configuration causes, by word or else by class. */
+const POOLER = ': behind a pooler the driver must not name prepared statements'
 const ADVICE: Record<string, string> = {
-  '42P05': ': behind a pooler the driver must not name prepared statements',
-  '26000': ': behind a pooler the driver must not name prepared statements',
-  '42501': ': the role lacks a privilege on the table',
-  '28P01': ': wrong credentials',
-  '28000': ': wrong credentials',
-  '53100': ': the disk is full',
-  SQLITE_FULL: ': the disk is full',
-  SQLITE_TOOBIG: ': the value is too large',
+  '42P05': POOLER,
+  '26000': POOLER,
+  '42501': ': the role lacks a privilege',
+  auth: ': wrong credentials',
+  full: ': the disk is full',
 }
 
 /** The version of the tables that this version of Sojourn works with. */
@@ -120,10 +107,6 @@ export function assertVersion(found: unknown, table: string, dialect: string): v
 const remedy = (dialect: string): string =>
   `apply the files in migrations/${dialect} of sojourn, or run "npx sojourn migrate --print"`
 
-function withWord<T extends SessionError>(error: T, word: string | undefined): T {
-  return word === undefined ? error : Object.assign(error, { reason: word })
-}
-
 /** Tells whether a statement failed because a table or a column is missing. */
 export function isMissing(error: unknown): boolean {
   return classOf(Object(error) as DriverError)[0] === 'missing'
@@ -133,14 +116,15 @@ export function isMissing(error: unknown): boolean {
 export function sqlError(error: unknown, table: string, dialect: string): SessionError {
   if (error instanceof SessionError) return error
   const [kind, word] = classOf(Object(error) as DriverError)
+  const why = { reason: sqlReasonOf(word ?? String(Object(error).message)), word }
   if (kind === 'missing') {
     const text = `The database has no table ${table}, or it lacks a column: ${remedy(dialect)}`
-    return withWord(new StoreError(text), word)
+    return new StoreError(text, why)
   }
-  const why = word === undefined ? '' : ` (${word})`
+  const told = word === undefined ? '' : ` (${word})`
   if (kind === 'refused') {
-    const advice = ADVICE[word ?? ''] ?? ''
-    return withWord(new StoreError(`The database refused a statement${why}${advice}`), word)
+    const advice = ADVICE[word ?? ''] ?? ADVICE[why.reason] ?? ''
+    return new StoreError(`The database refused a statement${told}${advice}`, why)
   }
-  return withWord(new StoreUnavailableError(`The database gave no usable answer${why}`), word)
+  return new StoreUnavailableError(`The database gave no usable answer${told}`, why)
 }

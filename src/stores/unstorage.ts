@@ -19,7 +19,7 @@
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
-import { OVER_LIMIT } from './limits.ts'
+import { type Because, becauseOf, isFinal } from './errors.ts'
 import { notShown } from './not-shown.ts'
 import {
   MARK_SECONDS,
@@ -106,7 +106,8 @@ function encode({ expiresAt, version, epoch, markFor, keys = [], value }: Stored
 function decode(text: unknown): Stored | null {
   if (text === null) return null
   // Some drivers give an error, or nothing, in place of throwing; fs an empty text while it writes.
-  if (text === undefined || text === '' || text instanceof Error) throw unavailable('getItem')
+  if (text === undefined || text === '' || text instanceof Error)
+    throw new StoreUnavailableError('unstorage getItem failed')
   try {
     // No match is `null`, which cannot be taken apart.
     const [, expiry, tag, epoch = '', markFor, keys, value = ''] = VALUE.exec(text as string)!
@@ -131,23 +132,11 @@ function skipForeign(error: unknown): null {
   throw error
 }
 
-/** Errors of the services behind drivers that refuse: too large, a quota, credentials. */
-const REFUSED =
-  /KV [A-Z_]+ failed: 4(?!08|25|29)|limit exceeded|max request size|\b(OOM|NOAUTH|NOPERM|WRONGPASS) /
-/** System errors of a disk that is full, or not ours to write to. */
-const REFUSED_BY_DISK = /^(ENOSPC|EDQUOT|EACCES|EROFS)$/
-
 /** Tells whether trying again will not help. */
-function isRefusal(error: unknown): boolean {
-  const { code, message, status, statusCode = status } = Object(error)
-  const text = String(message)
-  const isAnswer = statusCode >= 400 && statusCode < 500 && ![408, 425, 429].includes(statusCode)
-  return isAnswer || REFUSED.test(text) || REFUSED_BY_DISK.test(code) || OVER_LIMIT.test(text)
-}
-
-/** Drivers put keys, values and credentials into their messages: none is passed on. */
-function unavailable(operation: string): StoreUnavailableError {
-  return new StoreUnavailableError(`unstorage ${operation} failed`)
+function isRefusal(error: unknown, { reason }: Because): boolean {
+  const { message, status, statusCode = status } = Object(error)
+  const [, told = statusCode] = /^KV [A-Z_]+ failed: (\d+)/.exec(message) ?? []
+  return isFinal(reason) || /^4(?!08|25|29)/.test(told)
 }
 
 /**
@@ -186,8 +175,10 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
       return await orAbort(run(), signal)
     } catch (error) {
       signal?.throwIfAborted()
-      if (isRefusal(error)) throw new StoreError(`unstorage ${operation} was refused`)
-      throw unavailable(operation)
+      const why = becauseOf(error)
+      const Kind = isRefusal(error, why) ? StoreError : StoreUnavailableError
+      // Drivers put keys, values and credentials into their messages: none is passed on.
+      throw new Kind(`unstorage ${operation} failed`, why)
     }
   }
 

@@ -2,8 +2,8 @@
 import { SessionError, StoreError } from '../errors.ts'
 import { discard, readBody } from '../resilience/body.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
+import { because, becauseOf } from './errors.ts'
 import { OVER_LIMIT } from './limits.ts'
-import { because } from './reason.ts'
 import { noUsableReply } from './redis-record.ts'
 
 /** Address and token of the database. */
@@ -96,7 +96,7 @@ export function createTransport(
       return json
     } catch (error) {
       if (error instanceof SessionError) throw error
-      const why = because(Object(Object(error).cause).code, String(error))
+      const why = becauseOf(error)
       throw OVER_LIMIT.test(String(error))
         ? new StoreError('Too many subrequests', why)
         : noUsableReply(undefined, why)

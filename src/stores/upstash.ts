@@ -13,7 +13,7 @@
  */
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { SessionError, StoreTimeoutError } from '../errors.ts'
-import { because } from './reason.ts'
+import { becauseOf } from './errors.ts'
 import {
   createRedisCommands,
   REDIS_RULES,
@@ -79,7 +79,7 @@ async function requestThrough(
     const { name, message } = Object(error) as { name?: unknown; message?: unknown }
     if (name === 'UpstashError') return { error: String(message).split(', command was')[0] }
     if (name === 'TimeoutError') throw new StoreTimeoutError('Upstash did not answer in time')
-    throw noUsableReply(undefined, because(undefined, String(message)))
+    throw noUsableReply(undefined, becauseOf(error))
   }
 }
 

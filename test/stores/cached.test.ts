@@ -374,6 +374,7 @@ describe('cached() while the store is unavailable', () => {
         store: 'faulty(memory)',
         operation: 'read',
         code: 'ERR_STORE_UNAVAILABLE',
+        reason: 'unknown',
       },
     ])
     clock.advanceMs(59_999)

@@ -476,6 +476,21 @@ describe('createKVStore() when KV fails', () => {
     expect(await failureOf(store.read('a'))).toEqual(expected)
   })
 
+  it.each([
+    ['KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.', 'too-large'],
+    ['KV PUT failed: 429 Too Many Requests', 'rate'],
+    ['KV PUT failed: 401 Unauthorized', 'auth'],
+    ['KV put() limit exceeded for the day.', 'quota'],
+    ['Network connection lost.', 'network'],
+    ['KV PUT failed: 500 Internal Server Error', 'unknown'],
+  ])('says why: %s', async (message, reason) => {
+    const { kv, store, record } = setUp()
+    kv.faults.push({ error: new Error(message) })
+    const error = await store.write('a', record(), null).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ reason })
+    expect(error).not.toHaveProperty('word')
+  })
+
   it('does not let one session that is written too often stop the others', async () => {
     const { kv, store, record } = setUp()
     const behind = resilient(store, { attempts: 1, breaker: { consecutiveFailures: 1 } })

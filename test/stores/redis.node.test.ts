@@ -341,7 +341,7 @@ describe('createRedisStore()', () => {
       [`${inScript}READONLY You can't write`]: ['READONLY', 'read-only'],
       'ERR max number of clients reached': ['ERR', 'rate'],
       'ERR max concurrent connections exceeded': ['ERR', 'rate'],
-      'ECONNREFUSED 127.0.0.1': [undefined, 'network'],
+      'ECONNREFUSED 127.0.0.1': ['ECONNREFUSED', 'network'],
       'Socket closed': [undefined, 'network'],
     } as const
     for (const [message, [word, reason]] of Object.entries(passing)) {

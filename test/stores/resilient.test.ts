@@ -49,10 +49,10 @@ describe('resilient()', () => {
     expect(await store.read('id')).toBe(null)
     expect(delays).toEqual([50, 100])
     const about = { store: store.name, operation: 'read' }
-    const code = 'ERR_STORE_UNAVAILABLE'
+    const why = { code: 'ERR_STORE_UNAVAILABLE', reason: 'unknown' }
     expect(events).toEqual([
-      { type: 'store.retry', ...about, attempt: 1, delayMs: 50, code },
-      { type: 'store.retry', ...about, attempt: 2, delayMs: 100, code },
+      { type: 'store.retry', ...about, attempt: 1, delayMs: 50, ...why },
+      { type: 'store.retry', ...about, attempt: 2, delayMs: 100, ...why },
       { type: 'store.recovered', ...about, attempts: 3 },
     ])
   })

@@ -195,20 +195,24 @@ describe('createUnstorageStore()', () => {
   const one = { value: 'v', version: '1', epoch: '1', expiresAt: Date.now() + 60_000 }
 
   it.each([
-    Object.assign(new Error('private text'), { status: 413 }),
-    Object.assign(new Error('private text'), { statusCode: 401 }),
-    Object.assign(new Error('private text'), { code: 'ENOSPC' }),
-    new Error('KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.'),
-    new Error('KV put() limit exceeded for the day.'),
-    new Error("OOM command not allowed when used memory > 'maxmemory'."),
-    new Error('Too many subrequests by single Worker invocation.'),
-  ])('is no outage when the service behind it refuses: %s', async (refusal) => {
+    ['too-large', Object.assign(new Error('private text'), { status: 413 })],
+    ['auth', Object.assign(new Error('private text'), { statusCode: 401 })],
+    ['full', Object.assign(new Error('private text'), { code: 'ENOSPC' }), 'ENOSPC'],
+    [
+      'too-large',
+      new Error('KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.'),
+    ],
+    ['quota', new Error('KV put() limit exceeded for the day.')],
+    ['full', new Error("OOM command not allowed when used memory > 'maxmemory'."), 'OOM'],
+    ['quota', new Error('Too many subrequests by single Worker invocation.')],
+  ])('is no outage when the service behind it refuses (%s): %s', async (reason, refusal, word?) => {
     const storage = createStorage({ driver: memoryDriver() })
     storage.setItem = async () => {
       throw refusal
     }
     const error = await errorOf(() => createUnstorageStore({ storage }).write('a', one, null))
     expect([error.code, error.message.includes('private')]).toEqual(['ERR_STORE', false])
+    expect([error.reason, (error as StoreError).word]).toEqual([reason, word])
   })
 
   it.each([429, 503])('is unavailable while the service behind it answers %i', async (status) => {

@@ -15,7 +15,7 @@ import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { createRequester, createUpstashStore } from '../../src/stores/upstash.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
-import { type RedisServer, startRedis } from '../support/redis.ts'
+import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 let redis: RedisServer
@@ -407,12 +407,31 @@ describe('createUpstashStore()', () => {
     },
   )
 
+  it.each([
+    [401, 'auth'],
+    [403, 'auth'],
+    [413, 'too-large'],
+    [429, 'rate'],
+    [504, 'timeout'],
+    [503, 'unknown'],
+  ])('says of %d why: %s', async (status, reason) => {
+    faults.inject({ type: 'status', status, body: '{}' })
+    expect(await failureOf(create().read('id'))).toMatchObject({ reason })
+    faults.up()
+  })
+
+  it('says that it could not be reached, with the code of the connection', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`
+    const error = await failureOf(createUpstashStore({ url, token: TOKEN }).read('id'))
+    expect(error).toMatchObject({ reason: 'network', word: 'ECONNREFUSED' })
+  })
+
   it('does not count a request that has made too many', async () => {
     const fetch = async (): Promise<never> => {
       throw new Error('Too many subrequests by single Worker invocation.')
     }
     const store = createUpstashStore({ url: faults.url, token: TOKEN, fetch })
-    expect((await failureOf(store.read('id'))).name).toBe('StoreError')
+    expect(await failureOf(store.read('id'))).toMatchObject({ name: 'StoreError', reason: 'quota' })
   })
 
   it('asks caches in front of fetch for no-store', async () => {

@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { StoreError } from '../../src/errors.ts'
 import { createD1Store, type D1Binding } from '../../src/stores/d1.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import { createRandom } from '../support/schedule.ts'
@@ -119,28 +120,40 @@ describe('what fails in D1', () => {
     answering(() => Promise.reject(new Error(message)))
 
   it('is not tried again when a quota is used up', async () => {
-    for (const message of [
-      'D1_ERROR: Exceeded maximum DB size.',
-      "D1_ERROR: Your account has exceeded D1's maximum account storage limit.",
-      'D1_ERROR: database or disk is full: SQLITE_FULL',
-      'D1_ERROR: D1 free tier daily row write limit exceeded.',
-      "D1_ERROR: Your account has exceeded D1's free tier daily row read limit.",
-      'D1_COLUMN_NOTFOUND: x',
-    ]) {
+    for (const [message, reason, word] of [
+      ['D1_ERROR: Exceeded maximum DB size.', 'full'],
+      ["D1_ERROR: Your account has exceeded D1's maximum account storage limit.", 'full'],
+      ['D1_ERROR: database or disk is full: SQLITE_FULL', 'full', 'SQLITE_FULL'],
+      ['D1_ERROR: string or blob too big: SQLITE_TOOBIG', 'too-large', 'SQLITE_TOOBIG'],
+      ['D1_ERROR: D1 free tier daily row write limit exceeded.', 'quota'],
+      ["D1_ERROR: Your account has exceeded D1's free tier daily row read limit.", 'quota'],
+      [
+        'D1_ERROR: near "CANARY": syntax error at offset 9: SQLITE_ERROR',
+        'unknown',
+        'SQLITE_ERROR',
+      ],
+      ['D1_COLUMN_NOTFOUND: x', 'unknown', 'D1_COLUMN_NOTFOUND'],
+    ] as const) {
       const error = await errorOf(() => createD1Store({ database: failing(message) }).read('a'))
-      expect([message, error.code]).toEqual([message, 'ERR_STORE'])
+      const { code, reason: said, word: told } = error as StoreError
+      expect([message, code, said, told]).toEqual([message, 'ERR_STORE', reason, word])
     }
   })
 
   it('may pass when the database was reset or has too much to do', async () => {
-    for (const message of [
-      'D1_ERROR: D1 DB reset because its code was updated.',
-      'D1_ERROR: D1 DB storage operation exceeded timeout which caused object to be reset.',
-      'D1_ERROR: D1 DB is overloaded. Too many requests queued.',
-      'D1_ERROR: database is locked: SQLITE_BUSY',
-    ]) {
+    for (const [message, reason, word] of [
+      ['D1_ERROR: D1 DB reset because its code was updated.', 'loading'],
+      [
+        'D1_ERROR: D1 DB storage operation exceeded timeout which caused object to be reset.',
+        'timeout',
+      ],
+      ['D1_ERROR: D1 DB is overloaded. Too many requests queued.', 'rate'],
+      ['D1_ERROR: database is locked: SQLITE_BUSY', 'rate', 'SQLITE_BUSY'],
+      ['D1_ERROR: Network connection lost.', 'network'],
+    ] as const) {
       const error = await errorOf(() => createD1Store({ database: failing(message) }).read('a'))
-      expect([message, error.code]).toEqual([message, 'ERR_STORE_UNAVAILABLE'])
+      const { code, reason: said, word: told } = error as StoreError
+      expect([message, code, said, told]).toEqual([message, 'ERR_STORE_UNAVAILABLE', reason, word])
     }
   })
 

@@ -427,7 +427,11 @@ describe('what fails in Durable Objects', () => {
     })
     for (let i = 0; i < 50; i++) await errorOf(() => store.read('id'))
     expect([calls.length, store.details?.().readBreaker]).toEqual([1, 'closed'])
-    expect(await errorOf(() => store.read('id'))).toMatchObject({ perKey: true, retryAfter: 5 })
+    expect(await errorOf(() => store.read('id'))).toMatchObject({
+      perKey: true,
+      reason: 'rate',
+      retryAfter: 5,
+    })
     clock.advanceMs(5000)
     await errorOf(() => store.read('id'))
     expect(calls.length).toBe(2)
@@ -440,6 +444,7 @@ describe('what fails in Durable Objects', () => {
     for (let i = 0; i < 50; i++) {
       const error = await errorOf(() => store.read(`id ${i}`))
       expect(error).toBeInstanceOf(StoreUnavailableError)
+      if (i === 0) expect(error).toMatchObject({ reason: 'rate' })
     }
     expect(calls).toHaveLength(1)
   })
@@ -449,7 +454,8 @@ describe('what fails in Durable Objects', () => {
     'Too many subrequests by single Worker invocation.',
   ])('is a refusal when a share is used up: %s', async (text) => {
     const { calls, store } = createFailing(text, {})
-    expect((await errorOf(() => store.read('id'))).code).toBe('ERR_STORE')
+    const refusal = { code: 'ERR_STORE', reason: 'quota' }
+    expect(await errorOf(() => store.read('id'))).toMatchObject(refusal)
     expect(calls).toHaveLength(1)
   })
 
