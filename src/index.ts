@@ -9,7 +9,7 @@
 export type { SessionCodec } from './codec/values.ts'
 export * from './errors.ts'
 export type { SessionEvent, SessionEventListener } from './events.ts'
-export type { HealthReport, StoreHealth } from './observe/health.ts'
+export type { HealthOptions, HealthReport, StoreHealth } from './observe/health.ts'
 export type { SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.ts'
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'

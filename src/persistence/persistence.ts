@@ -56,9 +56,10 @@ export interface StoreCalls {
 
 /** Starts the deadline (`storeTimeout`) of a step. */
 export function startCalls(
-  { instance: { observe, options }, store }: Pick<Persistence, 'instance' | 'store'>,
+  { instance, store }: Pick<Persistence, 'instance' | 'store'>,
   signal?: AbortSignal,
 ): StoreCalls {
+  const { observe, options } = instance
   const { now, storeTimeout } = options
   const until = now() + 1000 * storeTimeout
   const late = (): Error =>
@@ -72,9 +73,23 @@ export function startCalls(
             call(notes ? { signal: inner, notes } : { signal: inner }),
           ),
         )
-      return observe ? observeCall(observe, store.name, operation, signal, run) : run()
+      const called = observe ? observeCall(observe, store.name, operation, signal, run) : run()
+      if (operation === 'write') noteWrite(instance, called)
+      return called
     },
   }
+}
+
+/** Notes whether the last write failed, for `health()`; one session that is throttled says nothing. */
+function noteWrite(instance: Instance, called: Promise<unknown>): void {
+  called.then(
+    () => {
+      instance.writeFailedAt = undefined
+    },
+    (error) => {
+      if (isFailure(error) && !Object(error).perKey) instance.writeFailedAt = instance.options.now()
+    },
+  )
 }
 
 /**

@@ -25,6 +25,8 @@ export interface Instance {
   readonly unsaved: Map<Draft, number>
   /** The session of each request; `null`: it was committed without one. */
   readonly opened: WeakMap<Request, Promise<object> | null>
+  /** Epoch milliseconds of the last write to the store, if it failed. */
+  writeFailedAt?: number | undefined
   /** Opens the session of a request once more, as it was before the request, and only to be read. */
   openStored?: (request: Request) => Promise<object>
 }

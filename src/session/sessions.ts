@@ -1,6 +1,6 @@
 /** `createSessions`: open, use, commit. */
 import { expectArgument } from '../check.ts'
-import type { HealthReport } from '../observe/health.ts'
+import type { HealthOptions, HealthReport } from '../observe/health.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
 import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
 import { isUnavailable } from '../transport/response.ts'
@@ -86,8 +86,11 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * `list`.
    */
   revokeAll(subject: string, options?: { except?: string }): Promise<number>
-  /** Asks the store for a sign of life, within a second. Never throws. */
-  health(): Promise<HealthReport>
+  /**
+   * Asks the store for a sign of life, within a second; with `deep: true` for a thorough one, within
+   * five. Never throws for what the store does.
+   */
+  health(options?: HealthOptions): Promise<HealthReport>
   /** Closes the connections of the store. */
   close(): Promise<void>
 }
@@ -120,7 +123,7 @@ export function createSessions<D extends SessionData = SessionData>(
 ): Sessions<D>
 export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
-  const { store, now } = instance.options
+  const { store } = instance.options
   const subjects = async (): Promise<Subjects> =>
     (await import('../persistence/subjects.ts')).createSubjects(instance)
   const opener = createOpener<D>(instance)
@@ -161,10 +164,8 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     },
     revoke: async (id, options) => (await subjects()).revoke(id, options),
     revokeAll: async (subject, options) => (await subjects()).revokeAll(subject, options),
-    health: async () =>
-      store
-        ? (await import('../observe/health.ts')).reportHealth(store, now)
-        : { ok: true, store: null },
+    health: async (options) =>
+      (await import('../observe/health.ts')).reportHealth(instance, options),
     close: async () => store?.close?.(),
   }
   setInstance(sessions, instance)

@@ -98,7 +98,7 @@ export function createRedisCommands(
     return await ask(['EVAL', scriptOf(name), ...args], signal)
   }
 
-  const keys: RedisKeys = { records, index, now, run }
+  const keys: RedisKeys = { records, index, now, run, ask }
   const load = () => import('./redis-index.ts')
 
   return {
@@ -141,9 +141,8 @@ export function createRedisCommands(
     },
     page: async (cursor, call) => (await load()).page(keys, cursor, call?.signal),
 
-    async health({ signal } = {}) {
-      if ((await ask(['PING'], signal)) !== 'PONG') throw noUsableReply()
-    },
+    health: async (call) => (await load()).ping(keys, call?.signal),
+    inspect: async (call) => (await load()).inspect(keys, call?.signal),
   }
 }
 

@@ -1,8 +1,11 @@
-/** Finds sessions by index key in Redis, and all of them. Rarely needed, so loaded when it is. */
+/** The rare calls of a store in Redis, loaded when one is made: finding sessions, going through all, and its health. */
 
+import type { RedisAsk } from './redis-inspect.ts'
 import { decode, noUsableReply } from './redis-record.ts'
 import type { ScriptName } from './redis-scripts.ts'
 import { type EndAllOptions, MARK_SECONDS, type StoredEntry, type StoredPage } from './store.ts'
+
+export { inspect, ping } from './redis-inspect.ts'
 
 /**
  * Runs a script that Redis most likely knows by its SHA-1. `null` sends its text: a command that is
@@ -16,11 +19,10 @@ export type RunScript = (
 ) => Promise<unknown>
 
 /** The methods of the store that its index needs. */
-export interface RedisKeys {
+export interface RedisKeys extends RedisAsk {
   /** The beginning of the keys of records, and of those of the index. */
   readonly records: string
   readonly index: string
-  now(): number
   run: RunScript
 }
 

@@ -314,7 +314,7 @@ describe('hono session(), and what was not saved', () => {
     const all = new Hono()
       .use(session(sessions))
       .get('/', async (c) => c.json(await c.var.sessions.health()))
-    expect(await (await all.request('/')).json()).toEqual({ ok: true, store: null })
+    expect(await (await all.request('/')).json()).toEqual({ ok: true, ready: true, store: null })
   })
 })
 

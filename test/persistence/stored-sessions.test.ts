@@ -513,7 +513,7 @@ describe('a schema with a store', () => {
 
 describe('health()', () => {
   it('has nothing to worry about without a store', async () => {
-    expect(await createWorld().sessions.health()).toEqual({ ok: true, store: null })
+    expect(await createWorld().sessions.health()).toEqual({ ok: true, ready: true, store: null })
   })
 
   it('tells whether the store answers', async () => {
