@@ -107,12 +107,10 @@ function watchRule(
   }
 }
 
-/** Calls `notify`. That nobody can be told must not harm a request. */
+/** Calls `notify`: that nobody can be told must not harm a request. */
 function guarded(call: () => unknown): void {
-  try {
-    const result = call()
-    if (result instanceof Promise) result.catch(() => {})
-  } catch {}
+  const swallow = (): void => {}
+  new Promise((resolve) => resolve(call())).catch(swallow)
 }
 
 /** Options for every rule. */
@@ -125,20 +123,19 @@ export interface RuleOptions {
   minimum?: number
 }
 
-type Shares = Required<RuleOptions>
+const RULE_OPTIONS = {
+  window: numberRule(300, 1, 86_400),
+  minimum: numberRule(20, 0, Infinity),
+}
 
-function settings(threshold: number, options: RuleOptions, ...names: (keyof RuleOptions)[]) {
-  const rules = {
-    threshold: numberRule(threshold, 0, Infinity),
-    window: numberRule(300, 1, 86_400),
-    minimum: numberRule(20, 0, Infinity),
-  }
-  const known = Object.entries(rules).filter(([name]) => names.includes(name as 'window'))
-  return applyRules<Shares>(
-    '',
-    Object.fromEntries([['threshold', rules.threshold], ...known]),
-    options,
-  )
+function settings(
+  threshold: number,
+  options: RuleOptions,
+  ...names: ('window' | 'minimum')[]
+): Required<RuleOptions> {
+  const rules = names.map((name) => [name, RULE_OPTIONS[name]])
+  const known = { threshold: numberRule(threshold, 0, Infinity), ...Object.fromEntries(rules) }
+  return applyRules('', known, options)
 }
 
 /** Options for {@link countRule}. */
@@ -152,8 +149,23 @@ export interface CountOptions {
   count: (event: SessionEvent) => number
 }
 
-/** Makes a rule whose value is the sum of what events count for within the window. */
-export function countRule({ name, threshold, window, count }: CountOptions): AlertRule {
+const COUNT: Record<keyof CountOptions, Rule> = {
+  name: [undefined, 'a text', (value: unknown) => typeof value === 'string'],
+  threshold: numberRule(undefined, 0, Infinity),
+  window: numberRule(undefined, 1, 86_400),
+  count: functionRule(),
+}
+
+/**
+ * Makes a rule whose value is the sum of what events count for within the window.
+ *
+ * @throws TypeError or RangeError when an option is missing or wrong.
+ */
+export function countRule(options: CountOptions): AlertRule {
+  const { name, threshold, window, count } = applyRules<CountOptions>('', COUNT, options)
+  for (const option of Object.keys(COUNT)) {
+    refuseUnless(Object(options)[option] !== undefined, option, 'given', undefined)
+  }
   return {
     name,
     threshold,
@@ -175,8 +187,7 @@ export function breakerOpen(options: Pick<RuleOptions, 'threshold'> = {}): Alert
       const open = new Map<string, number>()
       return (event) => {
         if (event.type === 'breaker.open' || event.type === 'breaker.closed') {
-          const { at, store, type } = event
-          const { direction } = Object(event) as { direction?: string }
+          const { at, direction, store, type } = event
           const breaker = `${direction} ${store}`
           if (type === 'breaker.closed') open.delete(breaker)
           else if (!open.has(breaker)) open.set(breaker, at)
@@ -283,9 +294,7 @@ function createWindow(seconds: number): { add(at: number, value: number): number
       else for (let i = 0; i < passed; i++) slots[(slot - i) % SLOTS] = 0
       if (passed) last = slot
       slots[last % SLOTS]! += value
-      let sum = 0
-      for (const one of slots) sum += one
-      return sum
+      return slots.reduce((sum, one) => sum + one)
     },
   }
 }

@@ -112,6 +112,7 @@ describe('alertOn()', () => {
       [{ rules: [], notify, every: 1 }, /every/],
     ]
     for (const [options, rule] of given) expect(() => alertOn(options as never)).toThrow(rule)
+    expect(() => countRule({ name: 'any' } as never)).toThrow(/threshold/)
     expect(() => errorRate({ threshold: -1 })).toThrow(/threshold/)
     expect(() => errorRate({ windows: 1 } as never)).toThrow(/windows/)
     expect(() => breakerOpen({ window: 1 } as never)).toThrow(/window/)
@@ -126,7 +127,9 @@ describe('the window of a rule', () => {
   const rule = reusedCookies({ threshold: 3, window: 100 })
 
   it('forgets one by one, not at once', () => {
-    const { clock, take, tell } = setUp(countRule({ ...rule, name: 'any', window: 100, count }))
+    const { clock, take, tell } = setUp(
+      countRule({ name: 'any', threshold: 3, window: 100, count }),
+    )
     for (let i = 0; i < 30; i++) {
       tell(REUSED)
       clock.advance(10)

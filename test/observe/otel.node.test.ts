@@ -147,6 +147,27 @@ describe('recordEvents(), its metrics', () => {
     expect(point?.value.sum).toBeLessThan(5)
   })
 
+  it('show breakers and the retry budget before the first request, and as they are later', async () => {
+    const { faulty, visit } = setUp()
+    const about = (direction: string) => ({
+      'sojourn.store': 'faulty(memory)',
+      'sojourn.direction': direction,
+    })
+    const states = async () => (await telemetry.pointsOf('sojourn.breaker.state')).map(([n]) => n)
+    expect(await telemetry.pointsOf('sojourn.breaker.state')).toEqual([
+      [0, about('read')],
+      [0, about('write')],
+    ])
+    const [before] = await telemetry.pointsOf('sojourn.retry.budget')
+    expect(before).toEqual([expect.any(Number), { 'sojourn.store': 'faulty(memory)' }])
+    await visit((s) => s.set('n', 1))
+    faulty.down(DOWN, 'read')
+    for (let i = 0; i < 12; i++) await visit((s) => s.get('n'))
+    expect(await states()).toEqual([2, 0])
+    const [after] = await telemetry.pointsOf('sojourn.retry.budget')
+    expect(Number(after?.[0])).toBeLessThan(Number(before?.[0]))
+  })
+
   it('show no breaker where there is none', async () => {
     createSessions({ secret: SECRET, store: createMemoryStore(), onEvent: recordEvents() })
     expect(await telemetry.pointsOf('sojourn.breaker.state')).toEqual([])
