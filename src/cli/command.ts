@@ -14,7 +14,7 @@ export const OPTIONS = {
   store: {
     type: 'string',
     value: '<url>',
-    text: 'A store without a password: redis://, rediss://. With one: SESSION_STORE',
+    text: 'The store: redis://, postgres://, mysql://, file:. With a password: SESSION_STORE',
   },
   show: {
     type: 'string',

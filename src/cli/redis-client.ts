@@ -1,9 +1,7 @@
 /** A connection to Redis through whatever client there is: Bun's own, `ioredis`, `@redis/client` or `redis`. */
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import process from 'node:process'
-import { pathToFileURL } from 'node:url'
+import type { Address } from './address.ts'
 import { CommandError, EXIT } from './command.ts'
+import { importInstalled } from './installed.ts'
 
 /** A connection that sends one command at a time. */
 export interface RedisConnection {
@@ -11,7 +9,7 @@ export interface RedisConnection {
   readonly close: () => Promise<void>
 }
 
-type Connect = (url: URL) => Promise<RedisConnection>
+type Connect = (url: string) => Promise<RedisConnection>
 
 const CONNECT_MS = 5000
 
@@ -38,7 +36,7 @@ interface NodeRedis {
 const throughBun =
   (Client: new (url: string, options: object) => BunClient): Connect =>
   async (url) => {
-    const client = new Client(url.href, { connectionTimeout: CONNECT_MS, autoReconnect: false })
+    const client = new Client(url, { connectionTimeout: CONNECT_MS, autoReconnect: false })
     await client.connect()
     return {
       send: ([name = '', ...args]) => client.send(name, args),
@@ -49,7 +47,7 @@ const throughBun =
 const throughIoRedis =
   (Client: new (url: string, options: object) => IoRedis): Connect =>
   async (url) => {
-    const client = new Client(url.href, {
+    const client = new Client(url, {
       connectTimeout: CONNECT_MS,
       lazyConnect: true,
       maxRetriesPerRequest: 0,
@@ -73,7 +71,7 @@ const throughNodeRedis =
   (createClient: (options: object) => NodeRedis): Connect =>
   async (url) => {
     const socket = { connectTimeout: CONNECT_MS, reconnectStrategy: false }
-    const client = createClient({ url: url.href, socket })
+    const client = createClient({ url, socket })
     client.on('error', () => {})
     await client.connect()
     return {
@@ -87,12 +85,12 @@ const throughNodeRedis =
  *
  * @throws CommandError when there is none, or nobody answers.
  */
-export async function connectRedis(url: URL): Promise<RedisConnection> {
+export async function connectRedis(address: Address): Promise<RedisConnection> {
   const connect = await findClient()
   try {
-    return await connect(url)
+    return await connect(address.text)
   } catch (error) {
-    throw whyNot(url, error)
+    throw whyNot(address.name, error)
   }
 }
 
@@ -109,30 +107,12 @@ async function findClient(): Promise<Connect> {
   )
 }
 
-/** Imports a package that the application has, or that is installed beside this one; `null`: neither. */
-export async function importInstalled(name: string): Promise<Record<string, unknown> | null> {
-  for (const from of [join(process.cwd(), 'package.json'), import.meta.filename]) {
-    const path = resolveFrom(from, name)
-    if (path) return (await import(pathToFileURL(path).href)) as Record<string, unknown>
-  }
-  return null
-}
-
-function resolveFrom(from: string, name: string): string | null {
-  try {
-    return createRequire(from).resolve(name)
-  } catch {
-    return null
-  }
-}
-
 /** Words of Redis that say why nobody may come in; the rest of a message may quote. */
 const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)/
 
-function whyNot(url: URL, error: unknown): CommandError {
+function whyNot(at: string, error: unknown): CommandError {
   const { code, message } = Object(error) as { code?: unknown; message?: unknown }
   const refusal = REFUSED.exec(String(message))?.[1]
-  const at = `${url.protocol}//${url.host}`
   if (refusal) {
     return new CommandError(
       `Redis at ${at} refused the user or the password (${refusal})`,

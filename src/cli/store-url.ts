@@ -1,11 +1,10 @@
-/** Stores by address: `redis://`, `rediss://`, and Upstash by its variables. */
+/** Stores by address, and Upstash by its variables. */
 import process from 'node:process'
 import { resilient } from '../stores/resilient.ts'
 import type { SessionStore } from '../stores/store.ts'
-import { CommandError, usageError } from './command.ts'
-import { connectRedis } from './redis-client.ts'
+import { type Address, addressFromEnv, isSql, SCHEMES } from './address.ts'
+import { CommandError } from './command.ts'
 
-const SCHEMES = 'redis:// or rediss://'
 const UPSTASH = ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'] as const
 
 /**
@@ -14,9 +13,9 @@ const UPSTASH = ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'] as const
  * @throws CommandError when the address is wrong, has a password where it must not, or nobody answers there.
  */
 export async function storeFromEnv(given: string | undefined): Promise<SessionStore | undefined> {
+  const address = addressFromEnv(given)
+  if (address) return storeOf(address)
   const { env } = process
-  if (given !== undefined) return storeOf(parseAddress(given, '--store'))
-  if (env.SESSION_STORE) return storeOf(parseAddress(env.SESSION_STORE, 'SESSION_STORE'))
   const [url, token] = UPSTASH.map((name) => env[name])
   if (!url && !token) return undefined
   if (!url || !token) {
@@ -27,25 +26,19 @@ export async function storeFromEnv(given: string | undefined): Promise<SessionSt
   return resilient(createUpstashStore({ url, token }))
 }
 
-function parseAddress(text: string, name: string): URL {
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null
-  if (!url) throw new CommandError(`${name} is no URL`, `It begins with ${SCHEMES}`)
-  const hasPassword = url.password || /pass|token|secret|key/i.test(url.search)
-  if (name.startsWith('-') && hasPassword) {
-    throw usageError(
-      `The URL of ${name} has a password in it`,
-      'Arguments can be read by every process of the machine: put the URL into the variable SESSION_STORE',
-    )
-  }
-  return url
-}
-
-async function storeOf(url: URL): Promise<SessionStore> {
-  const { protocol } = url
-  if (protocol === 'redis:' || protocol === 'rediss:') {
+async function storeOf(address: Address): Promise<SessionStore> {
+  const { protocol } = address
+  if (/^rediss?:$/.test(protocol)) {
     const { createRedisStore } = await import('../stores/redis.ts')
-    const { close, send } = await connectRedis(url)
+    const { connectRedis } = await import('./redis-client.ts')
+    const { close, send } = await connectRedis(address)
     return resilient({ ...createRedisStore({ send }), close })
+  }
+  if (isSql(address)) {
+    const { createSqlStore } = await import('../stores/sql.ts')
+    const { connectSql } = await import('./sql-client.ts')
+    const { close, dialect, query } = await connectSql(address)
+    return resilient({ ...createSqlStore({ dialect, query }), close })
   }
   throw new CommandError(
     `There is no store for addresses that begin with "${protocol}"`,

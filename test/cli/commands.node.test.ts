@@ -436,22 +436,6 @@ describe('the store of a command', () => {
     await client.config('SET', 'requirepass', '')
   })
 
-  it('needs a client for Redis, and says which to install', async () => {
-    // A copy of the source, where no package is to be found.
-    const { cp } = await import('node:fs/promises')
-    await cp(`${root}src`, join(folder, 'src'), { recursive: true })
-    await cp(`${root}package.json`, join(folder, 'package.json'))
-    const run = promisify(execFile)
-    const outcome = await run(process.execPath, [join(folder, 'src/cli/main.ts'), 'stats'], {
-      cwd: folder,
-      env: { SESSION_STORE: url },
-    }).catch((error) => error)
-    expect([outcome.code, outcome.stderr]).toEqual([
-      1,
-      expect.stringContaining('npm install ioredis'),
-    ])
-  })
-
   it('comes from a config module that exports sessions or options', async () => {
     const store = `import { Redis } from ${JSON.stringify(`${root}node_modules/ioredis/built/index.js`)}
       import { createRedisStore } from ${importOf('stores/redis.ts')}

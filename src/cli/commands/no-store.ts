@@ -4,6 +4,6 @@ import { CommandError } from '../command.ts'
 export function noStore(): CommandError {
   return new CommandError(
     'No store is named',
-    'Use --config with a module of the application, or set SESSION_STORE (redis://...), or the two variables of Upstash. Sessions that live in cookies are in no store',
+    'Use --config with a module of the application, or set SESSION_STORE (redis://, postgres://, mysql://, file:), or the two variables of Upstash. Sessions that live in cookies are in no store',
   )
 }

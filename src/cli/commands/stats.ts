@@ -1,4 +1,5 @@
 import type { HealthReport } from '../../observe/health.ts'
+import { guardStore } from '../../persistence/persistence.ts'
 import type { Instance } from '../../session/instance.ts'
 import type { SessionStore, StoredPage, StoredRecord } from '../../stores/store.ts'
 import type { Command } from '../command.ts'
@@ -34,6 +35,8 @@ export const stats: Command = {
       const { store } = instance.options
       if (!store) throw noStore()
       const health = await sessions.health()
+      // Its own words say more than the report.
+      if (!health.ok) await guardStore(store, undefined, async () => store.health?.())
       const figures = health.ok ? await countAll(instance, store, limitOf(values, LIMIT)) : null
       return {
         ok: health.ok,
