@@ -54,9 +54,9 @@ export function createCookieTokens(
     if (cache.ttl) known.set(` ${token}`.slice(1), { until: now() + cache.ttl * 1000, cookie })
     return cookie
   }
-  const recall = (token: string): OpenedCookie | null => {
+  const recall = (token: string, time: number): OpenedCookie | null => {
     const entry = known.get(token)
-    const hit = entry !== undefined && entry.until > now()
+    const hit = entry !== undefined && entry.until > time
     if (cache.ttl) observe?.({ type: 'cache.read', layer: 'cookie', hit })
     return hit ? entry.cookie : null
   }
@@ -71,11 +71,12 @@ export function createCookieTokens(
 
     async openAll({ tokens, budget }) {
       const all: OpenedCookie[] = []
+      const time = now()
       for (const token of tokens) {
-        const cookie = recall(token) ?? (await open(token, budget))
+        const cookie = recall(token, time) ?? (await open(token, budget))
         if (!cookie) continue
         const { opened } = cookie
-        if (isAhead(opened, now())) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
+        if (isAhead(opened, time)) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
         // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
         else all.push(codec ? { opened } : cookie)
       }

@@ -1,6 +1,7 @@
 /** Sessions that live in the cookie alone. */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { late } from '../late.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Backend, CommitTask } from './backend.ts'
 import type { Draft } from './draft.ts'
@@ -24,7 +25,7 @@ export function createInCookie(instance: Instance): Backend {
   }
 }
 
-const notes = () => import('../persistence/notes.ts')
+const notes = late(() => import('../persistence/notes.ts'))
 
 /** The newest cookie whose session has not ended wins, then the newest. */
 async function open(

@@ -3,10 +3,13 @@ import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
 import { SessionError } from '../errors.ts'
+import { late } from '../late.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Backend } from './backend.ts'
 import type { Draft, FoundSession, Gone, NamedSession } from './draft.ts'
 import type { Instance } from './instance.ts'
+
+const chunked = late(() => import('../transport/too-large.ts'))
 
 /** Opens the session of a header. Throws as {@link Backend.open}. */
 export async function openSession(
@@ -18,9 +21,7 @@ export async function openSession(
   const { cookie, observe, tokens } = instance
   // Every cookie of the name is tried: a subdomain may have set one too.
   let cookies = cookie.find(header)
-  if (cookies.pieces) {
-    cookies = (await import('../transport/too-large.ts')).joinChunks(cookies)
-  }
+  if (cookies.pieces) cookies = (await chunked()).joinChunks(cookies)
   const opened = await tokens.openAll(cookies)
   const some = opened.length + cookies.notes.length
   const draft = some ? await backend.open(cookies, opened, signal) : null
@@ -33,7 +34,7 @@ export async function openSession(
   })
 }
 
-const seldom = () => import('./seldom.ts')
+const seldom = late(() => import('./seldom.ts'))
 
 /** Tells whether a session's time is up; what is no time is up too. */
 export function isOver({ context, options }: Instance, times: SessionTimes): boolean {

@@ -1,5 +1,5 @@
 /** From a `Request` to its session, and back to its response. */
-import type { StoredBackend } from '../persistence/backend.ts'
+import { late } from '../late.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import { isAhead } from './ahead.ts'
 import type { Backend } from './backend.ts'
@@ -29,23 +29,24 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
-  let stored: StoredBackend | undefined
-  const load = async (): Promise<Backend> => {
-    // To import again what is there takes longer than to open a known cookie.
-    stored = (await import('../persistence/backend.ts')).storedBackendOf(instance)
-    return stored
-  }
-  const backend = (): Backend | Promise<Backend> => inCookie ?? stored ?? load()
+  const stored = late(async () =>
+    (await import('../persistence/backend.ts')).storedBackendOf(instance),
+  )
+  const backend = (): Backend | Promise<Backend> => inCookie ?? stored()
   const open: Opener<D>['open'] = async (header, request, again = false) => {
-    const [oldest = Infinity] = instance.unsaved.values()
-    if (now() - oldest >= UNSAVED_MS) (await seldom()).tellUnsaved(instance)
+    const [oldest] = instance.unsaved.values()
+    if (oldest !== undefined && now() - oldest >= UNSAVED_MS) {
+      const { tellUnsaved } = await seldom()
+      tellUnsaved(instance)
+    }
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
-      draft = await adoptSession(instance, stored, draft, header, importFrom, request?.signal)
+      const own = store && (await stored())
+      draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
     }
     if (notBefore || binding) {
-      draft = await (await import('./restrictions.ts')).guardDraft(instance, draft, request)
+      draft = await (await restrictions()).guardDraft(instance, draft, request)
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
     // Where nobody sees the page, flash values wait for the next request.
@@ -126,6 +127,7 @@ async function commitOpened<D extends SessionData>(
 
 const hasCookie = ({ headers }: Response, name: string): boolean =>
   headers.get('set-cookie')?.includes(name) ?? false
-const seldom = () => import('./seldom.ts')
+const seldom = late(() => import('./seldom.ts'))
+const restrictions = late(() => import('./restrictions.ts'))
 const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
 const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'

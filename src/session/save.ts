@@ -4,10 +4,13 @@ import type { DataText } from '../codec/data.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
 import type { Emit } from '../events.ts'
+import { late } from '../late.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { hasChanges } from './operations.ts'
+
+const chunked = late(() => import('../transport/too-large.ts'))
 
 /** The class itself is loaded when a cookie is too large. */
 const TOO_LARGE: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
@@ -103,9 +106,7 @@ export async function writeCookie(
   const { context, cookie, options, tokens } = instance
   const token = await tokens.seal(opened)
   const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
-  const parts = cookie.fits(token)
-    ? [token]
-    : (await import('../transport/too-large.ts')).split(instance, state, token)
+  const parts = cookie.fits(token) ? [token] : (await chunked()).split(instance, state, token)
   return cookie.write(parts, lifetime, state.persistent, draft.cookies)
 }
 

@@ -195,28 +195,37 @@ export interface Found {
 }
 
 /**
- * A pair of a `Cookie` header. Spaces and tabs around name and value are no part of them (RFC
- * 6265bis, 5.7), and no other blanks: browsers see no prefix in a name that begins with one. Some
- * clients put quotes around values (RFC 2109; RFC 6265, 4.1.1); those of ours have neither blanks nor
- * quotes, so that any other value is as good as none. No two parts that repeat match the same
- * characters: the time grows with the length, whatever comes.
+ * The name in a pair of a `Cookie` header. Spaces and tabs around it are no part of it (RFC 6265bis,
+ * 5.7), and no other blanks: browsers see no prefix in a name that begins with one. No two parts that
+ * repeat match the same characters: the time grows with the length, whatever comes.
  */
-const PAIR = /^[ \t]*([^ \t=]+)[ \t]*=(?:[ \t]*("?)([^ \t"]+)\2[ \t]*$)?/
+const NAME = /^[ \t]*([^ \t=]+)[ \t]*=/
+
+/**
+ * Takes blanks and quotes from a value. Some clients put quotes around values (RFC 2109; RFC 6265,
+ * 4.1.1); those of ours have neither, so that any other value is as good as none.
+ */
+function bareValue(text: string): string {
+  const value = text.trim()
+  return value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+}
 
 function findCookie(header: string | null, name: string): CookieFound {
   const found: Found[][] = [[], [], [], []]
   const side: Record<SideKind, SideCookie[]> = { n: [], d: [] }
   const pairs = header?.includes(name) ? header.split(';') : []
   for (let at = 0; at < pairs.length; at++) {
-    const match = pairs[at]!.includes(name) && PAIR.exec(pairs[at]!)
+    const pair = pairs[at]!
+    const match = pair.includes(name) && NAME.exec(pair)
     if (!match || !match[1]!.startsWith(name)) continue
     const label = match[1]!.slice(name.length)
-    const value = match[3] ?? ''
+    const value = bareValue(pair.slice(match[0].length))
     const list = found[CHUNK_LABELS.indexOf(label)]
     if (list && list.length < MAX_FOUND) list.push({ value, at })
     // The application may have cookies whose names begin like ours.
-    const some = /^\.[nd][\w-]{4}$/.test(label) && side[label[1] as SideKind]
-    if (some && some.length < MAX_SIDE) some.push([label.slice(1), value])
+    if (list || !/^\.[nd][\w-]{4}$/.test(label)) continue
+    const some = side[label[1] as SideKind]
+    if (some.length < MAX_SIDE) some.push([label.slice(1), value])
   }
   const chunks = [1, 2, 3].filter((i) => found[i]!.length)
   return {

@@ -1,0 +1,13 @@
+/**
+ * Returns what loads something when it is first asked for, and gives it without a promise from then on: to import
+ * again what is there takes longer than to open a known cookie. It is the value that is stored: on Workers a
+ * promise of another request may hang.
+ */
+export function late<T>(load: () => Promise<T>): () => T | Promise<T> {
+  let loaded: T | undefined
+  const first = async (): Promise<T> => {
+    loaded = await load()
+    return loaded
+  }
+  return () => loaded ?? first()
+}
