@@ -80,10 +80,12 @@ export async function runOnce<T>(
     // One request of this isolate polls for all.
     if (!poll || Date.now() - poll.at >= delay) {
       remember(one, '', 0)
-      const taken = await acquire(one)
-      if (taken.held) return run(one, taken.held, fn)
-      remember(one, taken.text, taken.until)
-      if (taken.text) return resultOf<T>(one, taken.text)
+      const mine = await seal(one, '', lease)
+      const there = await acquire(one, mine)
+      if (there === mine) return run(one, mine, fn)
+      const text = there ? await textOf(one, there) : ''
+      remember(one, text, there?.expiresAt ?? 0)
+      if (text) return resultOf<T>(one, text)
     }
     if (now() >= deadline) {
       throw new StoreTimeoutError(
@@ -94,47 +96,34 @@ export async function runOnce<T>(
   }
 }
 
-/** Creates the lease, or returns the result of the request that has it. */
-async function acquire(
-  one: Lease,
-): Promise<{ held: StoredRecord } | { held?: undefined; text: string; until: number }> {
-  const { id, p, lease } = one
+/** Creates the lease, and returns what is there: `mine`, or the record of the request that has it. */
+async function acquire({ id, p }: Lease, mine: StoredRecord): Promise<StoredRecord | null> {
   const { store } = p
-  const mine = await seal(one, '', lease)
   const calls = startCalls(p)
   // A store that is not atomic may create without looking.
-  let there = store.atomic ? null : await calls.make('read', (call) => store.read(id, call))
-  if (!there) {
-    const result = await calls.make('write', (call) => store.write(id, mine, null, call))
-    if (result.ok) return { held: mine }
-    there = result.current
-  }
-  return { text: there ? await textOf(one, there) : '', until: there?.expiresAt ?? 0 }
+  const there = store.atomic ? null : await calls.make('read', (call) => store.read(id, call))
+  if (there) return there
+  const result = await calls.make('write', (call) => store.write(id, mine, null, call))
+  return result.ok ? mine : result.current
 }
 
 /** Runs the work under a lease, and leaves its result. */
 async function run<T>(one: Lease, held: StoredRecord, fn: () => Promise<T>): Promise<T> {
-  const { key, p, ttl } = one
+  const { id, key, p, ttl } = one
   const { format } = p.instance
-  let text: string
+  let text = ''
   try {
     const value = await fn()
     text = format.stringify(value === undefined ? [] : [format.copy(value, key)])
-  } catch (error) {
-    // The lease ends at once, unless it expired before and another request has acquired one.
-    await leave(one, held, await seal(one, '', 0))
-    throw error
+  } finally {
+    // After an error the lease ends at once, unless it expired before and another request has acquired one.
+    const next = await seal(one, text, text ? ttl : 0)
+    if (text) remember(one, text, next.expiresAt)
+    // The work is done: that others cannot be told is no failure of this request.
+    const calls = startCalls(p)
+    await calls.make('write', (call) => p.store.write(id, next, held.version, call)).catch(() => {})
   }
-  const done = await seal(one, text, ttl)
-  remember(one, text, done.expiresAt)
-  // The work is done: that others cannot be told is no failure of this request.
-  await leave(one, held, done)
   return resultOf(one, text)
-}
-
-async function leave({ id, p }: Lease, held: StoredRecord, next: StoredRecord): Promise<void> {
-  const write = startCalls(p).make('write', (call) => p.store.write(id, next, held.version, call))
-  await write.catch(() => {})
 }
 
 function remember({ id, polls }: Lease, text: string, until: number): void {

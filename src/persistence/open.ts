@@ -1,6 +1,6 @@
 /** Opening a session that lives in a store. */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
-import { idOf, type OpenedRecord } from '../codec/session-record.ts'
+import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
@@ -10,7 +10,14 @@ import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
 import { ahead, compare, relate } from './newest.ts'
-import { isFailure, type Persistence, reportFailure, startCalls, tryToEnd } from './persistence.ts'
+import {
+  isFailure,
+  type Persistence,
+  reportFailure,
+  type StoreCalls,
+  startCalls,
+  tryToEnd,
+} from './persistence.ts'
 import { candidatesOf, credentialName, madeAt, snapshotOf, withSnapshot } from './stored-cookies.ts'
 import { credentialOf, openRecord } from './stored-record.ts'
 
@@ -41,7 +48,7 @@ interface Answer {
   /** It is older than the cookie or than what this isolate knows. */
   readonly isBehind: boolean
   /** The mark of {@link LatestKnown} when the call began. */
-  readonly mark?: unknown
+  readonly mark: unknown
 }
 
 /** Opens the newest live session that a request names, of at most three. */
@@ -135,18 +142,14 @@ async function readSession(opening: Opening): Promise<Draft> {
   const { cookies, opened, p } = opening
   const { instance, latest, store } = p
   const { found, isBehind, mark, record, relation } = await ask(opening)
-  const lags = !store.atomic && instance.options.now() - madeAt(opened) < LAG_MS
-  if (!record) {
-    if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
-    // A store that lags may find it later. In an atomic one anything but `missing` would undo a sign-out.
-    if (record === undefined && lags) return lagging(opening, undefined)
-    return goneDraft(instance, cookies, opened, 'missing')
-  }
-  if (relation === 'replaced') {
-    // It may lag by more rotations than the cookie names.
-    if (lags && isBehind) return lagging(opening, undefined)
-    return replacedDraft(p, cookies, opened, record, found)
-  }
+  const lags = !store.atomic && isYoung(opening)
+  if (!record && isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
+  // A store that lags may find it later, and by more rotations than the cookie names. In an atomic one
+  // anything but `missing` would undo a sign-out.
+  const isLate = record === undefined || (relation === 'replaced' && isBehind)
+  if (lags && isLate) return lagging(opening)
+  if (!record) return goneDraft(instance, cookies, opened, 'missing')
+  if (relation === 'replaced') return replacedDraft(p, cookies, opened, record, found)
   if (found?.stale) {
     const copy = copyOf(opening)
     const isNewer = copy && compare(copy.state, found.state) > 0
@@ -155,7 +158,7 @@ async function readSession(opening: Opening): Promise<Draft> {
   if (isBehind && (relation === 'ahead' || !found || compare(found.state, opened) < 0)) {
     // Of a rotation of unknown outcome what it was made from is enough: it was not applied.
     const isRefused = opened.extra?.u && found && found.state.counter >= opened.counter
-    if (lags && !isRefused) return lagging(opening, record)
+    if (lags && !isRefused) return lagging(opening, record.version)
     return rolledBack(opening, record, found, mark)
   }
   if (isBehind) latest.recordRollback(found!.state, mark)
@@ -175,43 +178,38 @@ function isCopied({ p: { instance }, snapshot: copy }: Opening, found: FoundSess
 
 /** Asks the store; once more past all caches and replicas where the answer is older than it may be. */
 async function ask(opening: Opening): Promise<Answer> {
-  const { id, p, signal } = opening
-  const calls = startCalls(p, signal)
-  for (let fresh = false; ; fresh = true) {
-    const at = p.instance.options.now()
-    const mark = p.latest.markOf(id)
-    const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh }))
-    const answer = await judge(opening, record, at)
-    if (fresh || !answer.isBehind) return { ...answer, mark }
-  }
+  const calls = startCalls(opening.p, opening.signal)
+  const answer = await askOnce(opening, calls, false)
+  return answer.isBehind ? askOnce(opening, calls, true) : answer
 }
 
-async function judge(
-  { id, opened, p }: Opening,
-  record: StoredRecord | null | undefined,
-  at: number,
-): Promise<Answer> {
+async function askOnce(opening: Opening, calls: StoreCalls, fresh: boolean): Promise<Answer> {
+  const { id, opened, p } = opening
   const { instance, latest, store } = p
+  const at = instance.options.now()
+  const mark = latest.markOf(id)
+  const record = await calls.make('read', (call) => store.read(id, { ...call, fresh }))
   if (!record) {
     const isDoubtful = record === undefined || store.atomic
-    const isYoung = opened.counter > 0 && instance.options.now() - madeAt(opened) < LAG_MS
-    const isBehind = isDoubtful && isYoung && !isOver(instance, opened)
-    return { record, found: null, relation: 'same', isBehind }
+    const isBehind =
+      isDoubtful && opened.counter > 0 && isYoung(opening) && !isOver(instance, opened)
+    return { record, found: null, relation: 'same', isBehind, mark }
   }
   const credential = credentialOf(record)
+  const isFormer = credential.number < opened.generation.number
+  if (record.stale && isFormer) throw outOfDate(store)
   const relation = relate(opened.generation, credential)
-  if (record.stale && credential.number < opened.generation.number) {
-    throw outOfDate(store)
-  }
   const unsealed = await openRecord(p, id, record, [opened])
   const found = unsealed && { ...unsealed, at }
-  const isBehind =
-    !record.stale &&
-    (credential.number < opened.generation.number ||
-      (relation === 'same' &&
-        !!found &&
-        (compare(found.state, opened) < 0 || latest.isAfter(found.state))))
-  return { record, found, relation, isBehind }
+  const isOlder = (state: SessionState): boolean =>
+    relation === 'same' && (compare(state, opened) < 0 || latest.isAfter(state))
+  const isBehind = !record.stale && (isFormer || (found !== null && isOlder(found.state)))
+  return { record, found, relation, isBehind, mark }
+}
+
+/** Tells whether a store may still lag behind the record that the cookie was made from. */
+function isYoung({ opened, p }: Opening): boolean {
+  return p.instance.options.now() - madeAt(opened) < LAG_MS
 }
 
 function outOfDate({ name }: SessionStore): StoreUnavailableError {
@@ -219,10 +217,10 @@ function outOfDate({ name }: SessionStore): StoreUnavailableError {
 }
 
 /** Answers while a store that is not atomic lags: from the snapshot, and nothing is written back. */
-function lagging(opening: Opening, record: StoredRecord | undefined): Promise<Draft> {
+function lagging(opening: Opening, version?: string): Promise<Draft> {
   const copy = copyOf(opening)
   if (!copy) throw outOfDate(opening.p.store)
-  return live(opening, { ...copy, version: record?.version ?? copy.version })
+  return live(opening, version === undefined ? copy : { ...copy, version })
 }
 
 /**

@@ -3,13 +3,13 @@ import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { observeCall } from '../observe/store-call.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
 import { becauseOf } from '../stores/errors.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { CallNotes, SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
 import { LatestKnown } from './newest.ts'
-import { observeCall } from './store-call.ts'
 
 /** An instance with its store. */
 export interface Persistence {

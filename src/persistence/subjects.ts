@@ -21,29 +21,11 @@ export interface SessionInfo {
   readonly authenticatedAt: number | null
 }
 
-/** Finds and ends sessions by user. */
-export interface Subjects {
-  list(subject: string): Promise<SessionInfo[]>
-  all(): AsyncIterable<SessionInfo>
-  revoke(id: string, options?: { subject?: string }): Promise<boolean>
-  revokeAll(subject: string, options?: { except?: string }): Promise<number>
-}
-
 const required = (what: string): SessionError =>
   new SessionError(`Cannot find sessions: ${what}`, { code: 'ERR_STORE_REQUIRED' })
 
 /** Passes over a user's index keys at most. */
 const MAX_PASSES = 3
-
-export function createSubjects(instance: Instance): Subjects {
-  const p = persistenceOf(instance)
-  return {
-    list: (subject) => list(p, subject),
-    all: () => all(p),
-    revoke: (id, options) => revoke(p, id, options),
-    revokeAll: (subject, options) => revokeAll(p, subject, options),
-  }
-}
 
 function assertReadable({ instance: { options } }: Persistence): void {
   if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
@@ -54,7 +36,9 @@ function indexOf({ store }: Persistence): SessionIndex {
   throw required(`the store "${store.name}" has no index of users`)
 }
 
-async function list(p: Persistence, subject: string): Promise<SessionInfo[]> {
+/** Returns a user's live sessions. */
+export async function list(instance: Instance, subject: string): Promise<SessionInfo[]> {
+  const p = persistenceOf(instance)
   assertSubject(subject)
   assertReadable(p)
   const index = indexOf(p)
@@ -67,7 +51,9 @@ async function list(p: Persistence, subject: string): Promise<SessionInfo[]> {
   return infos.flat().filter((info) => info.subject === subject)
 }
 
-async function* all(p: Persistence): AsyncIterable<SessionInfo> {
+/** Returns all live sessions, page by page. */
+export async function* all(instance: Instance): AsyncIterable<SessionInfo> {
+  const p = persistenceOf(instance)
   assertReadable(p)
   const { name, page } = p.store
   if (!page) throw required(`the store "${name}" cannot go through all of them`)
@@ -79,11 +65,13 @@ async function* all(p: Persistence): AsyncIterable<SessionInfo> {
   }
 }
 
-async function revoke(
-  p: Persistence,
+/** Ends a session; with `subject` only if it is that user's. */
+export async function revoke(
+  instance: Instance,
   id: string,
   { subject }: { subject?: string } = {},
 ): Promise<boolean> {
+  const p = persistenceOf(instance)
   expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
   const calls = startCalls(p)
   if (subject !== undefined) {
@@ -94,11 +82,13 @@ async function revoke(
   return endSession(p, calls, id)
 }
 
-async function revokeAll(
-  p: Persistence,
+/** Ends a user's sessions, and returns how many. */
+export async function revokeAll(
+  instance: Instance,
   subject: string,
   { except }: { except?: string } = {},
 ): Promise<number> {
+  const p = persistenceOf(instance)
   assertSubject(subject)
   const index = indexOf(p)
   const keys = await p.keysOf(subject)

@@ -2,7 +2,7 @@
 import { expectArgument } from '../check.ts'
 import type { HealthOptions, HealthReport } from '../observe/health.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
-import type { SessionInfo, Subjects } from '../persistence/subjects.ts'
+import type { SessionInfo } from '../persistence/subjects.ts'
 import { isUnavailable } from '../transport/response.ts'
 import type { Draft } from './draft.ts'
 import { createInstance, type Instance } from './instance.ts'
@@ -124,8 +124,7 @@ export function createSessions<D extends SessionData = SessionData>(
 export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
   const { store } = instance.options
-  const subjects = async (): Promise<Subjects> =>
-    (await import('../persistence/subjects.ts')).createSubjects(instance)
+  const subjects = () => import('../persistence/subjects.ts')
   const opener = createOpener<D>(instance)
 
   const sessions: Sessions<D, D> = {
@@ -158,12 +157,12 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     },
     save: async (session) =>
       saveSession(instance, await opener.backend(), draftToSave(instance, session)),
-    list: async (subject) => (await subjects()).list(subject),
+    list: async (subject) => (await subjects()).list(instance, subject),
     async *all() {
-      yield* (await subjects()).all()
+      yield* (await subjects()).all(instance)
     },
-    revoke: async (id, options) => (await subjects()).revoke(id, options),
-    revokeAll: async (subject, options) => (await subjects()).revokeAll(subject, options),
+    revoke: async (...call) => (await subjects()).revoke(instance, ...call),
+    revokeAll: async (...call) => (await subjects()).revokeAll(instance, ...call),
     health: async (options) =>
       (await import('../observe/health.ts')).reportHealth(instance, options),
     close: async () => store?.close?.(),
