@@ -202,13 +202,19 @@ export interface Found {
 const NAME = /^[ \t]*([^ \t=]+)[ \t]*=/
 
 /**
- * Takes blanks and quotes from a value. Some clients put quotes around values (RFC 2109; RFC 6265,
- * 4.1.1); those of ours have neither, so that any other value is as good as none.
+ * Takes spaces and tabs from the ends of a value, and quotes, which some clients put around values (RFC
+ * 2109; RFC 6265, 4.1.1). Those of ours have neither, so that any other value is as good as none.
  */
 function bareValue(text: string): string {
-  const value = text.trim()
-  return value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+  let start = 0
+  let end = text.length
+  while (isBlank(text[start])) start++
+  while (end > start && isBlank(text[end - 1])) end--
+  if (text[start] === '"' && text[end - 1] === '"') return text.slice(start + 1, end - 1)
+  return text.slice(start, end)
 }
+
+const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t'
 
 function findCookie(header: string | null, name: string): CookieFound {
   const found: Found[][] = [[], [], [], []]
