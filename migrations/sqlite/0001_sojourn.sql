@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS sojourn_sessions (
   key7 TEXT,
   key8 TEXT,
   key9 TEXT
-) WITHOUT ROWID;
+);
 
 CREATE INDEX IF NOT EXISTS sojourn_sessions_expires_at ON sojourn_sessions (expires_at);
 
@@ -46,6 +46,6 @@ CREATE INDEX IF NOT EXISTS sojourn_sessions_key8 ON sojourn_sessions (key8) WHER
 
 CREATE INDEX IF NOT EXISTS sojourn_sessions_key9 ON sojourn_sessions (key9) WHERE key9 IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS sojourn_sessions_schema (version INTEGER NOT NULL PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sojourn_sessions_schema (version INTEGER NOT NULL PRIMARY KEY);
 
 INSERT INTO sojourn_sessions_schema (version) VALUES (1) ON CONFLICT (version) DO NOTHING;

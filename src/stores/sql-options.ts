@@ -14,8 +14,8 @@ export interface SqlTableOptions {
   /** Put before every id and index key, to separate what shares a table. (default: '') */
   prefix?: string
   /**
-   * Share of writes, 0 to 1, after which up to 250 rows that expired are removed; 0 leaves that to
-   * `prune`. The write does not wait for it. (default: 0.01)
+   * Share of writes, 0 to 1, after which up to 100 rows that expired are removed; 0 leaves that to
+   * `prune`. The write does not wait for it. (default: 0.02)
    */
   autoPrune?: number
   /** Epoch milliseconds. (default: Date.now) */
@@ -37,7 +37,7 @@ export const TABLE_RULES: Record<keyof SqlTableOptions, Rule> = {
     'up to 64 printable ASCII characters without spaces',
     (value: unknown) => typeof value === 'string' && /^[!-~]{0,64}$/.test(value),
   ],
-  autoPrune: numberRule(0.01, 0, 1),
+  autoPrune: numberRule(0.02, 0, 1),
   now: functionRule(() => Date.now()),
 }
 

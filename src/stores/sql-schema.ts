@@ -54,7 +54,8 @@ const TYPES: Record<SqlDialectName, Types> = {
     long: 'TEXT',
     bigint: 'INTEGER',
     integer: 'INTEGER',
-    options: ' WITHOUT ROWID',
+    // With a rowid: without one, records of more than a quarter of a page take a page of their own.
+    options: '',
   },
 }
 

@@ -92,4 +92,4 @@ export function commonStatements(table: string): {
 /** Records on a page. */
 export const PAGE = 500
 /** Rows that one statement of a clean-up removes at most: a few milliseconds' work. */
-export const PRUNE_STEP = 250
+export const PRUNE_STEP = 100

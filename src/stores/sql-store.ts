@@ -57,7 +57,7 @@ export interface SqlStore extends SessionStore {
   readonly index: SessionIndex
   page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /**
-   * Removes expired records and marks, 250 rows per statement with a pause after each.
+   * Removes expired records and marks, 100 rows per statement with a pause after each.
    *
    * @param options Or the `limit` alone.
    * @returns Number of rows removed.
