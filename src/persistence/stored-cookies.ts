@@ -68,8 +68,7 @@ export async function candidatesOf(
   const byName = new Map<string, OpenedRecord>()
   for (const one of named) {
     const before = byName.get(credentialName(one))
-    // If two have one credential, the one with a snapshot says more.
-    if (!before || (before.text === null && one.text !== null)) byName.set(credentialName(one), one)
+    if (!before || saysMore(one, before)) byName.set(credentialName(one), one)
   }
   // Two generations may have one number: the answer 503 to a rotation carries a credential too.
   const isReplaced = (one: OpenedRecord): boolean =>
@@ -77,6 +76,12 @@ export async function candidatesOf(
       (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
     )
   return [...byName.values()].filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
+}
+
+/** Compares two cookies of one credential: the newer one says more, or the one with a snapshot. */
+function saysMore(one: OpenedRecord, before: OpenedRecord): boolean {
+  const newer = one.counter - before.counter
+  return newer > 0 || (newer === 0 && before.text === null && one.text !== null)
 }
 
 function compareText(a: string, b: string): number {

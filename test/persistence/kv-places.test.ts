@@ -48,6 +48,20 @@ describe('a rotation of unknown outcome on KV', () => {
     expect([session.status, session.get('n')]).toEqual(['active', 2])
   })
 
+  it('loses no write that was made after it, at a place that has not seen that write yet', async () => {
+    const { clock, here, elsewhere, store } = createPlaces()
+    await here.visit((session) => session.set('n', 1))
+    clock.advance(61)
+    store.down({ type: 'throw-before' }, 'write')
+    await here.visit((session) => session.login('ada'))
+    store.up()
+    clock.advance(2)
+    await here.visit((session) => session.set('n', 2))
+    clock.advance(2)
+    const { status } = await elsewhere.sessions.open(here.jar.header())
+    expect(status).toBe('degraded')
+  })
+
   it('signs nobody out at a place that has not seen the session yet', async () => {
     const { clock, here, elsewhere, store } = createPlaces()
     await here.visit((session) => session.set('n', 1))

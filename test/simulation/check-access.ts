@@ -1,6 +1,6 @@
 /** Promises 3, 4 and 7: who sees a session, by which credential, and until when. */
 import { tokensIn } from './check-writes.ts'
-import { accepts, destroys, endOf, type Facts, KV_LAG, LIMIT, SLACK } from './facts.ts'
+import { accepts, destroys, endOf, type Facts, KV_LAG, LIMIT, overlapOnKV, SLACK } from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import type { Effect, Exchange } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
@@ -37,6 +37,11 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
   if (one === reader || reader.knows.has(one.id) || one.outcome !== 'ok') return false
   if (one.fate === 'dropped' || one.seen?.status === 'superseded') return false
   if (facts.isForgotten(one.sent, one.done)) return false
+  const isOverwritten =
+    facts.config.store === 'kv' &&
+    accepts('KV keeps the last of overlapping writes') &&
+    lineage.visits.some((other) => other !== one && overlapOnKV(one, other))
+  if (isOverwritten) return false
   // Overlapping sign-ins may end up with one credential, and one by a replaced credential does.
   return !rotationsOf(lineage).some(
     (other) =>
@@ -101,7 +106,14 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
         : belongsTo(facts, lineage, user!, from) && (!except || byPrint(except) !== lineage)
     if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1 })
   }
-  return ends.filter(({ at }) => !isForgottenEnd(facts, at) && !isUndone(facts, lineage, at))
+  const undone = ends.filter(({ at }) => isUndone(facts, lineage, at))
+  return ends.filter(
+    (end) =>
+      !isForgottenEnd(facts, end.at) &&
+      !undone.includes(end) &&
+      // A session that was written over its end is in no list.
+      !(end.by === 'revokeAll' && undone.some(({ at }) => at < end.at)),
+  )
 }
 
 /** Whether a credential that was replaced moments ago is for certain one of this session. */

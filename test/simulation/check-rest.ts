@@ -1,5 +1,5 @@
 /** Promises 6, 9 and 10, and `once`: time, lists, leases. */
-import { accepts, endOf, type Facts, LIMIT, SLACK } from './facts.ts'
+import { accepts, endOf, type Facts, failedToWrite, LIMIT, SLACK } from './facts.ts'
 import type { Exchange } from './history.ts'
 import { isLive, type Lineage } from './lineages.ts'
 
@@ -59,8 +59,7 @@ export function checkGhosts(facts: Facts): void {
   for (const { user, prints, isFinal, at } of facts.history.listings) {
     if (!isFinal) continue
     for (const print of prints) {
-      const lineage = facts.lineages.byPrint(print)
-      if (lineage ? !isGhost(facts, lineage) : !isCertain(facts, user)) continue
+      if (!isGhost(facts, print)) continue
       const text = `the list of ${user} has a session that nobody got (${print})`
       facts.problems.push({ rule: '9 ghost', text, at })
     }
@@ -80,36 +79,29 @@ function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number):
   const logins = lineage.effects.filter(({ use }) => use.op === 'login')
   const isTheirs = logins.every(({ use }) => use.op === 'login' && `u${use.user}` === user)
   if (!isTheirs || !logins.some(({ acked }) => acked < at)) return false
-  const visits = lineage.visits.filter(({ seen }) => seen?.status === 'active')
+  const swallows = accepts('an outage swallows a renewal')
+  const visits = lineage.visits.filter(
+    (one) => one.seen?.status === 'active' && !(swallows && failedToWrite(one)),
+  )
   const last = Math.max(...visits.map(({ sent }) => sent))
   const first = Math.min(...lineage.visits.map(({ sent }) => sent))
   const { idleTimeout, absoluteTimeout } = config
   return at < last + 400 * idleTimeout && at < first + 1000 * absoluteTimeout - SLACK
 }
 
-/** Whether the outcome of every sign-in of a user is known, or that of its end. */
-function isCertain(facts: Facts, user: string): boolean {
-  return facts.history.exchanges.every(
-    (one) =>
-      !one.action.uses.some((use) => use.op === 'login' && `u${use.user}` === user) ||
-      isEndCertain(facts, one),
-  )
-}
-
-/** Begun by a sign-in that was answered 503, and never seen by anybody. */
-function isGhost(facts: Facts, { origin, visits }: Lineage): boolean {
-  if (origin?.outcome !== 'failed' || !isEndCertain(facts, origin)) return false
-  return visits.every((one) => one === origin)
-}
-
-/** Whether a creation whose outcome was unknown can have been ended: one of the two was answered. */
-function isEndCertain(facts: Facts, { activity, outcome, sent, done }: Exchange): boolean {
-  if (!accepts('a session that nobody got stays listed')) return true
-  const isRefused = activity.events.some(({ type }) => type === 'breaker.open')
-  const isLost = facts.isForgotten(sent, done + LINGER)
-  return (
-    outcome !== 'broken' && outcome !== 'pending' && activity.faults < 2 && !isRefused && !isLost
-  )
+/**
+ * Whether a session is in a list that nobody has: its sign-in was answered 503, and nobody saw it.
+ * Excused where its end was tried and did not reach the store, or where a failover lost its end.
+ */
+function isGhost(facts: Facts, print: string): boolean {
+  const maker = facts.history.exchanges.find(({ activity }) => activity.creates.has(print))
+  if (!maker) return true
+  const { activity, done, outcome, sent } = maker
+  const visits = facts.lineages.byPrint(print)?.visits ?? []
+  if (outcome !== 'failed' || visits.some((one) => one !== maker)) return false
+  const isTried = activity.ends.get(print) === false
+  if (isTried && accepts('a session that nobody got stays listed')) return false
+  return !(accepts('a failover undoes an end') && facts.isForgotten(sent, done + LINGER))
 }
 
 /** Of overlapping requests one does the work. */

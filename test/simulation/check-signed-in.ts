@@ -1,5 +1,14 @@
 /** Promises 5, 7 and 9: whoever is signed in stays so, whatever the store and the network do. */
-import { accepts, destroys, endOf, type Facts, rotatesTwiceAtOnce, SLACK } from './facts.ts'
+import {
+  accepts,
+  destroys,
+  endOf,
+  type Facts,
+  failedToWrite,
+  overlapOnKV,
+  rotatesTwiceAtOnce,
+  SLACK,
+} from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import { type Exchange, rotates } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
@@ -63,32 +72,50 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   const { origin, visits } = lineage
   const at = reader.seen!.at
   const until = Math.max(reader.done, at)
-  if (facts.mayHaveEnded(lineage, until) || !isWithinTimes(facts, visits, base, at)) return false
-  if (!origin) return false
+  if (facts.mayHaveEnded(lineage, until) || !isWithinTimes(facts, visits, base.sent, at))
+    return false
+  if (!origin || isSwallowed(facts, visits, base, reader)) return false
   const forgives = accepts('a failover forgets a sign-in or a beginning')
   if (forgives && facts.isForgotten(origin.sent, origin.done)) return false
   // A renewal that the store forgot may have been all that kept it alive.
   if (forgives && facts.isForgotten(base.sent, base.done)) return false
+  const { seal, store } = facts.config
   const rotations = rotationsOf(lineage).filter(
-    (one) => one !== reader && one.sent < until && one.fate !== 'dropped',
+    (one) =>
+      one !== reader &&
+      one.sent < until &&
+      // An isolate that is writing to KV goes by what it writes, though KV may yet refuse it.
+      (one.fate !== 'dropped' || (store === 'kv' && overlapOnKV(one, reader))),
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
   if (forgives && rotations.some(({ sent, done }) => facts.isForgotten(sent, done))) return false
-  const { seal, store } = facts.config
   const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")
   if (isSealed && rotations.some(({ outcome }) => outcome !== 'ok')) return false
   if (store !== 'kv' || !accepts('two places of KV rotate one session')) return true
   return !rotatesTwiceAtOnce(rotations)
 }
 
+/** Whether it is over since the store took no renewal of the last requests. */
+function isSwallowed(
+  facts: Facts,
+  visits: readonly Exchange[],
+  base: Exchange,
+  { seen }: Exchange,
+): boolean {
+  if (seen!.status !== 'expired' || !accepts('an outage swallows a renewal')) return false
+  const written = visits.filter((one) => one.sent <= base.sent && !failedToWrite(one))
+  const last = Math.max(...written.map(({ sent }) => sent))
+  return last < base.sent && !isWithinTimes(facts, visits, last, seen!.at)
+}
+
 function isWithinTimes(
   { config }: Facts,
   visits: readonly Exchange[],
-  base: Exchange,
+  usedAt: number,
   at: number,
 ): boolean {
   const { idleTimeout, absoluteTimeout, renewAfter } = config
   const idle = (1000 * idleTimeout) / 2 - 1000 * renewAfter - SLACK
   const began = Math.min(...visits.map(({ sent }) => sent))
-  return at <= base.sent + idle && at <= began + 1000 * absoluteTimeout - SLACK
+  return at <= usedAt + idle && at <= began + 1000 * absoluteTimeout - SLACK
 }

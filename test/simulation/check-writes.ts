@@ -1,5 +1,5 @@
 /** Promises 1, 2 and 8: no acknowledged write is lost, none is made twice. */
-import { endOf, type Facts, KV_LAG, rotatesTwiceAtOnce } from './facts.ts'
+import { accepts, endOf, type Facts, overlapOnKV, rotatesTwiceAtOnce } from './facts.ts'
 import { type Effect, type Exchange, rotates } from './history.ts'
 import { type Lineage, rotationsOf } from './lineages.ts'
 
@@ -82,7 +82,11 @@ function isRequired(facts: Facts, effect: Effect, reader: Exchange, lineage: Lin
   const { store } = facts.config
   if (store === 'none') return isSequential(facts, writer, reader)
   if (store !== 'kv') return true
-  return isAloneOnKV(writer, reader, lineage) && !rotatesTwiceAtOnce(rotationsOf(lineage))
+  const isOverwritten =
+    accepts('KV keeps the last of overlapping writes') && !isAloneOnKV(writer, reader, lineage)
+  const isForked =
+    accepts('two places of KV rotate one session') && rotatesTwiceAtOnce(rotationsOf(lineage))
+  return !isOverwritten && !isForked
 }
 
 /** Cookies hold what the last response brought: overlapping requests lose each other's writes. */
@@ -102,12 +106,13 @@ function isSequential({ history }: Facts, writer: Exchange, reader: Exchange): b
 
 /** On KV the last of overlapping writes wins, and overlapping takes its lag. */
 function isAloneOnKV(writer: Exchange, reader: Exchange, { visits }: Lineage): boolean {
-  return !visits.some((other) => {
-    if (other === writer || other === reader || other.sent > reader.sent) return false
-    if (other.jar === writer.jar)
-      return other.sent <= writer.received && endOf(other) >= writer.sent
-    return other.sent < endOf(writer) + KV_LAG && endOf(other) > writer.sent - KV_LAG
-  })
+  return !visits.some(
+    (other) =>
+      other !== writer &&
+      other !== reader &&
+      other.sent <= reader.seen!.at &&
+      overlapOnKV(writer, other),
+  )
 }
 
 /** Nothing is there twice, and nothing of another session. */

@@ -15,6 +15,8 @@ export const LIMITS = [
   'a failover undoes an end',
   'a failover forgets a sign-in or a beginning',
   'a session that nobody got stays listed',
+  'an outage swallows a renewal',
+  'KV keeps the last of overlapping writes',
   'two places of KV rotate one session',
   'a place of KV writes over an end',
   "seal: 'cookie' and a rotation of unknown outcome",
@@ -63,7 +65,7 @@ export class Facts {
         other !== writer &&
         other.jar === writer.jar &&
         other.sent < writer.received &&
-        other.received > writer.received &&
+        other.received >= writer.received &&
         other.received < reader.sent,
     )
   }
@@ -106,6 +108,24 @@ export function signsIn({ action }: Exchange): boolean {
 export function endOf({ outcome, received, done }: Exchange): number {
   if (outcome === 'pending' || outcome === 'broken') return Infinity
   return received < Infinity ? received : done
+}
+
+/** Whether a store took no renewal of a request: that of its commit failed. */
+export function failedToWrite({ activity, seen }: Exchange): boolean {
+  const since = activity.events.slice(seen?.events ?? 0)
+  return since.some(({ type }) => UNWRITTEN.includes(type))
+}
+
+const UNWRITTEN: readonly string[] = ['store.degraded', 'store.unavailable', 'commit.deferred']
+
+/** Whether neither of two requests can see on KV what the other wrote. */
+export function overlapOnKV(a: Exchange, b: Exchange): boolean {
+  const [first, then] = a.sent < b.sent ? [a, b] : [b, a]
+  const isAtOnce = then.sent <= endOf(first)
+  if (isAtOnce || a.action.isolate === b.action.isolate) return isAtOnce
+  // A browser's cookie says how new a state it has seen, once it has got it.
+  const isTold = a.jar === b.jar && first.outcome === 'ok' && !failedToWrite(first)
+  return !(isTold && first.received < then.sent) && then.sent < endOf(first) + KV_LAG
 }
 
 /** On KV the places where a session is rotated may not see each other. */

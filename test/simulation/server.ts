@@ -82,7 +82,21 @@ export class Isolate {
       this.isAlive ? run(args) : new Promise(() => {}),
     )
     const outer = retries ? resilient(mortal, { now }) : mortal
-    return cache ? cached(outer, { ...cache, now }) : outer
+    return this.#watched(cache ? cached(outer, { ...cache, now }) : outer)
+  }
+
+  /** Records which sessions each activity tries to create and to end. */
+  #watched(store: SessionStore): SessionStore {
+    return wrapMethods(store, async (name, args, run) => {
+      const { creates, ends } = this.#world.current
+      const print = typeof args[0] === 'string' ? fingerprint(args[0]) : ''
+      if (name === 'write' && args[2] === null) creates.add(print)
+      if (name !== 'end') return await run(args)
+      ends.set(print, false)
+      const wasLive = await run(args)
+      ends.set(print, true)
+      return wasLive
+    })
   }
 
   /** Answers one request. */

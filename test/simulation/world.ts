@@ -15,6 +15,10 @@ export interface Activity {
   faults: number
   /** What the library said meanwhile. */
   readonly events: SessionEvent[]
+  /** Fingerprints of the sessions that it tried to create. */
+  readonly creates: Set<string>
+  /** Those of the sessions that it tried to end; `true`: the store answered. */
+  readonly ends: Map<string, boolean>
 }
 
 interface Event {
@@ -59,7 +63,8 @@ export class World {
   readonly now = (): number => this.#now
 
   activity(name: string): Activity {
-    return { name, random: streamOf(this.seed, name), faults: 0, events: [] }
+    const random = streamOf(this.seed, name)
+    return { name, random, faults: 0, events: [], creates: new Set(), ends: new Map() }
   }
 
   /** The activity that is running. */
