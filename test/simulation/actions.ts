@@ -74,6 +74,14 @@ export type Action =
       readonly lasts: number
     }
   | { readonly type: 'failover'; readonly id: number; readonly at: number; readonly loses: number }
+  /** The isolate's clock is wrong by so many milliseconds from now on. */
+  | {
+      readonly type: 'jump'
+      readonly id: number
+      readonly at: number
+      readonly isolate: number
+      readonly drift: number
+    }
 
 /** Says an action in a few words, for the trace. */
 export function describeAction(action: Action): string {

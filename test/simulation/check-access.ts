@@ -32,6 +32,31 @@ export function checkCredential(facts: Facts, reader: Exchange, lineage: Lineage
   facts.report('4 old credential', reader, `is ${subject}, who signed in after it`)
 }
 
+/** `rotationId` is another one after a rotation, and the same one without. */
+export function checkRotationId(facts: Facts, reader: Exchange, lineage: Lineage): void {
+  if (facts.config.store !== 'shared') return
+  const { rotationId } = reader.seen!
+  const rotations = rotationsOf(lineage)
+  const before = lineage.visits.filter((one) => one.seen && one.seen.at < reader.seen!.at)
+  const other = before.find(
+    (one) => facts.lineages.found(one) === lineage && one.seen!.rotationId !== rotationId,
+  )
+  if (other && rotations.length === 0) {
+    const text = `rotationId was another one in request ${other.id}, without a rotation`
+    facts.report('4 rotationId', reader, text)
+  }
+  const kept = rotations.find(
+    (one) =>
+      reader.knows.has(one.id) &&
+      one.fate === 'kept' &&
+      facts.lineages.found(one) === lineage &&
+      one.seen!.rotationId === rotationId &&
+      !facts.isForgotten(one.sent, one.done),
+  )
+  if (!kept) return
+  facts.report('4 rotationId', reader, `rotationId is that of before the rotation by ${kept.id}`)
+}
+
 /** Whether a rotation happened for certain, and the reader's credential is from before. */
 function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Lineage): boolean {
   if (one === reader || reader.knows.has(one.id) || one.outcome !== 'ok') return false

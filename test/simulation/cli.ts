@@ -1,6 +1,7 @@
 /**
  * Simulates: `npm run simulate -- --profile memory --seed 1 --runs 1000`. Without a profile, all of
  * them. Prints the shortest trace of the first violation of each profile, and how many runs had one.
+ * `--kept` runs the scenarios that once found something first, and `--keep 'what it showed'` adds the first violation to them.
  * `--plant name` puts a fault in, `--json` prints the seeds that violate each rule and nothing else,
  * `--limit name` counts what is accepted, `--first` stops at the first violation, `--rule 4` looks for those of one rule, `--trace` shows a run.
  *
@@ -22,6 +23,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     first: { type: 'boolean', default: false },
     limit: { type: 'string' },
+    kept: { type: 'boolean', default: false },
+    keep: { type: 'string' },
   },
 })
 const plant = values.plant === undefined ? null : PLANTS[values.plant]
@@ -37,6 +40,7 @@ if (values.limit !== undefined && !(LIMITS as readonly string[]).includes(values
 counted.limit = values.limit
 const { runCampaign } = await import('./campaign.ts')
 const { PROFILES } = await import('./profiles.ts')
+const { keep, readKept } = await import('./kept.ts')
 const { shrink } = await import('./shrink.ts')
 const { judge, scenarioOf } = await import('./simulate.ts')
 
@@ -48,6 +52,7 @@ async function show(scenario: Scenario, rule: string): Promise<void> {
   const { seed, profile } = scenario.config
   say(`seed ${seed}, profile ${profile}: ${rule}`)
   const small = values['no-shrink'] ? scenario : await shrink(scenario, rule, plant ?? null)
+  if (values.keep !== undefined) keep({ ...small, rule, showed: values.keep })
   const { rates: _, seed: __, profile: ___, ...config } = small.config
   const { problems, trace } = await judge(small, plant, true)
   say(JSON.stringify(config))
@@ -58,6 +63,17 @@ async function show(scenario: Scenario, rule: string): Promise<void> {
 
 const [seed, runs] = [Number(values.seed), Number(values.runs)]
 const results: Record<string, Record<string, number[]>> = {}
+if (values.kept) {
+  const broken: Record<string, number[]> = {}
+  for (const [i, scenario] of readKept().entries()) {
+    const [problem] = (await judge(scenario, plant)).problems
+    if (!problem) continue
+    broken[problem.rule] = [...(broken[problem.rule] ?? []), i + 1]
+    process.exitCode = 1
+    if (!values.json) say(`kept scenario ${i + 1}: ${problem.rule} (${scenario.showed})`)
+  }
+  results.kept = broken
+}
 for (const profile of values.profile?.split(',') ?? PROFILES) {
   if (values.trace) await show(scenarioOf(profile, seed), 'as it is')
   let isFirst = !values['no-shrink'] && !values.json

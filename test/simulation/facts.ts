@@ -1,5 +1,5 @@
 /** What a run and its settings say, for all checks: who was told what, and how late it may be seen. */
-import type { Exchange, History, Problem } from './history.ts'
+import { type Exchange, type History, type Problem, rotates } from './history.ts'
 import { changesUser, type Lineage, type Lineages, trace } from './lineages.ts'
 import type { RunConfig } from './profiles.ts'
 
@@ -51,7 +51,10 @@ export class Facts {
   lateness(writer: Exchange, reader: Exchange): number {
     const { cached, snapshot, lagMs, store } = this.config
     if (store === 'none') return 0
-    const isOwn = writer.jar === reader.jar && !this.#isMixedUp(writer, reader)
+    const isOwn =
+      writer.jar === reader.jar &&
+      !this.#isMixedUp(writer, reader) &&
+      !this.#isOvertaken(writer, reader)
     const copies = isOwn || !snapshot ? 0 : 1000 * snapshot.maxAge + SLACK
     const cache = !cached || writer.isolate === reader.isolate ? 0 : 1000 * cached.ttl + SLACK
     if (store === 'kv') return copies + (isOwn ? 0 : KV_LAG)
@@ -67,6 +70,22 @@ export class Facts {
         other.sent < writer.received &&
         other.received >= writer.received &&
         other.received < reader.sent,
+    )
+  }
+
+  /**
+   * Whether a rotation overtook the writer, whose response sets no cookie then, and its own response
+   * is not there yet, or got lost.
+   */
+  #isOvertaken(writer: Exchange, { knows }: Exchange): boolean {
+    return this.history.exchanges.some(
+      (other) =>
+        other !== writer &&
+        rotates(other) &&
+        !knows.has(other.id) &&
+        other.seen?.print === writer.seen?.print &&
+        other.sent < writer.done &&
+        other.done > writer.sent,
     )
   }
 

@@ -75,6 +75,9 @@ class Story {
     } else if (type === 'list') this.actions.push({ type, id, at, isolate, user: this.#user(jar) })
     else if (type === 'restart') {
       this.actions.push({ type, id, at, isolate, newer: this.#chance(40) })
+    } else if (type === 'jump') {
+      const drift = this.#below(3000) - 1500
+      this.actions.push({ type, id, at, isolate, drift })
     } else if (type === 'trouble') this.#trouble(id)
     else if (type === 'failover') {
       this.actions.push({ type, id, at, loses: 200 + this.#below(3000) })
@@ -97,6 +100,7 @@ class Story {
         this.#burst,
         this.#additions,
         this.#renewal,
+        ...(this.#config.rates.failover ? [this.#lostTail, this.#lostTail] : []),
       ]
       scenes[this.#below(scenes.length)]!.call(this)
       return
@@ -172,6 +176,24 @@ class Story {
       this.#at += this.#below(15)
       this.#request({ jar, uses: [{ op: this.#pick('increment', 'append', 'update'), key: 0 }] })
     }
+  }
+
+  /** Additions from several tabs, shortly before and after the store loses the last of them. */
+  #lostTail(): void {
+    const jar = this.#below(this.#browsers)
+    const add = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        this.#at += this.#below(30)
+        this.#request({ jar, uses: [{ op: this.#pick('append', 'increment', 'update'), key: 0 }] })
+      }
+    }
+    add(2 + this.#below(4))
+    this.#at += this.#below(200)
+    const loses = this.#pick(30, 100, 300, 1000)
+    this.actions.push({ type: 'failover', id: this.#id++, at: this.#at, loses })
+    add(2 + this.#below(4))
+    this.#at += this.#below(1500)
+    add(1 + this.#below(3))
   }
 
   /** A session that comes to life again shortly before its end, by a read or by a write. */

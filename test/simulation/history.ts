@@ -8,6 +8,8 @@ export interface Seen {
   readonly at: number
   readonly status: string
   readonly subject: string | null
+  /** What changes with every credential of it, and not otherwise. */
+  readonly rotationId: string
   /** Fingerprint of its id, as events have it. */
   readonly print: string
   readonly data: Readonly<Record<string, unknown>>

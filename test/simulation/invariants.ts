@@ -1,5 +1,5 @@
 /** What must hold, checked against what happened. */
-import { checkCredential, checkEnded, checkOwner } from './check-access.ts'
+import { checkCredential, checkEnded, checkOwner, checkRotationId } from './check-access.ts'
 import {
   checkDeadline,
   checkGhosts,
@@ -25,6 +25,7 @@ export function check(config: RunConfig, history: History): Problem[] {
     checkOwner(facts, exchange, lineage)
     checkDoubles(facts, exchange, lineage)
     checkCredential(facts, exchange, lineage)
+    checkRotationId(facts, exchange, lineage)
     checkEnded(facts, exchange, lineage)
     checkTimeouts(facts, exchange, lineage)
     if (exchange.seen!.status === 'active') checkWrites(facts, exchange, lineage)

@@ -21,6 +21,8 @@ export type Fault =
   | 'twice'
   /** Takes a second or more. */
   | 'slow'
+  /** Applied, and answered with something that nobody can read. */
+  | 'garbage'
 
 export const FAULTS: readonly Fault[] = [
   'refused',
@@ -30,6 +32,7 @@ export const FAULTS: readonly Fault[] = [
   'late',
   'twice',
   'slow',
+  'garbage',
 ]
 
 /** What is wrong with the store for a while. */
@@ -55,6 +58,9 @@ export interface NetworkOptions {
   /** Milliseconds of one way, from and to. */
   readonly latency: readonly [number, number]
 }
+
+/** What becomes of the answer. */
+type Then = 'answer' | 'garble' | 'fail' | 'nothing'
 
 type Fate = 'ok' | Fault | 'full'
 
@@ -91,6 +97,7 @@ export class Network {
     kind: Kind,
     signal: AbortSignal | undefined,
     apply: () => Promise<T>,
+    garble?: (answer: T) => T,
   ): Promise<T> {
     const { activity, fate, there, back } = this.#draw(kind)
     return new Promise<T>((resolve, reject) => {
@@ -110,11 +117,12 @@ export class Network {
           reject(error)
         })
       }
-      const run = (then: 'answer' | 'fail' | 'nothing'): void => {
+      const run = (then: Then): void => {
         note(fate === 'ok' ? 'applied' : `applied (${fate})`)
         apply().then(
           (value) => {
             if (then === 'answer') this.#world.after(back, () => resolve(value))
+            else if (then === 'garble') this.#world.after(back, () => resolve(garble!(value)))
             else if (then === 'fail') fail(back)
           },
           (error) => {
@@ -122,14 +130,14 @@ export class Network {
           },
         )
       }
-      const later = (ms: number, then: 'answer' | 'fail' | 'nothing'): void =>
-        void this.#world.after(ms, () => run(then))
+      const later = (ms: number, then: Then): void => void this.#world.after(ms, () => run(then))
       if (fate === 'refused' || fate === 'full') {
         note(fate)
         fail(there)
       } else if (fate === 'hang') note(fate)
       else if (fate === 'silent') later(there, 'nothing')
       else if (fate === 'lost') later(there, 'fail')
+      else if (fate === 'garbage') later(there, garble ? 'garble' : 'fail')
       else if (fate === 'late') {
         note('fails, comes later')
         fail(there)

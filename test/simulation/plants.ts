@@ -74,6 +74,30 @@ const ALL: readonly Plant[] = [
     ],
   },
   {
+    name: 'rotationId of the id alone',
+    profile: 'memory',
+    rule: '4 rotationId',
+    source: [
+      {
+        file: 'session/request-session.ts',
+        from: 'nameOf(current.generation)',
+        to: "nameOf({ number: 1, nonce: '' })",
+      },
+    ],
+  },
+  {
+    name: 'an answer that nobody can read is taken for nothing',
+    profile: 'kv',
+    rule: '5',
+    source: [
+      {
+        file: 'stores/kv-value.ts',
+        from: "throw new ForeignValueError('What is stored in KV is no record of ours')",
+        to: 'return { endedUntil: Infinity }',
+      },
+    ],
+  },
+  {
     name: 'generation ignored',
     profile: 'memory',
     rule: '4',

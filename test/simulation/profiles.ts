@@ -46,7 +46,7 @@ export const PROFILES = [
 
 export type Profile = (typeof PROFILES)[number]
 
-const QUICK: readonly Fault[] = ['refused', 'lost', 'twice', 'late']
+const QUICK: readonly Fault[] = ['refused', 'lost', 'twice', 'late', 'garbage']
 
 /** Everything about a run that does not happen in it. */
 export function configOf(profile: string, seed: number): RunConfig {
@@ -82,13 +82,13 @@ export function configOf(profile: string, seed: number): RunConfig {
     idleTimeout: 600,
     absoluteTimeout: 3600,
     renewAfter: pick(1, 20, 60),
-    rates: { steal: 3, revoke: 2, revokeAll: 2, list: 2, restart: 2 },
+    rates: { steal: 3, revoke: 2, revokeAll: 2, list: 2, restart: 2, jump: isDrifting ? 2 : 0 },
   }
   const snapshot = { maxAge: pick(2, 10), staleIfError: pick(60, 300) }
   const hangs = { faults: FAULTS }
   switch (profile) {
     case 'cookie':
-      return { ...base, store: 'none', resilient: false, rates: { steal: 3, restart: 2 } }
+      return { ...base, store: 'none', resilient: false, rates: { steal: 3, restart: 2, jump: 2 } }
     case 'cached':
       return { ...base, cached: { ttl: pick(1, 5), staleIfError: pick(0, 300) } }
     case 'snapshot':
@@ -115,7 +115,7 @@ export function configOf(profile: string, seed: number): RunConfig {
         ...base,
         store: 'kv',
         snapshot: chance(60) && snapshot,
-        faults: ['refused', 'lost'],
+        faults: ['refused', 'lost', 'garbage'],
         faultRate: withFaults ? 3 : 0,
       }
     case 'seal':

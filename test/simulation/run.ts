@@ -67,6 +67,8 @@ class Simulation {
   readonly #isTraced: boolean
   readonly #start: number
   #started = 0
+  /** Milliseconds by which each isolate's clock is wrong. */
+  readonly #drifts: number[]
   /** Responses on their way, for the plant that mixes them up. */
   readonly #onTheirWay: { exchange: Exchange; setCookies: readonly string[] }[] = []
 
@@ -83,6 +85,7 @@ class Simulation {
     this.#plant = plant
     this.#isTraced = isTraced
     this.#network = new Network(world, config, isTraced)
+    this.#drifts = config.isolates.map(({ drift }) => drift)
     this.#place = this.#createPlace(kv)
     for (let i = 0; i < config.isolates.length; i++) this.#startIsolate(i)
   }
@@ -128,10 +131,11 @@ class Simulation {
     const plant = this.#plant
     if (store === 'none') return null
     if (store === 'shared') return createSharedStore(this.#world, this.#network, { lagMs, plant })
-    const clockOf = (isolate: number) => (): number =>
-      this.#world.now() + (this.#config.isolates[isolate]?.drift ?? 0)
-    return createKVPlaces!(this.#world, this.#network, clockOf, plant)
+    return createKVPlaces!(this.#world, this.#network, this.#clockOf, plant)
   }
+
+  readonly #clockOf = (isolate: number) => (): number =>
+    this.#world.now() + (this.#drifts[isolate] ?? 0)
 
   #startIsolate(i: number, newer: boolean = false): void {
     const given = this.#config.isolates[i]!
@@ -153,6 +157,7 @@ class Simulation {
       this.#config,
       store,
       timeoutFactor,
+      this.#clockOf(i),
     )
   }
 
@@ -181,6 +186,9 @@ class Simulation {
         break
       case 'trouble':
         this.#trouble(action.trouble as Trouble, action.lasts)
+        break
+      case 'jump':
+        this.#drifts[action.isolate] = action.drift
         break
       case 'failover':
         this.history.failovers.push({ at: this.#world.now(), loses: action.loses })

@@ -44,12 +44,12 @@ export class Isolate {
     run: RunConfig,
     store: SessionStore | null,
     timeoutFactor: number,
+    now: () => number,
   ) {
     this.#world = world
     this.#hasStore = store !== null
     this.number = number
     this.config = config
-    const now = (): number => world.now() + config.drift
     const options: SessionsOptions = {
       secret: config.order ? [SECRETS[1]!, SECRETS[0]!] : [SECRETS[0]!, SECRETS[1]!],
       cookie: { name: COOKIE },
@@ -180,6 +180,7 @@ function look(session: Session, print: string, { now, current }: World): Seen {
     at: now(),
     status,
     subject,
+    rotationId: session.rotationId,
     print,
     data: { ...data },
     flash,
