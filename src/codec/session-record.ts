@@ -3,7 +3,7 @@
  *
  * | bytes | field |
  * | ----- | ----- |
- * | 1     | flags: 1 fields, 2 data, 4 the data are `[data, flash]` |
+ * | 1     | flags: 1 fields, 2 data, 4 the data are `[data, flash]`, 64 somebody is signed in, where the fields do not say who |
  * | 16    | session id |
  * | 4     | created, seconds |
  * | 4     | last renewed, seconds |
@@ -75,6 +75,8 @@ export interface OpenedRecord extends Omit<SessionState, 'data' | 'flash'> {
   readonly text: string | null
   /** `text` is that of `[data, flash]`. */
   readonly hasFlash: boolean
+  /** Somebody is signed in; only in the cookie of a session in a store, which does not say who. */
+  readonly signedIn?: true | undefined
   /** Only in the cookie of a session in a store. */
   readonly extra?: CookieExtra | undefined
 }
@@ -85,6 +87,7 @@ const HEADER_BYTES = 25
 const HAS_FIELDS = 1
 const HAS_DATA = 2
 const HAS_FLASH = 4
+const SIGNED_IN = 64
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -118,7 +121,11 @@ export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   const fields = encodeFields(record)
   const bytes = layOut((fields && `${fields}\n`) + (text ?? ''))
   const view = new DataView(bytes.buffer)
-  bytes[0] = (fields ? HAS_FIELDS : 0) | (text === null ? 0 : HAS_DATA) | (hasFlash ? HAS_FLASH : 0)
+  bytes[0] =
+    (fields ? HAS_FIELDS : 0) |
+    (text === null ? 0 : HAS_DATA) |
+    (hasFlash ? HAS_FLASH : 0) |
+    (record.signedIn ? SIGNED_IN : 0)
   bytes.set(record.key.subarray(0, ID_BYTES), 1)
   view.setUint32(17, record.createdAt / 1000)
   view.setUint32(21, record.renewedAt / 1000)
@@ -165,6 +172,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
       extra: fields.e,
       text: flags & HAS_DATA ? body.slice(end + 1) : null,
       hasFlash: (flags & HAS_FLASH) !== 0,
+      ...(flags & SIGNED_IN && { signedIn: true }),
     }
   } catch {
     return null

@@ -44,10 +44,11 @@ export function madeAt({ renewedAt, extra }: OpenedRecord): number {
 }
 
 /**
- * Returns every session that a request names, by its highest generation. One with a note is first:
- * the other began in a request that had no cookie yet, beside the sign-in. Then comes the one that
- * began, or that somebody signed in to, last: a late renewal must not put an older session in its
- * place. Ids decide the rest, since the order must not depend on whose clock made a cookie.
+ * Returns every session that a request names, by its highest generation. One that somebody signed in
+ * to is first: another that a browser has beside it began in a request that had no cookie yet. Then
+ * comes the one that began, or that somebody signed in to, last: a late renewal must not put an older
+ * session in its place. Ids decide the rest. So the order stays the same whichever clock made a cookie
+ * and whichever note is over first.
  */
 export async function candidatesOf(
   instance: Instance,
@@ -56,8 +57,7 @@ export async function candidatesOf(
 ): Promise<OpenedRecord[]> {
   const notes = await readNotes(instance, cookies)
   const named = [...all.map(({ opened }) => opened), ...notes.opened].map(withShare)
-  const noted = new Set(notes.opened.map(idOf))
-  const rank = (one: OpenedRecord): number => Number(noted.has(idOf(one)))
+  const rank = ({ signedIn, subject }: OpenedRecord): number => Number(signedIn || subject !== null)
   named.sort(
     (a, b) =>
       rank(b) - rank(a) ||
@@ -124,6 +124,7 @@ export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
     ...ID_ONLY,
     // The time of the rotation stands in the record.
     generation: { ...generation, rotatedAt: 0, signedInAt: undefined },
+    ...(stored.state.subject !== null && { signedIn: true }),
     extra: extraOf(instance, stored),
   }
 }

@@ -1,4 +1,4 @@
-import { copyRecord } from './copy.ts'
+import { copyRecord, versionWith } from './copy.ts'
 import { MAX_ENTRIES, MAX_ENTRIES_LENGTH, type StoredRecord, type WriteResult } from './store.ts'
 
 /** The outcome of a write: the answer, and the record to save; `null`: what is there stays. */
@@ -16,7 +16,7 @@ export interface AppliedWrite {
  * 2. The version there is `expected`: the record replaces it, with all its entries, which the writer
  *    has merged. `null` expects that nothing is there.
  * 3. There is an `entry`, and a record of the same epoch with room for it: the entry is appended. The
- *    record's version, expiry and keys stay; the version is followed by the number of entries.
+ *    record's version, expiry and keys stay; the version is followed by the number of entries and the end of the last one.
  * 4. The write is refused.
  *
  * @param current The live record as reads return it; `null`: there is none. The caller refuses
@@ -45,7 +45,7 @@ export function applyWrite(
   if (there && expected !== null && entry !== undefined && there.epoch === record.epoch) {
     const entries = [...(there.entries ?? []), entry]
     if (entries.length <= MAX_ENTRIES && entries.join('').length <= MAX_ENTRIES_LENGTH) {
-      const next = { ...there, entries, version: `${baseVersion(there)}+${entries.length}` }
+      const next = { ...there, entries, version: versionWith(baseVersion(there), entries) }
       return { result: { ok: true, current: copyRecord(next) }, next }
     }
   }

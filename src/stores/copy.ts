@@ -10,6 +10,17 @@ export function copyRecord(record: StoredRecord): StoredRecord {
   return copy
 }
 
+/** Characters of the last entry in the version of a record that has entries: what no other one ends in. */
+export const ENTRY_TAIL = 8
+
+/**
+ * Returns the version of a record with entries beside it. Their number alone would recur: after a store lost
+ * an entry and took another one, a writer that has read the lost one must not match.
+ */
+export function versionWith(version: string, entries: readonly string[]): string {
+  return `${version}+${entries.length}.${entries.at(-1)?.slice(-ENTRY_TAIL)}`
+}
+
 /** Estimates the memory that a record takes: two bytes per character. */
 export function bytesOf(id: string, record: StoredRecord): number {
   const { value, version, epoch, keys = [], entries = [] } = record

@@ -1,5 +1,6 @@
 /** The text of a record in Redis. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { versionWith } from './copy.ts'
 import type { Because } from './errors.ts'
 import type { StoredRecord } from './store.ts'
 
@@ -38,14 +39,14 @@ export function decode(text: unknown, now: number): StoredRecord | null {
     if (markFor) record.markFor = Number(markFor)
     const entries = appended.split('\n').slice(1)
     if (!entries.length) return record
-    return { ...record, entries, version: `${version}+${entries.length}` }
+    return { ...record, entries, version: versionWith(version, entries) }
   } catch {
     throw new StoreError('What is stored in Redis is no record of ours')
   }
 }
 
 export const READ_SHA: string = '504da898a1bf1dbb81f60aae59d51d57f112adf9'
-export const WRITE_SHA: string = 'f7ca0ed3d267bfaae4f2a09e981b806bc1b0725d'
+export const WRITE_SHA: string = '98b250cad3c0aa1f0fb55519ae76781f1b293268'
 
 /** Creates the error for an answer of no use. It quotes nothing of it: keys and data may be in it. */
 export function noUsableReply(retryAfter?: number, why: Because = {}): StoreUnavailableError {

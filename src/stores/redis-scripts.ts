@@ -9,6 +9,8 @@
  * refuses a script's commands that need more of it, until the script has written something.
  */
 
+import { ENTRY_TAIL } from './copy.ts'
+
 /** The names of the scripts. */
 export type ScriptName = 'READ' | 'WRITE' | 'END' | 'LIST' | 'END_ALL' | 'PAGE'
 
@@ -85,7 +87,7 @@ local x=ARGV[8]
 if v==ARGV[2] then return r=='' and 1 or {1,c} end
 if x~='' and (r..'\\n'):find('\\n'..x..'\\n',1,true) then return {1,c} end
 local _,n=r:gsub('\\n','')
-if (n>0 and v..'%2B'..n or v)~=ARGV[1] then
+if (n>0 and v..'%2B'..n..'.'..r:sub(-${ENTRY_TAIL}):match('[^\\n]*$') or v)~=ARGV[1] then
 if x=='' or ARGV[1]=='' or p~=ARGV[3] then return c end
 if n>=tonumber(ARGV[9]) or #r-n+#x>tonumber(ARGV[10]) then return c end
 c=c..'\\n'..x

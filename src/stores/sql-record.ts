@@ -1,5 +1,6 @@
 /** Records as rows of a table, and the answers that rows mean. */
 import { StoreError } from '../errors.ts'
+import { versionWith } from './copy.ts'
 import type { SqlRow } from './sql-dialect.ts'
 import { KEY_COLUMNS, MAX_KEYS, type SqlParameter } from './sql-statements.ts'
 import type { StoredRecord, WriteResult } from './store.ts'
@@ -84,7 +85,7 @@ export function recordOf(row: SqlRow, unprefixed: (text: string) => string): Sto
   const [before, ...entries] = textOf(row.entries).split(' ')
   if (before || entries.length !== numberOf(row.entry_count)) throw notOurs()
   if (!entries.length) return record
-  return { ...record, entries, version: `${record.version}+${entries.length}` }
+  return { ...record, entries, version: versionWith(record.version, entries) }
 }
 
 /** Returns the answer to a write that left this row. */

@@ -116,7 +116,9 @@ class SqlTable {
     if (full === null) return null
     const run = await this.#runner(signal, fresh ? query : read)
     const { rows } = await run(this.#sql.read, { id: full, now: this.#now() })
-    return rows[0] ? recordOf(rows[0], this.#unprefixed) : null
+    if (!rows[0]) return null
+    const record = recordOf(rows[0], this.#unprefixed)
+    return read === query || fresh ? record : { ...record, copied: true }
   }
 
   async write(

@@ -52,7 +52,8 @@ export interface StoredRecord {
   value: string
   /**
    * Opaque, and new with every write. A read returns the version of the write that made the record;
-   * with `n` entries appended to it, that version, a plus sign and `n`.
+   * with `n` entries appended to it, that version, a plus sign, `n`, a full stop and the last eight
+   * characters of the last entry.
    */
   version: string
   /** Opaque. An entry is appended only to a record of the same epoch. */

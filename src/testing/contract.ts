@@ -246,12 +246,25 @@ const appending: Record<string, Test> = {
     const record = await bench.create({ keys: [randomText(16)] })
     const appended = await bench.append(one, { expiresAt: record.expiresAt + MINUTE })
     expect(appended.ok).toBe(true)
-    const first = { ...record, version: `${record.version}+1`, entries: [one] }
+    const first = { ...record, version: `${record.version}+1.${one.slice(-8)}`, entries: [one] }
     expect(essence(currentOf(appended))).toEqual(essence(first))
     expect(essence(await bench.read())).toEqual(essence(first))
-    const second = { ...record, version: `${record.version}+2`, entries: [one, two] }
+    const second = {
+      ...record,
+      version: `${record.version}+2.${two.slice(-8)}`,
+      entries: [one, two],
+    }
     expect(essence(currentOf(await bench.append(two)))).toEqual(essence(second))
     expect(essence(await bench.read())).toEqual(essence(second))
+  },
+
+  'a write that expects as many other entries is refused': async (bench, expect) => {
+    const { version } = await bench.create()
+    const entry = randomText(80)
+    await bench.append(entry)
+    const expected = `${version}+1.${randomText(8)}`
+    expect((await bench.store.write(bench.id, bench.record(), expected)).ok).toBe(false)
+    expect((await bench.read())?.entries).toEqual([entry])
   },
 
   'an entry is not appended where the record can be replaced': async (bench, expect) => {
@@ -279,7 +292,7 @@ const appending: Record<string, Test> = {
     await bench.append(two)
     const again = await bench.append(one)
     expect(again.ok).toBe(true)
-    expect(currentOf(again)?.version).toBe(`${version}+2`)
+    expect(currentOf(again)?.version).toBe(`${version}+2.${two.slice(-8)}`)
     expect((await bench.read())?.entries).toEqual([one, two])
   },
 
@@ -298,12 +311,14 @@ const appending: Record<string, Test> = {
     expect,
   ) => {
     const { version } = await bench.create()
-    await bench.append(randomText(80))
+    const entry = randomText(80)
+    await bench.append(entry)
+    const known = `${version}+1.${entry.slice(-8)}`
     const early = await bench.store.write(bench.id, bench.record(), version)
     expect(early.ok).toBe(false)
-    expect(currentOf(early)?.version).toBe(`${version}+1`)
+    expect(currentOf(early)?.version).toBe(known)
     const merged = bench.record()
-    expect(await bench.store.write(bench.id, merged, `${version}+1`)).toEqual({ ok: true })
+    expect(await bench.store.write(bench.id, merged, known)).toEqual({ ok: true })
     expect(essence(await bench.read())).toEqual(essence(merged))
   },
 
@@ -505,7 +520,11 @@ const listing: Record<string, Test> = {
     const entry = randomText(80)
     const isAppended = (await bench.append(entry)).ok
     expect(isAppended).toBe(bench.store.atomic)
-    const appended = { ...second, version: `${second.version}+1`, entries: [entry] }
+    const appended = {
+      ...second,
+      version: `${second.version}+1.${entry.slice(-8)}`,
+      entries: [entry],
+    }
     const whole = isAppended ? appended : second
     const listed = await index.list(keys[0]!)
     expect(listed.map(({ record }) => essence(record))).toEqual([essence(whole)])

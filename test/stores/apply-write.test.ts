@@ -20,15 +20,17 @@ describe('applyWrite()', () => {
   })
 
   it('replaces the record and its entries where the version is the expected one', () => {
-    const current = record({ version: 'v1+2', entries: ['a', 'b'] })
-    expect(applyWrite(current, other, 'v1+2', 'c')).toEqual({ result: { ok: true }, next: other })
+    const current = record({ version: 'v1+2.b', entries: ['a', 'b'] })
+    expect(applyWrite(current, other, 'v1+2.b', 'c')).toEqual({ result: { ok: true }, next: other })
     expect(applyWrite(current, other, 'v1')).toEqual(refused(current))
-    expect(applyWrite(current, other, 'v1+1')).toEqual(refused(current))
+    for (const expected of ['v1+1.a', 'v1+2', 'v1+2.c']) {
+      expect(applyWrite(current, other, expected)).toEqual(refused(current))
+    }
   })
 
   it('appends an entry under the version of the record, with its expiry and keys', () => {
-    const once = record({ version: 'v1+1', entries: ['a'] })
-    const twice = record({ version: 'v1+2', entries: ['a', 'b'] })
+    const once = record({ version: 'v1+1.a', entries: ['a'] })
+    const twice = record({ version: 'v1+2.b', entries: ['a', 'b'] })
     expect(applyWrite(record(), other, 'v0', 'a')).toEqual({
       result: { ok: true, current: once },
       next: once,
@@ -46,7 +48,7 @@ describe('applyWrite()', () => {
 
   it('refuses an entry that has no room', () => {
     const entries = Array.from({ length: MAX_ENTRIES - 1 }, (_, i) => `${i}`)
-    const last = applyWrite(record({ version: 'v1+63', entries }), other, 'v0', 'a')
+    const last = applyWrite(record({ version: 'v1+63.62', entries }), other, 'v0', 'a')
     expect(last.next?.entries?.length).toBe(MAX_ENTRIES)
     expect(applyWrite(last.next, other, 'v0', 'b').result.ok).toBe(false)
     const large = 'x'.repeat(MAX_ENTRIES_LENGTH - 1)
@@ -59,12 +61,12 @@ describe('applyWrite()', () => {
   it('answers a repeated write with ok, and changes nothing', () => {
     expect(applyWrite(other, other, null)).toEqual({ result: { ok: true }, next: null })
     expect(applyWrite(other, other, 'v1', 'a')).toEqual({ result: { ok: true }, next: null })
-    const current = { ...other, version: 'v2+1', entries: ['a'] }
+    const current = { ...other, version: 'v2+1.a', entries: ['a'] }
     expect(applyWrite(current, other, 'v1')).toEqual({ result: { ok: true, current }, next: null })
   })
 
   it('answers a repeated entry with ok, and changes nothing', () => {
-    const current = record({ version: 'v1+2', entries: ['a', 'b'] })
+    const current = record({ version: 'v1+2.b', entries: ['a', 'b'] })
     expect(applyWrite(current, other, 'v0', 'a')).toEqual({
       result: { ok: true, current },
       next: null,
@@ -72,7 +74,7 @@ describe('applyWrite()', () => {
   })
 
   it('returns copies, and takes nothing over that only reads have', () => {
-    const current = record({ version: 'v1+1', entries: ['a'] })
+    const current = record({ version: 'v1+1.a', entries: ['a'] })
     const { result, next } = applyWrite(current, other, 'v0', 'b')
     result.current?.entries?.concat('changed')
     expect(result.current).not.toBe(next)
@@ -80,8 +82,8 @@ describe('applyWrite()', () => {
     expect(applyWrite(null, given, null).next).toEqual(other)
   })
 
-  it('tells the version of a record from the number of its entries', () => {
+  it('tells the version of a record from the number and the end of its entries', () => {
     expect(baseVersion(record({ version: 'v+1' }))).toBe('v+1')
-    expect(baseVersion(record({ version: 'v+1+2', entries: ['a', 'b'] }))).toBe('v+1')
+    expect(baseVersion(record({ version: 'v+1+2.b', entries: ['a', 'b'] }))).toBe('v+1')
   })
 })

@@ -72,9 +72,10 @@ describe('pg', () => {
     const first = newRecord()
     const [one, two] = [newId(), newId()]
     for (const id of [one, two]) await store.write(id, first, null)
-    const write = (id: string) => store.write(id, newRecord(), first.version, { entry: 'mine' })
+    const write = (id: string) =>
+      store.write(id, newRecord(), first.version, { entry: 'mine-sealed' })
     const appended = await race(one, WIN, () => write(one))
-    expect([appended.ok, appended.current?.version]).toEqual([true, 'winner+1'])
+    expect([appended.ok, appended.current?.version]).toEqual([true, 'winner+1.e-sealed'])
     const end = 'DELETE FROM sojourn_sessions WHERE id = $1'
     expect(await race(two, end, () => write(two))).toEqual({ ok: false, current: null })
   })

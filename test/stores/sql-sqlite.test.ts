@@ -51,6 +51,15 @@ function defineSuites(): void {
       await surviveOutage((now) => cuttable(storeOn(query, { now })), expect)
     })
 
+    it('says of what a replica answers that it may be a copy', async () => {
+      const query = await migrated()
+      const store = storeOn(query, { read: (text, params) => query(text, params) })
+      const [id, record] = [newId(), newRecord()]
+      await store.write(id, record, null)
+      expect((await store.read(id))?.copied).toBe(true)
+      expect((await store.read(id, { fresh: true }))?.copied).toBe(undefined)
+    })
+
     it('keeps prefixes apart that share a table', async () => {
       const query = await migrated()
       const [one, two] = [storeOn(query, { prefix: 'a:' }), storeOn(query, { prefix: 'b:' })]

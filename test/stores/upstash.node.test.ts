@@ -194,7 +194,7 @@ for (const [name, create] of Object.entries(ways)) {
       await failureOf(store.write(id, record('2-b'), '1-a'))
       await store.write(id, record('3-c'), '1-a', { entry: 'theirs' })
       const again = await store.write(id, record('2-b'), '1-a', { entry: 'ours' })
-      expect([again.ok, again.current?.version]).toEqual([true, '2-b+1'])
+      expect([again.ok, again.current?.version]).toEqual([true, '2-b+1.theirs'])
       expect((await store.read(id))?.entries).toEqual(['theirs'])
       faults.up()
     })
@@ -341,7 +341,7 @@ describe('createUpstashStore()', () => {
     expect((await store.write(id, record('2', { epoch: odd.epoch }), 'x', { entry: 'e' })).ok).toBe(
       true,
     )
-    expect(await store.write(id, record('3'), `${odd.version}+1`)).toEqual({ ok: true })
+    expect(await store.write(id, record('3'), `${odd.version}+1.e`)).toEqual({ ok: true })
   })
 
   it('throws for what others put under its keys', async () => {
