@@ -53,7 +53,7 @@ function defineSuites(): void {
 
     it('says of what a replica answers that it may be a copy', async () => {
       const query = await migrated()
-      const store = storeOn(query, { read: (text, params) => query(text, params) })
+      const store = storeOn(query, { read: (...call) => query(...call) })
       const [id, record] = [newId(), newRecord()]
       await store.write(id, record, null)
       expect((await store.read(id))?.copied).toBe(true)
