@@ -4,11 +4,11 @@
  *
  * `SET` is evaluated from left to right, so the expiry is set before what it is computed from.
  */
-import { ENTRY_TAIL } from './copy.ts'
 import type { RunStatement, SqlDialect, SqlRow } from './sql-dialect.ts'
 import {
   COLUMNS,
   commonStatements,
+  LAST,
   LIVE,
   MARKED,
   PAGE,
@@ -22,7 +22,7 @@ import {
 } from './sql-statements.ts'
 
 const HAS_ENTRY = `:entry <> '' AND instr(concat(entries, ' '), concat(' ', :entry, ' ')) > 0`
-const VERSION = `concat(version, CASE entry_count WHEN 0 THEN '' ELSE concat('+', entry_count, '.', right(entries, ${ENTRY_TAIL})) END)`
+const VERSION = `concat(version, CASE entry_count WHEN 0 THEN '' ELSE concat('+', entry_count, '.', ${LAST}) END)`
 
 /** Creates over what has expired; a record or a mark stays. */
 function create(table: string): string {

@@ -1,5 +1,4 @@
 /** PostgreSQL, under READ COMMITTED, and whatever speaks its dialect. */
-import { ENTRY_TAIL } from './copy.ts'
 import type { SqlDialect } from './sql-dialect.ts'
 import { returningStatements } from './sql-returning.ts'
 
@@ -8,7 +7,6 @@ export const postgres: SqlDialect = (table) =>
     placeholder: (position, isNumber) => `$${position}::${isNumber ? 'bigint' : 'text'}`,
     repeats: false,
     find: 'strpos',
-    last: `right(entries, ${ENTRY_TAIL})`,
     greatest: 'greatest',
     lock: 'FOR UPDATE',
     // The condition is there twice: a row that is renewed while this waits for its lock must stay.

@@ -1,6 +1,6 @@
 /** Records as rows of a table, and the answers that rows mean. */
 import { StoreError } from '../errors.ts'
-import { versionWith } from './copy.ts'
+import { ENTRY_TAIL } from './copy.ts'
 import type { SqlRow } from './sql-dialect.ts'
 import { KEY_COLUMNS, MAX_KEYS, type SqlParameter } from './sql-statements.ts'
 import type { StoredRecord, WriteResult } from './store.ts'
@@ -82,10 +82,15 @@ export function recordOf(row: SqlRow, unprefixed: (text: string) => string): Sto
   const keys = KEY_COLUMNS.flatMap((name) => (row[name] === null ? [] : [textOf(row[name])]))
   if (keys.length) record.keys = keys.map(unprefixed)
   if (row.mark_for !== null) record.markFor = numberOf(row.mark_for)
-  const [before, ...entries] = textOf(row.entries).split(' ')
+  const text = textOf(row.entries)
+  const [before, ...entries] = text.split(' ')
   if (before || entries.length !== numberOf(row.entry_count)) throw notOurs()
   if (!entries.length) return record
-  return { ...record, entries, version: versionWith(record.version, entries) }
+  return {
+    ...record,
+    entries,
+    version: `${record.version}+${entries.length}.${text.slice(-ENTRY_TAIL)}`,
+  }
 }
 
 /** Returns the answer to a write that left this row. */

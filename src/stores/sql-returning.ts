@@ -3,6 +3,7 @@ import type { RunStatement, SqlStatements } from './sql-dialect.ts'
 import {
   COLUMNS,
   commonStatements,
+  LAST,
   LIVE,
   MARKED,
   type Placeholder,
@@ -21,8 +22,6 @@ export interface ReturningWords {
   readonly repeats: boolean
   /** The function that finds a text in another. */
   readonly find: string
-  /** The end of the last entry. */
-  readonly last: string
   /** The function that returns the greater one of two numbers. */
   readonly greatest: string
   /** Locks rows that a `SELECT` returns, in their latest state. */
@@ -48,12 +47,12 @@ function create(table: string): string {
  * Replaces (1), appends (2), or leaves the record as it is (0). The decision is made on the locked
  * row: a `SELECT` without the lock would show the loser of a race the row as it was before.
  */
-function update(table: string, { find, last, lock }: ReturningWords): string {
+function update(table: string, { find, lock }: ReturningWords): string {
   const replaced = WRITTEN.map((name) => `${name} = CASE act WHEN 1 THEN :${name} ELSE ${name} END`)
   return `WITH decision AS MATERIALIZED (SELECT id AS own_id, CASE
       WHEN version = :version THEN 0
       WHEN :entry <> '' AND ${find}(entries || ' ', ' ' || :entry || ' ') > 0 THEN 0
-      WHEN version || CASE entry_count WHEN 0 THEN '' ELSE '+' || entry_count || '.' || ${last} END = :expected THEN 1
+      WHEN version || CASE entry_count WHEN 0 THEN '' ELSE '+' || entry_count || '.' || ${LAST} END = :expected THEN 1
       WHEN :entry <> '' AND epoch = :epoch AND ${ROOM} THEN 2
       ELSE 0 END AS act FROM ${table} WHERE id = :id AND ${LIVE} ${lock})
     UPDATE ${table} SET ${replaced.join(', ')},

@@ -1,5 +1,4 @@
 /** SQLite: its file, D1 and libSQL. */
-import { ENTRY_TAIL } from './copy.ts'
 import type { SqlDialect } from './sql-dialect.ts'
 import { returningStatements } from './sql-returning.ts'
 
@@ -8,7 +7,6 @@ export const sqlite: SqlDialect = (table) =>
     placeholder: () => '?',
     repeats: true,
     find: 'instr',
-    last: `substr(entries, -${ENTRY_TAIL})`,
     greatest: 'max',
     // There is one writer at a time.
     lock: '',

@@ -4,6 +4,7 @@
  * A statement is a text with named parameters (`:id`). Each dialect has its own placeholders: numbers
  * where they can be repeated, and otherwise one question mark for every use.
  */
+import { ENTRY_TAIL } from './copy.ts'
 import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './store.ts'
 
 /** A value that a statement binds: text, a whole number, or NULL. */
@@ -65,6 +66,9 @@ export const MARKED: string = [
   `epoch = '', value = '', entries = '', entry_count = 0, mark_for = NULL`,
   ...KEY_COLUMNS.map((key) => `${key} = NULL`),
 ].join(', ')
+
+/** The end of the last entry, which is part of the version. */
+export const LAST: string = `substr(entries, length(entries) - ${ENTRY_TAIL - 1})`
 
 /** Tells whether the entry fits into what is there, but for its epoch. */
 export const ROOM: string = `entry_count < ${MAX_ENTRIES}
