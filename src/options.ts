@@ -103,8 +103,8 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   }
   /**
    * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
-   * milliseconds returned are over. Asked whenever a session with a subject is opened. A rejection is
-   * handled like a store failure (`onStoreFailure`).
+   * milliseconds returned are over. Asked whenever a session with a subject is opened. A rejection, or
+   * no answer within `storeTimeout`, is handled like a store failure (`onStoreFailure`).
    */
   notBefore?: (subject: string) => number | null | Promise<number | null>
   /**

@@ -61,10 +61,17 @@ export function hasWrite(state: SessionState, tag: string): boolean {
   return writesOf(state).some((write) => write.tag === tag)
 }
 
-/** Tells whether `state` contains all that is in `older`: the older one's last write is in its list. */
+/**
+ * Tells whether `state` contains all that is in `older`: the older one's last write is in its list. A
+ * dropped entry and a repeated one prove nothing alone: they count with the write before them.
+ */
 export function descends(state: SessionState, older: SessionState): boolean {
-  const last = writesOf(older).at(-1)
-  return last !== undefined && hasWrite(state, last.tag)
+  const tags = writesOf(older).map(({ tag }) => tag)
+  let last = tags.length - 1
+  while (last >= 0 && (tags[last] === NO_TAG || tags.indexOf(tags[last]!) < last)) last--
+  if (last < 0) return false
+  const all = writesOf(state).map(({ tag }) => tag)
+  return all.join().includes(tags.slice(last).join())
 }
 
 /** Lists one more write, made at `now` (epoch milliseconds), and trims the list. */

@@ -1,6 +1,7 @@
 /** Checks whether a client may use a session. Loaded when `binding` or `notBefore` is configured. */
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
+import { within } from '../resilience/deadline.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
@@ -33,7 +34,9 @@ export async function checkAge(
   const { subject, authenticatedAt, createdAt } = draft.current
   if (!notBefore || subject === null) return null
   try {
-    const limit = await notBefore(subject)
+    const late = (): Error => new StoreUnavailableError('notBefore took too long')
+    const ask = async (): Promise<number | null> => await notBefore(subject)
+    const limit = await within(1000 * options.storeTimeout, signal, late, ask)
     if ((limit ?? null) === null || (authenticatedAt ?? createdAt) >= limit!) return null
     const { timeout: _, ...expiry } = expiryOf(instance, draft.current)
     emit({ type: 'session.expired', ...expiry, reason: 'not-before' }, draft.current)

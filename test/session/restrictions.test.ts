@@ -196,6 +196,16 @@ for (const [where, createOptions] of Object.entries(stores)) {
       ])
     })
 
+    it('that never answers is a failure after storeTimeout', async () => {
+      const notBefore = () => new Promise<null>(() => {})
+      const clock = createClock()
+      const options = { notBefore, storeTimeout: 0.01, ...createOptions(clock) }
+      const { visit, types } = createWorld(options, clock)
+      await visit((s) => s.login('ann'))
+      expect((await visit()).session.status).toBe('degraded')
+      expect(types()).toContain('store.degraded')
+    })
+
     it('that knows nothing of a user ends nothing', async () => {
       const clock = createClock()
       const unknown = async (): Promise<never> => undefined as never
