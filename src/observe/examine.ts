@@ -29,7 +29,7 @@ interface Marker {
 const markers = new WeakMap<SessionStore, Marker>()
 
 /** An id that no session can have: its last character is none of 16 random bytes. */
-const MARKER_ID = 'sojourn-store-marker-1'
+export const MARKER_ID = 'sojourn-store-marker-1'
 const MARKER_MS = 315_360_000_000
 /** Milliseconds for which a store that was emptied is reported so. */
 const EMPTIED_MS = 600_000

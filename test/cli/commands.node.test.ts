@@ -338,6 +338,17 @@ describe('sojourn sign-everybody-out', () => {
     expect([again.code, again.stdout]).toEqual([0, '0 sessions ended.\n'])
   })
 
+  it('leaves the marker by which health() knows a store that was emptied', async () => {
+    await begin(sessionsOf(), 'user-1')
+    const given = { SESSION_STORE: url }
+    expect((await sojourn(['stats', '--json'], { env: given })).json).toMatchObject({ sessions: 1 })
+    const sessions = sessionsOf()
+    expect((await sessions.health({ deep: true })).ok).toBe(true)
+    const { json } = await sojourn(['sign-everybody-out', '--yes', '--json'], { env: given })
+    expect(json.ended).toBe(1)
+    expect((await sessions.health({ deep: true })).store).toMatchObject({ ok: true, problems: [] })
+  })
+
   it('says which control to set for sessions in cookies, and for a store that has no pages', async () => {
     const path = config(`import { createMemoryStore } from ${importOf('stores/memory.ts')}
       const { page, ...store } = createMemoryStore()
@@ -381,9 +392,22 @@ describe('sojourn stats', () => {
     expect(code).toBe(0)
     expect(json).toMatchObject({ store: 'redis', sessions: 30, signedIn: 10, isComplete: true })
     const { stdout } = await sojourn(['stats'], { env: given })
-    expect(stdout).toMatch(/answers in \d+ ms\.\n30 sessions, 10 with a user\./)
+    expect(stdout).toMatch(/answers in \d+ ms\.\n.*\n30 sessions, 10 with a user\./)
     const none = await sojourn(['stats'])
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('No store is named')])
+  })
+
+  it('says how the store is: full, or about to drop sessions', async () => {
+    const given = { SESSION_STORE: url }
+    await client.config('SET', 'maxmemory', '1')
+    const full = await sojourn(['stats'], { env: given })
+    expect([full.code, full.stdout]).toEqual([1, expect.stringContaining('It is full: sign-ins')])
+    await client.config('SET', 'maxmemory', '0')
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru')
+    const lru = await sojourn(['stats'], { env: given })
+    expect([lru.code, lru.stdout]).toEqual([0, expect.stringContaining('It drops sessions')])
+    await client.config('SET', 'maxmemory-policy', 'noeviction')
+    expect((await sojourn(['stats'], { env: given })).stdout).not.toContain('It drops sessions')
   })
 
   it('stops at its limit', async () => {

@@ -1,3 +1,4 @@
+import { MARKER_ID } from '../../observe/examine.ts'
 import type { Instance } from '../../session/instance.ts'
 import type { SessionStore, StoredPage } from '../../stores/store.ts'
 import { type Command, CommandError, type Result } from '../command.ts'
@@ -56,7 +57,8 @@ async function endAll(
       const page: StoredPage = await callStore(instance, store, 'page', (call) =>
         store.page!(cursor, call),
       )
-      const ids = page.records.map(({ id }) => id)
+      // Without its marker health() would take the store for one that was emptied.
+      const ids = page.records.map(({ id }) => id).filter((id) => id !== MARKER_ID)
       for (let at = 0; at < ids.length; at += AT_ONCE) {
         const some = ids.slice(at, at + AT_ONCE)
         const results = await Promise.all(

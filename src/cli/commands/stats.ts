@@ -1,10 +1,17 @@
+import { MARKER_ID } from '../../observe/examine.ts'
 import type { HealthReport } from '../../observe/health.ts'
 import { guardStore } from '../../persistence/persistence.ts'
 import type { Instance } from '../../session/instance.ts'
-import type { SessionStore, StoredPage, StoredRecord } from '../../stores/store.ts'
+import type {
+  SessionStore,
+  StoredPage,
+  StoredRecord,
+  StoreProblem,
+  StoreWarning,
+} from '../../stores/store.ts'
 import type { Command } from '../command.ts'
 import { callStore, withSessions } from '../load.ts'
-import { count, size } from '../words.ts'
+import { count, plain, size } from '../words.ts'
 import { noStore } from './no-store.ts'
 import { limitOf } from './prune.ts'
 
@@ -25,7 +32,7 @@ export const stats: Command = {
   name: 'stats',
   summary: 'Counts the sessions of the store, and asks how it is',
   options: ['config', 'store', 'limit'],
-  details: `Goes through the store until --limit (default: ${LIMIT}), opens nothing, writes at most a probe, and needs no secret`,
+  details: `Goes through the store until --limit (default: ${LIMIT}), opens nothing, and needs no secret. It writes one record, and ends it, to see whether the store takes any`,
   examples: [
     ['npx sojourn stats --config sojourn.config.js', 'Figures'],
     ['npx sojourn stats --limit 1000000 --json', 'All of them, for a script'],
@@ -34,16 +41,39 @@ export const stats: Command = {
     withSessions(values, { secret: false }, async ({ instance, sessions }) => {
       const { store } = instance.options
       if (!store) throw noStore()
-      const health = await sessions.health()
-      // Its own words say more than the report.
-      if (!health.ok) await guardStore(store, undefined, async () => store.health?.())
-      const figures = health.ok ? await countAll(instance, store, limitOf(values, LIMIT)) : null
+      const limit = limitOf(values, LIMIT)
+      const health = await sessions.health({ deep: true })
+      // If it does not answer at all, its own words say more than the report.
+      if (health.store?.error) await guardStore(store, undefined, async () => store.health?.())
+      const figures = await countAll(instance, store, limit)
       return {
         ok: health.ok,
-        text: textOf(store, health, figures),
+        text: healthText(store, health) + figuresText(figures),
         json: { store: store.name, atomic: store.atomic, health, ...figures },
       }
     }),
+}
+
+/** Sentences about what may be wrong with a store. */
+const STATES: Record<StoreProblem | StoreWarning, string> = {
+  full: 'It is full: sign-ins and changes fail, ending sessions works. Give it more memory or disk',
+  'read-only':
+    'It takes no writes: a replica, or a disk that is full. Use the address of the primary',
+  emptied: 'It lost everything that was in it',
+  lagging: 'Its answers, or its replicas, are seconds behind',
+  migrations: 'A table or a column is missing: npx sojourn migrate --print',
+  'eviction-policy': 'It drops sessions to make room: maxmemory-policy noeviction loses none',
+  clock: 'Its clock and that of this machine are over a minute apart: synchronize them (NTP)',
+}
+
+function healthText({ name }: SessionStore, { ok, store }: HealthReport): string {
+  const { details = {}, error, latencyMs = 0, problems = [], warnings = [] } = store ?? {}
+  const lines = [`The store "${name}" answers in ${Math.round(latencyMs)} ms.`]
+  for (const state of [...problems, ...warnings]) lines.push(`${STATES[state]}.`)
+  if (!ok && !problems.length) lines.push(`It refuses a probe (${error}): look at its own log.`)
+  const known = Object.entries(details).filter(([, value]) => value !== null)
+  if (known.length) lines.push(`${known.map(([key, value]) => `${key} ${value}`).join(', ')}.`)
+  return `${lines.map(plain).join('\n')}\n`
 }
 
 async function countAll(
@@ -57,7 +87,7 @@ async function countAll(
     const page: StoredPage = await callStore(instance, store, 'page', (call) =>
       store.page!(cursor, call),
     )
-    for (const { record } of page.records) add(figures, record)
+    for (const { id, record } of page.records) if (id !== MARKER_ID) add(figures, record)
     if (page.cursor === null) return figures
     if (figures.sessions >= limit) return { ...figures, isComplete: false }
     cursor = page.cursor
@@ -72,18 +102,12 @@ function add(figures: Figures, { entries = [], keys, value }: StoredRecord): voi
   figures.largest = Math.max(figures.largest, bytes)
 }
 
-function textOf(store: SessionStore, health: HealthReport, figures: Figures | null): string {
-  const { error = '', latencyMs = 0 } = health.store ?? {}
-  const answers = health.ok
-    ? `answers in ${Math.round(latencyMs)} ms`
-    : `does not answer (${error})`
-  const about = `The store "${store.name}" ${answers}.\n`
-  if (!health.ok) return `${about}Is it running, and is its address reachable from here?\n`
-  if (!figures) return `${about}It cannot be gone through, so its sessions are not counted.\n`
+function figuresText(figures: Figures | null): string {
+  if (!figures) return 'It cannot be gone through, so its sessions are not counted.\n'
   const { bytes, isComplete, largest, sessions, signedIn } = figures
   const average = sessions ? bytes / sessions : 0
   const more = isComplete ? '' : 'At least '
-  return `${about}${more}${count(sessions, 'session')}, ${signedIn.toLocaleString('en-US')} with a user.
+  return `${more}${count(sessions, 'session')}, ${signedIn.toLocaleString('en-US')} with a user.
 ${size(Math.round(average))} each, the largest ${size(largest)}, ${size(bytes)} in all.
 `
 }
