@@ -25,7 +25,9 @@ export type Logger = { readonly [level in LogLevel]: (...line: never[]) => unkno
 export interface LogOptions {
   /** Levels other than {@link defaultLevels}; `false` leaves a type out. */
   levels?: { readonly [type in SessionEvent['type']]?: LogLevel | false }
-  /** Lines of one type per minute; `Infinity` for all of them. (default: 10) */
+  /**
+   * Lines per minute of one type with one `code`, `reason` and `operation`; `Infinity` for all of them. (default: 10)
+   */
   limit?: number
   /** Other limits for some types. */
   limits?: { readonly [type in SessionEvent['type']]?: number }
@@ -83,14 +85,22 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'store.emptied': 'error',
 }
 
-/** The lines of one type within the current minute. */
+/** A kind of events: what a line that says how many were left out is about. */
+interface Kind extends Partial<Record<'code' | 'reason' | 'operation', string>> {
+  readonly type: SessionEvent['type']
+}
+
+/** The lines of one kind within a minute from the first. */
 interface Count {
+  readonly about: Kind
   readonly until: number
   readonly level: LogLevel
   lines: number
 }
 
 const WINDOW_MS = 60_000
+/** Kinds that are counted at once; those of more, as somebody else's store may make them, by their type. */
+const MAX_KINDS = 200
 const METHODS = ['debug', 'info', 'warn', 'error'] as const
 
 const objectRule: Rule = [{}, 'an object', (value: unknown) => Object(value) === value]
@@ -119,9 +129,10 @@ type ByType<T> = Record<string, T>
  * Makes an `onEvent` that writes each event as one line: a message (`sojourn: store.retry`) and the
  * event itself.
  *
- * After a type has had its `limit` of lines within a minute, the rest of that minute is counted. The
- * first event after it, of any type, brings a line that says how many were left out (`leftOut`).
- * There is no timer. What the logger throws does not matter.
+ * Events are counted by type, `code`, `reason` and `operation`, so that the first of a new failure always has its
+ * line, however many came of another one. After such a kind has had its `limit` of lines within a minute, the rest
+ * of that minute is counted. The first line after it, of any type, is preceded by one that says how many were left
+ * out (`leftOut`). There is no timer, and memory is bounded. What the logger throws does not matter.
  *
  * @throws TypeError or RangeError when the logger lacks a method, or an option is wrong.
  *
@@ -152,24 +163,37 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
   }
 
   const endWindows = (time: number): void => {
-    for (const [type, { until, level, lines }] of counts) {
+    for (const [key, { about, level, lines, until }] of counts) {
       if (time < until && time >= until - WINDOW_MS) continue
-      counts.delete(type)
-      const leftOut = lines - (limitOf[type] ?? limit)
-      if (leftOut > 0) {
-        write(level, `${type}, ${leftOut} more left out`, { type, leftOut })
-      }
+      counts.delete(key)
+      const leftOut = lines - (limitOf[about.type] ?? limit)
+      if (leftOut > 0)
+        write(level, `${about.type}, ${leftOut} more left out`, { ...about, leftOut })
     }
   }
 
   return (event) => {
     const { type } = event
-    const time = now()
-    endWindows(time)
     const level = levelOf[type] ?? 'info'
     if (!level) return
-    const count = counts.get(type) ?? { until: time + WINDOW_MS, level, lines: 0 }
-    counts.set(type, count)
+    const time = now()
+    endWindows(time)
+    let about = kindOf(event)
+    if (counts.size >= MAX_KINDS) about = { type }
+    const key = Object.values(about).join(' ')
+    const count = counts.get(key) ?? { until: time + WINDOW_MS, about, level, lines: 0 }
+    counts.set(key, count)
     if (++count.lines <= (limitOf[type] ?? limit)) write(level, type, { ...event })
+  }
+}
+
+/** Returns the fields by which events are counted. All have few values. */
+function kindOf(event: SessionEvent): Kind {
+  const { type, code, operation, reason } = event as Kind
+  return {
+    type,
+    ...(code && { code }),
+    ...(reason && { reason }),
+    ...(operation && { operation }),
   }
 }

@@ -1,5 +1,6 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
 import { assertSubject, expectArgument } from '../check.ts'
+import { decodeBase64url } from '../crypto/base64url.ts'
 import { SessionError } from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
@@ -79,7 +80,11 @@ export async function revoke(
     const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh: true }))
     if (!(await isOf(p, subject, record?.keys))) return false
   }
-  return endSession(p, calls, id)
+  const wasLive = await endSession(p, calls, id)
+  const key = decodeBase64url(id)
+  const about = key ? { key } : undefined
+  p.instance.emit({ type: 'session.revoked', by: 'id', count: Number(wasLive) }, about)
+  return wasLive
 }
 
 /** Ends a user's sessions, and returns how many. */
@@ -93,14 +98,18 @@ export async function revokeAll(
   const index = indexOf(p)
   const keys = await p.keysOf(subject)
   let count = 0
-  // A write under way may take a session from the key of one secret to that of another.
-  for (let pass = 1; pass <= MAX_PASSES; pass++) {
-    let ended = 0
-    for (const key of keys) {
-      ended += await startCalls(p).make('endAll', (call) => index.end(key, { ...call, except }))
+  try {
+    // A write under way may take a session from the key of one secret to that of another.
+    for (let pass = 1; pass <= MAX_PASSES; pass++) {
+      const before = count
+      for (const key of keys) {
+        count += await startCalls(p).make('endAll', (call) => index.end(key, { ...call, except }))
+      }
+      if (count === before && pass >= keys.length) break
     }
-    count += ended
-    if (!ended && pass >= keys.length) break
+  } finally {
+    // Also of one that failed half-way, which its caller will repeat.
+    p.instance.emit({ type: 'session.revoked', by: 'subject', count })
   }
   return count
 }

@@ -192,6 +192,7 @@ describe('store.call', () => {
         outcome: 'failed',
         attempts: 3,
         code: UNAVAILABLE,
+        reason: 'unknown',
         tries: Array(3).fill(UNAVAILABLE),
       },
     ])
@@ -310,6 +311,7 @@ describe('store.call', () => {
         outcome: 'failed',
         attempts: 2,
         code: UNAVAILABLE,
+        reason: 'unknown',
         tries: [UNAVAILABLE, UNAVAILABLE],
       },
     ])

@@ -27,6 +27,8 @@ const retry = (at = 0): SessionEvent => ({
   delayMs: 20,
   code: 'ERR_STORE_TIMEOUT',
 })
+/** The fields by which it is counted. */
+const kind = { type: 'store.retry', code: 'ERR_STORE_TIMEOUT', operation: 'read' }
 const login: SessionEvent = { at: 5, type: 'session.login', session: 'x1' }
 
 function setUp(options: LogOptions = {}) {
@@ -131,7 +133,7 @@ describe('logEvents() in an outage', () => {
     clock.advance(1)
     log(login)
     expect(lines.slice(10)).toEqual([
-      ['warn', 'sojourn: store.retry, 990 more left out', { type: 'store.retry', leftOut: 990 }],
+      ['warn', 'sojourn: store.retry, 990 more left out', { ...kind, leftOut: 990 }],
       ['info', 'sojourn: session.login', login],
     ])
   })
@@ -171,6 +173,53 @@ describe('logEvents() in an outage', () => {
     expect([count('store.retry'), count('session.login')]).toEqual([2, 3])
   })
 
+  it('always writes the first of a new code, reason or operation', () => {
+    const { clock, lines, log } = setUp()
+    const about = { at: 0, type: 'store.failed', store: 'redis', attempts: 3 } as const
+    const open = { ...about, operation: 'read', code: 'ERR_CIRCUIT_OPEN' }
+    for (let i = 0; i < 1120; i++) log(open)
+    log({ ...about, operation: 'read', code: 'ERR_STORE', reason: 'full', word: 'OOM' })
+    log({ ...about, operation: 'read', code: 'ERR_STORE', reason: 'auth', word: 'NOAUTH' })
+    log({ ...about, operation: 'write', code: 'ERR_STORE', reason: 'auth', word: 'NOAUTH' })
+    const fields = lines.map(([, , event]) => event as { code: string; reason?: string })
+    expect(fields.filter(({ code }) => code === 'ERR_CIRCUIT_OPEN')).toHaveLength(10)
+    expect(fields.slice(10).map(({ reason }) => reason)).toEqual(['full', 'auth', 'auth'])
+    clock.advance(60)
+    log(login)
+    const { at: _, attempts: __, store: ___, ...counted } = open
+    expect(lines[13]).toEqual([
+      'error',
+      'sojourn: store.failed, 1110 more left out',
+      { ...counted, leftOut: 1110 },
+    ])
+  })
+
+  it('keeps its memory when a store makes up codes: those beyond 200 kinds share the limit of their type', () => {
+    const { clock, lines, log } = setUp({ limit: 1 })
+    for (let i = 0; i < 5000; i++) log({ ...retry(), code: `CODE_${i}` } as SessionEvent)
+    expect(lines).toHaveLength(201)
+    clock.advance(60)
+    log(login)
+    expect(lines.slice(201)).toEqual([
+      ['warn', 'sojourn: store.retry, 4799 more left out', { type: 'store.retry', leftOut: 4799 }],
+      ['info', 'sojourn: session.login', login],
+    ])
+  })
+
+  it('has at least info for whatever a user notices', () => {
+    const noticed = [
+      'expired',
+      'missing',
+      'invalid',
+      'superseded',
+      'reused',
+      'destroyed',
+      'revoked',
+    ]
+    const levels = noticed.map((name) => defaultLevels[`session.${name}` as SessionEvent['type']])
+    expect(levels.filter((level) => level === 'debug' || level === false)).toEqual([])
+  })
+
   it('reports what it left out in the shape of the logger', () => {
     const clock = createClock()
     const { logger, lines } = createLogger({ child() {}, fatal() {} })
@@ -179,7 +228,7 @@ describe('logEvents() in an outage', () => {
     clock.advance(60)
     log(login)
     expect(lines).toEqual([
-      ['warn', { type: 'store.retry', leftOut: 1 }, 'sojourn: store.retry, 1 more left out'],
+      ['warn', { ...kind, leftOut: 1 }, 'sojourn: store.retry, 1 more left out'],
     ])
   })
 
