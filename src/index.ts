@@ -10,7 +10,7 @@ export type { SessionCodec } from './codec/values.ts'
 export * from './errors.ts'
 export type { SessionEvent, SessionEventListener } from './events.ts'
 export type { HealthOptions, HealthReport, StoreHealth } from './observe/health.ts'
-export type { SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.ts'
+export type { Controls, SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.ts'
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
 export type {

@@ -21,11 +21,12 @@ export class LastGood<T> {
     this.#refused = refused
   }
 
-  /** Takes an answer, which is checked only where it differs from the last one. */
+  /** Takes an answer, which is checked again only where it differs from the last good one. */
   take(answer: unknown): T {
     try {
       const text = textOf(answer)
-      if (text === this.#last) return this.value
+      // What was refused may have become right with time.
+      if (text === this.#last && this.problem === undefined) return this.value
       this.#last = text
       this.value = this.#check(answer)
       this.problem = undefined

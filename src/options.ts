@@ -37,6 +37,20 @@ export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SessionIssue[] }
 
+/** Settings that an operator changes while the application runs; all of them can be left out, or `null`. */
+export interface Controls {
+  /**
+   * Signs everybody out: a session that was signed in to, or without a sign-in began, before these
+   * epoch milliseconds is over. Leave it in place until the longest timeout given to anybody has passed.
+   */
+  notBefore?: number | null
+  /**
+   * `true`: sessions are opened, and changing one throws {@link StoreUnavailableError}, which `handler`
+   * answers with 503. Nothing is renewed. `destroy`, `revoke` and `revokeAll` work.
+   */
+  readOnly?: boolean | null
+}
+
 /** Options for {@link createSessions}. Everything but `secret` has a safe default. */
 export interface SessionsOptions<D extends SessionData = SessionData> {
   /**
@@ -108,6 +122,15 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   notBefore?: (subject: string) => number | null | Promise<number | null>
   /**
+   * Settings to be changed while the application runs, read from wherever an operator can write. The first
+   * answer is awaited for `storeTimeout` at most, and no later one: each is in force when it has come.
+   * A wrong answer, and a rejection, leave the last good one in force, with the event `policy.invalid`;
+   * until there is one, nothing is.
+   */
+  controls?: () => Controls | Promise<Controls>
+  /** Seconds for which an answer of `controls` is in force before it is asked again. (default: 5) */
+  controlsTtl?: number
+  /**
    * With a store: what happens when a cookie comes back that a rotation (`login`, `regenerate`)
    * replaced more than 30 seconds ago, because somebody has a copy or because its replacement never
    * arrived. Such a cookie opens nothing, and there is the event `session.reused`; `'revoke'` also
@@ -174,6 +197,8 @@ export interface ResolvedOptions {
   readonly snapshot: false | { maxAge: number; staleIfError: number }
   readonly binding: SessionsOptions['binding']
   readonly notBefore: SessionsOptions['notBefore']
+  readonly controls: SessionsOptions['controls']
+  readonly controlsTtl: number
   readonly onReuse: 'report' | 'revoke'
   readonly onRollback: 'heal' | 'refuse'
   readonly storeTimeout: number
@@ -232,6 +257,8 @@ const RULES: Record<string, Rule> = {
     },
   ],
   notBefore: functionRule(),
+  controls: functionRule(),
+  controlsTtl: numberRule(5, 0, 86_400),
   onReuse: wordRule('report', 'revoke'),
   onRollback: wordRule('heal', 'refuse'),
   storeTimeout: numberRule(5, 0.001, 600),

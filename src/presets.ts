@@ -8,8 +8,9 @@
  * const sessions = createSessions(fromEnv(process.env, production()))
  */
 import { integerRule, type Rule, timeoutRule, wordRule } from './check.ts'
-import type { SessionsOptions } from './options.ts'
+import type { Controls, SessionsOptions } from './options.ts'
 import { assertServer, generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
+import type { ResilientPolicy } from './stores/resilient-policy.ts'
 import type { CookieOptions } from './transport/cookie.ts'
 
 /** The options of `createSessions` that a preset or the environment may set. */
@@ -18,6 +19,7 @@ export type SessionPreset = Pick<
   | 'absoluteTimeout'
   | 'binding'
   | 'cache'
+  | 'controls'
   | 'cookie'
   | 'idleTimeout'
   | 'onCorruption'
@@ -115,6 +117,10 @@ const textRule = (expected: string, pattern: RegExp): Rule => [
   expected,
   (value: string) => pattern.test(value),
 ]
+const TIME = textRule(
+  'epoch milliseconds, or a time with its zone such as 2026-11-28T17:00:00Z',
+  /^(\d{13}|\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))$/,
+)
 const seconds = timeoutRule(undefined)
 const flag = wordRule(undefined, 'true', 'false')
 
@@ -160,6 +166,8 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
  * | `SESSION_COOKIE_MAX_AGE` | `cookie.maxAge` | seconds |
  * | `SESSION_COOKIE_MAX_CHUNKS` | `cookie.maxChunks` | 1 to 4 |
  * | `SESSION_SAME_SITE` | `cookie.sameSite` | `strict`, `lax` or `none` |
+ * | `SESSION_NOT_BEFORE` | `controls` | a time that is past: everybody who signed in earlier is signed out. `2026-11-28T17:00:00Z`, or epoch milliseconds |
+ * | `SESSION_READ_ONLY` | `controls` | `true` or `false`: no changes but signing out |
  *
  * Several secrets have to be base64 or base64url each, as `openssl rand -base64 32` and
  * `generateSecret()` make them: neither has a comma. Other text is one secret, commas and all. What
@@ -183,7 +191,57 @@ export function fromEnv(env: object, preset: SessionPreset = {}): SessionPresetW
   const { options, cookie } = found
   const result: SessionPresetWithSecret = { ...preset, ...options, secret: readSecrets(env) }
   if (Object.keys(cookie).length) result.cookie = { ...preset.cookie, ...cookie }
+  // Read again each time, since a process may change its own environment.
+  if (Object.keys(readControls(env)).length) result.controls = () => readControls(env)
   return result
+}
+
+function readControls(env: object): Controls {
+  const controls: Controls = {}
+  const notBefore = read(env, 'SESSION_NOT_BEFORE')
+  const readOnly = read(env, 'SESSION_READ_ONLY')
+  if (notBefore) {
+    parse('SESSION_NOT_BEFORE', notBefore, TIME)
+    controls.notBefore = /^\d+$/.test(notBefore) ? Number(notBefore) : Date.parse(notBefore)
+  }
+  if (readOnly) controls.readOnly = parse('SESSION_READ_ONLY', readOnly, flag) as boolean
+  return controls
+}
+
+const POLICY: Readonly<Record<string, readonly [option: keyof ResilientPolicy, rule: Rule]>> = {
+  SESSION_STORE_RETRY: ['enabled', flag],
+  SESSION_STORE_ATTEMPTS: ['attempts', integerRule(undefined, 1, 100)],
+  SESSION_STORE_ATTEMPT_TIMEOUT_MS: ['attemptTimeoutMs', integerRule(undefined, 1, 600_000)],
+  SESSION_STORE_DEADLINE_MS: ['deadlineMs', integerRule(undefined, 1, 600_000)],
+}
+
+/**
+ * Reads the policy of `resilient` from environment variables, as {@link fromEnv} reads the options of
+ * `createSessions`.
+ *
+ * | variable | sets | |
+ * | --- | --- | --- |
+ * | `SESSION_STORE_RETRY` | `enabled` | `true` or `false`: one attempt |
+ * | `SESSION_STORE_ATTEMPTS` | `attempts` | 1 to 100 |
+ * | `SESSION_STORE_ATTEMPT_TIMEOUT_MS` | `attemptTimeoutMs` | milliseconds |
+ * | `SESSION_STORE_DEADLINE_MS` | `deadlineMs` | milliseconds |
+ * | `SESSION_STORE_BREAKER` | `breaker` | `false`: none. `true`: that of `policy`, or the defaults |
+ *
+ * @param policy The policy that the variables are put over.
+ * @throws TypeError or RangeError that names the variable and shows nothing of its value.
+ *
+ * @example
+ * const store = resilient(createUpstashStore({ url, token }), policyFromEnv(process.env))
+ */
+export function policyFromEnv(env: object, policy: ResilientPolicy = {}): ResilientPolicy {
+  const found: Record<string, unknown> = {}
+  for (const [name, [option, rule]] of Object.entries(POLICY)) {
+    const text = read(env, name)
+    if (text) found[option] = parse(name, text, rule)
+  }
+  const breaker = read(env, 'SESSION_STORE_BREAKER')
+  const isOff = breaker !== '' && parse('SESSION_STORE_BREAKER', breaker, flag) === false
+  return { ...policy, ...found, ...(isOff && { breaker: false as const }) }
 }
 
 function read(env: object, name: string): string {

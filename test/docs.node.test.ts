@@ -37,7 +37,7 @@ it('have examples that compile against the built package', () => {
   const folder = fileURLToPath(new URL('../.test-results/docs', import.meta.url))
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const name of ['error-handling', 'choosing-a-store', 'frameworks']) {
+  for (const name of ['error-handling', 'choosing-a-store', 'frameworks', 'operations']) {
     const blocks = [...read(`docs/${name}.md`).matchAll(/```ts\n([\s\S]*?)```/g)]
     expect(blocks.length).toBeGreaterThan(0)
     for (const [i, [, code = '']] of blocks.entries()) {

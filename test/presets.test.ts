@@ -4,10 +4,13 @@ import {
   development,
   fromEnv,
   highSecurity,
+  policyFromEnv,
   production,
   type SessionPreset,
   testing,
 } from '../src/presets.ts'
+import { createMemoryStore } from '../src/stores/memory.ts'
+import { resilient } from '../src/stores/resilient.ts'
 import { createClock, createCookieJar } from '../src/testing/index.ts'
 import { createCountingStore, errorOf, SECRET } from './support/sessions.ts'
 
@@ -274,5 +277,69 @@ describe('fromEnv()', () => {
     expect((await errorOf(() => fromEnv({}))).message).toBe(
       'Variable SESSION_SECRET is missing or empty',
     )
+  })
+})
+
+describe('fromEnv() with controls', () => {
+  const SESSION_SECRET = generateSecret()
+
+  it('signs everybody out, and allows no changes, by a variable each', async () => {
+    for (const time of ['2026-11-28T17:00:00Z', '1795885200000', '2026-11-28T18:00:00+01:00']) {
+      const { controls } = fromEnv({ SESSION_SECRET, SESSION_NOT_BEFORE: time })
+      expect(await controls?.()).toEqual({ notBefore: 1_795_885_200_000 })
+    }
+    const { controls } = fromEnv({ SESSION_SECRET, SESSION_READ_ONLY: 'true' })
+    expect(await controls?.()).toEqual({ readOnly: true })
+    expect('controls' in fromEnv({ SESSION_SECRET })).toBe(false)
+  })
+
+  it('is asked again: a process may change its environment', async () => {
+    const env = { SESSION_SECRET, SESSION_READ_ONLY: 'true' }
+    const { controls } = fromEnv(env)
+    env.SESSION_READ_ONLY = 'false'
+    expect(await controls?.()).toEqual({ readOnly: false })
+  })
+
+  it.each([
+    ['SESSION_NOT_BEFORE', '2026-11-28'],
+    ['SESSION_NOT_BEFORE', '1795885200'],
+    ['SESSION_READ_ONLY', 'yes'],
+  ])('refuses a wrong %s', (name, value) => {
+    expect(() => fromEnv({ SESSION_SECRET, [name]: value })).toThrow(
+      new RegExp(`Variable ${name} must be`),
+    )
+  })
+})
+
+describe('policyFromEnv()', () => {
+  it('puts variables over a policy, which resilient() takes', () => {
+    const env = {
+      SESSION_STORE_RETRY: 'false',
+      SESSION_STORE_ATTEMPTS: '2',
+      SESSION_STORE_ATTEMPT_TIMEOUT_MS: '300',
+      SESSION_STORE_DEADLINE_MS: '900',
+      SESSION_STORE_BREAKER: 'false',
+    }
+    const policy = policyFromEnv(env, { attempts: 5, baseMs: 20 })
+    expect(policy).toEqual({
+      enabled: false,
+      attempts: 2,
+      attemptTimeoutMs: 300,
+      deadlineMs: 900,
+      breaker: false,
+      baseMs: 20,
+    })
+    expect(resilient(createMemoryStore(), policy).details?.().readBreaker).toBe('off')
+    expect(policyFromEnv({ SESSION_STORE_BREAKER: 'true' })).toEqual({})
+    expect(policyFromEnv({})).toEqual({})
+  })
+
+  it.each([
+    ['SESSION_STORE_ATTEMPTS', '0'],
+    ['SESSION_STORE_ATTEMPTS', 'two'],
+    ['SESSION_STORE_BREAKER', 'off'],
+    ['SESSION_STORE_DEADLINE_MS', '1.5'],
+  ])('refuses a wrong %s: %s', (name, value) => {
+    expect(() => policyFromEnv({ [name]: value })).toThrow(new RegExp(`Variable ${name} must be`))
   })
 })

@@ -14,7 +14,7 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
-import { instanceOf } from '../session/instances.ts'
+import { background, instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { oncePerEnv } from './once-per-env.ts'
@@ -64,6 +64,7 @@ export function session<
     c.set('sessions', current)
     c.set('session', createOpener(c, current, request))
     await next()
+    keepBusy(c, request)
     const commit = async (save?: false): Promise<void> => {
       const response = await current.commit(request, c.res, save === false ? { save } : {})
       if (response === c.res) return
@@ -78,6 +79,16 @@ export function session<
       await commit(false)
       throw error
     }
+  }
+}
+
+/** Lets Workers finish what the session has begun and does not wait for. */
+function keepBusy(c: Context, request: Request): void {
+  const begun = background.get(request)
+  try {
+    if (begun) c.executionCtx.waitUntil(begun)
+  } catch {
+    // Other runtimes have no such context, and end nothing.
   }
 }
 

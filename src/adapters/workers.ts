@@ -15,6 +15,7 @@
  */
 import { expectArgument } from '../check.ts'
 import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
+import { background } from '../session/instances.ts'
 import type { SessionData } from '../session/session.ts'
 import { createSessions, type Initial, type Sessions } from '../session/sessions.ts'
 import { oncePerEnv } from './once-per-env.ts'
@@ -67,9 +68,14 @@ export function withSessions<E, D extends SessionData, C extends WorkerContext =
   expectArgument(typeof handler === 'function', 'handler', 'a function', handler)
   const sessionsOf = oncePerEnv(({ env }: { env: E }) => createSessions(options(env)))
   return {
-    fetch(request, env, ctx) {
+    async fetch(request, env, ctx) {
       const sessions = sessionsOf({ env })
-      return sessions.handler((request) => handler(request, env, ctx, sessions))(request)
+      try {
+        return await sessions.handler((request) => handler(request, env, ctx, sessions))(request)
+      } finally {
+        const begun = background.get(request)
+        if (begun) ctx.waitUntil(begun)
+      }
     },
   }
 }

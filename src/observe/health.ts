@@ -1,7 +1,9 @@
 /** The health of the store: whether it answers, and how it is. */
 import { applyRules, flagRule } from '../check.ts'
 import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import type { Controls } from '../options.ts'
 import { within } from '../resilience/deadline.ts'
+import { controlsProblem, updateControls } from '../session/controls.ts'
 import type { Instance } from '../session/instance.ts'
 import { failureOf } from '../stores/failure.ts'
 import type {
@@ -33,6 +35,8 @@ export interface HealthReport {
   readonly ready: boolean
   /** `null` in cookie mode: there is nothing that can fail. */
   readonly store: StoreHealth | null
+  /** With the option `controls`: those in force here, and what is wrong with its last answer. */
+  readonly controls?: Controls & { readonly problem?: string }
 }
 
 /** The health of one store. The failure is told as events tell it, its code as `error`. */
@@ -67,7 +71,8 @@ export async function reportHealth(
 ): Promise<HealthReport> {
   const { deep } = applyRules<Required<HealthOptions>>('', { deep: flagRule(false) }, options)
   const { now, store } = instance.options
-  if (!store) return { ok: true, ready: true, store: null }
+  const controls = await controlsIn(instance)
+  if (!store) return { ok: true, ready: true, store: null, ...controls }
   const started = now()
   const { error, figures, ...found } = await ask(instance, store, deep)
   const latencyMs = now() - started
@@ -84,7 +89,16 @@ export async function reportHealth(
     ...(Object.keys(details).length && { details }),
     ...found,
   }
-  return { ok, ready: ok && !isOpen && !isWriteFailed, store: about }
+  return { ok, ready: ok && !isOpen && !isWriteFailed, store: about, ...controls }
+}
+
+async function controlsIn(instance: Instance): Promise<Pick<HealthReport, 'controls'>> {
+  if (!instance.options.controls) return {}
+  const late = (): Error => new StoreTimeoutError('The controls took too long')
+  const update = (): Promise<void> => updateControls(instance)
+  await within(DEADLINE_MS, undefined, late, update).catch(() => {})
+  const problem = controlsProblem(instance)
+  return { controls: { ...instance.inForce, ...(problem !== undefined && { problem }) } }
 }
 
 interface Answer extends Pick<StoreHealth, 'problems' | 'warnings'> {

@@ -104,6 +104,8 @@ export interface Draft {
   bind?: (() => Promise<string>) | undefined
   /** The `authenticatedAt` to hide from this client (`onMismatch: 'step-down'`). */
   doubted?: number | null
+  /** The error that every change but an end throws: an operator allows no other. */
+  refused?: SessionError
   /** The error that a write throws; `null`: the session can be written. */
   readOnly: SessionError | null
   /** Makes the error of `require` where there is no session; made when asked for, since an error costs its stack. */

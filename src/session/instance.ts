@@ -4,7 +4,12 @@ import { createFormat, type DataFormat } from '../codec/data.ts'
 import { ID_BYTES } from '../codec/session-record.ts'
 import { type FormerUsed, spellKey } from '../crypto/keyring.ts'
 import { createEmit, type Emit } from '../events.ts'
-import { type ResolvedOptions, resolveOptions, type SessionsOptions } from '../options.ts'
+import {
+  type Controls,
+  type ResolvedOptions,
+  resolveOptions,
+  type SessionsOptions,
+} from '../options.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import { createSessionHeader } from '../transport/header.ts'
 import type { Draft, SessionContext } from './draft.ts'
@@ -25,6 +30,8 @@ export interface Instance {
   readonly unsaved: Map<Draft, number>
   /** The session of each request; `null`: it was committed without one. */
   readonly opened: WeakMap<Request, Promise<object> | null>
+  /** The controls in force, once they are known. */
+  inForce?: Controls
   /** Epoch milliseconds of the last write to the store, if it failed. */
   writeFailedAt?: number | undefined
   /** Opens the session of a request once more, as it was before the request, and only to be read. */

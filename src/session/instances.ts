@@ -6,6 +6,9 @@ const instances = new WeakMap<object, Instance>()
 
 let read: (session: object) => readonly [Draft, Instance] | undefined
 
+/** Work that a request has begun and does not wait for, for adapters of runtimes that would end it. */
+export const background: WeakMap<Request, Promise<void>> = new WeakMap<Request, Promise<void>>()
+
 /** Notes what is behind sessions. */
 export function setInstance(sessions: object, instance: Instance): void {
   instances.set(sessions, instance)

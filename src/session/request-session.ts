@@ -59,7 +59,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#instance = instance
     const seen = isAhead ? EMPTY : draft.current.flash
     this.#flash = seen
-    if (Object.keys(seen).length && !draft.readOnly) {
+    if (Object.keys(seen).length && !draft.readOnly && !draft.refused) {
       this.#apply(sweepFlash(seen, instance.context.same))
     }
     // `session.cart = []`, as in other libraries, would not be saved: it throws.
@@ -164,7 +164,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
 
   destroy(): void {
     if (this.#draft.status === 'destroyed') return
-    this.#assertWritable(true)
+    this.#assertWritable(true, true)
     this.#draft.current = {
       ...this.#draft.current,
       data: {},
@@ -178,7 +178,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
     expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
     expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
-    const { current, found, readOnly } = this.#draft
+    const { current, found, readOnly, refused } = this.#draft
+    if (refused) return Promise.reject(refused)
     // Nothing is known of the session: others would run it under another id.
     if (readOnly && !found) return Promise.reject(readOnly)
     const lease = import('../persistence/lease.ts')
@@ -232,8 +233,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   /** `ends`: data that were found and cannot be read may be left behind. */
-  #assertWritable(ends = false): void {
-    const { committed, found, status, readOnly } = this.#draft
+  #assertWritable(ends = false, signsOut = false): void {
+    const { committed, found, refused, status, readOnly } = this.#draft
     if (committed) {
       throw new SessionCommittedError(
         'Cannot change session: its response was committed; change it before the response is returned',
@@ -244,6 +245,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
         code: 'ERR_SESSION_DESTROYED',
       })
     }
+    if (refused && signsOut) return
+    if (refused) throw refused
     if (readOnly && !(ends && found)) throw readOnly
   }
 }

@@ -25,7 +25,7 @@ export interface Opener<D extends SessionData> {
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
-  const { binding, importFrom, notBefore, now, store, transport } = instance.options
+  const { binding, controls, importFrom, notBefore, now, store, transport } = instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
@@ -39,13 +39,18 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       const { tellUnsaved } = await seldom()
       tellUnsaved(instance)
     }
+    if (controls) {
+      const { updateControls } = await restrictions()
+      await updateControls(instance, request)
+    }
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
-      const own = store && (await stored())
+      // What is imported into a store is written at once.
+      const own = store && !instance.inForce?.readOnly ? await stored() : undefined
       draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
     }
-    if (notBefore || binding) {
+    if (notBefore || binding || controls) {
       draft = await (await restrictions()).guardDraft(instance, draft, request)
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })

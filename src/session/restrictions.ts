@@ -1,4 +1,4 @@
-/** Checks whether a client may use a session. Loaded when `binding` or `notBefore` is configured. */
+/** Checks whether a client may use a session. Loaded when `binding`, `notBefore` or `controls` is configured. */
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
@@ -7,23 +7,44 @@ import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
 import { expiryOf } from './reasons.ts'
 
+export { updateControls } from './controls.ts'
+
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
 const MAX_AGENT = 512
 
-/** Lets a draft through, or puts an empty one in its place. */
+/** Seconds after which a change is worth trying again while an operator allows none. */
+const READ_ONLY_SECONDS = 30
+
+/** Lets a draft through, or puts an empty one in its place; notes that an operator allows no changes. */
 export async function guardDraft(
   instance: Instance,
   draft: Draft,
   request: Request | undefined,
 ): Promise<Draft> {
+  const guarded = await replaced(instance, draft, request)
+  if (instance.inForce?.readOnly) {
+    guarded.refused = new StoreUnavailableError(
+      'Cannot change session: the controls make all of them read-only',
+      { reason: 'read-only', retryAfter: READ_ONLY_SECONDS },
+    )
+  }
+  return guarded
+}
+
+async function replaced(
+  instance: Instance,
+  draft: Draft,
+  request: Request | undefined,
+): Promise<Draft> {
   // What was just imported was checked before it was saved.
-  const outdated = draft.removals ? null : await checkAge(instance, draft, request?.signal)
+  const isChecked = draft.removals !== undefined || !draft.found
+  const outdated = isChecked ? null : await checkAge(instance, draft, request?.signal)
   if (outdated) return outdated
   return instance.options.binding && request ? await checkClient(instance, draft, request) : draft
 }
 
-/** A draft of nothing when `notBefore` says that the session is over, or cannot say. */
+/** A draft of nothing when the controls or `notBefore` say that the session is over, or the latter cannot say. */
 export async function checkAge(
   instance: Instance,
   draft: Draft,
@@ -32,19 +53,17 @@ export async function checkAge(
   const { emit, options } = instance
   const { notBefore } = options
   const { subject, authenticatedAt, createdAt } = draft.current
+  const since = authenticatedAt ?? createdAt
+  if (since < (instance.inForce?.notBefore ?? -Infinity)) {
+    return await overDraft(instance, draft, 'everybody was signed out')
+  }
   if (!notBefore || subject === null) return null
   try {
     const late = (): Error => new StoreUnavailableError('notBefore took too long')
     const ask = async (): Promise<number | null> => await notBefore(subject)
     const limit = await within(1000 * options.storeTimeout, signal, late, ask)
-    if ((limit ?? null) === null || (authenticatedAt ?? createdAt) >= limit!) return null
-    const { timeout: _, ...expiry } = expiryOf(instance, draft.current)
-    emit({ type: 'session.expired', ...expiry, reason: 'not-before' }, draft.current)
-    const message = 'The session is over: its user signed out everywhere'
-    return await emptyDraft(instance, draft.cookies, {
-      status: 'expired',
-      reason: () => new SessionExpiredError(message, { reason: 'not-before' }),
-    })
+    if ((limit ?? null) === null || since >= limit!) return null
+    return await overDraft(instance, draft, 'its user signed out everywhere')
   } catch {
     // Nobody waits for the answer any more, which says nothing about whoever was asked.
     if (signal?.aborted) throw signal.reason
@@ -59,6 +78,14 @@ export async function checkAge(
       readOnly: reason,
     })
   }
+}
+
+async function overDraft(instance: Instance, draft: Draft, why: string): Promise<Draft> {
+  const { timeout: _, ...expiry } = expiryOf(instance, draft.current)
+  instance.emit({ type: 'session.expired', ...expiry, reason: 'not-before' }, draft.current)
+  const reason = () =>
+    new SessionExpiredError(`The session is over: ${why}`, { reason: 'not-before' })
+  return await emptyDraft(instance, draft.cookies, { status: 'expired', reason })
 }
 
 async function checkClient(instance: Instance, draft: Draft, request: Request): Promise<Draft> {

@@ -30,7 +30,8 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
   try {
     const setCookie = await save(instance, backend, draft)
     const leftovers = draft.found || setCookie.length ? draft.leftovers : null
-    const more = draft.removals ?? leftovers
+    const isKept = draft.refused && draft.status !== 'destroyed'
+    const more = isKept ? null : (draft.removals ?? leftovers)
     const values = more ? [...setCookie, ...more] : setCookie
     if (instance.observe) tellSaved(instance.observe, draft, values)
     return values
@@ -62,7 +63,7 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
     const isThere = cookies.tokens.length + cookies.chunks.length + more.length
     return isThere ? [...cookie.remove(cookies), ...more] : []
   }
-  if (draft.readOnly) return []
+  if (draft.readOnly || draft.refused) return []
   const due = isDue(instance, draft)
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
