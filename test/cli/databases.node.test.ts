@@ -98,6 +98,23 @@ describe.each(Object.entries(databases))('the store of a command, by %s', (schem
 
   afterAll(() => database.close())
 
+  it('gets its tables from migrate', async () => {
+    const env = { SESSION_STORE: database.url }
+    const run = (...args: string[]) =>
+      sojourn(['migrate', '--table', 'visits', ...args, '--json'], { env })
+    const check = async (): Promise<unknown[]> => {
+      const { code, json } = await run('--check')
+      return [code, json.version, json.expected]
+    }
+    expect(await check()).toEqual([1, 0, 1])
+    expect((await run('--apply')).json).toMatchObject({ ok: true, applied: [1] })
+    expect((await run('--apply')).json).toMatchObject({ ok: true, applied: [] })
+    expect(await check()).toEqual([0, 1, 1])
+    const { dialect, query } = database
+    const store = createSqlStore({ dialect, query, table: 'visits' })
+    expect(await store.read('a')).toBe(null)
+  })
+
   it('lists, counts, explains, prunes and ends', async () => {
     const { dialect, query, url } = database
     const sessions = createSessions({ secret, store: createSqlStore({ dialect, query }) })
@@ -192,5 +209,44 @@ describe('the store of a command, by the address of a database', () => {
       ])
     }
     await redis.stop()
+  })
+})
+
+describe('migrate', () => {
+  it('prints the statements of a dialect, or of the store', async () => {
+    const files = ['postgres', 'mysql', 'sqlite'].map((dialect) => ['--dialect', dialect])
+    for (const args of [...files, ['--store', 'file:nowhere.db']]) {
+      const { code, stdout } = await sojourn(['migrate', '--print', ...args])
+      expect([code, stdout]).toEqual([
+        0,
+        expect.stringMatching(/^CREATE TABLE IF NOT EXISTS sojourn_sessions [\s\S]*;\n$/),
+      ])
+    }
+  })
+
+  it('refuses what is unclear, before it connects', async () => {
+    const cases: [string[], string][] = [
+      [[], 'needs one of --print, --check and --apply'],
+      [['--print', '--apply'], 'needs one of'],
+      [['--print'], '--dialect must be one of'],
+      [['--print', '--dialect', 'oracle'], '--dialect must be one of'],
+      [['--print', '--dialect', 'mysql', '--table', 'a"b'], '"table" must be a name'],
+      [['--apply'], 'There is no SQL database'],
+      [['--apply', '--store', 'redis://127.0.0.1'], 'There is no SQL database'],
+      [['--apply', '--store', 'file:nowhere.db', '--table', 'a"b'], '"table" must be a name'],
+    ]
+    for (const [args, sentence] of cases) {
+      const { code, stderr } = await sojourn(['migrate', ...args])
+      expect([code, stderr]).toEqual([2, expect.stringContaining(sentence)])
+    }
+  })
+
+  it('leaves a table of that name alone which is another one', async () => {
+    const path = join(folder, 'other.db')
+    const query = openSqlite(path)
+    const create = 'CREATE TABLE sojourn_sessions (sid TEXT, sess TEXT, expires_at INTEGER)'
+    await query(create, [], { signal: undefined })
+    const { code, stderr } = await sojourn(['migrate', '--apply', '--store', `file:${path}`])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('is not as Sojourn made it')])
   })
 })

@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
 import { list } from './list.ts'
+import { migrate } from './migrate.ts'
 import { prune } from './prune.ts'
 import { revoke } from './revoke.ts'
 import { revokeAll } from './revoke-all.ts'
@@ -20,5 +21,6 @@ export const COMMANDS: readonly Command[] = [
   revokeAll,
   signEverybodyOut,
   prune,
+  migrate,
   stats,
 ]
