@@ -12,10 +12,11 @@
 import { applyRules, flagRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { because, isFinal } from './errors.ts'
+import type { SqlQuery, SqlResult } from './sql-driver.ts'
 import { isMissing } from './sql-errors.ts'
 import { type SqlTableOptions, TABLE_RULES } from './sql-options.ts'
 import { sqlite } from './sql-sqlite.ts'
-import { createSqlTable, type SqlQuery, type SqlResult, type SqlStore } from './sql-store.ts'
+import { createSqlTable, type SqlStore } from './sql-store.ts'
 
 /** The methods of a D1 binding that the store uses; `env.DB` of a Worker fits. */
 export interface D1Binding {

@@ -1,10 +1,10 @@
 /** The tables of stores in SQL: their statements, by version. */
 import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError } from '../errors.ts'
+import type { SqlQuery } from './sql-driver.ts'
 import { isMissing, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
 import { dialectRule, type SqlDialectName, TABLE_RULES } from './sql-options.ts'
 import { COLUMNS, commonStatements, KEY_COLUMNS } from './sql-statements.ts'
-import type { SqlQuery } from './sql-store.ts'
 
 /** Options for {@link checkSqlSchema} and {@link applySqlSchema}. */
 export interface SqlSchemaOptions {

@@ -1,11 +1,11 @@
 /** The code that stores in SQL share, whatever their dialect. */
-import { applyRules, integerRule, isObject, kindOf, numberRule, type Rule } from '../check.ts'
-import { StoreError } from '../errors.ts'
+import { applyRules, integerRule, numberRule, type Rule } from '../check.ts'
 import { orAbort } from './abort.ts'
-import type { RunStatement, SqlAnswer, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
-import { assertVersion, sqlError } from './sql-errors.ts'
+import type { RunStatement, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
+import { answerOf, type SqlQuery, schemaVersion } from './sql-driver.ts'
+import { assertVersion, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
 import { canBe, entryOf, recordOf, resultOf, valuesOf } from './sql-record.ts'
-import { PAGE, PRUNE_STEP, type SqlParameter, type SqlStatement } from './sql-statements.ts'
+import { PAGE, PRUNE_STEP } from './sql-statements.ts'
 import {
   type EndAllOptions,
   type EndOptions,
@@ -17,29 +17,10 @@ import {
   type StoredEntry,
   type StoredPage,
   type StoredRecord,
+  type StoreInspection,
   type WriteOptions,
   type WriteResult,
 } from './store.ts'
-
-/** Answer of a driver to one statement. */
-export interface SqlResult {
-  /** Rows as objects by column name; empty for statements that return none. */
-  readonly rows: readonly unknown[]
-  /** Number of rows changed, for statements that return no rows. */
-  readonly affected: number | bigint | string | null | undefined
-}
-
-/**
- * Runs one statement: placeholders are `$1` in PostgreSQL, otherwise `?`. Rejects when the database
- * refuses it and when it cannot be reached.
- *
- * @param call.signal Aborted when nobody waits for the answer any more.
- */
-export type SqlQuery = (
-  text: string,
-  params: SqlParameter[],
-  call: { signal: AbortSignal | undefined },
-) => Promise<SqlResult>
 
 /** Options for {@link SqlStore.prune}. */
 export interface PruneOptions {
@@ -84,20 +65,6 @@ const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
 }
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
-
-/** Checks what a driver answered. */
-function answerOf(result: unknown, { returnsRows }: SqlStatement): SqlAnswer {
-  const { rows, affected } = Object(result) as Partial<SqlResult>
-  const isRight = Array.isArray(rows) && rows.every((row) => isObject(row) && !Array.isArray(row))
-  const count = Number(affected ?? Number.NaN)
-  const got = isRight ? `affected of kind ${kindOf(affected)}` : `rows of kind ${kindOf(rows)}`
-  if (!isRight || !(returnsRows || Number.isSafeInteger(count))) {
-    throw new StoreError(
-      `Option "query" must resolve with rows (a list of objects) and affected (how many rows changed), got ${got}`,
-    )
-  }
-  return { rows: rows as SqlRow[], affected: count }
-}
 
 /** A store's table: its statements, and the connections that run them. */
 class SqlTable {
@@ -181,6 +148,20 @@ class SqlTable {
   async health({ signal }: StoreCallOptions = {}): Promise<void> {
     this.#isChecked = false
     await this.#runner(signal)
+  }
+
+  /** Asks for the version of the tables. */
+  async inspect({ signal }: StoreCallOptions = {}): Promise<StoreInspection> {
+    signal?.throwIfAborted()
+    const { query, table, dialect } = this.#settings
+    const version = await orAbort(schemaVersion(query, this.#sql.version, signal), signal).catch(
+      (error) => {
+        signal?.throwIfAborted()
+        throw sqlError(error, table, dialect)
+      },
+    )
+    const figures = { schemaVersion: version, schemaExpected: SCHEMA_VERSION }
+    return { figures, problems: version === SCHEMA_VERSION ? [] : ['migrations'] }
   }
 
   async prune(options: PruneOptions | number = {}): Promise<number> {
@@ -268,6 +249,7 @@ export function createSqlTable(settings: SqlSettings, dialect: SqlDialect): SqlS
     },
     page: (cursor, call) => table.page(cursor, call),
     health: (call) => table.health(call),
+    inspect: (call) => table.inspect(call),
     prune: (options) => table.prune(options),
   }
 }

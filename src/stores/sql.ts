@@ -25,6 +25,7 @@
  */
 import { applyRules, functionRule, refuseUnless } from '../check.ts'
 import type { SqlDialect } from './sql-dialect.ts'
+import type { SqlQuery } from './sql-driver.ts'
 import { mysql } from './sql-mysql.ts'
 import {
   dialectRule,
@@ -34,8 +35,9 @@ import {
 } from './sql-options.ts'
 import { postgres } from './sql-postgres.ts'
 import { sqlite } from './sql-sqlite.ts'
-import { createSqlTable, type SqlQuery, type SqlStore } from './sql-store.ts'
+import { createSqlTable, type SqlStore } from './sql-store.ts'
 
+export type { SqlQuery, SqlResult } from './sql-driver.ts'
 export type { SqlDialectName, SqlTableOptions } from './sql-options.ts'
 export {
   applySqlSchema,
@@ -45,7 +47,7 @@ export {
   sqlSchema,
 } from './sql-schema.ts'
 export type { SqlParameter } from './sql-statements.ts'
-export type { PruneOptions, SqlQuery, SqlResult, SqlStore } from './sql-store.ts'
+export type { PruneOptions, SqlStore } from './sql-store.ts'
 
 /** Options for {@link createSqlStore}. */
 export interface SqlStoreOptions extends SqlTableOptions {

@@ -147,6 +147,22 @@ function defineSuites(): void {
       expect(rows).toEqual([])
     })
 
+    it('inspects its tables: a missing migration is a problem', async () => {
+      const problems = async (query: SqlQuery) => (await storeOn(query).inspect!()).problems
+      const query = await migrated()
+      expect(await storeOn(query).inspect!()).toEqual({
+        figures: { schemaVersion: 1, schemaExpected: 1 },
+        problems: [],
+      })
+      expect(await problems(openSqlite())).toEqual(['migrations'])
+      await query('DELETE FROM sojourn_sessions_schema', [], { signal: undefined })
+      expect(await problems(query)).toEqual(['migrations'])
+      const down: SqlQuery = async () => {
+        throw Object.assign(new Error('canary'), { code: 'ECONNREFUSED' })
+      }
+      expect((await errorOf(() => problems(down))).code).toBe('ERR_STORE_UNAVAILABLE')
+    })
+
     it('says of a row that is not its own that it is none', async () => {
       const query = await migrated()
       const store = storeOn(query)
