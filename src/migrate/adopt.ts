@@ -22,6 +22,19 @@ import { MAX_COOKIE_AGE } from '../transport/cookie.ts'
 import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
 
+/** The taking over of an old session in one request. */
+interface Adoption {
+  readonly instance: Instance
+  /** `undefined` where sessions live in cookies. */
+  readonly backend: StoredBackend | undefined
+  readonly draft: Draft
+  readonly signal: AbortSignal | undefined
+  /** Whoever is being asked, for events. */
+  asked: string
+  /** The session of a request whose old cookie is of no use. */
+  otherwise: Draft
+}
+
 /**
  * Puts the session that an old cookie stands for in place of an empty one, or of another user's who
  * signed in earlier. It is saved, and the old cookie removed, with the response.
@@ -34,8 +47,8 @@ export async function adoptSession(
   importers: readonly CookieImporter[],
   signal: AbortSignal | undefined,
 ): Promise<Draft> {
-  const { cookie, emit, options } = instance
-  const { current, found: ours, status } = draft
+  const { cookie, options } = instance
+  const { found: ours, status } = draft
   // Nothing is known about ours, or it goes on with another credential.
   if ((status === 'degraded' && !ours) || status === 'superseded') return draft
   // Beside ours there is rarely one; ours has taken the place of an old one of its own name.
@@ -43,78 +56,92 @@ export async function adoptSession(
     name !== cookie.name && `; ${header}`.includes(`; ${name}`)
   const others = ours ? importers.filter(isBeside) : importers
   if (!others.length) return draft
-  let draftOnFailure = draft
-  let asked = 'importFrom'
+  const asked = 'importFrom'
+  const adoption: Adoption = { instance, backend, draft, signal, asked, otherwise: draft }
   try {
     const found = await importSession(others, header, options.now(), cookie.name)
-    if (!found) return draft
-    const subject = subjectOf(found)
-    const winner = await winnerOf(instance, draft, found, subject)
-    if (ours) emit({ type: 'session.import-conflict', winner }, current)
-    if (winner === 'ours') return Object.assign(draft, { leftovers: found.removals })
-    if (winner === 'neither') {
-      return await emptyDraft(instance, draft.cookies, {
-        status: 'invalid',
-        reason: () =>
-          new SessionNotFoundError(
-            'There is no session: an old cookie and a new one name two users',
-          ),
-        leftovers: found.removals,
-      })
-    }
-    const empty = isEmpty(draft) ? draft : await startOver(instance, draft)
-    draftOnFailure = empty
-    const operation = await operationOf(instance, empty, found, subject)
-    if (!operation) return draft
-    const first = operation(empty.current)
-    // Before it is in the store, where lists would show it. One of unknown age is older than any limit.
-    const asOld = { ...first, createdAt: found.createdAt ?? 0 }
-    const outdated = await checkAge(instance, { ...empty, current: asOld }, signal)
-    if (outdated) return Object.assign(outdated, { leftovers: found.removals })
-    const { origin, removals } = found
-    const signedIn = subject !== null
-    if (origin && backend && options.seal !== 'cookie') {
-      // Overlapping requests with the old cookie go on with one session. Its id is a plain hash: a
-      // keyed one would be another one under another secret, and what has ended would come back.
-      asked = options.store!.name
-      // It is for one user: an old library may keep its id when somebody else signs in.
-      const about = JSON.stringify([origin, subject])
-      const key = decodeBase64url(await plainHash('import', about))!
-      const imported = { ...first, key, markFor: markOf(instance, found) }
-      const state = listWrite(imported, newTag(), true, options.now())
-      const started = await backend.start(draft.cookies, state, () => {
-        emit({ type: 'session.imported', signedIn }, state)
-        emit({ type: 'session.created' }, state)
-      })
-      return { ...started, removals }
-    }
-    emit({ type: 'session.imported', signedIn }, empty.current)
-    return {
-      ...empty,
-      status: 'active',
-      reason: null,
-      current: first,
-      operations: [operation],
-      removals,
-    }
+    return found ? await adopt(adoption, found) : draft
   } catch (error) {
     if (signal?.aborted) throw signal.reason
-    if (!(error instanceof SessionError)) throw error
-    if (!(error instanceof StoreUnavailableError)) {
-      emit({ type: 'session.corrupt', code: error.code }, current)
-      if (options.onCorruption === 'throw' && !ours) throw error
-      return draftOnFailure
-    }
-    const isThrown = options.onStoreFailure === 'throw'
-    const type = isThrown ? 'store.unavailable' : 'store.degraded'
-    emit({ type, store: asked, code: error.code }, current)
-    if (isThrown) throw error
-    return emptyDraft(instance, draft.cookies, {
-      status: 'degraded',
-      reason: () => error,
-      readOnly: error,
-    })
+    return failed(adoption, error)
   }
+}
+
+async function adopt(adoption: Adoption, found: Import): Promise<Draft> {
+  const { draft, instance, signal } = adoption
+  const { current, found: ours } = draft
+  const leftovers = found.removals
+  const subject = subjectOf(found)
+  const winner = await winnerOf(instance, draft, found, subject)
+  if (ours) instance.emit({ type: 'session.import-conflict', winner }, current)
+  if (winner === 'ours') return Object.assign(draft, { leftovers })
+  if (winner === 'neither') {
+    const message = 'There is no session: an old cookie and a new one name two users'
+    const reason = () => new SessionNotFoundError(message)
+    return await emptyDraft(instance, draft.cookies, { status: 'invalid', reason, leftovers })
+  }
+  const empty = isEmpty(draft) ? draft : await startOver(instance, draft)
+  adoption.otherwise = empty
+  const operation = await operationOf(instance, empty, found, subject)
+  if (!operation) return draft
+  const first = operation(empty.current)
+  // Before it is in the store, where lists would show it. One of unknown age is older than any limit.
+  const asOld = { ...first, createdAt: found.createdAt ?? 0 }
+  const outdated = await checkAge(instance, { ...empty, current: asOld }, signal)
+  if (outdated) return Object.assign(outdated, { leftovers })
+  const started = await startShared(adoption, found, first)
+  if (started) return { ...started, removals: found.removals }
+  instance.emit({ type: 'session.imported', signedIn: subject !== null }, empty.current)
+  return {
+    ...empty,
+    status: 'active',
+    reason: null,
+    current: first,
+    operations: [operation],
+    removals: found.removals,
+  }
+}
+
+/**
+ * Starts the imported session in the store, where overlapping requests with the old cookie go on with
+ * one; `null` where there is no store, or nothing names the old session.
+ */
+async function startShared(
+  adoption: Adoption,
+  found: Import,
+  first: SessionState,
+): Promise<Draft | null> {
+  const { backend, draft, instance } = adoption
+  const { emit, options } = instance
+  const { origin } = found
+  const { subject } = first
+  if (!origin || !backend || options.seal === 'cookie') return null
+  adoption.asked = options.store!.name
+  // A plain hash: a keyed one would be another one under another secret, and what has ended would come
+  // back. It is for one user: an old library may keep its id when somebody else signs in.
+  const key = decodeBase64url(await plainHash('import', JSON.stringify([origin, subject])))!
+  const imported = { ...first, key, markFor: markOf(instance, found) }
+  const state = listWrite(imported, newTag(), true, options.now())
+  return backend.start(draft.cookies, state, () => {
+    emit({ type: 'session.imported', signedIn: subject !== null }, state)
+    emit({ type: 'session.created' }, state)
+  })
+}
+
+function failed({ asked, draft, instance, otherwise }: Adoption, error: unknown): Promise<Draft> {
+  const { emit, options } = instance
+  if (!(error instanceof SessionError)) throw error
+  if (!(error instanceof StoreUnavailableError)) {
+    emit({ type: 'session.corrupt', code: error.code }, draft.current)
+    if (options.onCorruption === 'throw' && !draft.found) throw error
+    return Promise.resolve(otherwise)
+  }
+  const isThrown = options.onStoreFailure === 'throw'
+  const type = isThrown ? 'store.unavailable' : 'store.degraded'
+  emit({ type, store: asked, code: error.code }, draft.current)
+  if (isThrown) throw error
+  const reason = () => error
+  return emptyDraft(instance, draft.cookies, { status: 'degraded', reason, readOnly: error })
 }
 
 /** Returns true where no cookie of ours stands for a session. */

@@ -68,6 +68,29 @@ export interface RedisAccess {
   readonly fromReplicas?: boolean
 }
 
+/** Sends a command, for the settings' time at most. */
+function createAsk(send: SendCommand, timeoutMs: number): RedisKeys['ask'] {
+  return async (command, signal) => {
+    signal?.throwIfAborted()
+    const late = (): Error => new StoreTimeoutError('Redis did not answer in time')
+    const answer = await within(timeoutMs, signal, late, (inner) => send(command, inner))
+    const { result, error } = Object(answer) as { result?: unknown; error?: unknown }
+    if (typeof error !== 'string' || !error) return result
+    if (/\bNOSCRIPT\b/.test(error)) return NO_SCRIPT
+    throw failure(error)
+  }
+}
+
+/** Runs a script by its hash, and sends its text where Redis does not have it. */
+function createRun(ask: RedisKeys['ask']): RunScript {
+  return async (name, sha, args, signal) => {
+    const result = sha === null ? NO_SCRIPT : await ask(['EVALSHA', sha, ...args], signal)
+    if (result !== NO_SCRIPT) return result
+    const { scriptOf } = await import('./redis-scripts.ts')
+    return await ask(['EVAL', scriptOf(name), ...args], signal)
+  }
+}
+
 /** Creates a store from a function that sends commands. */
 export function createRedisCommands(
   name: string,
@@ -79,25 +102,8 @@ export function createRedisCommands(
   const index = `${prefix}u:`
   const time = (): string => String(Math.floor(now()))
 
-  async function ask(command: readonly string[], signal?: AbortSignal): Promise<unknown> {
-    signal?.throwIfAborted()
-    const late = (): Error => new StoreTimeoutError('Redis did not answer in time')
-    const answer = await within(timeoutMs, signal, late, (inner) => send(command, inner))
-    const { result, error } = Object(answer) as { result?: unknown; error?: unknown }
-    if (typeof error === 'string' && error) {
-      if (/\bNOSCRIPT\b/.test(error)) return NO_SCRIPT
-      throw failure(error)
-    }
-    return result
-  }
-
-  const run: RunScript = async (name, sha, args, signal) => {
-    const result = sha === null ? NO_SCRIPT : await ask(['EVALSHA', sha, ...args], signal)
-    if (result !== NO_SCRIPT) return result
-    const { scriptOf } = await import('./redis-scripts.ts')
-    return await ask(['EVAL', scriptOf(name), ...args], signal)
-  }
-
+  const ask = createAsk(send, timeoutMs)
+  const run = createRun(ask)
   const keys: RedisKeys = { records, index, now, run, ask }
   const load = () => import('./redis-index.ts')
 

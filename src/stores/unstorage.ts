@@ -28,6 +28,7 @@ import {
   type StoredPage,
   type StoredRecord,
 } from './store.ts'
+import { decode, encode, type Stored, skipForeign } from './unstorage-value.ts'
 
 /** The methods of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
 export interface UnstorageStorage {
@@ -82,61 +83,84 @@ const RULES: Record<keyof UnstorageStoreOptions, Rule> = {
   now: functionRule(() => Date.now()),
 }
 
-/** A value under a session's key that is not ours. */
-class ForeignValueError extends StoreError {}
-
-/**
- * Format, expiry, version, epoch, seconds of the mark, index keys and value, each ending its line;
- * a tombstone has its expiry only. No driver takes that for JSON, which `getItem` would parse. What
- * follows is of a longer text that the driver wrote over: fs neither replaces a file at once nor
- * keeps two writers apart.
- */
-const VALUE = /^sojourn 1\n(\d+)\n(?:ended\n|(\S+)\n(\S*)\n(\d*)\n([^\n]*)\n(\S+)\n)/
-
-/** A record, or the tombstone of an ended session. */
-type Stored = StoredRecord | { endedUntil: number }
-
-function encode({ expiresAt, version, epoch, markFor, keys = [], value }: StoredRecord): string {
-  const texts = [version, epoch].map(encodeURIComponent)
-  const listed = keys.map(encodeURIComponent).join(' ')
-  const lines = [Math.floor(expiresAt), ...texts, markFor ? Math.ceil(markFor) : '', listed, value]
-  return `sojourn 1\n${lines.join('\n')}\n`
-}
-
-function decode(text: unknown): Stored | null {
-  if (text === null) return null
-  // Some drivers give an error, or nothing, in place of throwing; fs an empty text while it writes.
-  if (text === undefined || text === '' || text instanceof Error)
-    throw new StoreUnavailableError('unstorage getItem failed')
-  try {
-    // No match is `null`, which cannot be taken apart.
-    const [, expiry, tag, epoch = '', markFor, keys, value = ''] = VALUE.exec(text as string)!
-    if (tag === undefined) return { endedUntil: Number(expiry) }
-    const record: StoredRecord = {
-      value,
-      version: decodeURIComponent(tag),
-      epoch: decodeURIComponent(epoch),
-      expiresAt: Number(expiry),
-    }
-    if (keys) record.keys = keys.split(' ').map(decodeURIComponent)
-    if (markFor) record.markFor = Number(markFor)
-    return record
-  } catch {
-    throw new ForeignValueError('What is stored in unstorage is no record of ours')
-  }
-}
-
-/** Skips a value that is not ours: walking through all sessions must not stop at it. */
-function skipForeign(error: unknown): null {
-  if (error instanceof ForeignValueError) return null
-  throw error
-}
-
 /** Tells whether trying again will not help. */
 function isRefusal(error: unknown, { reason }: Because): boolean {
   const { message, status, statusCode = status } = Object(error)
   const [, told = statusCode] = /^KV [A-Z_]+ failed: (\d+)/.exec(message) ?? []
   return isFinal(reason) || /^4(?!08|25|29)/.test(told)
+}
+
+/** The values of one prefix. */
+interface Items {
+  get(name: string, signal?: AbortSignal): Promise<Stored | null>
+  /** Stores a text; the driver may remove it after `seconds`. */
+  put(name: string, text: string, seconds: number, signal?: AbortSignal): Promise<void>
+  remove(name: string, signal?: AbortSignal): Promise<void>
+  /** Returns the names after `cursor`, in order. */
+  namesAfter(cursor: string | null, signal?: AbortSignal): Promise<string[]>
+}
+
+function createItems(storage: UnstorageStorage, base: string): Items {
+  async function call<T>(
+    operation: string,
+    signal: AbortSignal | undefined,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted()
+    try {
+      return await orAbort(run(), signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      const why = becauseOf(error)
+      const Kind = isRefusal(error, why) ? StoreError : StoreUnavailableError
+      // Drivers put keys, values and credentials into their messages: none is passed on.
+      throw new Kind(`unstorage ${operation} failed`, why)
+    }
+  }
+  return {
+    get: async (name, signal) =>
+      decode(await call('getItem', signal, () => storage.getItem(base + name))),
+    put: (name, text, seconds, signal) =>
+      call('setItem', signal, () =>
+        storage.setItem(base + name, text, { ttl: Math.max(1, Math.ceil(seconds)) }),
+      ),
+    remove: (name, signal) => call('removeItem', signal, () => storage.removeItem(base + name)),
+    async namesAfter(cursor, signal) {
+      const keys = await call('getKeys', signal, () => storage.getKeys(base))
+      const names = keys.map((key) => key.slice(base.length))
+      return names.filter((name) => name > (cursor ?? '')).sort((a, b) => (a < b ? -1 : 1))
+    },
+  }
+}
+
+async function pageOf(
+  items: Items,
+  now: number,
+  cursor: string | null,
+  signal: AbortSignal | undefined,
+): Promise<StoredPage> {
+  const rest = await items.namesAfter(cursor, signal)
+  const names = rest.slice(0, PAGE)
+  const all = await Promise.all(
+    names.map(async (name) => {
+      const record = await items.get(name, signal).catch(skipForeign)
+      const isLive = record && 'value' in record && now < record.expiresAt
+      return isLive ? [{ id: decodeURIComponent(name), record }] : []
+    }),
+  )
+  return { records: all.flat(), cursor: rest.length > PAGE ? names.at(-1)! : null }
+}
+
+async function prune(items: Items, now: () => number, limit: number): Promise<number> {
+  let removed = 0
+  for (const name of await items.namesAfter(null)) {
+    if (removed >= limit) break
+    const stored = await items.get(name).catch(skipForeign)
+    if (!stored || now() < stored.expiresAt) continue
+    await items.remove(name)
+    removed++
+  }
+  return removed
 }
 
 /**
@@ -162,51 +186,16 @@ function isRefusal(error: unknown, { reason }: Because): boolean {
 export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageStore {
   refuseUnless(!!options?.storage, 'storage', 'a Storage of unstorage', options?.storage)
   const { storage, prefix, now } = applyRules<Required<UnstorageStoreOptions>>('', RULES, options)
-  const base = `${prefix}:`
-  const keyOf = (id: string): string => base + encodeURIComponent(id)
-
-  async function call<T>(
-    operation: string,
-    signal: AbortSignal | undefined,
-    run: () => Promise<T>,
-  ): Promise<T> {
-    signal?.throwIfAborted()
-    try {
-      return await orAbort(run(), signal)
-    } catch (error) {
-      signal?.throwIfAborted()
-      const why = becauseOf(error)
-      const Kind = isRefusal(error, why) ? StoreError : StoreUnavailableError
-      // Drivers put keys, values and credentials into their messages: none is passed on.
-      throw new Kind(`unstorage ${operation} failed`, why)
-    }
-  }
-
-  const look = async (key: string, signal?: AbortSignal): Promise<Stored | null> =>
-    decode(await call('getItem', signal, () => storage.getItem(key)))
-  const isLive = (stored: Stored | null): stored is StoredRecord =>
-    stored !== null && 'value' in stored && now() < stored.expiresAt
-  const remove = (key: string, signal?: AbortSignal): Promise<void> =>
-    call('removeItem', signal, () => storage.removeItem(key))
-  const put = (key: string, text: string, seconds: number, signal?: AbortSignal): Promise<void> =>
-    call('setItem', signal, () =>
-      storage.setItem(key, text, { ttl: Math.max(1, Math.ceil(seconds)) }),
-    )
+  const items = createItems(storage, `${prefix}:`)
 
   /** Returns the record; `null`: the session has ended; `undefined`: nothing is there, or not yet. */
   async function read(
     id: string,
     { signal }: StoreCallOptions = {},
   ): Promise<StoredRecord | null | undefined> {
-    const stored = await look(keyOf(id), signal)
-    if (!stored || 'value' in stored) return isLive(stored) ? stored : undefined
-    return now() < stored.endedUntil ? null : undefined
-  }
-
-  /** Returns the keys after `cursor`, in order. */
-  async function keysAfter(cursor: string | null, signal?: AbortSignal): Promise<string[]> {
-    const keys = await call('getKeys', signal, () => storage.getKeys(base))
-    return keys.filter((key) => cursor === null || key > cursor).sort((a, b) => (a < b ? -1 : 1))
+    const stored = await items.get(encodeURIComponent(id), signal)
+    if (!stored || now() >= stored.expiresAt) return undefined
+    return 'value' in stored ? stored : null
   }
 
   return {
@@ -218,60 +207,38 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
     async write(id, record, expected, { signal } = {}) {
       // A read before a creation would plant "there is nothing" in the caches of some drivers. It is
       // worth it where the record of a session that has ended may be created again.
-      const looks = expected !== null || record.markFor !== undefined
-      const current = looks ? await read(id, { signal }) : undefined
+      const isRead = expected !== null || record.markFor !== undefined
+      const current = isRead ? await read(id, { signal }) : undefined
       if (current === null) return { ok: false, current }
       if (!current && expected !== null) throw notShown()
       if (current?.version === record.version) return { ok: true }
       // No entry is appended: what a cache shows may be older than what the writer read.
       if (current && current.version !== expected) return { ok: false, current }
-      await put(keyOf(id), encode(record), (record.expiresAt - now()) / 1000, signal)
+      const seconds = (record.expiresAt - now()) / 1000
+      await items.put(encodeURIComponent(id), encode(record), seconds, signal)
       return { ok: true }
     },
 
     async end(id, { signal, markFor = MARK_SECONDS } = {}) {
+      const name = encodeURIComponent(id)
       const record = await read(id, { signal }).catch(skipForeign)
       const seconds = Math.max(markFor, record?.markFor ?? 0)
-      if (seconds === 0) await remove(keyOf(id), signal)
+      if (seconds === 0) await items.remove(name, signal)
       else {
         const lasts = Math.max(seconds, LAG)
         const until = Math.ceil(now() + lasts * 1000)
-        await put(keyOf(id), `sojourn 1\n${until}\nended\n`, lasts, signal)
+        await items.put(name, `sojourn 1\n${until}\nended\n`, lasts, signal)
       }
       return !!record
     },
 
-    async page(cursor, { signal } = {}) {
-      const rest = await keysAfter(cursor, signal)
-      const keys = rest.slice(0, PAGE)
-      const records = await Promise.all(
-        keys.map(async (key) => {
-          const id = decodeURIComponent(key.slice(base.length))
-          return { id, record: await look(key, signal).catch(skipForeign) }
-        }),
-      )
-      return {
-        records: records.flatMap(({ id, record }) => (isLive(record) ? [{ id, record }] : [])),
-        cursor: rest.length > PAGE ? keys.at(-1)! : null,
-      }
-    },
+    page: (cursor, { signal } = {}) => pageOf(items, now(), cursor, signal),
 
     async health({ signal } = {}) {
-      // Not the key of a session: those have no dots of their own.
-      await look(`${base}health.`, signal)
+      // Not the name of a session: those have no dots of their own.
+      await items.get('health.', signal)
     },
 
-    async prune(limit = Number.POSITIVE_INFINITY) {
-      let removed = 0
-      for (const key of await keysAfter(null)) {
-        if (removed >= limit) break
-        const stored = await look(key).catch(skipForeign)
-        const until = stored && ('value' in stored ? stored.expiresAt : stored.endedUntil)
-        if (until === null || now() < until) continue
-        await remove(key)
-        removed++
-      }
-      return removed
-    },
+    prune: (limit = Infinity) => prune(items, now, limit),
   }
 }
