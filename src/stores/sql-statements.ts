@@ -21,7 +21,10 @@ export interface SqlStatement {
 /** Returns the placeholder of a parameter; `position` counts from 1. */
 export type Placeholder = (position: number, isNumber: boolean) => string
 
-/** Index keys of one record: the user's and eight tags. */
+/**
+ * Index keys of one record: the user's and eight tags. Each has a column, so that one statement changes
+ * a record and its keys, in every dialect: no transaction, no trigger, no function for JSON.
+ */
 export const MAX_KEYS = 9
 export const KEY_COLUMNS: readonly string[] = Array.from(
   { length: MAX_KEYS },

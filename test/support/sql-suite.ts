@@ -21,6 +21,81 @@ export const newRecord = (more: Partial<StoredRecord> = {}): StoredRecord => ({
 })
 export const newId = (): string => `id-${++count}-${Math.random().toString(36).slice(2)}`
 
+/** Statements of each operation, as docs/choosing-a-store.md lists them. */
+const OTHERS = {
+  read: 1,
+  create: 1,
+  replace: 1,
+  append: 1,
+  refused: 1,
+  'refused, with an entry': 1,
+  list: 1,
+  page: 1,
+  end: 1,
+  'end of what is not live': 1,
+  'end of a user': 1,
+  prune: 1,
+}
+export const STATEMENTS: Readonly<Record<SqlDialectName, Readonly<Record<string, number>>>> = {
+  postgres: OTHERS,
+  sqlite: OTHERS,
+  mysql: {
+    ...OTHERS,
+    create: 2,
+    append: 3,
+    refused: 2,
+    'refused, with an entry': 3,
+    'end of what is not live': 2,
+    'end of a user': 2,
+    prune: 2,
+  },
+}
+
+/** Counts the statements of each operation. */
+export async function countStatements(
+  dialect: SqlDialectName,
+  query: SqlQuery,
+): Promise<Record<string, number>> {
+  let count = 0
+  const store = createSqlStore({
+    dialect,
+    query: (...call) => {
+      count++
+      return query(...call)
+    },
+    autoPrune: 0,
+  })
+  await store.health?.()
+  const [id, key] = [newId(), newId()]
+  const [first, second] = [newRecord({ keys: [key] }), newRecord({ keys: [key] })]
+  await store.write(newId(), newRecord({ expiresAt: Date.now() - 100_000 }), null)
+  const calls: Record<string, () => Promise<unknown>> = {
+    read: () => store.read(id),
+    create: () => store.write(id, first, null),
+    replace: () => store.write(id, second, first.version, { entry: 'one' }),
+    append: () => store.write(id, newRecord(), first.version, { entry: 'two' }),
+    refused: () => store.write(id, newRecord(), first.version),
+    'refused, with an entry': () =>
+      store.write(id, newRecord({ epoch: '2.b' }), first.version, { entry: 'three' }),
+    list: () => store.index.list(key),
+    page: () => store.page(null),
+    'end of a user': () => store.index.end(key),
+    'end of what is not live': () => store.end(id),
+    prune: () => store.prune(1),
+  }
+  const counts: Record<string, number> = {}
+  const counted = async (name: string, call: () => Promise<unknown>): Promise<void> => {
+    count = 0
+    await call()
+    counts[name] = count
+  }
+  for (const [name, call] of Object.entries(calls)) await counted(name, call)
+  const other = newId()
+  await store.write(other, newRecord(), null)
+  await counted('end', () => store.end(other))
+  return counts
+}
+
 /** Runs the suite of stores, and compares the answers to random calls with the reference. */
 export function testSql(name: string, dialect: SqlDialectName, query: SqlQuery, seeds = 20): void {
   let isReady = false
@@ -32,6 +107,10 @@ export function testSql(name: string, dialect: SqlDialectName, query: SqlQuery, 
     return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
   }
   testStore(`createSqlStore() with ${name}`, factory, { describe, it, expect })
+  it(`createSqlStore() with ${name} makes as many statements as documented`, async () => {
+    await factory()
+    expect(await countStatements(dialect, query)).toEqual(STATEMENTS[dialect])
+  })
   it(`createSqlStore() with ${name} answers random calls as applyWrite does`, async () => {
     for (let seed = 1; seed <= seeds; seed++) await compareWithReference(factory, seed, 60)
   })
