@@ -68,19 +68,19 @@ async function start(
   return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
 }
 
-async function commit(p: Persistence, draft: Draft, { due, changed }: CommitTask) {
+async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: CommitTask) {
   const { current, deferred, heals, operations, status } = draft
   if (status === 'superseded') return lose(p, draft, { status })
-  const isWritten = due || changed || heals || !!deferred?.applied.length
+  const isWritten = renewalDue || changed || heals || !!deferred?.applied.length
   if (!isWritten) return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
-  const writing = new Commit(p, draft, due)
+  const writing = new Commit(p, draft, renewalDue)
   try {
     const outcome = await writing.run()
     if ('status' in outcome) return lose(p, draft, outcome)
     draft.outcome = 'written'
     const { length } = leftOut(changesOf(operations, current), outcome.state)
     reportDropped(p.instance, draft, length, 'conflict')
-    const setCookie = await cookiesFor(p, draft, outcome, due)
+    const setCookie = await cookiesFor(p, draft, outcome, renewalDue)
     return [...setCookie, ...settleDeferred(p.instance, draft)]
   } catch (error) {
     return failed(p, draft, writing, error, changed)
@@ -92,7 +92,7 @@ async function cookiesFor(
   { instance, latest, store }: Persistence,
   draft: Draft,
   stored: Committed,
-  due: boolean,
+  renewalDue: boolean,
 ): Promise<string[]> {
   const { cookies, found, heals, refresh, removals } = draft
   const { isNew, state } = stored
@@ -100,9 +100,9 @@ async function cookiesFor(
   const isLate = latest.isRotated(state)
   latest.record(state)
   const rotates = isNew || state.generation.number !== found?.state.generation.number
-  announce(instance, draft, state, due, isNew)
+  announce(instance, draft, state, renewalDue, isNew)
   if (isLate) return []
-  const isTold = rotates || due || refresh || heals || removals || !store.atomic
+  const isTold = rotates || renewalDue || refresh || heals || removals || !store.atomic
   const setCookie =
     isTold || instance.options.snapshot ? await writeStoredCookie(instance, draft, stored) : []
   // A late response that clears a former cookie, or brings it back, must not hide a new session.

@@ -6,7 +6,7 @@ import { SessionConflictError } from '../errors.ts'
 import type { Draft, ReplacedSession } from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll } from '../session/operations.ts'
-import { isSame, renewAfterOf } from '../session/save.ts'
+import { isRenewalDue, isSame } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { changesOf } from './journal.ts'
 import { ahead, compare, relate } from './newest.ts'
@@ -55,13 +55,13 @@ export class Commit {
   lastRotation: SessionState | null = null
   readonly #p: Persistence
   readonly #draft: Draft
-  readonly #due: boolean
+  readonly #renewalDue: boolean
   readonly #calls: StoreCalls
 
-  constructor(p: Persistence, draft: Draft, due: boolean) {
+  constructor(p: Persistence, draft: Draft, renewalDue: boolean) {
     this.#p = p
     this.#draft = draft
-    this.#due = due
+    this.#renewalDue = renewalDue
     // Of a commit that is repeated, the first attempt may have been applied.
     this.tag = draft.failed?.operations === draft.operations.length ? draft.failed.tag : newTag()
     this.#calls = startCalls(p)
@@ -87,8 +87,7 @@ export class Commit {
     const { binding, deferred, found, operations } = this.#draft
     // A request that committed first has renewed it for this one too.
     const renews =
-      !found ||
-      (this.#due && options.now() - state.renewedAt >= renewAfterOf(this.#p.instance, state))
+      !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state, state.renewedAt))
     const changesData = operations.some(
       ({ changes = [], updates }) =>
         updates !== undefined || changes.some(([section]) => section === 0),
@@ -255,7 +254,7 @@ export class Commit {
     if (!isFixed || deferred || heals || format.check) return undefined
     // An entry does not renew. Past half of the idle timeout a renewal must not be lost.
     const left = context.expiresAt({ ...from, createdAt: Infinity }) - options.now()
-    if (this.#due && left < options.now() - from.renewedAt) return undefined
+    if (this.#renewalDue && left < options.now() - from.renewedAt) return undefined
     const changes = changesOf(operations, current)
     const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
     return sealEntry(this.#p, state, entry)

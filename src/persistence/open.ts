@@ -5,7 +5,7 @@ import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
-import { renewAfterOf } from '../session/save.ts'
+import { isRenewalDue } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
@@ -286,6 +286,6 @@ async function live(
   if (isOver(instance, found.state)) return goneDraft(instance, cookies, opened, 'expired')
   const draft = { ...liveDraft(instance, cookies, found.state, found), ...more }
   // Another request has renewed the record: only the cookie needs a renewal.
-  const isDue = instance.options.now() - opened.renewedAt >= renewAfterOf(instance, found.state)
-  return openDeferred(instance, isDue && !found.stale ? { ...draft, refresh: true } : draft)
+  const renews = !found.stale && isRenewalDue(instance, found.state, opened.renewedAt)
+  return openDeferred(instance, renews ? { ...draft, refresh: true } : draft)
 }

@@ -7,7 +7,7 @@ import type { Draft } from './draft.ts'
 /** The reasons for a commit. */
 export interface CommitTask {
   /** Renewal due: the session is in use, and its last renewal is `renewAfter` seconds ago. */
-  readonly due: boolean
+  readonly renewalDue: boolean
   /** Data, flash or credential differ from what was opened. */
   readonly changed: boolean
   /** The data of the draft as text, where that was needed already. */

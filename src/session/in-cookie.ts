@@ -73,10 +73,10 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
     renewedAt: context.now(),
     version: options.version,
   }
-  const { due, written = format.write(state) } = task
+  const { renewalDue, written = format.write(state) } = task
   const opened = { opened: { ...state, ...written }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
-  announce(instance, draft, state, due, isNew)
+  announce(instance, draft, state, renewalDue, isNew)
   // The cookie of whoever was signed in before may be there twice, or come back.
   if (!found || !isNew) return setCookie
   return [

@@ -64,28 +64,30 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
     return isThere ? [...cookie.remove(cookies), ...more] : []
   }
   if (draft.readOnly || draft.refused) return []
-  const due = isDue(instance, draft)
+  const isUsed = found && status === 'active'
+  const renewalDue = isUsed ? isRenewalDue(instance, found.state, draft.renewedAt) : false
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
   const written = operations.length ? format.write(current) : undefined
   const changed = isDoubtful || (written !== undefined && hasChanged(draft, written))
-  if (!due && !changed && !refresh) return clear ? cookie.remove(cookies) : []
+  if (!renewalDue && !changed && !refresh) return clear ? cookie.remove(cookies) : []
   if (current.binding === undefined) draft.binding = await draft.bind?.()
-  const setCookie = await backend.commit(draft, { due, changed, written })
+  const setCookie = await backend.commit(draft, { renewalDue, changed, written })
   return clear && !setCookie.length ? cookie.remove(cookies) : setCookie
 }
 
-/** Tells whether the session is in use and its last renewal long enough ago. */
-function isDue(instance: Instance, { found, status, renewedAt }: Draft): boolean {
-  if (!found || status !== 'active') return false
-  return instance.options.now() - renewedAt >= renewAfterOf(instance, found.state)
-}
-
-/** Milliseconds between renewals: always before the session ends of idleness, or its cookie of age. */
-export function renewAfterOf({ options }: Instance, { idleTimeout }: SessionState): number {
-  const { cookie, renewAfter = Infinity } = options
+/**
+ * Tells whether a session that was last renewed at `renewedAt` is to be renewed by its use: always before
+ * it ends of idleness, or its cookie of age.
+ */
+export function isRenewalDue(
+  { options }: Instance,
+  { idleTimeout }: SessionState,
+  renewedAt: number,
+): boolean {
+  const { cookie, now, renewAfter = Infinity } = options
   const lifetime = Math.min(idleTimeout ?? options.idleTimeout, cookie.maxAge ?? Infinity)
-  return 1000 * (renewAfter < lifetime ? renewAfter : lifetime / 10)
+  return now() - renewedAt >= 1000 * (renewAfter < lifetime ? renewAfter : lifetime / 10)
 }
 
 /** Tells whether there is anything to save that was not there before. */
@@ -116,7 +118,7 @@ export function announce(
   { emit }: Instance,
   draft: Draft,
   state: SessionState,
-  due: boolean,
+  renewalDue: boolean,
   isNew: boolean,
 ): void {
   const { found, operations } = draft
@@ -124,7 +126,7 @@ export function announce(
   if (isNew) emit({ type: 'session.created' }, state)
   else if (found && state.generation.number !== found.state.generation.number) {
     emit({ type: 'session.regenerated' }, state)
-  } else if (due) emit({ type: 'session.renewed' }, state)
+  } else if (renewalDue) emit({ type: 'session.renewed' }, state)
   if (operations.some(({ signsIn }) => signsIn)) emit({ type: 'session.login' }, state)
 }
 
