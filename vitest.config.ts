@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config'
 const neutral = ['test/**/*.test.ts']
 const installRedis = 'test/support/install-redis.ts'
 const installSql = 'test/support/install-sql.ts'
+const installPrometheus = 'test/support/install-prometheus.ts'
 const nodeOnly = ['test/**/*.node.test.ts', 'test/e2e/**', 'test/workerd/**']
 
 export default defineConfig({
@@ -25,7 +26,7 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.node.test.ts'],
           exclude: ['test/e2e/**'],
-          globalSetup: [installRedis, installSql],
+          globalSetup: [installRedis, installSql, installPrometheus],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
