@@ -12,6 +12,7 @@
  */
 import { applyRules, functionRule, numberRule, type Rule, refuseUnless } from '../check.ts'
 import type { SessionEvent } from '../events.ts'
+import { createWindow } from './window.ts'
 
 /** One condition. It has no state of its own, so that several alerts can use it. */
 export interface AlertRule {
@@ -166,12 +167,22 @@ export function countRule(options: CountOptions): AlertRule {
   for (const option of Object.keys(COUNT)) {
     refuseUnless(Object(options)[option] !== undefined, option, 'given', undefined)
   }
+  return counting(name, threshold, window, count)
+}
+
+function counting(
+  name: string,
+  threshold: number,
+  window: number,
+  count: CountOptions['count'],
+  unit = 1,
+): AlertRule {
   return {
     name,
     threshold,
     watch() {
       const counts = createWindow(window)
-      return (event) => counts.add(event.at, count(event))
+      return (event) => counts.add(event.at, count(event)) / unit
     },
   }
 }
@@ -223,8 +234,13 @@ const ERRORS = new Set<string>(['store.unavailable', 'session.corrupt', 'cookie.
 /** Fires at so many errors that a visitor noticed, per minute. (default: 10) */
 export function errorRate(options: Omit<RuleOptions, 'minimum'> = {}): AlertRule {
   const { threshold, window } = settings(10, options, 'window')
-  const count = ({ type }: SessionEvent): number => (ERRORS.has(type) ? 60 / window : 0)
-  return countRule({ name: 'error-rate', threshold, window, count })
+  return counting(
+    'error-rate',
+    threshold,
+    window,
+    (event) => Number(ERRORS.has(event.type)),
+    window / 60,
+  )
 }
 
 /** Windows before the present one that say what is normal. */
@@ -260,14 +276,15 @@ export function invalidCookies(options: RuleOptions = {}): AlertRule {
 /** Fires at so many replaced cookies that came back: somebody has a copy. (default: 1) */
 export function reusedCookies(options: Omit<RuleOptions, 'minimum'> = {}): AlertRule {
   const { threshold, window } = settings(1, options, 'window')
-  const count = ({ type }: SessionEvent): number => Number(type === 'session.reused')
-  return countRule({ name: 'reused-cookies', threshold, window, count })
+  return counting('reused-cookies', threshold, window, ({ type }) =>
+    Number(type === 'session.reused'),
+  )
 }
 
 /** Fires when so many more changes wait in cookies than at the start of the window. (default: 100) */
 export function deferredGrowth(options: Omit<RuleOptions, 'minimum'> = {}): AlertRule {
   const { threshold, window } = settings(100, options, 'window')
-  return countRule({ name: 'deferred-growth', threshold, window, count: waiting })
+  return counting('deferred-growth', threshold, window, waiting)
 }
 
 function waiting(event: SessionEvent): number {
@@ -275,26 +292,4 @@ function waiting(event: SessionEvent): number {
   const isDone =
     event.type === 'commit.applied' || (event.type === 'commit.dropped' && event.deferred)
   return isDone ? -event.changes : 0
-}
-
-/** Parts of a window: one leaves at a time. */
-const SLOTS = 20
-
-/** Sums numbers over the last so many seconds. */
-function createWindow(seconds: number): { add(at: number, value: number): number } {
-  const slotMs = (1000 * seconds) / SLOTS
-  const slots = new Float64Array(SLOTS)
-  let last = -Infinity
-  return {
-    add(at, value) {
-      const slot = Math.floor(at / slotMs)
-      // Events come a little out of order; a clock that was set back by more starts a new window.
-      const passed = slot > last ? slot - last : slot < last - SLOTS ? SLOTS : 0
-      if (passed >= SLOTS) slots.fill(0)
-      else for (let i = 0; i < passed; i++) slots[(slot - i) % SLOTS] = 0
-      if (passed) last = slot
-      slots[last % SLOTS]! += value
-      return slots.reduce((sum, one) => sum + one)
-    },
-  }
 }
