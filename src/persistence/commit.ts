@@ -8,6 +8,7 @@ import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
+import { endDeferred } from './deferred.ts'
 import { changesOf } from './journal.ts'
 import { ahead, compare, relate } from './newest.ts'
 import { GRACE_MS, LAG_MS } from './open.ts'
@@ -74,7 +75,10 @@ export class Commit {
       return this.#replace(found.state, found.version ?? '', current)
     }
     // Another user signs in: the session of the one before ends first.
-    if (found) await endSession(this.#p, this.#calls, idOf(found.state))
+    if (found) {
+      await endSession(this.#p, this.#calls, idOf(found.state))
+      endDeferred(this.#draft)
+    }
     const shared = this.#share(replaced?.state)
     return shared
       ? this.#replace(replaced!.state!, replaced!.version, shared)

@@ -112,7 +112,8 @@ export async function defer(
   )
   const seen = earlier.map((one) => one.tag)
   const own: Entry = { tag, counter: state.counter, at: options.now(), changes, seen }
-  const all = leaveOutReplaced([...earlier, ...(changes.length ? [own] : [])], own.at)
+  const listed = [...earlier, ...(changes.length ? [own] : [])]
+  const all = leaveOutReplaced(listed, own.at)
   const at = all.at(-1)?.at
   if (at === undefined) return clearDeferred(instance, draft)
   const text = encodeEntries(format, all, at)
@@ -125,7 +126,9 @@ export async function defer(
   const bytes = encoder.encode(JSON.stringify(sealed))
   const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)
   if (!setCookie) return null
-  instance.emit({ type: 'commit.deferred', changes: changes.length }, current)
+  // Less those of earlier pages that later ones replaced: what waits is what is told of at its end.
+  const more = changes.length - countOf(listed) + countOf(all)
+  instance.emit({ type: 'commit.deferred', changes: more }, current)
   return [setCookie, ...clearDeferred(instance, draft)]
 }
 
@@ -170,6 +173,13 @@ export function reportDropped(
   if (!changes) return
   const about = found?.state ?? replaced?.state ?? current
   emit({ type: 'commit.dropped', changes, reason, ...(deferred && { deferred }) }, about)
+}
+
+/** Drops the deferred writes of a user in whose place another one signs in. */
+export function endDeferred({ deferred }: Draft): void {
+  if (!deferred) return
+  const lost = [...deferred.lost, { reason: 'ended', changes: countOf(deferred.entries) } as const]
+  Object.assign(deferred, { applied: [], dropped: [], lost })
 }
 
 function countOf(entries: readonly Entry[]): number {
