@@ -153,7 +153,7 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
  *
  * | variable | sets | |
  * | --- | --- | --- |
- * | `SESSION_SECRET` | `secret` | required; several are separated by commas, newest first |
+ * | `SESSION_SECRET` | `secret` | required; several are separated by commas: the first seals, all open |
  * | `SESSION_IDLE_TIMEOUT` | `idleTimeout` | seconds |
  * | `SESSION_ABSOLUTE_TIMEOUT` | `absoluteTimeout` | seconds |
  * | `SESSION_RENEW_AFTER` | `renewAfter` | seconds |
@@ -269,7 +269,7 @@ function readSecrets(env: object): [string, ...string[]] {
   const isOne = !listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES
   if (!isList && !isOne) {
     throw new RangeError(
-      `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, newest first; make one with "openssl rand -base64 32"`,
+      `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, first the one that seals; make one with "openssl rand -base64 32"`,
     )
   }
   const weakness = secrets.map(weaknessOf).find(Boolean)

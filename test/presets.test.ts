@@ -160,7 +160,7 @@ describe('fromEnv()', () => {
     expect(fromEnv({ SESSION_SECRET })).toEqual({ secret: [SECRET] })
   })
 
-  it('takes several secrets, the newest first', async () => {
+  it('takes several secrets, first the one that seals', async () => {
     const [last, next] = [generateSecret(), generateSecret()]
     const old = createSessions({ secret: last })
     const rotated = createSessions(fromEnv({ SESSION_SECRET: `${next}, ${last}\n` }))

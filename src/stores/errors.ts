@@ -16,7 +16,7 @@ const TABLE: ReasonTable = {
   rate: /_(BUSY|LOCKED)$|overload|too (many|much)|of clients|concurrent|limit exceeded/i,
   network:
     /network|connection|fetch failed|per request|socket|\bE(CONN|PIPE|NOTFOUND|HOST|NET|AI_)/i,
-  loading: /^(LOADING|BUSY)|reset|starting/,
+  loading: /^(LOADING|BUSY)|reset/,
 }
 
 const STATUSES: Readonly<Record<string, StoreReason>> = {
@@ -84,8 +84,8 @@ export function becauseOf(error: unknown): Because {
     statusCode = status,
     word = code,
   } = Object(error)
-  // The first word of a text is that of a store only where stores are known to say it.
   const [first] = /^[A-Z]+(?= )/.exec(message) ?? []
-  const said = word ?? (reasonOf(first) === 'unknown' ? word : first)
+  // A word is told only where stores are known to say it: anything can be in the code of an error.
+  const said = [word, first].find((one) => reasonOf(one) !== 'unknown')
   return because(said, Number(statusCode) || String(message))
 }

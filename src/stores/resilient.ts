@@ -13,6 +13,7 @@ import {
   type RetryEvent,
   secondsOf,
 } from '../resilience/retry.ts'
+import { becauseOf } from './errors.ts'
 import { failureOf } from './failure.ts'
 import {
   type CheckedPolicy,
@@ -65,7 +66,7 @@ const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isPerKey(
 function classified(error: unknown, what: string): unknown {
   if (error instanceof SessionError) return error
   if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
-  return new StoreUnavailableError(what, { retryAfter: secondsOf(error) })
+  return new StoreUnavailableError(what, { retryAfter: secondsOf(error), ...becauseOf(error) })
 }
 
 /** Makes the calls of one store. */

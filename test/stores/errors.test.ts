@@ -109,9 +109,10 @@ describe('becauseOf()', () => {
     expect(becauseOf(failure('no', { statusCode: 413 }))).toEqual({ reason: 'too-large' })
   })
 
-  it('takes the first word of a text only where a store is known to say it', () => {
+  it('takes a code, or the first word of a text, only where a store is known to say it', () => {
     expect(becauseOf(failure('OOM command not allowed'))).toEqual({ reason: 'full', word: 'OOM' })
     expect(becauseOf(failure('CANARY is a secret'))).toEqual({ reason: 'unknown' })
+    expect(becauseOf(failure('no', { code: 'CANARY' }))).toEqual({ reason: 'unknown' })
   })
 
   it('takes the word of an error of another copy of the package, and never its code', () => {

@@ -56,9 +56,10 @@ function sessionsOf(port: number, login: () => Login = () => ({}), timeoutMs = 5
       }
     },
   })
-  const store = resilient(raw, { attempts: 1, breaker: false })
+  const times = { attemptTimeoutMs: timeoutMs, deadlineMs: 2 * timeoutMs }
+  const store = resilient(raw, { attempts: 1, breaker: false, ...times })
   const onEvent = (event: SessionEvent): void => void events.push(event)
-  const sessions = createSessions({ secret: SECRET, store, onEvent })
+  const sessions = createSessions({ secret: SECRET, store, storeTimeout: 20, onEvent })
   const jar = createCookieJar()
   const visit = (run: (session: Session) => void): Promise<Response | Error> => {
     const handler = sessions.handler(async (request) => {
