@@ -1,7 +1,7 @@
 /** The texts of `help`. */
 import { type Command, OPTIONS, type OptionName, type Result } from './command.ts'
 import type { Terminal } from './terminal.ts'
-import { table } from './words.ts'
+import { sentence, table, wrap } from './words.ts'
 
 const EXIT_CODES = `Exit codes: 0 fine; 1 a sentence says what is wrong; 2 the command line is wrong.
 Secrets come from the environment (SESSION_SECRET) and cookies from standard input, never from arguments.
@@ -32,7 +32,7 @@ export function helpOf(command: Command, { paint }: Terminal): Result {
   return {
     text: `${paint('bold', 'Usage')}: npx sojourn ${usageOf(command)} [options]
 
-${command.summary}. ${command.details}
+${wrap(`${command.summary}. ${sentence(command.details)}`)}
 
 ${paint('bold', 'Options')}
 ${table(rows)}

@@ -51,6 +51,19 @@ export function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`
 }
 
+const WIDTH = 90
+
+/** Breaks a text into lines of at most 90 characters, at blanks. */
+export function wrap(text: string): string {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const last = lines[lines.length - 1]!
+    if (last && last.length + word.length >= WIDTH) lines.push(word)
+    else lines[lines.length - 1] = last ? `${last} ${word}` : word
+  }
+  return lines.join('\n')
+}
+
 /** Lays rows out in columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<number[]>(

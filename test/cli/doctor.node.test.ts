@@ -180,6 +180,7 @@ describe('sojourn doctor', () => {
     ['a copy', ['x-cache', 'Hit from cloudfront'], 'comes from a cache'],
     ['an age', ['age', '30'], 'comes from a cache'],
     ['another rule for a CDN', ['cdn-cache-control', 'max-age=60'], 'lets a CDN store it'],
+    ['too much', ['x-long', 'x'.repeat(9000)], 'many proxies refuse more than 8 KB'],
   ] as const)('finds %s in the headers', async (_, header, sentence) => {
     const proxy: Proxy = (all) => [...all, [...header]]
     const { wrong } = await examine(await serve(app(createSessions({ secret })), proxy))

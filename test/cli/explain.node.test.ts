@@ -242,7 +242,11 @@ describe('sojourn explain, sessions in cookies', () => {
   it('of a large one needs all of its cookies', async () => {
     const sessions = createSessions({ secret, cookie: { maxChunks: 3 } })
     const header = await begin(sessions, SUBJECT, { note: DATA.repeat(400) })
-    expect((await explain(header)).reason).toBe('active')
+    const whole = await explain(header)
+    expect([whole.reason, whole.json.cookies]).toEqual([
+      'active',
+      [expect.objectContaining({ position: 0, isPart: false })],
+    ])
     const [first = ''] = header.split('; ')
     const half = await explain(first)
     expect([half.reason, half.advice]).toEqual(['malformed', 'Paste the whole Cookie header'])
@@ -396,6 +400,27 @@ describe('sojourn explain, sessions in a store', () => {
     const replacement = headerOf(await sessions.save(session))
     expect((await explain(header, ['--config', path])).reason).toBe('reused')
     expect((await stored().open(replacement)).status).toBe('active')
+  })
+
+  it('asks the store, whatever a snapshot in the cookie says', async () => {
+    const path = join(folder, 'snapshot.config.mjs')
+    const importOf = (file: string): string => JSON.stringify(`${root}${file}`)
+    writeFileSync(
+      path,
+      `import { Redis } from ${importOf('node_modules/ioredis/built/index.js')}
+      import { createRedisStore } from ${importOf('src/stores/redis.ts')}
+      const client = new Redis(${server.port})
+      const store = createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) })
+      export const options = { snapshot: { maxAge: 600 }, store }`,
+    )
+    const sessions = createSessions({ secret, store: store(), snapshot: { maxAge: 600 } })
+    const header = await begin(sessions, SUBJECT, { note: DATA })
+    await stored().revokeAll(SUBJECT)
+    expect(
+      (await createSessions({ secret, store: store(), snapshot: { maxAge: 600 } }).open(header))
+        .status,
+    ).toBe('active')
+    expect((await explain(header, ['--config', path])).reason).toBe('missing')
   })
 
   it('of one in a store says when no store is named', async () => {

@@ -10,10 +10,13 @@ import { whyClosed } from '../../session/reasons.ts'
 import type { SessionStatus } from '../../session/session.ts'
 import { createSessions } from '../../session/sessions.ts'
 import type { CookieFound } from '../../transport/cookie.ts'
+import { joinChunks } from '../../transport/too-large.ts'
 
 /** One cookie that could be a session's. */
 export interface InspectedToken {
   readonly bytes: number
+  /** It is one of several cookies of a large session, and the others are missing. */
+  readonly isPart: boolean
   /** The key that it names, 8 hex characters; left out where it names none. */
   readonly keyId?: string
   /** Index of that key's secret, from 0; left out: of none. */
@@ -44,12 +47,13 @@ export async function inspect(given: Instance, header: string, name?: string): P
   const events: SessionEvent[] = []
   const instance = readOnly(given, (event) => events.push(event), name)
   const { sessions, own } = instance
-  const cookies = own.cookie.find(header)
+  const found = own.cookie.find(header)
+  const cookies = found.pieces ? joinChunks(found) : found
   const tokens = await Promise.all(cookies.tokens.map((token) => inspectToken(own, token)))
   try {
     const session = await sessions.open(header)
-    const { found, reason } = getDraft(session)
-    const about = found?.state ?? tokens.find(({ opened }) => opened)?.opened
+    const { found: live, reason } = getDraft(session)
+    const about = live?.state ?? tokens.find(({ opened }) => opened)?.opened
     const error = reason ? await reason() : null
     const { status } = session
     return { ...common(), status, error, ...(about && { about }) }
@@ -88,7 +92,7 @@ function readOnly(
 
 async function inspectToken({ options, tokens }: Instance, token: string): Promise<InspectedToken> {
   const now = options.now()
-  const bytes = token.length
+  const common = { bytes: token.length, isPart: token === '' || /^[2-4]\./.test(token) }
   const parts = parseToken(token)
   const budget = { newHours: 1, ahead: 0 }
   const [cookie] = await tokens.openAll({ tokens: [token], budget })
@@ -99,11 +103,11 @@ async function inspectToken({ options, tokens }: Instance, token: string): Promi
     sealedAt: parts.hour * 3_600_000,
     ...(position >= 0 && { position }),
   }
-  if (cookie) return { bytes, ...key, opened: cookie.opened }
+  if (cookie) return { ...common, ...key, opened: cookie.opened }
   const closed: Invalidity = budget.ahead
     ? { reason: 'future', aheadBy: Math.round((budget.ahead - now) / 1000) }
     : await whyClosed(tokens.ring, token, now)
-  return { bytes, ...key, closed }
+  return { ...common, ...key, closed }
 }
 
 /** Returns the fingerprint by which events and logs name a session. */

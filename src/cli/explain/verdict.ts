@@ -105,7 +105,7 @@ function closed(
       }
     default:
       // The first of several cookies opens nothing without the others.
-      if (tokens.every(({ bytes }) => !bytes)) {
+      if (tokens.every(({ isPart }) => isPart)) {
         const text = 'A large session is in several cookies, and not all of them are here'
         return { reason, text, advice: 'Paste the whole Cookie header' }
       }
