@@ -56,7 +56,8 @@ export function entryOf(entry: string | undefined): string {
   throw new StoreError('Cannot write: an entry must be printable ASCII without spaces')
 }
 
-const notOurs = (): StoreError =>
+/** Creates the error for a row that no statement of Sojourn can have left. */
+export const notOurs = (): StoreError =>
   new StoreError('A row of the table is no record of Sojourn: has something else written to it?')
 
 const textOf = (text: unknown): string => {

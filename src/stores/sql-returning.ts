@@ -1,5 +1,6 @@
 /** Statements for databases with `ON CONFLICT` and `RETURNING`: every operation is one of them. */
 import type { RunStatement, SqlStatements } from './sql-dialect.ts'
+import { notOurs } from './sql-record.ts'
 import {
   COLUMNS,
   commonStatements,
@@ -87,14 +88,19 @@ export function returningStatements(table: string, words: ReturningWords): SqlSt
     version: of(version),
     endLive: of(`${marked} id = :id`),
     async write(run: RunStatement, values) {
-      const { rows } = await run(values.expected === null ? creating : updating, values)
+      if (values.expected !== null) return (await run(updating, values)).rows[0]
+      const { rows } = await run(creating, values)
+      if (!rows.length) throw notOurs()
       return rows[0]
     },
     async end(run, values) {
       // Of overlapping ends, one has found the record: each has a token of its own.
       const token = crypto.randomUUID()
       const { rows } = await run(ending, { ...values, token })
-      return rows[0]?.version === token
+      const version = rows[0]?.version
+      // An end that cannot be seen is none: the session may live on.
+      if (version !== token && version !== '') throw notOurs()
+      return version === token
     },
     endAll: async (run, values) => (await run(endingAll, values)).affected,
     prune: async (run, now, limit) => (await run(of(words.prune(table, limit)), { now })).affected,

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { SessionError, StoreUnavailableError } from '../../src/errors.ts'
+import { SessionError, StoreError, StoreUnavailableError } from '../../src/errors.ts'
 import { createSessions, type Session, type SessionEvent } from '../../src/index.ts'
 import { logEvents } from '../../src/observe/log.ts'
 import { createCircuitBreaker } from '../../src/resilience/circuit-breaker.ts'
@@ -15,6 +15,7 @@ import { type FaultServer, type HttpFault, startFaultServer } from '../support/f
 import { KVDouble, type KVFault } from '../support/kv-double.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { isFrequent, SECRET } from '../support/sessions.ts'
+import { createFailingSql, sqlFaults } from '../support/sql-faults.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 /*
@@ -29,7 +30,7 @@ const BEFORE = 'BEFORE-canary-5b'
 const AFTER = 'AFTER-canary-c2'
 const SUBJECT = 'SUBJECT-canary-e8'
 /** What no error, event or body may quote, whatever session it is about. */
-const CANARIES = [SECRET, BEFORE, AFTER, SUBJECT, TOKEN, 'EVAL', 'GETRANGE', 'redis.call']
+const CANARIES = [SECRET, BEFORE, AFTER, SUBJECT, TOKEN, 'EVAL', 'GETRANGE', 'redis.call', 'INSERT']
 
 const DEADLINE_MS = 2000
 const SLACK_MS = 500
@@ -217,6 +218,7 @@ function kv(clock: Clock): Place {
 const places = {
   upstash: { create: upstash, faults: Object.keys(httpFaults) },
   kv: { create: kv, faults: Object.keys(kvFaults) },
+  sql: { create: createFailingSql, faults: Object.keys(sqlFaults) },
 }
 
 /** What the request does once its session is there, and when the store begins to fail. */
@@ -342,7 +344,7 @@ async function run(cell: Cell) {
   const header = jar.header() ?? ''
   const token = jar.cookies().find(({ name }) => name === NAME)?.value ?? ''
   const canaries = [...CANARIES, id, token, String(await place.sealed(id))]
-  const quote = `["EVAL","redis.call"] Bearer ${canaries.join(' ')}`
+  const quote = `["EVAL","redis.call"] INSERT Bearer ${canaries.join(' ')}`
   events.length = 0
   errors.length = 0
   statuses.clear()
@@ -363,7 +365,9 @@ async function run(cell: Cell) {
     if (failsFirst) {
       if (found.status !== 'degraded') return
       // Nothing is known of it, so nothing can be written: said at once, not when it is too late.
-      expect(() => found.set('value', AFTER)).toThrow(StoreUnavailableError)
+      const [failure] = errors
+      const Kind = failure instanceof StoreUnavailableError ? StoreUnavailableError : StoreError
+      expect(() => found.set('value', AFTER)).toThrow(Kind)
       return
     }
     before = place.count()
@@ -523,7 +527,7 @@ ${DEADLINE_MS / 1000} seconds, and no error, event or response quotes secrets, d
 
 - **read**: the store fails before the session is read; with \`onStoreFailure: 'degrade'\`, the
   default, the request gets an empty, read-only session whose \`set\` throws
-  \`StoreUnavailableError\`; with \`'throw'\` \`handler\` answers 503.
+  \`StoreUnavailableError\`, or the \`StoreError\` of a store that refuses; with \`'throw'\` \`handler\` answers 503.
 - **write**, **destroy**: the store fails after the session was read, before it is committed. With
   \`snapshot: { maxAge: 1, staleIfError: 300 }\` the write waits in a cookie beside the session's.
 - **answer**: of \`sessions.handler\`. *throws StoreError*: the store refuses, trying again will not
@@ -539,6 +543,7 @@ ${DEADLINE_MS / 1000} seconds, and no error, event or response quotes secrets, d
 const titles = {
   upstash: 'Upstash Redis',
   kv: 'Cloudflare KV (a binding shows no header and no body)',
+  sql: 'SQL (with the codes of PostgreSQL)',
 }
 
 function tableOf(all: readonly Row[]): string {

@@ -72,6 +72,13 @@ describe('createSqlStore()', () => {
       const error = await errorOf(() => storeWith(() => ({ rows: [], affected })).index.end('key'))
       expect(error.message).toContain('affected')
     }
+    // An end or a creation is acknowledged by a row.
+    for (const rows of [[], [{ version: 'x' }], [{ id: 'a' }]]) {
+      const store = storeWith(() => ({ rows, affected: 1 }))
+      expect((await errorOf(() => store.end('a'))).code).toBe('ERR_STORE')
+    }
+    const empty = storeWith(() => ({ rows: [], affected: 1 }))
+    expect((await errorOf(() => empty.write('a', newRecord(), null))).code).toBe('ERR_STORE')
     const synchronous = createSqlStore({ dialect: 'sqlite', query: (() => 1) as never })
     expect((await errorOf(() => synchronous.read('a'))).code).toBe('ERR_STORE')
   })
