@@ -178,6 +178,15 @@ describe('sojourn explain, sessions in cookies', () => {
     expect([explained.code, explained.reason]).toEqual([1, 'not-before'])
     expect(explained.text).toContain('notBefore says that sessions from 2 hours')
     expect((await explain(await begin(ago(HOUR / 2), SUBJECT), ['--config', path])).code).toBe(0)
+    const controlled = join(folder, 'controls.config.mjs')
+    writeFileSync(
+      controlled,
+      'export const options = { controls: () => ({ notBefore: Date.now() - 3600_000 }) }',
+    )
+    const header = await begin(ago(2 * HOUR), SUBJECT)
+    expect((await explain(header, ['--config', controlled])).reason).toBe('not-before')
+    const given = { SESSION_NOT_BEFORE: String(Date.now() - 1000 * HOUR) }
+    expect((await explain(header, [], given)).reason).toBe('not-before')
   })
 
   it('of one under a wrong or a former secret says which key', async () => {

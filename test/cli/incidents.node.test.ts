@@ -138,7 +138,8 @@ describe('incidents', () => {
       env: inCookies,
     })
     expect(code).toBe(1)
-    const notBefore = () => json.notBefore as number
-    expect(await statusOf(cookie, createSessions({ secret, notBefore }))).toBe('expired')
+    expect(json.advice).toContain(`{ notBefore: ${json.notBefore} }`)
+    const controls = () => ({ notBefore: json.notBefore as number })
+    expect(await statusOf(cookie, createSessions({ secret, controls }))).toBe('expired')
   })
 })

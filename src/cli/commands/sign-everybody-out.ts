@@ -40,7 +40,7 @@ function cannotPage({ options: { now, store } }: Instance): CommandError {
     : 'No store is named, and sessions that live in cookies cannot be ended from here'
   return new CommandError(
     why,
-    `Let "controls" of createSessions return { notBefore: ${notBefore} }: every session from before now is over, within seconds and without a deployment. Without controls, a new secret in place of all others does the same`,
+    `Let "controls" of createSessions return { notBefore: ${notBefore} }, or set SESSION_NOT_BEFORE=${notBefore} where fromEnv makes the options: every session from before now is over. Without either, a new secret in place of all others does the same`,
     undefined,
     { notBefore },
   )
