@@ -59,7 +59,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#instance = instance
     const seen = isAhead ? EMPTY : draft.current.flash
     this.#flash = seen
-    if (Object.keys(seen).length && !draft.readOnly && !draft.refused) {
+    if (Object.keys(seen).length && !draft.readOnly) {
       this.#apply(sweepFlash(seen, instance.context.same))
     }
     // `session.cart = []`, as in other libraries, would not be saved: it throws.

@@ -237,6 +237,37 @@ describe('health({ deep: true })', () => {
     }
   })
 
+  it('takes no other marker for an emptied store where two places may have left one each', async () => {
+    const behind = createMemoryStore({ now: createClock() })
+    let place = 0
+    const store: SessionStore = {
+      ...behind,
+      atomic: false,
+      read: async (id) => {
+        const record = await behind.read(id)
+        return record && { ...record, version: `${record.version} of ${place}` }
+      },
+    }
+    const { sessions } = createWorld({ store })
+    for (; place < 3; place++) {
+      expect((await sessions.health(deep)).store?.problems).toEqual([])
+    }
+  })
+
+  it('leaves no mark of its record in the store', async () => {
+    const behind = createMemoryStore({ now: createClock() })
+    const marks: unknown[] = []
+    const store: SessionStore = {
+      ...behind,
+      end: (id, options) => {
+        marks.push(options?.markFor)
+        return behind.end(id, options)
+      },
+    }
+    await createWorld({ store }).sessions.health(deep)
+    expect(marks).toEqual([0])
+  })
+
   it('passes on what a store says of itself, in words that everybody knows', async () => {
     const store: SessionStore = {
       ...createMemoryStore({ now: createClock() }),
