@@ -1,8 +1,9 @@
-/** Installs Debian's PostgreSQL and MariaDB when they are missing: once, before any test that starts one. */
+/** Installs Debian's databases, and a pooler, when one is missing: once, before any test that starts one. */
 import { installPackages, isInstalled } from './debian.ts'
 import { postgresFolder } from './sql-servers.ts'
 
 export async function setup(): Promise<void> {
-  const isThere = (await isInstalled('mariadbd')) && postgresFolder() !== undefined
-  if (!isThere) await installPackages('postgresql', 'mariadb-server')
+  const programs = await Promise.all(['mariadbd', 'pgbouncer'].map((name) => isInstalled(name)))
+  if (programs.every((isThere) => isThere) && postgresFolder()) return
+  await installPackages('postgresql', 'mariadb-server', 'pgbouncer')
 }

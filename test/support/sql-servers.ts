@@ -1,7 +1,7 @@
 /** Real PostgreSQL and MariaDB servers on free loopback ports, for tests. Neither runs as root. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -111,20 +111,48 @@ export async function startPostgres(): Promise<SqlServer> {
       cwd: folder,
       stdio: 'ignore',
     })
-  return await serve(folder, port, launch, async () => {
-    const client = new pg.Client(postgresUrl(port))
-    client.on('error', () => {})
-    try {
-      await client.connect()
-      await client.query('SELECT 1')
-    } finally {
-      await client.end().catch(() => {})
-    }
-  })
+  return await serve(folder, port, launch, () => askPostgres(port))
+}
+
+async function askPostgres(port: number): Promise<void> {
+  const client = new pg.Client(postgresUrl(port))
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.query('SELECT 1')
+  } finally {
+    await client.end().catch(() => {})
+  }
 }
 
 export const postgresUrl = (port: number): string =>
   `postgres://postgres@127.0.0.1:${port}/postgres`
+
+export type Pooler = Pick<SqlServer, 'port' | 'stop'>
+
+/** pgbouncer in transaction mode, with two connections to the server behind it. */
+export async function startPgbouncer(serverPort: number): Promise<Pooler> {
+  const owner = ownerOf('postgres')
+  const folder = newFolder('pgbouncer', owner)
+  const port = await freePort()
+  const file = join(folder, 'pgbouncer.ini')
+  const settings = [
+    '[databases]',
+    `* = host=127.0.0.1 port=${serverPort} user=postgres`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    'auth_type = any',
+    'pool_mode = transaction',
+    'default_pool_size = 2',
+    'ignore_startup_parameters = extra_float_digits',
+  ]
+  writeFileSync(file, settings.join('\n'))
+  const launch = (): ChildProcess =>
+    spawn('pgbouncer', ['-q', file], { ...owner, cwd: folder, stdio: 'ignore' })
+  return await serve(folder, port, launch, () => askPostgres(port))
+}
 
 export async function startMariadb(): Promise<SqlServer> {
   const owner = ownerOf('mysql')
