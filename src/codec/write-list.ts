@@ -74,6 +74,12 @@ export function descends(state: SessionState, older: SessionState): boolean {
   return all.join().includes(tags.slice(last).join())
 }
 
+/** Returns the age of a state before its last write; its data stay. */
+export function withoutLast(state: SessionState): SessionState {
+  const { counter, writes = '' } = state
+  return { ...state, counter: counter - 1, writes: writes.slice(0, -WRITE_LENGTH) }
+}
+
 /** Lists one more write, made at `now` (epoch milliseconds), and trims the list. */
 export function listWrite(
   state: SessionState,

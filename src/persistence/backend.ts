@@ -172,7 +172,8 @@ async function failed(
   }
   const isHarmless = isPlain && !changed && !removals
   reportFailure(p, error, isHarmless ? 'store.degraded' : 'store.unavailable', current)
-  return []
+  // What a note knows better is put right all the same, since notes are over soon.
+  return isHarmless ? await refresh(p, draft) : []
 }
 
 /** Ends every session that the request's cookies open, whoever writes to it meanwhile. */

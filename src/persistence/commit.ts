@@ -1,7 +1,7 @@
 /** Writing a session to a store, whatever others write meanwhile. */
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { descends, hasWrite, listWrite, newTag } from '../codec/write-list.ts'
+import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
 import { SessionConflictError } from '../errors.ts'
 import type { Draft, ReplacedSession } from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
@@ -189,8 +189,11 @@ export class Commit {
       if (found && hasWrite(found.state, this.tag)) {
         // A rotation that came since has a credential that is not for this request.
         const isOwn = relate(state.generation, credential) === 'same'
-        if (isOwn) return { state: found.state, version, at, isNew: false }
-        return { status: 'superseded', rotatedAt, isWritten: true }
+        if (!isOwn) return { status: 'superseded', rotatedAt, isWritten: true }
+        if (!this.#wentBack(from, found.state)) {
+          return { state: found.state, version, at, isNew: false }
+        }
+        continue
       }
       const met = this.#meet(from, there, found?.state ?? null)
       if (!met && !signsIn(this.#draft)) return { status: 'superseded', rotatedAt }
@@ -202,6 +205,25 @@ export class Commit {
       }
       if (attempt >= CALM_ATTEMPTS) await pause(0, PAUSE_MS)
     }
+  }
+
+  /**
+   * Tells whether an entry was appended to an ancestor of the state that was read: the store has lost its
+   * last writes since, and the whole state is written over that.
+   */
+  #wentBack(from: SessionState, found: SessionState): boolean {
+    const before = withoutLast(found)
+    const isBack = before.counter < from.counter && descends(from, before)
+    if (!isBack || this.#calls.isOver()) return false
+    this.#tellRollback(from, before)
+    return true
+  }
+
+  /** Tells that the store lost what is between two states. */
+  #tellRollback(from: SessionState, found: SessionState): void {
+    const { instance, store } = this.#p
+    const lost = from.counter - found.counter
+    if (lost > 0) instance.emit({ type: 'store.rolled-back', store: store.name, lost }, from)
   }
 
   /** Returns the state that a refused write goes on from, and the next one; `null`: it must not go on. */
@@ -225,6 +247,7 @@ export class Commit {
     const lags = !store.atomic && options.now() - (opened?.at ?? 0) < LAG_MS
     const isOwn = lags || descends(from, found)
     const base = !isOlder ? found : isOwn ? from : ahead(found, from, context.now())
+    if (isOlder && !lags) this.#tellRollback(from, found)
     const newer = newerData(base, options.version)
     if (newer) throw newer
     // An earlier attempt that failed was applied after all: what came after it is left.

@@ -1,6 +1,6 @@
 /** Puts retries, limits of time and circuit breakers in front of any store. */
 import { refuseUnless } from '../check.ts'
-import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { LastGood } from '../last-good.ts'
 import { createRetryBudget, type RetryBudget } from '../resilience/budget.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -105,6 +105,7 @@ class Calls {
     const what = `Cannot ${operation}: store ${this.#store.name} gave no usable answer`
     const { now = Date.now, onRetry, operations, retryIf } = this.#prepare().retry
     const tries: StoreAttempt[] = []
+    let unknown: unknown
     if (notes) notes.tries = tries
 
     async function attempt(one: AbortSignal): Promise<T> {
@@ -115,6 +116,7 @@ class Calls {
       } catch (error) {
         const known = classified(error, what)
         Object.assign(own, failureOf(known))
+        if (known instanceof StoreUnavailableError) unknown = known
         throw known
       }
     }
@@ -138,7 +140,9 @@ class Calls {
         const attempts = tries.length
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
-      throw error
+      // An attempt before this one may have been applied all the same, a rotation say.
+      const isUnknown = unknown && operation === 'write' && error instanceof StoreError
+      throw isUnknown ? unknown : error
     }
   }
 

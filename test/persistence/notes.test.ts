@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { createClock } from '../../src/testing/index.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld } from '../support/sessions.ts'
 
 type Use = (session: Session) => void
@@ -90,6 +90,27 @@ describe('a late response', () => {
       clock.advance(11)
       await world.visit()
     }
+  })
+
+  it('is put right though the store takes no renewal, before the note is over', async () => {
+    const clock = createClock()
+    const faulty = createFaultyStore(createMemoryStore({ now: clock }))
+    const { jar, sessions } = createWorld({ store: faulty, renewAfter: 60 }, clock)
+    const answer = async (use: Use): Promise<Response> =>
+      await sessions.handler(async (request) => {
+        use(await sessions.get(request))
+        return new Response('ok')
+      })(jar.request('/'))
+    const signIn = await answer((session) => session.login('ada'))
+    const cart = await answer((session) => session.set('cart', 1))
+    jar.store(signIn)
+    jar.store(cart)
+    clock.advance(100)
+    faulty.down({ type: 'throw-before' }, 'write')
+    jar.store(await answer(() => {}))
+    faulty.up()
+    clock.advance(250)
+    expect((await sessions.open(jar.header())).subject).toBe('ada')
   })
 
   it('does not put an older session in the place of a sign-in, by renewing it', async () => {

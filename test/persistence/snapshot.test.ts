@@ -269,6 +269,21 @@ describe('a snapshot in the cookie', () => {
     expect(events.filter(({ type }) => type === 'store.rolled-back')).toHaveLength(1)
   })
 
+  it('goes on in a commit too, where only an entry was appended to what the store has left', async () => {
+    const { visit, memory, clock, events } = createSnapshots({ snapshot: { maxAge: 5 } })
+    const { session } = await visit((s) => s.login('ann'))
+    await visit((s) => s.append('list', 1))
+    const before = await memory.read(session.id)
+    for (const item of [2, 3]) await visit((s) => s.append('list', item))
+    await memory.end(session.id, { markFor: 0 })
+    await memory.write(session.id, before!, null)
+    await visit((s) => s.append('list', 4))
+    clock.advance(10)
+    expect((await visit()).session.get('list')).toEqual([1, 2, 3, 4])
+    const told = events.filter(({ type }) => type === 'store.rolled-back')
+    expect(told).toEqual([expect.objectContaining({ lost: 2 })])
+  })
+
   it('does not put a sign-in back that the store lost, which revokeAll could not have found', async () => {
     const { visit, memory, clock } = createSnapshots({ snapshot: { maxAge: 5 } })
     const { session } = await visit((s) => s.set('cart', 1))

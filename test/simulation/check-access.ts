@@ -1,6 +1,6 @@
 /** Promises 3, 4 and 7: who sees a session, by which credential, and until when. */
 import { tokensIn } from './check-writes.ts'
-import { accepts, destroys, endOf, type Facts, KV_LAG, LIMIT, overlapOnKV, SLACK } from './facts.ts'
+import { accepts, destroys, endOf, type Facts, KV_LAG, LIMIT, SLACK } from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import type { Effect, Exchange } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
@@ -65,7 +65,7 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
   const isOverwritten =
     facts.config.store === 'kv' &&
     accepts('KV keeps the last of overlapping writes') &&
-    lineage.visits.some((other) => other !== one && overlapOnKV(one, other))
+    lineage.visits.some((other) => other !== one && facts.overlapOnKV(one, other))
   if (isOverwritten) return false
   // Overlapping sign-ins may end up with one credential, and one by a replaced credential does.
   return !rotationsOf(lineage).some(
@@ -131,13 +131,16 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
         : belongsTo(facts, lineage, user!, from) && (!except || byPrint(except) !== lineage)
     if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1 })
   }
-  const undone = ends.filter(({ at }) => isUndone(facts, lineage, at))
+  // A session that was written over its end is in no list, nor is one of whose end only a part was done.
+  const tried = lineage.visits.filter((one) => destroys(one) || changesUser(one))
+  const isUnlisted = ({ at }: End): boolean =>
+    ends.some((end) => end.at < at && isUndone(facts, lineage, end.at)) ||
+    tried.some(({ sent, done }) => sent < at && isUndone(facts, lineage, done))
   return ends.filter(
     (end) =>
       !isForgottenEnd(facts, end.at) &&
-      !undone.includes(end) &&
-      // A session that was written over its end is in no list.
-      !(end.by === 'revokeAll' && undone.some(({ at }) => at < end.at)),
+      !isUndone(facts, lineage, end.at) &&
+      !(end.by === 'revokeAll' && isUnlisted(end)),
   )
 }
 

@@ -5,7 +5,6 @@ import {
   endOf,
   type Facts,
   failedToWrite,
-  overlapOnKV,
   rotatesTwiceAtOnce,
   SLACK,
 } from './facts.ts'
@@ -22,8 +21,15 @@ export function checkSignedIn(facts: Facts, reader: Exchange): void {
   if (!lineage || !mustLive(facts, lineage, base, reader)) return
   const found = facts.lineages.found(reader)
   if (found === lineage || (seen.status === 'degraded' && !found)) return
+  if (found && isBack(facts, found, reader)) return
   const text = found ? 'it found another session' : `its status is ${seen.status}`
   facts.report('5 signed out', reader, `${text}, after request ${base.id} was answered`)
+}
+
+/** Whether a session ended that a place of KV then wrote over, so that it is back. */
+function isBack(facts: Facts, found: Lineage, { sent }: Exchange): boolean {
+  const isLimit = facts.config.store === 'kv' && accepts('a place of KV writes over an end')
+  return isLimit && facts.mayHaveEnded(found, sent)
 }
 
 const lineageOf = ({ lineages }: Facts, exchange: Exchange): Lineage | null =>
@@ -85,7 +91,7 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
       one !== reader &&
       one.sent < until &&
       // An isolate that is writing to KV goes by what it writes, though KV may yet refuse it.
-      (one.fate !== 'dropped' || (store === 'kv' && overlapOnKV(one, reader))),
+      (one.fate !== 'dropped' || (store === 'kv' && facts.overlapOnKV(one, reader))),
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
   if (forgives && rotations.some(({ sent, done }) => facts.isForgotten(sent, done))) return false

@@ -1,5 +1,5 @@
 /** Promises 1, 2 and 8: no acknowledged write is lost, none is made twice. */
-import { accepts, endOf, type Facts, overlapOnKV, rotatesTwiceAtOnce } from './facts.ts'
+import { accepts, endOf, type Facts, rotatesTwiceAtOnce } from './facts.ts'
 import { type Effect, type Exchange, rotates } from './history.ts'
 import { type Lineage, rotationsOf } from './lineages.ts'
 
@@ -83,7 +83,8 @@ function isRequired(facts: Facts, effect: Effect, reader: Exchange, lineage: Lin
   if (store === 'none') return isSequential(facts, writer, reader)
   if (store !== 'kv') return true
   const isOverwritten =
-    accepts('KV keeps the last of overlapping writes') && !isAloneOnKV(writer, reader, lineage)
+    accepts('KV keeps the last of overlapping writes') &&
+    !isAloneOnKV(facts, writer, reader, lineage)
   const isForked =
     accepts('two places of KV rotate one session') && rotatesTwiceAtOnce(rotationsOf(lineage))
   return !isOverwritten && !isForked
@@ -105,13 +106,18 @@ function isSequential({ history }: Facts, writer: Exchange, reader: Exchange): b
 }
 
 /** On KV the last of overlapping writes wins, and overlapping takes its lag. */
-function isAloneOnKV(writer: Exchange, reader: Exchange, { visits }: Lineage): boolean {
+function isAloneOnKV(
+  facts: Facts,
+  writer: Exchange,
+  reader: Exchange,
+  { visits }: Lineage,
+): boolean {
   return !visits.some(
     (other) =>
       other !== writer &&
       other !== reader &&
       other.sent <= reader.seen!.at &&
-      overlapOnKV(writer, other),
+      facts.overlapOnKV(writer, other),
   )
 }
 

@@ -89,6 +89,17 @@ export class Facts {
     )
   }
 
+  /** Whether neither of two requests can see on KV what the other wrote. */
+  overlapOnKV(a: Exchange, b: Exchange): boolean {
+    const [first, then] = a.sent < b.sent ? [a, b] : [b, a]
+    const isAtOnce = then.sent <= endOf(first)
+    if (isAtOnce || a.action.isolate === b.action.isolate) return isAtOnce
+    // A browser's cookie says how new a state it has seen, once it has got it.
+    const isOwn = a.jar === b.jar && !this.#isMixedUp(first, then)
+    const isTold = isOwn && first.outcome === 'ok' && !failedToWrite(first)
+    return !(isTold && first.received < then.sent) && then.sent < endOf(first) + KV_LAG
+  }
+
   /** Whether a failover may have lost what was done between two times. */
   isForgotten(from: number, to: number): boolean {
     return this.history.failovers.some(({ at, loses }) => from <= at && to >= at - loses)
@@ -136,16 +147,6 @@ export function failedToWrite({ activity, seen }: Exchange): boolean {
 }
 
 const UNWRITTEN: readonly string[] = ['store.degraded', 'store.unavailable', 'commit.deferred']
-
-/** Whether neither of two requests can see on KV what the other wrote. */
-export function overlapOnKV(a: Exchange, b: Exchange): boolean {
-  const [first, then] = a.sent < b.sent ? [a, b] : [b, a]
-  const isAtOnce = then.sent <= endOf(first)
-  if (isAtOnce || a.action.isolate === b.action.isolate) return isAtOnce
-  // A browser's cookie says how new a state it has seen, once it has got it.
-  const isTold = a.jar === b.jar && first.outcome === 'ok' && !failedToWrite(first)
-  return !(isTold && first.received < then.sent) && then.sent < endOf(first) + KV_LAG
-}
 
 /** On KV the places where a session is rotated may not see each other. */
 export function rotatesTwiceAtOnce(rotations: readonly Exchange[]): boolean {

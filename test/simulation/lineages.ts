@@ -102,9 +102,11 @@ export function trace(history: History): Lineages {
     for (const lineage of new Set([own, target])) lineage?.visits.push(exchange)
     const isUnknown = exchange.outcome !== 'ok'
     // A sign-in by a replaced credential may have gone on with any session of its browser.
-    const isReplaced = isUnknown && exchange.seen?.status === 'superseded'
+    const isReplaced =
+      (isUnknown || exchange.fate === 'dropped') && exchange.seen?.status === 'superseded'
     const possible = isReplaced ? all.filter(({ holders }) => holders.has(exchange.jar)) : []
-    for (const lineage of isUnknown ? new Set([own, target, ...possible]) : [target]) {
+    const isAnywhere = isUnknown || isReplaced
+    for (const lineage of isAnywhere ? new Set([own, target, ...possible]) : [target]) {
       lineage?.effects.push(...exchange.effects)
     }
   }
