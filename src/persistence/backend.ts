@@ -173,7 +173,7 @@ async function failed(
   const isHarmless = isPlain && !changed && !removals
   reportFailure(p, error, isHarmless ? 'store.degraded' : 'store.unavailable', current)
   // What a note knows better is put right all the same, since notes are over soon.
-  return isHarmless ? await refresh(p, draft) : []
+  return isHarmless && cookies.notes.length ? await refresh(p, draft) : []
 }
 
 /** Ends every session that the request's cookies open, whoever writes to it meanwhile. */

@@ -140,9 +140,8 @@ class Calls {
         const attempts = tries.length
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
-      // An attempt before this one may have been applied all the same, a rotation say.
-      const isUnknown = unknown && operation === 'write' && error instanceof StoreError
-      throw isUnknown ? unknown : error
+      // An attempt before the refused one may have been applied all the same, a rotation say.
+      throw error instanceof StoreError && unknown ? unknown : error
     }
   }
 
