@@ -116,7 +116,7 @@ class Calls {
       } catch (error) {
         const known = classified(error, what)
         Object.assign(own, failureOf(known))
-        if (known instanceof StoreUnavailableError) unknown = known
+        if (!(known instanceof StoreError)) unknown = known
         throw known
       }
     }
@@ -141,7 +141,7 @@ class Calls {
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
       // An attempt before the refused one may have been applied all the same, a rotation say.
-      throw error instanceof StoreError && unknown ? unknown : error
+      throw (error instanceof StoreError && unknown) || error
     }
   }
 
