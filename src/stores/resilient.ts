@@ -105,7 +105,6 @@ class Calls {
     const what = `Cannot ${operation}: store ${this.#store.name} gave no usable answer`
     const { now = Date.now, onRetry, operations, retryIf } = this.#prepare().retry
     const tries: StoreAttempt[] = []
-    let unknown: unknown
     if (notes) notes.tries = tries
 
     async function attempt(one: AbortSignal): Promise<T> {
@@ -116,7 +115,6 @@ class Calls {
       } catch (error) {
         const known = classified(error, what)
         Object.assign(own, failureOf(known))
-        if (!(known instanceof StoreError)) unknown = known
         throw known
       }
     }
@@ -141,7 +139,7 @@ class Calls {
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
       // An attempt before the refused one may have been applied all the same, a rotation say.
-      throw (error instanceof StoreError && unknown) || error
+      throw error instanceof StoreError && tries.length > 1 ? new StoreUnavailableError(what) : error
     }
   }
 
