@@ -1,6 +1,6 @@
 /** Puts retries, limits of time and circuit breakers in front of any store. */
 import { refuseUnless } from '../check.ts'
-import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { LastGood } from '../last-good.ts'
 import { createRetryBudget, type RetryBudget } from '../resilience/budget.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -138,8 +138,7 @@ class Calls {
         const attempts = tries.length
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
-      // An attempt before the refused one may have been applied all the same, a rotation say.
-      throw error instanceof StoreError && tries.length > 1 ? new StoreUnavailableError(what) : error
+      throw error
     }
   }
 
