@@ -229,6 +229,28 @@ describe('the reason of a session that is missing', () => {
   })
 })
 
+describe('the reasons', () => {
+  it('are not looked for where nobody listens, nor asks with require', async () => {
+    const { jar, visit } = createWorld()
+    await visit((session) => session.login('ann'))
+    let reads = 0
+    // The clock is asked for each reason.
+    const now = (): number => {
+      reads++
+      return Date.now()
+    }
+    const headers = { cookie: `${jar.header()?.slice(0, -4)}AAAA` }
+    const open = async (onEvent?: () => void) => {
+      const sessions = createSessions({ secret: SECRET, now, ...(onEvent && { onEvent }) })
+      reads = 0
+      const { status } = await sessions.get(new Request('https://example.com', { headers }))
+      expect(status).toBe('invalid')
+      return reads
+    }
+    expect(await open(() => {})).toBeGreaterThan((await open()) + 1)
+  })
+})
+
 describe('session.revoked', () => {
   it('tells of revoke and revokeAll, by what, and how many were live', async () => {
     const { events, sessions, visit } = setUp('store')
