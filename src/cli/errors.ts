@@ -2,9 +2,9 @@
 import { SessionError } from '../errors.ts'
 import { CommandError, EXIT } from './command.ts'
 
-/** Errors of our options, which name the option or the variable and show no value. */
+/** Errors of our options, arguments and factories, which name what is wrong and show no value. */
 const OF_OPTIONS =
-  /^(Option "[\w.]+" must be |Unknown option "[\w.]+", expected one of |Variable [A-Z_]+ (is|must be) )/
+  /^(Option "[\w.]+" must be |Unknown option "[\w.]+", expected one of |Argument "\w+" must be |Variable [A-Z_]+ (is|must be) |create\w+Store: \w+ must be )/
 
 /** Advice by the class of a store's failure. */
 const BY_REASON: Record<string, string> = {
@@ -53,6 +53,9 @@ export function isAboutOptions(error: unknown): boolean {
 }
 
 function adviceOnOptions(message: string): string {
+  if (message.startsWith('createUpstashStore')) {
+    return 'Copy UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN from the console of Upstash'
+  }
   if (!/SESSION_SECRET|"secret"/.test(message)) return 'Correct it, and run the command again'
   return 'Set SESSION_SECRET to what the application has; a new one comes from: npx sojourn secret'
 }

@@ -43,6 +43,12 @@ beforeEach(async () => {
   await client.flushall()
 })
 
+const UPSTASH = {
+  SESSION_SECRET: secret,
+  UPSTASH_REDIS_REST_URL: 'https://example.com',
+  UPSTASH_REDIS_REST_TOKEN: TOKEN,
+}
+
 const sessionsOf = () =>
   createSessions({
     secret,
@@ -223,11 +229,29 @@ describe('sojourn list', () => {
       { SESSION_SECRET: secret, UPSTASH_REDIS_REST_TOKEN: TOKEN },
       'UPSTASH_REDIS_REST_URL is not',
     ],
+    [
+      'a wrong address of Upstash',
+      { ...UPSTASH, UPSTASH_REDIS_REST_URL: `http://ann:${PASSWORD}@example.com` },
+      'url must be an https URL',
+    ],
+    ['no https', { ...UPSTASH, UPSTASH_REDIS_REST_URL: PASSWORD }, 'url must be an https URL'],
+    [
+      'a token that is none',
+      { ...UPSTASH, UPSTASH_REDIS_REST_TOKEN: `${TOKEN} ` },
+      'token must be',
+    ],
   ])('says with %s what to do', async (_, given, sentence) => {
     const { code, stderr } = await sojourn(['list', 'user-1'], { env: given })
     expect(code).toBe(1)
     expect(stderr).toContain(sentence)
     expect(stderr.trim().split('\n')).toHaveLength(2)
+  })
+
+  it('says of an empty name what to do', async () => {
+    for (const name of ['', '-']) {
+      const { code, stderr } = await sojourn(['list', name], { env: env() })
+      expect([code, stderr]).toEqual([1, expect.stringContaining('Argument "subject" must be')])
+    }
   })
 
   it('finds nobody with a wrong secret, and shows neither', async () => {
