@@ -63,7 +63,7 @@ type Event<T extends SessionEvent['type']> = Extract<SessionEvent, { type: T }>
  * | `sojourn.cache.requests` | counter, `{request}` | `sojourn.layer`, `sojourn.hit` |
  * | `sojourn.deferred` | counter, `{change}` | `sojourn.outcome`: `deferred`, `applied`, `dropped` |
  * | `sojourn.key.used` | counter, `{event}`: at most one a minute, secret and isolate | `sojourn.key` |
- * | `sojourn.events` | counter, `{event}`: every event that has no instrument above | `sojourn.event.type`, and where the event has them `sojourn.store`, `sojourn.operation`, `sojourn.direction`, `sojourn.reason`, `error.type` |
+ * | `sojourn.events` | counter, `{event}`: every event that has no instrument above, and `commit.dropped` | `sojourn.event.type`, and where the event has them `sojourn.store`, `sojourn.operation`, `sojourn.direction`, `sojourn.reason`, `error.type` |
  * | `sojourn.breaker.state` | gauge from the start: 0 closed, 1 half-open, 2 open | `sojourn.store`, `sojourn.direction` |
  * | `sojourn.retry.budget` | gauge from the start, `{retry}`: what is left of the retry budget | `sojourn.store` |
  *
