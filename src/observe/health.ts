@@ -56,12 +56,12 @@ export interface StoreHealth extends Omit<Partial<StoreFailure>, 'code'> {
 }
 
 const DEADLINE_MS = 1000
-const DEEP_DEADLINE_MS = 5000
+const DEEP_DEADLINE_MS = 4000
 /** Milliseconds for which a write that failed counts: without traffic there is no write that succeeds. */
 const FAILED_MS = 30_000
 
 /**
- * Asks the store for a sign of life, for at most a second, or for a thorough one, for at most five.
+ * Asks the store for a sign of life, for at most a second, or for a thorough one, for at most four.
  *
  * @throws TypeError for an option that is unknown or of the wrong type; never for what the store does.
  */

@@ -88,7 +88,7 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
   revokeAll(subject: string, options?: { except?: string }): Promise<number>
   /**
    * Asks the store for a sign of life, within a second; with `deep: true` for a thorough one, within
-   * five. Never throws for what the store does.
+   * four. Never throws for what the store does.
    */
   health(options?: HealthOptions): Promise<HealthReport>
   /** Closes the connections of the store. */

@@ -6,8 +6,10 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createSessions, type SessionEvent } from '../../src/index.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
 import { resilient } from '../../src/stores/resilient.ts'
+import { createUpstashStore } from '../../src/stores/upstash.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { SECRET } from '../support/sessions.ts'
+import { startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 const ends: (() => unknown)[] = []
 afterEach(async () => {
@@ -56,6 +58,19 @@ describe('health({ deep: true }) of a real Redis', () => {
     const { clockOffsetMs, memoryUsed } = report.store?.details ?? {}
     expect([typeof clockOffsetMs, typeof memoryUsed]).toEqual(['number', 'number'])
     expect((await client.keys('sojourn:s:*')).length).toBe(1)
+  })
+
+  it('is ok over the REST protocol of Upstash, which tells what it is asked too', async () => {
+    const { port } = await server()
+    const bridge = await startBridge(port)
+    ends.unshift(() => bridge.close())
+    const store = resilient(createUpstashStore({ url: bridge.url, token: TOKEN }))
+    const { ok, store: about } = await createSessions({ secret: SECRET, store }).health(deep)
+    expect([ok, about?.problems, about?.warnings]).toEqual([true, [], []])
+    expect([about?.details?.role, typeof about?.details?.clockOffsetMs]).toEqual([
+      'primary',
+      'number',
+    ])
   })
 
   it('says that a full Redis is full', async () => {
