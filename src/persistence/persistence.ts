@@ -54,7 +54,7 @@ export interface StoreCalls {
   make<T>(operation: StoreOperation, call: (options: StoreCallOptions) => Promise<T>): Promise<T>
 }
 
-/** Starts the deadline (`storeTimeout`) of a step. */
+/** Starts the deadline (`storeTimeout`) of a step. Its calls reject with the caller's own abort as it is. */
 export function startCalls(
   { instance, store }: Pick<Persistence, 'instance' | 'store'>,
   signal?: AbortSignal,
@@ -68,11 +68,11 @@ export function startCalls(
     isOver: () => now() >= until,
     make(operation, call) {
       const run = (notes?: CallNotes) =>
-        guardStore(store, signal, () =>
-          within(Math.max(1, until - now()), signal, late, (inner) =>
-            call(notes ? { signal: inner, notes } : { signal: inner }),
-          ),
-        )
+        within(Math.max(1, until - now()), signal, late, (inner) =>
+          call(notes ? { signal: inner, notes } : { signal: inner }),
+        ).catch((cause) => {
+          throw signal?.aborted ? signal.reason : errorOf(store, cause)
+        })
       const called = observe ? observeCall(observe, store.name, operation, signal, run) : run()
       if (operation === 'write') noteWrite(instance, called)
       return called
@@ -92,28 +92,14 @@ function noteWrite(instance: Instance, called: Promise<unknown>): void {
   )
 }
 
-/**
- * Calls a store, and turns errors that are not ours into a {@link StoreUnavailableError}. The caller's own
- * abort is rethrown: it says nothing about the store.
- */
-export async function guardStore<T>(
-  store: SessionStore,
-  signal: AbortSignal | undefined,
-  call: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await call()
-  } catch (cause) {
-    if (signal?.aborted) throw signal.reason
-    if (cause instanceof SessionError) throw cause
-    const why = becauseOf(cause)
-    // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
-    if (Object(cause).code === 'ERR_STORE') {
-      throw new StoreError(`The store "${store.name}" refused`, why)
-    }
-    // The error of somebody else's client may quote keys and data, so it is not passed on.
-    throw new StoreUnavailableError(`The store "${store.name}" failed`, why)
-  }
+/** Returns the error of a call: one that is not ours becomes a {@link StoreUnavailableError}. */
+function errorOf({ name }: SessionStore, cause: unknown): unknown {
+  if (cause instanceof SessionError) return cause
+  const why = becauseOf(cause)
+  // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
+  if (Object(cause).code === 'ERR_STORE') return new StoreError(`The store "${name}" refused`, why)
+  // The error of somebody else's client may quote keys and data, so it is not passed on.
+  return new StoreUnavailableError(`The store "${name}" failed`, why)
 }
 
 /** Tells whether the store failed, and not its caller. */

@@ -1,6 +1,5 @@
 import { MARKER_ID } from '../../observe/examine.ts'
 import type { HealthReport } from '../../observe/health.ts'
-import { guardStore } from '../../persistence/persistence.ts'
 import type { Instance } from '../../session/instance.ts'
 import type {
   SessionStore,
@@ -44,7 +43,9 @@ export const stats: Command = {
       const limit = limitOf(values, LIMIT)
       const health = await sessions.health({ deep: true })
       // If it does not answer at all, its own words say more than the report.
-      if (health.store?.error) await guardStore(store, undefined, async () => store.health?.())
+      if (health.store?.error) {
+        await callStore(instance, store, 'read', async (call) => store.health?.(call))
+      }
       const figures = await countAll(instance, store, limit)
       return {
         ok: health.ok,
