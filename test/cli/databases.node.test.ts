@@ -16,7 +16,7 @@ import {
   type SqlQuery,
 } from '../../src/stores/sql.ts'
 import { openSqlite } from '../support/open-sqlite.ts'
-import { freePort, startRedis } from '../support/redis.ts'
+import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
 import {
   mariadbAccess,
   postgresUrl,
@@ -33,15 +33,18 @@ forbid(secret, DATA, PASSWORD)
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'sojourn-cli-sql-'))
+let redis: RedisServer
 let postgres: SqlServer
 let mariadb: SqlServer
 
 beforeAll(async () => {
+  redis = await startRedis()
   postgres = await startPostgres()
   mariadb = await startMariadb()
 })
 
 afterAll(async () => {
+  await redis.stop()
   await postgres.stop()
   await mariadb.stop()
   rmSync(folder, { recursive: true, force: true })
@@ -181,7 +184,6 @@ describe('the store of a command, by the address of a database', () => {
   })
 
   it('takes the driver that is installed, and says which to install', async () => {
-    const redis = await startRedis()
     const urls = {
       '@redis/client': `redis://127.0.0.1:${redis.port}`,
       postgres: postgresUrl(postgres.port),
@@ -208,7 +210,6 @@ describe('the store of a command, by the address of a database', () => {
         expect.stringMatching(/answers in \d+ ms|sojourn migrate/),
       ])
     }
-    await redis.stop()
   })
 })
 
