@@ -87,7 +87,10 @@ function isRequired(facts: Facts, effect: Effect, reader: Exchange, lineage: Lin
     !isAloneOnKV(facts, writer, reader, lineage)
   const isForked =
     accepts('two places of KV rotate one session') && rotatesTwiceAtOnce(rotationsOf(lineage))
-  return !isOverwritten && !isForked
+  // Written at a place that had not seen an end yet: nothing says which of the two stays.
+  const isOver =
+    accepts('a place of KV writes over an end') && facts.mayHaveEnded(lineage, endOf(writer))
+  return !isOverwritten && !isForked && !isOver
 }
 
 /** Cookies hold what the last response brought: overlapping requests lose each other's writes. */
