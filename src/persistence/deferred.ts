@@ -12,6 +12,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { DeferredWrites, Draft, Entry } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
+import { openSides, removeSides, writeSide } from '../session/side-cookies.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import {
   applyDeferred,
@@ -20,7 +21,6 @@ import {
   encodeEntries,
   leaveOutReplaced,
 } from './journal.ts'
-import { openSides, removeSides, writeSide } from './side-cookies.ts'
 import { epochOf } from './stored-record.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */

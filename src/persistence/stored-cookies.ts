@@ -15,9 +15,9 @@ import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import type { Draft, FoundSession } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
+import { readNotes } from '../session/notes.ts'
 import { writeCookie } from '../session/save.ts'
 import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
-import { readNotes } from './notes.ts'
 
 /**
  * A state as the store has it. Without a `version` it is a rotation whose outcome is unknown: the store

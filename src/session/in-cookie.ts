@@ -25,7 +25,7 @@ export function createInCookie(instance: Instance): Backend {
   }
 }
 
-const notes = late(() => import('../persistence/notes.ts'))
+const notes = late(() => import('./notes.ts'))
 
 /** The newest cookie whose session has not ended wins, then the newest. */
 async function open(

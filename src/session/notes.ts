@@ -17,8 +17,8 @@ import {
   type SessionTimes,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import type { Instance } from '../session/instance.ts'
 import { type CookieFound, MAX_COOKIE_AGE, type SideCookie } from '../transport/cookie.ts'
+import type { Instance } from './instance.ts'
 import { openSides, removeSides, writeSide } from './side-cookies.ts'
 
 /** The content of a request's notes. */

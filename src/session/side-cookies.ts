@@ -1,8 +1,8 @@
 /** Cookies beside that of the session: one for each response, so that none replaces another's. */
 import { encodeBase64url } from '../crypto/base64url.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
-import type { Instance } from '../session/instance.ts'
 import { type CookieFound, MAX_COOKIE_BYTES, type SideCookie } from '../transport/cookie.ts'
+import type { Instance } from './instance.ts'
 
 /** The content of a side cookie, which opens as nothing else. Its first letter begins the label. */
 type SideContent = 'note' | 'deferred'
