@@ -45,6 +45,8 @@ export function checkRotationId(facts: Facts, reader: Exchange, lineage: Lineage
     const text = `rotationId was another one in request ${other.id}, without a rotation`
     facts.report('4 rotationId', reader, text)
   }
+  // A snapshot of a session that ended elsewhere is shown for its seconds, by a late response too.
+  if (facts.config.snapshot && facts.mayHaveEnded(lineage, reader.sent)) return
   const kept = rotations.find(
     (one) =>
       reader.knows.has(one.id) &&
