@@ -11,7 +11,7 @@ const workflows = readdirSync(`${root}.github/workflows`).map((name) => [
 const { dependencies, scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 
 describe('the package', () => {
-  it('holds its source, what is built from it, its guides, and seven files', () => {
+  it('holds its source, what is built from it, its guides, and what operators take', () => {
     const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
     const [{ files }] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' }))
     const paths = (files as { path: string }[]).map(({ path }) => path)
@@ -30,6 +30,8 @@ describe('the package', () => {
         'migrations/mysql/0001_sojourn.sql',
         'migrations/postgres/0001_sojourn.sql',
         'migrations/sqlite/0001_sojourn.sql',
+        'ops/alerts.yml',
+        'ops/dashboard.json',
         'package.json',
       ]),
     )
