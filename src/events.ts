@@ -21,6 +21,7 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'session.expired' } & Expiry & AboutSession)
   | ({ type: 'session.missing' } & Absence & AboutSession)
   | ({ type: 'session.superseded' | 'session.reused' } & Rotation & AboutSession)
+  | ({ type: 'session.binding-mismatch'; by: Mismatch } & AboutSession)
   | ({ type: 'session.revoked' } & Revocation)
   | ({ type: 'session.imported'; signedIn: boolean } & AboutSession)
   | ({ type: 'session.import-conflict'; winner: ImportWinner } & AboutSession)
@@ -149,13 +150,15 @@ export type DropReason = 'conflict' | 'generation' | 'superseded' | 'ended' | 'e
 
 /** The events that say no more than which session they are about. */
 export type SessionEventType =
-  | 'session.binding-mismatch'
   | 'session.created'
   | 'session.destroyed'
   | 'session.login'
   | 'session.regenerated'
   | 'session.renewed'
   | 'session.uncommitted'
+
+/** The difference between a client and the one that its session is bound to: browser, address, or both. */
+export type Mismatch = 'user-agent' | 'ip' | 'both'
 
 /** The session that goes on when an old cookie comes beside one of ours. */
 export type ImportWinner = 'old' | 'ours' | 'neither'

@@ -45,6 +45,7 @@ export function sessionProxy<D extends SessionData>(
       const goesOn = ['x-middleware-next', 'x-middleware-rewrite'].some((name) =>
         answer.headers.has(name),
       )
+      // Sealing flash opens the session of every page, so that the commit below renews it and removes its flash.
       // No page is shown behind an answer, such as that of a guard during an outage.
       const flash = goesOn && isPage ? await sealFlash(sessions, request, isEarly) : null
       const before = answer.headers.getSetCookie().length

@@ -105,9 +105,11 @@ async function cookiesFor(
   const isTold = rotates || renewalDue || refresh || heals || removals || !store.atomic
   const setCookie =
     isTold || instance.options.snapshot ? await writeStoredCookie(instance, draft, stored) : []
-  // A late response that clears a former cookie, or brings it back, must not hide a new session.
-  const replaces = isNew ? cookies.tokens.length + cookies.notes.length : rotates
-  if (!signsIn(draft) && !replaces) return setCookie
+  // A response to an earlier request may still arrive, and set or clear the session cookie: a note tells the
+  // next request of this credential all the same. Without any cookie in the request there is no such response.
+  const hadCookies = cookies.tokens.length + cookies.notes.length > 0
+  const isNoted = signsIn(draft) || (isNew ? hadCookies : rotates)
+  if (!isNoted) return setCookie
   const note = await noteRotation(instance, cookies, idOnly(instance, stored))
   // Somebody else signed in: the cookie of whoever was there before may still be on its way.
   const end = found && isNew ? await noteEnd(instance, cookies, [idOf(found.state)]) : []

@@ -15,7 +15,10 @@ type Same = (a: unknown, b: unknown) => boolean
 /** No request that began before a response is still under way so long after it. */
 const UNDER_WAY_MS = 30_000
 
-/** Tells whether the list reaches back to the state that an entry was made from. */
+/**
+ * Tells whether the list reaches back to the state that an entry was made from. Only then does a tag that
+ * is not listed say that the entry was never applied.
+ */
 function reaches(state: SessionState, { counter }: Entry): boolean {
   return counter >= state.counter - writesOf(state).length
 }
@@ -57,21 +60,23 @@ export function applyDeferred(
   const operation = (state: SessionState): SessionState => {
     const applied: Entry[] = []
     const dropped: Entry[] = []
-    const since = writesOf(state)
+    const listed = writesOf(state)
     let next = state
     for (const entry of entries) {
       const { changes, counter, seen, sets, tag } = entry
-      if (since.some((write) => write.tag === tag)) continue
+      // It was applied, and only the answer was lost.
+      if (listed.some((write) => write.tag === tag)) continue
       const isBlocked =
         (sets || !changes.every(isAddition)) &&
-        since.some((one) => one.changed && one.counter > counter && !seen.includes(one.tag))
+        listed.some((one) => one.changed && one.counter > counter && !seen.includes(one.tag))
+      // Where the list is too short, it may have been applied: better not at all than twice.
       if (isBlocked || leftOut(changes, next).length || !reaches(state, entry)) {
         dropped.push(entry)
         continue
       }
       applied.push(entry)
       next = applyEntry(next, entry, same, now)
-      since.push(writesOf(next).at(-1)!)
+      listed.push(writesOf(next).at(-1)!)
     }
     Object.assign(outcome, { applied, dropped })
     return next

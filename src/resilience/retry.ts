@@ -219,7 +219,9 @@ async function runAll<T>(
     const { error } = failed
     const delayMs = whole.aborted ? undefined : nextDelay(error, attempt, deadline, settings)
     if (delayMs === undefined) {
-      if (settings.isFailure(error)) settings.breaker?.open(secondsOf(error) ?? 0)
+      const seconds = secondsOf(error)
+      // The service asked for a pause, which all calls keep.
+      if (seconds && settings.isFailure(error)) settings.breaker?.open(seconds)
       throw error
     }
     try {

@@ -12,6 +12,8 @@ export { updateControls } from './controls.ts'
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
 const MAX_AGENT = 512
+/** Characters of each of the two hashes, 66 bits, that a mark consists of: that of the browser, then that of the address. */
+const HALF = 11
 
 /** Seconds after which a change is worth trying again while an operator allows none. */
 const READ_ONLY_SECONDS = 30
@@ -93,16 +95,22 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
   const { userAgent, ip, onMismatch } = options.binding ?? {}
   const agent = (userAgent && request.headers.get('user-agent')?.slice(0, MAX_AGENT)) || ''
   // Version numbers change with every update of a browser.
-  const client = JSON.stringify([agent.replace(/[\d.]+/g, ''), ip?.(request) ?? ''])
+  const client = [`agent ${agent.replace(/[\d.]+/g, '')}`, `ip ${ip?.(request) ?? ''}`]
   const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'binding')
   hashes.set(instance, hash)
   const { found, current } = draft
   // A visitor without a session costs nothing, and leaves nothing behind, until one is saved.
-  draft.bind = async () => (await hash(client))[0]
-  if (!found || current.binding === undefined) return draft
-  const marks = await hash(client)
-  if (marks.includes(current.binding)) return draft
-  emit({ type: 'session.binding-mismatch' }, current)
+  draft.bind = async () =>
+    (await Promise.all(client.map(hash))).map(([newest]) => newest.slice(0, HALF)).join('')
+  const { binding } = current
+  if (!found || binding === undefined) return draft
+  // Each half may have been made under any of the secrets.
+  const [isBrowser, isAddress] = (await Promise.all(client.map(hash))).map((known, i) =>
+    known.some((one) => one.slice(0, HALF) === binding.slice(i * HALF, (i + 1) * HALF)),
+  )
+  if (isBrowser && isAddress) return draft
+  const by = isBrowser ? 'ip' : isAddress ? 'user-agent' : 'both'
+  emit({ type: 'session.binding-mismatch', by }, current)
   if (onMismatch === 'step-down') {
     draft.doubted = current.authenticatedAt
     return draft

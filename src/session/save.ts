@@ -77,8 +77,10 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
 }
 
 /**
- * Tells whether a session that was last renewed at `renewedAt` is to be renewed by its use: always before
- * it ends of idleness, or its cookie of age.
+ * Tells whether the use of a session renews it: `renewAfter` seconds after its last renewal. Where that would
+ * come too late, or is not set, a tenth of the time after which session or cookie ends unless renewed.
+ *
+ * @param renewedAt Epoch milliseconds of the last renewal.
  */
 export function isRenewalDue(
   { options }: Instance,
@@ -87,7 +89,8 @@ export function isRenewalDue(
 ): boolean {
   const { cookie, now, renewAfter = Infinity } = options
   const lifetime = Math.min(idleTimeout ?? options.idleTimeout, cookie.maxAge ?? Infinity)
-  return now() - renewedAt >= 1000 * (renewAfter < lifetime ? renewAfter : lifetime / 10)
+  const seconds = renewAfter < lifetime ? renewAfter : lifetime / 10
+  return now() - renewedAt >= 1000 * seconds
 }
 
 /** Tells whether there is anything to save that was not there before. */

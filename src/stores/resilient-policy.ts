@@ -13,6 +13,16 @@ import type { CallDirection, StoreOperation } from './store.ts'
 /** The operations that are retried, and may have a policy of their own. */
 export type ResilientOperation = Exclude<StoreOperation, 'prune'>
 
+/** The breaker that an operation has. */
+export const DIRECTION_OF: Readonly<Record<ResilientOperation, CallDirection>> = {
+  read: 'read',
+  list: 'read',
+  page: 'read',
+  write: 'write',
+  end: 'write',
+  endAll: 'write',
+}
+
 /** Settings for one operation. Its breaker is that of its direction. */
 export type OperationPolicy = Omit<RetryPolicy, 'breaker' | 'operations'>
 

@@ -1,6 +1,11 @@
 /** Puts retries, limits of time and circuit breakers in front of any store. */
 import { refuseUnless } from '../check.ts'
-import { SessionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import {
+  CircuitOpenError,
+  SessionError,
+  StoreTimeoutError,
+  StoreUnavailableError,
+} from '../errors.ts'
 import { LastGood } from '../last-good.ts'
 import { createRetryBudget, type RetryBudget } from '../resilience/budget.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -19,6 +24,7 @@ import {
   type CheckedPolicy,
   checkPolicy,
   createBreaker,
+  DIRECTION_OF,
   type ResilientOperation,
   type ResilientPolicy,
 } from './resilient-policy.ts'
@@ -29,6 +35,7 @@ import type {
   StoreCallOptions,
   StoreDetails,
   StoreEvent,
+  StoreFailure,
   WriteOptions,
 } from './store.ts'
 
@@ -49,15 +56,6 @@ export interface StoreBreakers {
 
 type Listener = (event: StoreEvent) => void
 
-const DIRECTION: Readonly<Record<ResilientOperation, CallDirection>> = {
-  read: 'read',
-  list: 'read',
-  page: 'read',
-  write: 'write',
-  end: 'write',
-  endAll: 'write',
-}
-
 const isUnavailable = (error: unknown): boolean => error instanceof StoreUnavailableError
 /** A store that refuses one session for a moment is well: nobody else must suffer for it. */
 const isUnwell = (error: unknown): boolean => isUnavailable(error) && !isPerKey(error)
@@ -77,6 +75,8 @@ class Calls {
   readonly #last: LastGood<CheckedPolicy>
   readonly #budget: RetryBudget = createRetryBudget()
   readonly #listeners: Listener[] = []
+  /** The last failure in each direction, as long as no call has succeeded since. */
+  readonly #failures: { [direction in CallDirection]?: StoreFailure | undefined } = {}
   #prepared: CheckedPolicy | undefined
   #retry: Retry = createRetry()
 
@@ -119,7 +119,8 @@ class Calls {
       }
     }
 
-    const breaker = this.breakers[DIRECTION[operation]]
+    const direction = DIRECTION_OF[operation]
+    const breaker = this.breakers[direction]
     try {
       const result = await this.#retry(attempt, {
         operation,
@@ -130,16 +131,26 @@ class Calls {
         // It can wait for the next request while only its session is throttled.
         ...(renewal && { retryIf: operations?.write?.retryIf ?? retryIf ?? isUnwell }),
       })
+      this.#failures[direction] = undefined
       const attempts = tries.length
       if (attempts > 1) this.#emit({ type: 'store.recovered', ...about, attempts })
       return result
     } catch (error) {
+      this.#explain(direction, error)
       if (!signal?.aborted) {
         const attempts = tries.length
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
       throw error
     }
+  }
+
+  /** Remembers a failure; the error of an open breaker gets the reason of the last one. */
+  #explain(direction: CallDirection, error: unknown): void {
+    if (error instanceof CircuitOpenError) {
+      const { reason, word } = this.#failures[direction] ?? {}
+      Object.assign(error, reason && { reason }, word && { word })
+    } else if (isUnwell(error)) this.#failures[direction] = failureOf(error)
   }
 
   /** Asks the store how it is: once, with a limit of its own, whatever the breakers say. */

@@ -226,7 +226,13 @@ describe('sojourn explain, sessions in cookies', () => {
     expect(await explain(changed)).toMatchObject({ code: 1, reason: 'forged' })
     const renamed = await explain(header.replaceAll('__Host-session', 'sid'))
     expect([renamed.code, renamed.reason]).toEqual([1, 'no-cookie'])
+    expect(renamed.text).toMatch(/looked for is __Host-session$/)
     expect(renamed.advice).toContain('--cookie sid, or SESSION_COOKIE_NAME')
+    const asked = await explain('sid=abc', ['--cookie', 'app'])
+    expect([asked.reason, asked.text]).toEqual([
+      'no-cookie',
+      expect.stringMatching(/looked for is app$/),
+    ])
     const named = await explain(header.replaceAll('__Host-session', 'sid'), ['--cookie', 'sid'])
     expect([named.reason, named.text]).toEqual([
       'forged',

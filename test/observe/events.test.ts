@@ -211,6 +211,7 @@ describe('store.call', () => {
       outcome: 'failed',
       attempts: 0,
       code: 'ERR_CIRCUIT_OPEN',
+      reason: 'unknown',
       tries: [],
     })
   })

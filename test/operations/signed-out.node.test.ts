@@ -136,7 +136,7 @@ describe.each([
       { headers: { 'user-agent': 'Firefox on Linux' } },
     )
     expect((await sessions.get(ask('Chrome on Linux'))).subject).toBe(null)
-    expect(said('session.binding-mismatch')).toHaveLength(1)
+    expect(said('session.binding-mismatch')).toMatchObject([{ by: 'user-agent' }])
   })
 
   it('the cookie was renamed: no session is opened, and explain names the cookie it looks for', async () => {

@@ -3,7 +3,7 @@ import { createSessions, type Session, type SessionsOptions } from '../../src/in
 import type { CookieImporter } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { type Clock, createClock, createCookieJar } from '../../src/testing/index.ts'
-import { countCrypto, createWorld, errorOf, SECRET } from '../support/sessions.ts'
+import { countCrypto, createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0'
 const UPDATED = 'Mozilla/5.0 (X11; Linux x86_64; rv:151.0) Gecko/20100101 Firefox/151.0'
@@ -88,6 +88,32 @@ for (const [where, createOptions] of Object.entries(stores)) {
       const error = await errorOf(() => sessions.require(request))
       expect([error.name, error.code]).toEqual(['SessionBindingError', 'ERR_SESSION_BINDING'])
       expect((await from({ 'user-agent': FIREFOX })).session.subject).toBe('ann')
+    })
+
+    it('says what differs: the browser, the address, or both', async () => {
+      const ip = (request: Request) => request.headers.get('x-ip') ?? ''
+      const binding = { userAgent: true, ip }
+      const clock = createClock()
+      const options = createOptions(clock)
+      const { events, from, jar, signIn } = createBound(binding, () => options, clock)
+      await signIn({ 'user-agent': FIREFOX, 'x-ip': '192.0.2.1' })
+      // A mark that was made under a former secret counts.
+      const secret: [string, string] = [OTHER_SECRET, SECRET]
+      const renewed = createWorld({ ...options, binding, secret }, clock)
+      for (const [agent, address] of [
+        [FIREFOX, '192.0.2.1'],
+        [CURL, '192.0.2.1'],
+        [FIREFOX, '192.0.2.2'],
+        [CURL, '192.0.2.2'],
+      ] as const) {
+        const headers = { 'user-agent': agent, 'x-ip': address }
+        await from(headers)
+        await renewed.sessions.get(jar.request('/', { headers }))
+      }
+      for (const told of [events, renewed.events]) {
+        const mismatches = told.filter(({ type }) => type === 'session.binding-mismatch')
+        expect(mismatches).toMatchObject([{ by: 'user-agent' }, { by: 'ip' }, { by: 'both' }])
+      }
     })
 
     it('ties a session from before it was switched on to whoever writes it next', async () => {

@@ -125,6 +125,26 @@ describe('breakers of resilient()', () => {
     ])
   })
 
+  it('an open breaker says why the last call failed, and nothing where none did', async () => {
+    const { clock, events, faulty, read, store, write } = setUp()
+    const error = new StoreUnavailableError('replica', { reason: 'read-only', word: 'READONLY' })
+    faulty.down({ type: 'throw-before', error }, 'write')
+    for (let i = 0; i < 6; i++) await write()
+    expect((await write()).error).toMatchObject({
+      code: 'ERR_CIRCUIT_OPEN',
+      reason: 'read-only',
+      word: 'READONLY',
+    })
+    expect(events.at(-1)).toMatchObject({ type: 'store.failed', reason: 'read-only' })
+    store.breakers.read?.open()
+    expect((await read()).error).not.toHaveProperty('reason')
+    faulty.up()
+    await clock.run(1000)
+    expect(await write()).toEqual({ value: { ok: true } })
+    store.breakers.write?.open()
+    expect((await write()).error).not.toHaveProperty('reason')
+  })
+
   it('close() asks a store again at once after a long outage', async () => {
     const { breakers, clock, faulty, read, store } = setUp()
     faulty.down()

@@ -30,6 +30,8 @@ export interface InspectedToken {
 
 /** All that is known of a header. */
 export interface Inspection {
+  /** The name of the cookie that was looked for. */
+  readonly name: string
   readonly cookies: CookieFound
   readonly tokens: readonly InspectedToken[]
   readonly secrets: number
@@ -63,8 +65,9 @@ export async function inspect(given: Instance, header: string, name?: string): P
     return { ...common(), status: 'invalid', error, ...(about && { about }) }
   }
 
-  function common(): Pick<Inspection, 'cookies' | 'tokens' | 'secrets' | 'events'> {
-    return { cookies, tokens, secrets: own.options.secrets.length, events }
+  function common(): Pick<Inspection, 'name' | 'cookies' | 'tokens' | 'secrets' | 'events'> {
+    const { name } = own.cookie
+    return { name, cookies, tokens, secrets: own.options.secrets.length, events }
   }
 }
 

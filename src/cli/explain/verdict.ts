@@ -26,7 +26,7 @@ export function judge(instance: Instance, inspection: Inspection, hint?: string)
   const of = <T extends SessionEvent['type']>(type: T): EventOf<T> | undefined =>
     inspection.events.find((event): event is EventOf<T> => event.type === type)
   if (status === 'active') return { ...live(inspection), store }
-  if (status === 'new') return { ...nothing(instance, inspection, hint), store: [] }
+  if (status === 'new') return { ...nothing(inspection, hint), store: [] }
   const invalid = of('session.invalid')
   if (invalid) return { ...closed(inspection, invalid, hint), store: [] }
   const expired = of('session.expired')
@@ -67,8 +67,8 @@ function live({ events }: Inspection): Words {
   }
 }
 
-function nothing({ cookie }: Instance, { cookies }: Inspection, hint: string | undefined): Words {
-  const text = `There is no session cookie in it: the name looked for is ${cookie.name}`
+function nothing({ cookies, name }: Inspection, hint: string | undefined): Words {
+  const text = `There is no session cookie in it: the name looked for is ${name}`
   if (hint) return { reason: 'no-cookie', text, advice: hint }
   const advice = cookies.notes.length
     ? 'Only a note is there, which goes with a session cookie: paste the whole Cookie header'
