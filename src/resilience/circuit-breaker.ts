@@ -75,8 +75,8 @@ export interface CircuitBreaker {
    */
   acquire(): CircuitPermit
   /**
-   * Opens it for this many seconds, at most 60: what a `Retry-After` asks for. Without a number, by
-   * hand, it stays open until {@link CircuitBreaker.close}.
+   * Opens it for this many seconds, at most 60: what a `Retry-After` asks for. Nothing happens for 0 or less.
+   * Without a number, by hand, it stays open until {@link CircuitBreaker.close}.
    */
   open(seconds?: number): void
   /** Closes it and forgets every failure: somebody knows that the service is back. */

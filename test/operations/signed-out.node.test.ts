@@ -120,6 +120,26 @@ describe.each([
     expect(said('session.expired')).toMatchObject([{ reason: 'not-before', age: near(HOUR + 1) }])
   })
 
+  it('notBefore answers with the time of the question: nobody stays signed in; with seconds: nobody is signed out', async () => {
+    const clock = clockOf()
+    let unit = 1
+    const notBefore = () => clock() / unit
+    const { said, visit } = createServerHere({ ...create(clock), notBefore }, clock)
+    await visit(signIn)
+    clock.advance(1)
+    expect(await subjectOf(visit)).toBe(null)
+    expect(await subjectOf(visit)).toBe(null)
+    // Every request with such a cookie has a line of its own.
+    expect(said('session.expired').map(({ reason }) => reason)).toEqual([
+      'not-before',
+      'not-before',
+    ])
+    await visit(signIn)
+    unit = 1000
+    clock.advance(1)
+    expect(await subjectOf(visit)).toBe('ann')
+  })
+
   it('a browser was updated, and binding is strict: session.binding-mismatch', async () => {
     const clock = clockOf()
     const { said, sessions, jar } = createServerHere(
