@@ -329,8 +329,10 @@ describe('what signs people out', () => {
     const onTerminal = async (command: string, answer: string): Promise<string> => {
       // `script` gives it a terminal of its own.
       const line = `${process.execPath} ${main} ${command}`
+      const { NO_COLOR: _, NODE_DISABLE_COLORS: __, CI: ___, ...here } = process.env
       const child = execFile('script', ['-qec', line, '/dev/null'], {
-        env: { ...process.env, ...env() },
+        // A build server may have no terminal, or one that it calls dumb.
+        env: { ...here, TERM: 'xterm-256color', FORCE_COLOR: undefined, ...env() },
       })
       let output = ''
       child.stdout!.on('data', (chunk) => {

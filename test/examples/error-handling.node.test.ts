@@ -54,11 +54,11 @@ async function walk(origin: string, jar: CookieJar, steps: string[]): Promise<Re
   return last
 }
 
-/** Mends the store, and waits until its breaker has seen that. */
+/** Mends the store, and waits until both of its breakers have seen that. */
 async function mend(origin: string): Promise<void> {
   await walk(origin, createCookieJar(), ['POST /break off'])
   for (let tries = 0; tries < 100; tries++) {
-    if ((await walk(origin, createCookieJar(), ['POST /sign-in'])).ok) return
+    if ((await walk(origin, createCookieJar(), ['POST /sign-in', 'GET /account'])).ok) return
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
