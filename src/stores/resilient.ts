@@ -3,6 +3,7 @@ import { refuseUnless } from '../check.ts'
 import {
   CircuitOpenError,
   SessionError,
+  StoreError,
   StoreTimeoutError,
   StoreUnavailableError,
 } from '../errors.ts'
@@ -137,11 +138,12 @@ class Calls {
       return result
     } catch (error) {
       this.#explain(direction, error)
+      const attempts = tries.length
       if (!signal?.aborted) {
-        const attempts = tries.length
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
-      throw error
+      // An attempt before the refused one may have been applied all the same: a rotation, say.
+      throw error instanceof StoreError && attempts > 1 ? new StoreUnavailableError(what) : error
     }
   }
 

@@ -57,6 +57,15 @@ describe('resilient()', () => {
     ])
   })
 
+  it('says of a write that its outcome is unknown, where a later attempt was refused', async () => {
+    const { store, faulty, record } = setUp()
+    const full = { type: 'throw-before', error: new StoreError('full') } as const
+    faulty.inject([{ type: 'throw-after' }, full])
+    await expect(store.write('id', record(), null)).rejects.toBeInstanceOf(StoreUnavailableError)
+    faulty.inject(full)
+    await expect(store.write('id', record(), null)).rejects.toBeInstanceOf(StoreError)
+  })
+
   it('says nothing when all is well', async () => {
     const { store, events, record } = setUp()
     await store.write('id', record(), null)
