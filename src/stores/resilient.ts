@@ -142,7 +142,7 @@ class Calls {
       if (!signal?.aborted) {
         this.#emit({ type: 'store.failed', ...about, attempts, ...failureOf(error) })
       }
-      // An attempt before the refused one may have been applied all the same: a rotation, say.
+      // An earlier attempt may have been applied all the same: a rotation, say.
       throw error instanceof StoreError && attempts > 1 ? new StoreUnavailableError(what) : error
     }
   }

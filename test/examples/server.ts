@@ -1,6 +1,7 @@
 /** Starts an example for real: a process of its own runtime, or workerd. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +17,9 @@ export interface Server {
   output?(): string
   stop(): Promise<void>
 }
+
+const BUILTINS = builtinModules.filter((name) => !name.startsWith('_') && !name.includes(':'))
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire('/');"
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 const bin = join(root, 'node_modules', '.bin')
@@ -105,13 +109,20 @@ export function startAsWritten(example: string): Promise<Server> {
 }
 
 /** Bundles an example for Workers and runs it in workerd, with these bindings. */
-export async function startInWorkerd(file: string, stores: object): Promise<Server> {
+export async function startInWorkerd(
+  file: string,
+  stores: { readonly compatibilityFlags?: string[]; readonly [binding: string]: unknown },
+): Promise<Server> {
+  const needsNode = stores.compatibilityFlags?.includes('nodejs_compat')
   const { outputFiles } = await build({
     entryPoints: [join(root, file)],
     bundle: true,
     format: 'esm',
     conditions: ['workerd', 'worker'],
-    external: ['cloudflare:*'],
+    external: ['cloudflare:*', 'node:*'],
+    // For CommonJS packages that ask for Node's modules, which only `nodejs_compat` has.
+    alias: Object.fromEntries(BUILTINS.map((name) => [name, `node:${name}`])),
+    banner: needsNode ? { js: REQUIRE } : {},
     write: false,
     logLevel: 'silent',
   })
