@@ -10,7 +10,7 @@ export type { SessionCodec } from './codec/values.ts'
 export * from './errors.ts'
 export type { SessionEvent, SessionEventListener } from './events.ts'
 export type { HealthOptions, HealthReport, StoreHealth } from './observe/health.ts'
-export type { Controls, SchemaResult, SessionsOptions, StandardSchemaV1 } from './options.ts'
+export type { Controls, SessionsOptions } from './options.ts'
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
 export type {
@@ -22,6 +22,7 @@ export type {
   SessionStatus,
 } from './session/session.ts'
 export { createSessions, type Initial, type Sessions } from './session/sessions.ts'
+export type { SchemaResult, StandardSchemaV1 } from './standard-schema.ts'
 export type {
   EndAllOptions,
   EndOptions,

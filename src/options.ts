@@ -14,28 +14,13 @@ import {
   wordRule,
 } from './check.ts'
 import type { SessionCodec } from './codec/values.ts'
-import type { SessionIssue } from './errors.ts'
 import type { SessionEventListener } from './events.ts'
 import type { CookieImporter } from './migrate/importer.ts'
 import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session/session.ts'
+import type { StandardSchemaV1 } from './standard-schema.ts'
 import type { SessionStore } from './stores/store.ts'
 import { type CookieOptions, isToken } from './transport/cookie.ts'
-
-/** The members that a schema must have, of any library that follows {@link https://standardschema.dev Standard Schema}. */
-export interface StandardSchemaV1<Input = unknown, Output = Input> {
-  readonly '~standard': {
-    readonly version: 1
-    readonly vendor: string
-    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
-    readonly types?: { readonly input: Input; readonly output: Output } | undefined
-  }
-}
-
-/** The verdict of a schema on a value. */
-export type SchemaResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly SessionIssue[] }
 
 /** Settings that an operator changes while the application runs; all of them can be left out, or `null`. */
 export interface Controls {
@@ -60,10 +45,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   secret: string | readonly [string, ...string[]]
   /** The store in which sessions live. (default: none, they live in the cookie itself) */
   store?: SessionStore
-  /**
-   * Types the data and checks them when they are read and when they are committed. It must accept
-   * its own output.
-   */
+  /** Types the data, and checks them when they are read and committed. It must accept its own output. */
   schema?: StandardSchemaV1<unknown, D>
   /** Version of the data's shape, a whole number from 1. (default: 1) */
   version?: number
@@ -94,8 +76,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   /**
    * The answer to a store that cannot be read: `'degrade'` gives an older copy if there is one, else an
    * empty, read-only session, and with `snapshot.staleIfError` lets writes wait in cookies for up to 15
-   * minutes; `'throw'` throws
-   * {@link StoreUnavailableError}, which `handler` answers with 503. (default: `'degrade'`)
+   * minutes; `'throw'` throws {@link StoreUnavailableError}: `handler` answers 503. (default: `'degrade'`)
    */
   onStoreFailure?: 'degrade' | 'throw'
   /**

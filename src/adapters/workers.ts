@@ -14,10 +14,11 @@
  * )
  */
 import { expectArgument } from '../check.ts'
-import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
+import type { SessionsOptions } from '../options.ts'
 import { background } from '../session/instances.ts'
 import type { SessionData } from '../session/session.ts'
 import { createSessions, type Initial, type Sessions } from '../session/sessions.ts'
+import type { StandardSchemaV1 } from '../standard-schema.ts'
 import { oncePerEnv } from './once-per-env.ts'
 
 /** The members of a Worker's `ExecutionContext` that are passed on. */

@@ -1,8 +1,9 @@
 /** `createSessions`: open, use, commit. */
 import { expectArgument } from '../check.ts'
 import type { HealthOptions, HealthReport } from '../observe/health.ts'
-import type { SessionsOptions, StandardSchemaV1 } from '../options.ts'
+import type { SessionsOptions } from '../options.ts'
 import type { SessionInfo } from '../persistence/subjects.ts'
+import type { StandardSchemaV1 } from '../standard-schema.ts'
 import { isUnavailable } from '../transport/response.ts'
 import type { Draft } from './draft.ts'
 import { createInstance, type Instance } from './instance.ts'

@@ -1,5 +1,6 @@
 import { copyRecord, versionWith } from './copy.ts'
-import { MAX_ENTRIES, MAX_ENTRIES_LENGTH, type StoredRecord, type WriteResult } from './store.ts'
+import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './limits.ts'
+import type { StoredRecord, WriteResult } from './store.ts'
 
 /** The outcome of a write: the answer, and the record to save; `null`: what is there stays. */
 export interface AppliedWrite {

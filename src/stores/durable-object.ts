@@ -22,13 +22,13 @@ import { type SessionError, StoreError, StoreUnavailableError } from '../errors.
 import { orAbort } from './abort.ts'
 import { copyRecord } from './copy.ts'
 import { because } from './errors.ts'
-import { OVER_LIMIT } from './limits.ts'
+import { MARK_SECONDS, OVER_LIMIT } from './limits.ts'
 import {
   NO_BINDING,
   type SessionObjectCalls,
   type SessionObjectNamespace,
 } from './session-object.ts'
-import { MARK_SECONDS, type SessionIndex, type SessionStore } from './store.ts'
+import type { SessionIndex, SessionStore } from './store.ts'
 
 export { SessionObject, type SessionObjectNamespace } from './session-object.ts'
 

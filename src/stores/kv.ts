@@ -31,20 +31,19 @@ import {
   type KVTombstone,
   skipForeign,
 } from './kv-value.ts'
-
+import { MARK_SECONDS } from './limits.ts'
 import { Marks } from './marks.ts'
 import { notShown } from './not-shown.ts'
-import {
-  type EndAllOptions,
-  type EndOptions,
-  MARK_SECONDS,
-  type SessionIndex,
-  type SessionStore,
-  type StoreCallOptions,
-  type StoredEntry,
-  type StoredPage,
-  type StoredRecord,
-  type WriteResult,
+import type {
+  EndAllOptions,
+  EndOptions,
+  SessionIndex,
+  SessionStore,
+  StoreCallOptions,
+  StoredEntry,
+  StoredPage,
+  StoredRecord,
+  WriteResult,
 } from './store.ts'
 
 export type { KVBinding, KVStoreOptions } from './kv-options.ts'

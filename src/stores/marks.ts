@@ -1,4 +1,4 @@
-import { MARK_SECONDS } from './store.ts'
+import { MARK_SECONDS } from './limits.ts'
 
 /** Marks looked at with each new one, in search of those that are over. */
 const SWEEP = 4

@@ -14,21 +14,21 @@ import { StoreError } from '../errors.ts'
 import { applyWrite } from './apply-write.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { ExpiryHistogram } from './expiry-histogram.ts'
+import { MARK_SECONDS } from './limits.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
 import { Marks } from './marks.ts'
 import { SHARDS, ShardedMap } from './sharded-map.ts'
-import {
-  type EndAllOptions,
-  type EndOptions,
-  MARK_SECONDS,
-  type SessionIndex,
-  type SessionStore,
-  type StoreCallOptions,
-  type StoredEntry,
-  type StoredPage,
-  type StoredRecord,
-  type WriteOptions,
-  type WriteResult,
+import type {
+  EndAllOptions,
+  EndOptions,
+  SessionIndex,
+  SessionStore,
+  StoreCallOptions,
+  StoredEntry,
+  StoredPage,
+  StoredRecord,
+  WriteOptions,
+  WriteResult,
 } from './store.ts'
 
 /** Options for {@link createMemoryStore}. */

@@ -3,15 +3,10 @@ import { functionRule, numberRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreTimeoutError } from '../errors.ts'
 import { MAX_MS, within } from '../resilience/deadline.ts'
 import { because, isFinal } from './errors.ts'
+import { MARK_SECONDS, MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './limits.ts'
 import type { RedisKeys, RunScript } from './redis-index.ts'
 import { decode, encode, encodeKeys, noUsableReply, READ_SHA, WRITE_SHA } from './redis-record.ts'
-import {
-  MARK_SECONDS,
-  MAX_ENTRIES,
-  MAX_ENTRIES_LENGTH,
-  type SessionStore,
-  type WriteResult,
-} from './store.ts'
+import type { SessionStore, WriteResult } from './store.ts'
 
 /** Options for every store in Redis. */
 export interface RedisOptions {

@@ -1,9 +1,10 @@
 /** The rare calls of a store in Redis, loaded when one is made: finding sessions, going through all, and its health. */
 
+import { MARK_SECONDS } from './limits.ts'
 import type { RedisAsk } from './redis-inspect.ts'
 import { decode, noUsableReply } from './redis-record.ts'
 import type { ScriptName } from './redis-scripts.ts'
-import { type EndAllOptions, MARK_SECONDS, type StoredEntry, type StoredPage } from './store.ts'
+import type { EndAllOptions, StoredEntry, StoredPage } from './store.ts'
 
 export { inspect, ping } from './redis-inspect.ts'
 

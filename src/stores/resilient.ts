@@ -238,8 +238,7 @@ class Calls {
  *
  * Retried and counted: {@link StoreUnavailableError}, timeouts, and unknown errors, which become a
  * `StoreUnavailableError` of our own words (a `TypeError` is what `fetch` rejects with when it cannot
- * connect). Never: other session errors, the caller's
- * own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
+ * connect). Never: other session errors, the caller's own abort. A conflict or an unknown id is an answer and no failure, and what is unavailable for one
  * session only (`perKey: true` on the error, as for KV's one write per second) does not count, and
  * its retries are not taken from the budget of the others. Nor is a timeout that was noticed late, by
  * over half its time, because the event loop was blocked.

@@ -5,7 +5,7 @@
  * where they can be repeated, and otherwise one question mark for every use.
  */
 import { ENTRY_TAIL } from './copy.ts'
-import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './store.ts'
+import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './limits.ts'
 
 /** A value that a statement binds: text, a whole number, or NULL. */
 export type SqlParameter = string | number | null

@@ -1,25 +1,25 @@
 /** The code that stores in SQL share, whatever their dialect. */
 import { applyRules, integerRule, numberRule, type Rule } from '../check.ts'
 import { orAbort } from './abort.ts'
+import { MARK_SECONDS } from './limits.ts'
 import type { RunStatement, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
 import { answerOf, type SqlQuery, schemaVersion } from './sql-driver.ts'
 import { assertVersion, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
 import { canBe, entryOf, recordOf, resultOf, valuesOf } from './sql-record.ts'
 import { PAGE, PRUNE_STEP } from './sql-statements.ts'
-import {
-  type EndAllOptions,
-  type EndOptions,
-  MARK_SECONDS,
-  type ReadOptions,
-  type SessionIndex,
-  type SessionStore,
-  type StoreCallOptions,
-  type StoredEntry,
-  type StoredPage,
-  type StoredRecord,
-  type StoreInspection,
-  type WriteOptions,
-  type WriteResult,
+import type {
+  EndAllOptions,
+  EndOptions,
+  ReadOptions,
+  SessionIndex,
+  SessionStore,
+  StoreCallOptions,
+  StoredEntry,
+  StoredPage,
+  StoredRecord,
+  StoreInspection,
+  WriteOptions,
+  WriteResult,
 } from './store.ts'
 
 /** Options for {@link SqlStore.prune}. */

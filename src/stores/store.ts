@@ -106,19 +106,10 @@ export type WriteResult =
 export interface EndOptions extends StoreCallOptions {
   /**
    * Seconds for which nothing can be created under the id, so that a creation that arrives late
-   * fails; 0 leaves no mark. (default: {@link MARK_SECONDS})
+   * fails; 0 leaves no mark. (default: 600)
    */
   markFor?: number | undefined
 }
-
-/** Seconds for which an id stays marked as ended: longer than any client queues a call. */
-export const MARK_SECONDS = 600
-
-/** Entries that a store appends to one record at most. */
-export const MAX_ENTRIES = 64
-
-/** Characters of all entries of one record together, at most. */
-export const MAX_ENTRIES_LENGTH: number = 64 * 1024
 
 /** A record and the id it is saved under. */
 export interface StoredEntry {

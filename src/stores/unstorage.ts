@@ -20,14 +20,9 @@ import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
 import { type Because, becauseOf, isFinal } from './errors.ts'
+import { MARK_SECONDS } from './limits.ts'
 import { notShown } from './not-shown.ts'
-import {
-  MARK_SECONDS,
-  type SessionStore,
-  type StoreCallOptions,
-  type StoredPage,
-  type StoredRecord,
-} from './store.ts'
+import type { SessionStore, StoreCallOptions, StoredPage, StoredRecord } from './store.ts'
 import { decode, encode, type Stored, skipForeign } from './unstorage-value.ts'
 
 /** The methods of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */

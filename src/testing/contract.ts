@@ -1,12 +1,11 @@
 import { StoreUnavailableError } from '../errors.ts'
-import {
-  MAX_ENTRIES,
-  MAX_ENTRIES_LENGTH,
-  type SessionStore,
-  type StoredEntry,
-  type StoredPage,
-  type StoredRecord,
-  type WriteResult,
+import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from '../stores/limits.ts'
+import type {
+  SessionStore,
+  StoredEntry,
+  StoredPage,
+  StoredRecord,
+  WriteResult,
 } from '../stores/store.ts'
 
 /** The few parts of a test runner that {@link testStore} needs; vitest, bun and jest have them. */

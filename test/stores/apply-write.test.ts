@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { applyWrite, baseVersion } from '../../src/stores/apply-write.ts'
-import { MAX_ENTRIES, MAX_ENTRIES_LENGTH, type StoredRecord } from '../../src/stores/store.ts'
+import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from '../../src/stores/limits.ts'
+import type { StoredRecord } from '../../src/stores/store.ts'
 
 function record(more: Partial<StoredRecord> = {}): StoredRecord {
   return { value: 'v', version: 'v1', epoch: '1.a', expiresAt: 1000, ...more }
