@@ -112,7 +112,8 @@ export function checkOnce(facts: Facts): void {
   for (const [i, run] of onceRuns.entries()) {
     for (const other of onceRuns.slice(0, i)) {
       if (run.key !== other.key || !sharesLease(facts, run.exchange, other.exchange)) continue
-      if (run.from > other.to + 9000 || run.from > other.from + 4500) continue
+      // A lease of 5 s ends earlier by what the clock has jumped meanwhile.
+      if (run.from > other.to + 9000 || run.from > other.from + 3000) continue
       const text = `the work of once ${run.key} ran in request ${other.exchange.id} too`
       facts.report('2 once ran twice', run.exchange, text)
     }
@@ -121,5 +122,7 @@ export function checkOnce(facts: Facts): void {
 
 function sharesLease({ history }: Facts, a: Exchange, b: Exchange): boolean {
   const isCalm = a.activity.faults + b.activity.faults === 0 && history.troubles.length === 0
-  return isCalm && a !== b && a.seen?.print === b.seen?.print && isLive(a) && isLive(b)
+  // Who signs in over another user's session does the work for a session of their own.
+  const isOne = a.seen?.print === b.seen?.print && a.aims === b.aims
+  return isCalm && isOne && a !== b && isLive(a) && isLive(b)
 }
