@@ -1,5 +1,5 @@
 /** A switch that breaks the stores of this isolate. What it makes is not real, what follows is. */
-import { type SessionStore, StoreError, StoreUnavailableError } from 'sojourn'
+import { type SessionStore, StoreUnavailableError } from 'sojourn'
 import type { KVBinding } from 'sojourn/kv'
 
 /** What can be wrong with a store. */
@@ -72,7 +72,7 @@ export function breakStore(store: SessionStore): SessionStore {
     if (current === 'down') throw new StoreUnavailableError('The store is down')
     if (current === 'throttled')
       throw new StoreUnavailableError('Too many requests', { retryAfter: 1 })
-    if (current === 'garbage') throw new StoreError('The store answered with garbage')
+    if (current === 'garbage') throw new StoreUnavailableError('The store answered with garbage')
     if (current === 'slow') await wait(options?.signal)
     return await call()
   }

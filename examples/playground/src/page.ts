@@ -253,9 +253,11 @@ ${alert(session)}
 </main>`)
 }
 
-/** Renders what a visitor sees whose change could not be kept. */
+/** Renders what a visitor sees whose change could not be kept. `seconds`: `null` where the store refused. */
 export function renderError(seconds: string | null): string {
+  const why = seconds ? 'cannot be reached' : 'refused'
+  const advice = seconds ? `Try again in ${html(seconds)} s.` : 'Its operator can tell why.'
   return frame(`<main><article class="alone"><h2>Not now</h2>
-    <p id="alert" role="alert">The store cannot be reached, so nothing was changed, and you are still signed in. Try again in ${html(seconds ?? 1)} s.</p>
+    <p id="alert" role="alert">The store ${why}, so nothing was changed, and you are still signed in. ${advice}</p>
     <p><a href="/">Back to the playground</a></p></article></main>`)
 }

@@ -1,5 +1,5 @@
 /** The playground: sign in, fill a cart, break the store, and see what Sojourn did about it. */
-import type { Session, Sessions } from 'sojourn'
+import { type Session, type Sessions, StoreError } from 'sojourn'
 import type { SessionObjectNamespace } from 'sojourn/durable-object'
 import type { KVBinding } from 'sojourn/kv'
 import { createSealer } from 'sojourn/seal'
@@ -185,6 +185,12 @@ async function configure(path: string, request: Request): Promise<Response> {
   return redirect('/')
 }
 
+/** Answers a change that the store refused: another attempt would be refused too. */
+function refused(error: unknown): Response {
+  if (!(error instanceof StoreError)) throw error
+  return new Response(null, { status: 500, headers: { 'cache-control': 'no-store' } })
+}
+
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const { pathname } = new URL(request.url)
@@ -199,14 +205,14 @@ export default {
     const seen = observe(`${request.method} ${pathname}`)
     const sessions = sessionsIn(settings.store, settings.snapshot, env)
     const visit: Visit = { request, env, sessions, ...settings }
-    const response = await sessions.handler(() => (isAction ? act(visit, pathname) : show(visit)))(
-      request,
-    )
+    const answer = sessions.handler(() => (isAction ? act(visit, pathname) : show(visit)))
+    const response = await answer(request).catch(refused)
     seen.setCookie = response.headers.has('set-cookie')
     seen.status = response.status
-    if (response.status !== 503) return response
+    if (response.status < 500) return response
     const headers = new Headers(response.headers)
     headers.set('content-type', 'text/html; charset=utf-8')
-    return new Response(renderError(headers.get('retry-after')), { status: 503, headers })
+    const page = renderError(headers.get('retry-after'))
+    return new Response(page, { status: response.status, headers })
   },
 }
