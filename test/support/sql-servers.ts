@@ -9,6 +9,9 @@ import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { freePort } from './redis.ts'
 
+// Debian has servers there, and not every shell looks for programs in it.
+process.env.PATH += ':/usr/sbin'
+
 export interface SqlServer {
   readonly port: number
   /** Starts it again on the same port, with the same data. */
