@@ -26,7 +26,7 @@ describe('withSession() in the scope of Next', () => {
   ])(
     'sets and removes cookies with the attributes of %j, persistent %j',
     async (cookie, persistent) => {
-      const sessions = createSessions({ secret: SECRET, cookie })
+      const sessions = createSessions({ secret: SECRET, cookie, now: createClock(Date.now()) })
       const request = (header = '') => new Request(URL, { headers: { cookie: header } })
       const compare = async (header: string, use: (session: Session) => void) => {
         const own = request(header)
