@@ -19,9 +19,9 @@ export const startTimer: Timer = (ms, fire) => {
  * Runs `fn` for at most `ms` milliseconds, and no longer than `parent` lets it. Settles as `fn`
  * does, or rejects the moment its time is over with what `late` makes, or with `parent`'s reason.
  *
- * Where the event loop was busy at that moment, an answer that has arrived meanwhile wins.
+ * An answer that arrived while the event loop was busy, past that moment, still wins.
  *
- * `fn` learns it from its signal. What it does after that is nobody's unhandled rejection.
+ * The signal tells `fn` that its time is over. What it does after that is nobody's unhandled rejection.
  *
  * @param late Is given how late the timer was, in milliseconds; 0 where it was on time.
  * @param now The clock that `timer` goes by, in milliseconds.
