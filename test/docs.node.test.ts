@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path/posix'
 import { describe, expect, it } from 'vitest'
 import * as errors from '../src/errors.ts'
 import { createSessions } from '../src/index.ts'
@@ -14,10 +13,10 @@ import type { SessionStore } from '../src/stores/store.ts'
 import { createUnstorageStore } from '../src/stores/unstorage.ts'
 import { createUpstashStore } from '../src/stores/upstash.ts'
 import { LIMITS } from './simulation/facts.ts'
+import { documents, linksOf, pagesIn, read, root } from './support/documents.ts'
 import { KVDouble } from './support/kv-double.ts'
 
-const fileOf = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const read = (path: string): string => readFileSync(fileOf(path), 'utf8')
+const fileOf = (path: string): string => root + path
 
 /** The cells of the rows of a document's tables. */
 const rowsOf = (text: string): string[][] =>
@@ -33,35 +32,8 @@ const rowsOf = (text: string): string[][] =>
 
 const sorted = (words: Iterable<string>): string[] => [...words].sort((a, b) => (a < b ? -1 : 1))
 
-it('have examples that compile against the built package', () => {
-  const folder = fileURLToPath(new URL('../.test-results/docs', import.meta.url))
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  for (const name of ['error-handling', 'choosing-a-store', 'frameworks', 'operations']) {
-    const blocks = [...read(`docs/${name}.md`).matchAll(/```ts\n([\s\S]*?)```/g)]
-    expect(blocks.length).toBeGreaterThan(0)
-    for (const [i, [, code = '']] of blocks.entries()) {
-      writeFileSync(`${folder}/${name}-${i}.ts`, code)
-    }
-  }
-  const compilerOptions = { noUnusedLocals: false, rootDir: '../..' }
-  const config = { extends: '../../tsconfig.json', include: ['.'], compilerOptions }
-  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
-  const tsc = fileURLToPath(new URL('../node_modules/.bin/tsc', import.meta.url))
-  const compile = (): string => {
-    try {
-      return execFileSync(tsc, ['-p', folder], { encoding: 'utf8' })
-    } catch (error) {
-      return String((error as { stdout: string }).stdout)
-    }
-  }
-  expect(compile()).toBe('')
-})
-
-it('print no secret that createSessions() would take', () => {
-  const files = readdirSync(fileURLToPath(new URL('../docs', import.meta.url)))
-  const shipped = ['README.md', 'SECURITY.md', 'CHANGELOG.md', ...files.map((one) => `docs/${one}`)]
-  const accepted = shipped.flatMap((file) =>
+it('documents print no secret that createSessions() would take', () => {
+  const accepted = documents().flatMap((file) =>
     [...read(file).matchAll(/\bsecret"?:\s*\[?\s*['"`]([^'"`]*)['"`]/gi)]
       .map(([, secret = '']) => secret)
       .filter((secret) => !refuses(secret)),
@@ -80,6 +52,19 @@ const refuses = (secret: string): boolean => {
     return error instanceof RangeError && error.message.includes('openssl rand -base64 32')
   }
 }
+
+describe('docs/README.md', () => {
+  const listed = linksOf('docs/README.md').map((link) => join('docs', link))
+
+  it('lists every page of docs/, once', () => {
+    const pages = pagesIn('docs').filter((path) => path !== 'docs/README.md')
+    expect(sorted(listed.filter((path) => path.startsWith('docs/')))).toEqual(sorted(pages))
+  })
+
+  it('leads to pages that begin with their title', () => {
+    for (const path of documents()) expect([path, read(path).slice(0, 2)]).toEqual([path, '# '])
+  })
+})
 
 describe('docs/error-handling.md', () => {
   const rows = rowsOf(read('docs/error-handling.md'))

@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { linksOf, root } from './support/documents.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const workflows = readdirSync(`${root}.github/workflows`).map((name) => [
   name,
   readFileSync(`${root}.github/workflows/${name}`, 'utf8'),
@@ -18,7 +17,7 @@ describe('the package', () => {
     const others = paths.filter((path) => {
       const source = path.replace(/^dist\/(.*?)(\.d\.ts|\.js)$/, 'src/$1')
       const isBuilt = source !== path && [`${source}.ts`, `${source}.d.ts`].some(isThere)
-      return !isBuilt && !/^src\/[\w/.-]+\.ts$|^docs\/[\w-]+\.md$/.test(path)
+      return !isBuilt && !/^src\/[\w/.-]+\.ts$|^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/.test(path)
     })
     expect(new Set(others)).toEqual(
       new Set([
@@ -41,10 +40,6 @@ describe('the package', () => {
     const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
     const [{ files }] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' }))
     const paths = (files as { path: string }[]).map(({ path }) => path)
-    const linksOf = (path: string): string[] =>
-      [...readFileSync(root + path, 'utf8').matchAll(/\]\(([^)\s]+)\)/g)]
-        .map(([, link = '']) => link)
-        .filter((link) => !/^https?:/.test(link))
     const dead = paths
       .filter((path) => path.endsWith('.md'))
       .flatMap((path) => linksOf(path).map((link) => [path, link] as const))

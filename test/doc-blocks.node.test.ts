@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { blocksOf, documents, root } from './support/documents.ts'
+
+/** Everything that may stand behind three backticks: a misspelt `typescript` would be checked by nobody. */
+const LANGUAGES =
+  'ts tsx js svelte vue astro html http sh toml json jsonc yaml sql promql ini text diff'.split(' ')
+/** Pages of docs/start/ are whole applications: a test of their own starts them. */
+const compiled = documents().filter((path) => !path.startsWith('docs/start/'))
+const folder = `${root}.test-results/docs`
+
+/** Writes the blocks of a page as files of one folder: under their titles, or numbered. */
+function writeBlocks(path: string): number {
+  const blocks = blocksOf(path).filter(({ language }) => /^tsx?$/.test(language))
+  for (const [i, { title, code, language }] of blocks.entries()) {
+    const file = `${folder}/${path.replace('.md', '')}/${title ?? `block-${i}.${language}`}`
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, code)
+  }
+  return blocks.length
+}
+
+function compile(): string {
+  try {
+    const tsc = `${root}node_modules/.bin/tsc`
+    return execFileSync(tsc, ['-p', folder], { encoding: 'utf8' })
+  } catch (error) {
+    return String((error as { stdout: string }).stdout)
+  }
+}
+
+describe('the code blocks of README.md and docs/', () => {
+  it('are in a language that is known', () => {
+    const found = documents().flatMap((path) =>
+      blocksOf(path)
+        .filter(({ language }) => !LANGUAGES.includes(language))
+        .map(({ language, line }) => `${path}:${line} ${language}`),
+    )
+    expect(found).toEqual([])
+  })
+
+  it('compile against the built package', () => {
+    rmSync(folder, { recursive: true, force: true })
+    const counts = compiled.map((path) => writeBlocks(path))
+    expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(40)
+    const compilerOptions = {
+      noUnusedLocals: false,
+      rootDir: '../..',
+      jsx: 'react-jsx',
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      moduleDetection: 'force',
+    }
+    const config = { extends: '../../tsconfig.json', include: ['.'], compilerOptions }
+    writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
+    expect(compile()).toBe('')
+  })
+
+  it('of JSON are JSON', () => {
+    for (const path of documents()) {
+      for (const { language, code } of blocksOf(path)) {
+        if (language === 'json') expect(() => JSON.parse(code)).not.toThrow()
+      }
+    }
+  })
+})
