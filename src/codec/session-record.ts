@@ -12,6 +12,16 @@
 import { encodeBase64url } from '../crypto/base64url.ts'
 import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './generation.ts'
 
+/** Facts about a sign-in that few sessions have, by their short name on the wire; each is left out where there is none. */
+export interface Claims {
+  /** Tags of the session. */
+  readonly t?: readonly string[] | undefined
+  /** Factors by name, with the time at which each was last proven, epoch seconds. */
+  readonly f?: Readonly<Record<string, number>> | undefined
+  /** The actor: who acts for the subject. */
+  readonly a?: string | undefined
+}
+
 /** A session at one moment. Never changed: every operation makes a new one. */
 export interface SessionState {
   /**
@@ -30,6 +40,8 @@ export interface SessionState {
   readonly label?: string | undefined
   /** Keyed hash of the client it belongs to. */
   readonly binding?: string | undefined
+  /** `undefined`: none. */
+  readonly claims?: Claims | undefined
   /** Epoch milliseconds. */
   readonly authenticatedAt: number | null
   /** Seconds; `undefined`: as configured. */
@@ -107,6 +119,7 @@ interface Fields {
   v?: number | undefined
   l?: string | undefined
   b?: string | undefined
+  c?: Claims | undefined
   e?: CookieExtra | undefined
 }
 
@@ -169,6 +182,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
       version: fields.v ?? 1,
       label: fields.l,
       binding: fields.b,
+      claims: fields.c,
       extra: fields.e,
       text: flags & HAS_DATA ? body.slice(end + 1) : null,
       hasFlash: (flags & HAS_FLASH) !== 0,
@@ -191,6 +205,7 @@ function encodeFields(state: OpenedRecord): string {
   const fields: Fields = {}
   if (state.label !== undefined) fields.l = state.label
   if (state.binding !== undefined) fields.b = state.binding
+  if (state.claims !== undefined) fields.c = state.claims
   if (state.writes !== undefined) fields.w = state.writes
   if (state.markFor !== undefined) fields.m = state.markFor
   if (state.extra !== undefined) fields.e = state.extra

@@ -30,6 +30,7 @@ const ID_ONLY = {
   subject: null,
   label: undefined,
   binding: undefined,
+  claims: undefined,
   authenticatedAt: null,
   version: 1,
   writes: undefined,

@@ -165,7 +165,7 @@ export function signIn(
 /** A new session: nothing of the old one but the flash that this request left. */
 function startOver(state: SessionState, { key }: Rotation, version: number): SessionState {
   const { flash } = state
-  const none = { counter: 0, writes: undefined, markFor: undefined, data: {} }
+  const none = { claims: undefined, counter: 0, writes: undefined, markFor: undefined, data: {} }
   return { ...state, ...none, key: key(), generation: FIRST, version, flash }
 }
 

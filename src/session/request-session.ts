@@ -167,6 +167,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#assertWritable(true, true)
     this.#draft.current = {
       ...this.#draft.current,
+      claims: undefined,
       data: {},
       subject: null,
       authenticatedAt: null,

@@ -12,6 +12,7 @@ import { createSessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import golden from '../vectors/golden.json' with { type: 'json' }
+import withClaims from '../vectors/golden-claims.json' with { type: 'json' }
 import kept from '../vectors/golden-stored.json' with { type: 'json' }
 
 const YEAR = 31_536_000_000
@@ -40,7 +41,8 @@ describe('golden tokens', () => {
 })
 
 describe('golden records', () => {
-  it.each(golden.records)('are read and written as ever: $description', ({ bytes, expected }) => {
+  const records = [...golden.records, ...withClaims.records]
+  it.each(records)('are read and written as ever: $description', ({ bytes, expected }) => {
     const { id, ...fields } = expected
     const opened = decodeRecord(decodeBase64url(bytes)!)!
     const { key, ...others } = opened
