@@ -1,6 +1,6 @@
 /**
  * An Express application on connect-pg-simple moves to `sojourn/node` and `sojourn/sql`, in the same database, and back
- * again, as docs/migrating.md says.
+ * again, as docs/guides/from-express-session.md says.
  */
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
