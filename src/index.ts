@@ -14,14 +14,17 @@ export type { Controls, SessionsOptions } from './options.ts'
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
 export type {
+  DestroyOptions,
   Frozen,
   LoginOptions,
   OnceOptions,
   Session,
   SessionData,
   SessionStatus,
+  SiteData,
 } from './session/session.ts'
 export { createSessions, type Initial, type Sessions } from './session/sessions.ts'
+export type { SignInStatus } from './session/status.ts'
 export type { SchemaResult, StandardSchemaV1 } from './standard-schema.ts'
 export type {
   EndAllOptions,

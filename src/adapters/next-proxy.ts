@@ -13,8 +13,11 @@ export type ProxyHandler = (
   request: NextRequest,
 ) => Response | undefined | null | Promise<Response | undefined | null>
 
-/** The first is seen only with `skipProxyUrlNormalize` in next.config: Next hides it from its proxy. */
-const PREFETCH = ['next-router-prefetch', 'x-middleware-prefetch']
+/**
+ * Requests of no page that somebody looks at. The first is seen only with `skipProxyUrlNormalize` in next.config:
+ * Next hides it from its proxy. The last is of `sojourn/client`, and must not keep a page that is left open signed in.
+ */
+const PREFETCH = ['next-router-prefetch', 'x-middleware-prefetch', 'sojourn-status']
 /** Files of the build and images, which are everybody's. */
 const ASSET = /^\/_next\/(static|image)(\/|$)/
 const OVERRIDE = 'x-middleware-override-headers'

@@ -34,7 +34,7 @@ import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
 import { refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
-import { getDraft, instanceOf } from '../session/instances.ts'
+import { getDraft, instanceOf, openedOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
@@ -122,6 +122,7 @@ export function withSession<D extends SessionData, Data extends object = Partial
     queueUse(sessions, fn, async (share) => {
       const session = await open(sessions, await cookieHeader())
       const commit = async (): Promise<void> => {
+        refuseClear(session)
         const changed = getDraft(session).operations.length > 0
         const setCookie = await sessions.save(session)
         await setCookies(setCookie)
@@ -175,6 +176,7 @@ export function handler<D extends SessionData, Data extends object = Partial<D>>
         return await queueUse(sessions, run, (share) => share(() => sessions.get(request), run))
       } catch (error) {
         if (isRedirect(error)) {
+          refuseClear(await openedOf(sessions, request))
           const saved = await sessions.commit(request, new Response())
           await setCookies(saved.headers.getSetCookie())
         }
@@ -202,6 +204,14 @@ async function setCookies(setCookie: readonly string[]): Promise<void> {
       READ_ONLY,
     )
   }
+}
+
+/** Next lets nobody set a header beside its own response of an action or a redirect. */
+function refuseClear(session: object | null | undefined): void {
+  if (!session || !getDraft(session).clears) return
+  throw new SessionError(
+    'Cannot send Clear-Site-Data here: call destroy({ clear }) in a route handler wrapped in handler(), and return a Response of 303 instead of redirect()',
+  )
 }
 
 const READ_ONLY = { code: 'ERR_SESSION_READ_ONLY' } as const

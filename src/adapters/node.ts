@@ -17,7 +17,7 @@
  *   interface IncomingMessage extends SessionRequest<{ cart: string[] }> {}
  * }
  */
-import { expectSessions } from '../check.ts'
+import { expectArgument, expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -115,7 +115,7 @@ export function requireSession<D extends SessionData>(
     try {
       if (!own) throw new TypeError('requireSession() needs app.use(session(sessions)) before it')
       const refusal = await check(requestOf(request), own.open as () => Promise<Session<D>>)
-      if (refusal) return await send(response, refusal)
+      if (refusal) return await sendResponse(response, refusal)
     } catch (error) {
       own?.fail(error)
       return next(error)
@@ -165,7 +165,17 @@ function expectFree(request: object, others: ReadonlyMap<unknown, unknown>, name
   }
 }
 
-async function send(response: NodeResponse, answer: Response): Promise<void> {
+/**
+ * Sends a `Response` as the answer to a message of Node, for handlers that make one: `sessions.statusHandler()`.
+ * `Set-Cookie` values that are set already stay.
+ *
+ * @example
+ * const status = sessions.statusHandler()
+ * app.all('/session-status', async (req, res) => sendResponse(res, await status(requestOf(req))))
+ */
+export async function sendResponse(response: NodeResponse, answer: Response): Promise<void> {
+  const isResponse = typeof answer?.headers?.getSetCookie === 'function'
+  expectArgument(isResponse, 'answer', 'a Response', answer)
   response.statusCode = answer.status
   for (const [name, value] of answer.headers) {
     if (name !== 'set-cookie') response.setHeader(name, value)

@@ -2,7 +2,10 @@
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import type { CookieFound } from '../transport/cookie.ts'
+import type { Carrier } from '../transport/response.ts'
 import type { Draft } from './draft.ts'
+import type { Instance } from './instance.ts'
+import type { Session, SessionData } from './session.ts'
 
 /** The reasons for a commit. */
 export interface CommitTask {
@@ -39,4 +42,15 @@ export interface Backend {
    * `Set-Cookie` values beside those that remove the session cookie.
    */
   end(draft: Draft): Promise<string[]>
+}
+
+/** Opens the sessions of one instance. */
+export interface Opener<D extends SessionData> {
+  readonly instance: Instance
+  /** The headers in which a session comes and goes. */
+  readonly carrier: Carrier
+  /** Loads what deals with a store when it is first needed; sessions in cookies never load it. */
+  backend(): Backend | Promise<Backend>
+  /** @param again It was opened before, and is opened once more to be read: its flash values wait, and nobody is told. */
+  open(header: string | null, request?: Request, again?: boolean): Promise<Session<D, D>>
 }

@@ -4,7 +4,7 @@ import type { SessionError } from '../errors.ts'
 import type { DropReason, SaveOutcome } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Change, Operation } from './operations.ts'
-import type { SessionStatus } from './session.ts'
+import type { SessionStatus, SiteData } from './session.ts'
 
 /** The end of a session that a cookie named. */
 export type Gone = 'expired' | 'missing' | 'superseded'
@@ -94,6 +94,8 @@ export interface Draft {
   refresh?: boolean
   /** The cookie is removed: a note says that its session has ended. */
   clear?: boolean
+  /** The data of the site that the browser is told to clear, once the end is saved. */
+  clears?: readonly SiteData[] | undefined
   /** `Set-Cookie` values that remove what it was imported from, once it is saved. */
   removals?: readonly string[]
   /** `Set-Cookie` values that remove an old cookie beside ours, once ours is there or written. */

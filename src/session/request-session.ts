@@ -31,6 +31,7 @@ import {
   withValue,
 } from './operations.ts'
 import type {
+  DestroyOptions,
   Frozen,
   ItemOf,
   LoginOptions,
@@ -39,6 +40,7 @@ import type {
   Session,
   SessionData,
   SessionStatus,
+  SiteData,
 } from './session.ts'
 
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
@@ -162,18 +164,17 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     if (this.#draft.found) this.#apply(rotate(this.#draw()))
   }
 
-  destroy(): void {
-    if (this.#draft.status === 'destroyed') return
-    this.#assertWritable(true, true)
-    this.#draft.current = {
-      ...this.#draft.current,
-      claims: undefined,
-      data: {},
-      subject: null,
-      authenticatedAt: null,
+  destroy(options?: DestroyOptions): void {
+    const { clear } = applyRules<DestroyOptions>('destroy.', DESTROY_RULES, options)
+    const draft = this.#draft
+    if (draft.status !== 'destroyed') {
+      this.#assertWritable(true, true)
+      const nobody = { claims: undefined, data: {}, subject: null, authenticatedAt: null }
+      draft.current = { ...draft.current, ...nobody }
+      draft.status = 'destroyed'
+      this.#instance.context.changed(draft)
     }
-    this.#draft.status = 'destroyed'
-    this.#instance.context.changed(this.#draft)
+    draft.clears ??= clear
   }
 
   once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
@@ -250,6 +251,16 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     if (refused) throw refused
     if (readOnly && !(ends && found)) throw readOnly
   }
+}
+
+const SITE_DATA: readonly SiteData[] = ['cache', 'storage', 'cookies']
+
+const DESTROY_RULES: Record<string, Rule> = {
+  clear: [
+    undefined,
+    `a list of ${SITE_DATA.join(', ')}`,
+    (all: unknown) => Array.isArray(all) && all.every((one) => SITE_DATA.includes(one)),
+  ],
 }
 
 const LOGIN_RULES: Record<string, Rule> = {

@@ -2,7 +2,7 @@
 import { late } from '../late.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import { isAhead } from './ahead.ts'
-import type { Backend } from './backend.ts'
+import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { createInCookie } from './in-cookie.ts'
 import { type Instance, UNSAVED_MS } from './instance.ts'
@@ -11,17 +11,6 @@ import { openSession } from './open.ts'
 import { RequestSession } from './request-session.ts'
 import { saveSession } from './save.ts'
 import type { Session, SessionData } from './session.ts'
-
-/** Opens the sessions of one instance. */
-export interface Opener<D extends SessionData> {
-  readonly instance: Instance
-  /** The headers in which a session comes and goes. */
-  readonly carrier: Carrier
-  /** Loads what deals with a store when it is first needed; sessions in cookies never load it. */
-  backend(): Backend | Promise<Backend>
-  /** @param again It was opened before, and is opened once more to be read: its flash values wait, and nobody is told. */
-  open(header: string | null, request?: Request, again?: boolean): Promise<Session<D, D>>
-}
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
@@ -101,38 +90,33 @@ export function commitRequest<D extends SessionData>(
 }
 
 async function commitOpened<D extends SessionData>(
-  { backend, carrier, instance, open }: Opener<D>,
+  opener: Opener<D>,
   request: Request,
   response: Response,
   opening: Promise<object>,
   save = response.status < 500,
 ): Promise<Response> {
+  const { backend, carrier, instance } = opener
   let draft: Draft
   try {
     draft = getDraft(await opening)
   } catch {
     return markResponse(response, [], carrier)
   }
-  let own = response
-  let values: readonly string[] = []
-  if (!save) {
-    const { tellUnsaved } = await seldom()
-    tellUnsaved(instance, draft)
-  } else if (!draft.committed && hasCookie(response, instance.cookie.name)) {
-    // Another handler of the same page has set the cookie.
-    const { saveOnto } = await seldom()
-    const header = request.headers.get('cookie')
-    const reopen = (cookies: string): Promise<object> => open(cookies, request, true)
-    ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
-  } else {
-    values = await saveSession(instance, await backend(), draft)
+  const { clears, committed, found } = draft
+  // Another handler of the same page has set the cookie.
+  const isSecond = !committed && response.headers.get('set-cookie')?.includes(instance.cookie.name)
+  if (!save || clears || isSecond) {
+    return (await seldom()).commitSeldom(opener, request, response, draft, save)
   }
-  return markResponse(own, values, carrier, draft.found !== null)
+  const values = await saveSession(instance, await backend(), draft)
+  return markResponse(response, values, carrier, found !== null)
 }
 
-const hasCookie = ({ headers }: Response, name: string): boolean =>
-  headers.get('set-cookie')?.includes(name) ?? false
 const seldom = late(() => import('./seldom.ts'))
 const restrictions = late(() => import('./restrictions.ts'))
-const refuse = async (request: Request): Promise<never> => (await seldom()).refuseRequest(request)
-const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'
+/** Throws what tells why a request cannot be opened. */
+export const refuse = async (request: Request): Promise<never> =>
+  (await seldom()).refuseRequest(request)
+/** Tells a `Request` from what frameworks have in its place. */
+export const isRequest = (given: Request): boolean => typeof given?.headers?.get === 'function'

@@ -2,12 +2,14 @@
 import { argumentKind } from '../check.ts'
 import { SessionCommittedError } from '../errors.ts'
 import { spellAttributes } from '../transport/cookie.ts'
-import type { Backend } from './backend.ts'
+import { markResponse } from '../transport/response.ts'
+import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { type Instance, UNSAVED_MS } from './instance.ts'
 import { getDraft } from './instances.ts'
 import { applyAll, hasChanges } from './operations.ts'
 import { saveSession } from './save.ts'
+import type { SessionData } from './session.ts'
 
 export { goneError, invalidError, tellGone, tellInvalid } from './reasons.ts'
 
@@ -50,6 +52,36 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
   unsaved.delete(draft)
 }
 
+/** Commits a request that saves nothing, that clears data of the site, or whose response has the cookie already. */
+export async function commitSeldom<D extends SessionData>(
+  { backend, carrier, instance, open }: Opener<D>,
+  request: Request,
+  response: Response,
+  draft: Draft,
+  save: boolean,
+): Promise<Response> {
+  let own = response
+  let values: readonly string[] = []
+  if (!save) tellUnsaved(instance, draft)
+  else if (!draft.committed && own.headers.get('set-cookie')?.includes(instance.cookie.name)) {
+    const header = request.headers.get('cookie')
+    const reopen = (cookies: string): Promise<object> => open(cookies, request, true)
+    ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
+  } else values = await saveSession(instance, await backend(), draft)
+  const marked = markResponse(own, values, carrier, draft.found !== null)
+  return save ? clearSite(marked, draft) : marked
+}
+
+const CLEAR = 'clear-site-data'
+
+/** Puts `Clear-Site-Data` on the response of a sign-out, once: handlers may be nested. */
+function clearSite(response: Response, { clears = [] }: Draft): Response {
+  const value = clears.map((one) => `"${one}"`).join(', ')
+  const { headers, status } = response
+  if (value && status >= 200 && !headers.get(CLEAR)?.includes(value)) headers.append(CLEAR, value)
+  return response
+}
+
 /**
  * Saves a session on top of the one that a response brings along from another handler of the same page:
  * an inner request of SvelteKit's `event.fetch`, or an application that is mounted in another one.
@@ -58,7 +90,7 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
  * @param open Opens the session of such a header, flash values untouched.
  * @returns The response, without cookies that others replace, and the `Set-Cookie` values for it.
  */
-export async function saveOnto(
+async function saveOnto(
   instance: Instance,
   backend: Backend,
   draft: Draft,

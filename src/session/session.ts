@@ -62,6 +62,22 @@ export interface LoginOptions {
   label?: string
 }
 
+/** Data of the site that a browser can be told to clear (`Clear-Site-Data`). */
+export type SiteData = 'cache' | 'storage' | 'cookies'
+
+/** Options for {@link Session.destroy}. */
+export interface DestroyOptions {
+  /**
+   * What the browser clears with this response, by `Clear-Site-Data`: `cache`, so that no page of the session is
+   * left in it; `storage` (localStorage, IndexedDB, service workers) of this origin. `cookies` clears those of the whole
+   * registrable domain, sibling subdomains included. (default: nothing)
+   *
+   * The header goes on the response that `commit`, `handler` or an adapter sends. `save` returns cookies only: there
+   * put it on the response yourself.
+   */
+  clear?: readonly SiteData[]
+}
+
 /** Options for {@link Session.once}. */
 export interface OnceOptions {
   /** Seconds after which the request that runs `fn` loses the lease. (default: 10) */
@@ -151,7 +167,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   /** Replaces the credential: no cookie from before opens the session any more. */
   regenerate(): void
   /** Ends the session: its data, its id and its cookie, and any other that the request's cookies open. */
-  destroy(): void
+  destroy(options?: DestroyOptions): void
   /**
    * Runs `fn` in one of all overlapping requests of the session, in all isolates. The others poll and
    * get its result, of the refresh of an OAuth token for example. All get a frozen copy. When `fn`

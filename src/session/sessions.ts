@@ -63,6 +63,9 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * say. Changing the session afterwards throws. Saving it again, as the handler around it does, saves
    * nothing more and returns the same values; after an error it tries again.
    *
+   * What `destroy({ clear })` asks for is a header, and not among them: set `Clear-Site-Data: "cache", "storage"`
+   * on the response yourself.
+   *
    * @throws {@link CookieTooLargeError}, {@link SessionValidationError},
    * {@link StoreUnavailableError}, {@link SessionConflictError}; nothing was saved then.
    */
@@ -92,6 +95,19 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * four. Never throws for what the store does.
    */
   health(options?: HealthOptions): Promise<HealthReport>
+  /**
+   * Makes the endpoint that pages ask who is signed in: for {@link watchSession} of `sojourn/client`, at a
+   * path of its own. `GET` answers with {@link SignInStatus} as JSON and `no-store`, and renews nothing. `POST`
+   * answers alike, and renews a session as its use does. Nobody is known to be signed in or not while the store
+   * cannot be asked, or while a rotation is on its way: 503.
+   *
+   * Costs a store call within no more than `snapshot.maxAge`: a session in a store without a snapshot is read once for
+   * each request. It needs no handler around it, and no guard, which would turn away whoever is signed out.
+   *
+   * @example
+   * app.all('/session-status', (c) => status(c.req.raw)) // const status = sessions.statusHandler()
+   */
+  statusHandler(): (request: Request) => Promise<Response>
   /** Closes the connections of the store. */
   close(): Promise<void>
 }
@@ -166,6 +182,8 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     revokeAll: async (...call) => (await subjects()).revokeAll(instance, ...call),
     health: async (options) =>
       (await import('../observe/health.ts')).reportHealth(instance, options),
+    statusHandler: () => async (request) =>
+      (await import('./status.ts')).tellStatus(opener, request),
     close: async () => store?.close?.(),
   }
   setInstance(sessions, instance)

@@ -246,4 +246,34 @@ describe.each(adapters)('$name', ({ serve }) => {
     expect([response.status, await response.json()]).toEqual([200, 6000])
     expect(types()).toContain('cookie.too-large')
   })
+
+  it('a sign-out sends Clear-Site-Data where it was asked for', async () => {
+    const { jar, sessions, visit } = createWorld()
+    await visit((session) => session.login('ann'))
+    const fetch = serve(sessions, async ({ session }) => {
+      ;(await session()).destroy({ clear: ['cache', 'storage'] })
+      return new Response(null, { status: 303, headers: { location: '/' } })
+    })
+    const { headers } = await fetch(jar.request('/'))
+    expect(headers.get('clear-site-data')).toBe('"cache", "storage"')
+    expect(headers.getSetCookie()[0]).toMatch(/^__Host-session=; Max-Age=0/)
+  })
+
+  it('the status of a page that is left open renews nothing, also where something else reads the session', async () => {
+    const { clock, jar, sessions, visit } = createWorld()
+    await visit((session) => session.login('ann'))
+    clock.advance(20_000)
+    const status = sessions.statusHandler()
+    const fetch = serve(sessions, async ({ request, session }) => {
+      await session()
+      return status(request)
+    })
+    const asked = await fetch(jar.request('/'))
+    expect(asked.headers.getSetCookie()).toEqual([])
+    expect(asked.headers.get('cache-control')).toContain('no-store')
+    expect(await asked.json()).toMatchObject({ signedIn: true, secondsLeft: 66_400 })
+    const renewed = await fetch(jar.request('/', { method: 'POST' }))
+    expect(renewed.headers.getSetCookie()).toHaveLength(1)
+    expect(await renewed.json()).toMatchObject({ secondsLeft: 86_400 })
+  })
 })

@@ -121,6 +121,16 @@ describe('sessionProxy()', () => {
     expect(jar.header()).toBe(before)
   })
 
+  it('neither renews nor consumes flash for a page that asks for its status', async () => {
+    const { clock, jar, send, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    clock.advance(20_000)
+    const before = jar.header()
+    const headers = await send(undefined, { 'sojourn-status': '1' })
+    expect([headers.getSetCookie(), jar.header()]).toEqual([[], before])
+    expect((await send()).getSetCookie()).toHaveLength(1)
+  })
+
   it('lets files of the build and images pass, unopened and unseen by its handler', async () => {
     const { jar, send, visit } = createProxied()
     await visit((session) => session.flash('notice', 'hello'))

@@ -8,7 +8,7 @@ import {
   sessionProxy,
   withSession,
 } from '../../src/adapters/next.ts'
-import { createSessions, type SessionEvent, type Sessions } from '../../src/index.ts'
+import { createSessions, type Session, type SessionEvent, type Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
@@ -221,6 +221,19 @@ describe('handler()', () => {
     })
     expect(await errorOf(() => route(request()))).toBe(REDIRECT)
     expect((await getSession(sessions)).subject).toBe('ann')
+  })
+
+  it('refuses destroy({ clear }) where Next lets nobody set a header, and saves nothing then', async () => {
+    const signOut = (session: Session): void => session.destroy({ clear: ['cache'] })
+    await withSession(sessions)((session) => session.login('ann'))
+    const route = handle(async (request) => {
+      signOut(await sessions.get(request))
+      throw REDIRECT
+    })
+    for (const use of [() => withSession(sessions)(signOut), () => route(request())]) {
+      expect((await errorOf(use)).message).toMatch(/Clear-Site-Data.*return a Response of 303/)
+      expect((await getSession(sessions)).subject).toBe('ann')
+    }
   })
 
   it('gives what is in it to withSession(), and keeps caches from the response', async () => {

@@ -2,8 +2,9 @@ import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import express from 'express'
+import inject, { type DispatchFunc } from 'light-my-request'
 import { afterEach, describe, expect, it } from 'vitest'
-import { requireSession, session } from '../../src/adapters/node.ts'
+import { requestOf, requireSession, sendResponse, session } from '../../src/adapters/node.ts'
 import { StoreUnavailableError } from '../../src/errors.ts'
 import type { Session, Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -481,5 +482,41 @@ describe('Express', () => {
 
   it('sessions that are none are refused when the middleware is made', () => {
     expect(() => session({} as never)).toThrow(/sessions.*createSessions/)
+  })
+})
+
+describe('sendResponse()', () => {
+  it('answers with the status endpoint, which renews on POST, beside cookies of others', async () => {
+    const { clock, jar, sessions, visit } = createWorld()
+    await visit((session) => session.login('ann'))
+    clock.advance(20_000)
+    const status = sessions.statusHandler()
+    const app = express().use(session(sessions))
+    app.all('/status', async (req, res) => {
+      res.cookie('theme', 'dark')
+      await sendResponse(res, await status(requestOf(req)))
+    })
+    const ask = async (method: 'GET' | 'POST') =>
+      await inject(app as unknown as DispatchFunc, {
+        method,
+        url: '/status',
+        headers: { cookie: String(jar.header()) },
+      })
+    const asked = await ask('GET')
+    expect(asked.json()).toMatchObject({ signedIn: true, secondsLeft: 66_400 })
+    expect(asked.headers['set-cookie']).toBe('theme=dark; Path=/')
+    expect(asked.headers['cache-control']).toContain('no-store')
+    const renewed = await ask('POST')
+    expect(renewed.json()).toMatchObject({ secondsLeft: 86_400 })
+    expect(renewed.headers['set-cookie']).toEqual([
+      'theme=dark; Path=/',
+      expect.stringMatching(/^__Host-session=/),
+    ])
+  })
+
+  it('refuses what is no Response', async () => {
+    expect((await errorOf(() => sendResponse({} as never, {} as never))).message).toMatch(
+      /"answer" must be a Response/,
+    )
   })
 })

@@ -1,0 +1,81 @@
+/** The endpoint that tells pages who is signed in, and for how long. Loaded when it is first asked. */
+import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { isUnavailable, markResponse } from '../transport/response.ts'
+import type { Opener } from './backend.ts'
+import type { Draft } from './draft.ts'
+import type { Instance } from './instance.ts'
+import { getDraft } from './instances.ts'
+import { hasChanges } from './operations.ts'
+import { isRequest, refuse } from './requests.ts'
+import { saveSession } from './save.ts'
+import type { SessionData } from './session.ts'
+
+/** The JSON that {@link Sessions.statusHandler} answers with. */
+export interface SignInStatus {
+  readonly signedIn: boolean
+  /** Whole seconds until the session ends unless it is used before; `null`: nobody is signed in. */
+  readonly secondsLeft: number | null
+  /**
+   * An opaque mark of the user, the same for all of their sessions; `null`: nobody is signed in. One keyed
+   * hash per secret, joined by dots: two marks that share one are of the same user.
+   */
+  readonly who: string | null
+}
+
+const hashes = new WeakMap<Instance, KeyedHash>()
+
+/** Answers a request of {@link Sessions.statusHandler}. */
+export async function tellStatus<D extends SessionData>(
+  { backend, carrier, instance, open }: Opener<D>,
+  request: Request,
+): Promise<Response> {
+  if (!isRequest(request)) return await refuse(request)
+  const { headers, method } = request
+  const renews = method === 'POST'
+  if (!renews && method !== 'GET' && method !== 'HEAD') {
+    return new Response(null, { status: 405, headers: { allow: 'GET, HEAD, POST' } })
+  }
+  try {
+    await forget(instance, request)
+    // Flash values wait for a page.
+    const draft = getDraft(await open(headers.get(carrier[0]), request, true))
+    const values = renews ? await saveSession(instance, await backend(), draft) : []
+    return markResponse(await answer(instance, draft), values, carrier)
+  } catch (error) {
+    if (isUnavailable(error)) return error.getResponse()
+    throw error
+  }
+}
+
+/**
+ * Keeps the adapter around this handler from renewing a session that another handler of the same request has
+ * opened, and not changed: a page that only asks for its status would never be idle.
+ */
+async function forget({ opened }: Instance, request: Request): Promise<void> {
+  const opening = opened.get(request)
+  if (opening && hasChanges(getDraft(await opening).operations)) return
+  opened.set(request, null)
+}
+
+async function answer(instance: Instance, draft: Draft): Promise<Response> {
+  const { found, status } = draft
+  const headers = { 'cache-control': 'no-store' }
+  // Nobody knows: the store cannot be asked, or the new cookie is on its way.
+  if (status === 'superseded' || (status === 'degraded' && !found)) {
+    return new Response(null, { status: 503, headers: { ...headers, 'retry-after': '1' } })
+  }
+  return Response.json(await statusOf(instance, draft), { headers })
+}
+
+async function statusOf(instance: Instance, { current, status }: Draft): Promise<SignInStatus> {
+  const { context, options } = instance
+  const { renewedAt, subject } = current
+  const isLive = status === 'active' || status === 'degraded'
+  if (!isLive || subject === null) return { signedIn: false, secondsLeft: null, who: null }
+  const { maxAge = Infinity } = options.cookie
+  const end = Math.min(context.expiresAt(current), renewedAt + 1000 * maxAge)
+  const secondsLeft = Math.max(0, Math.ceil((end - options.now()) / 1000))
+  const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'status')
+  hashes.set(instance, hash)
+  return { signedIn: true, secondsLeft, who: (await hash(subject)).join('.') }
+}
