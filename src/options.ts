@@ -103,6 +103,21 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    */
   notBefore?: (subject: string) => number | null | Promise<number | null>
   /**
+   * Ends sessions that live in cookies, copies included: `destroy`, `revoke` and `revokeAll` leave a mark
+   * in `store`, which lasts as long as a session can. Opening a session looks for marks, and remembers the
+   * answer in this isolate for `ttl` seconds (default: 5). A visitor without a session costs nothing.
+   * `onFailure` says what a store that cannot be asked means: `'open'`, the session goes on, of status
+   * `'degraded'`; `'closed'`, it is treated as `onStoreFailure` says (default: `'open'`).
+   * `maxLifetime`: the longest lifetime, in seconds, that `login` may give a session; an older one is over.
+   * (default: `absoluteTimeout`)
+   */
+  revocations?: {
+    store: SessionStore
+    ttl?: number
+    onFailure?: 'open' | 'closed'
+    maxLifetime?: number
+  }
+  /**
    * Settings to be changed while the application runs, read from wherever an operator can write. The first
    * answer is awaited for `storeTimeout` at most, and no later one: each is in force when it has come.
    * A wrong answer, and a rejection, leave the last good one in force, with the event `policy.invalid`;
@@ -160,6 +175,16 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   now?: () => number
 }
 
+/** The option `revocations` with its defaults. */
+export interface ResolvedRevocations {
+  readonly store: SessionStore
+  /** Seconds. */
+  readonly ttl: number
+  readonly onFailure: 'open' | 'closed'
+  /** Seconds; `undefined`: the lifetime that is configured. */
+  readonly maxLifetime: number | undefined
+}
+
 /** The options with every default in place. */
 export interface ResolvedOptions {
   readonly secrets: readonly string[]
@@ -178,6 +203,7 @@ export interface ResolvedOptions {
   readonly snapshot: false | { maxAge: number; staleIfError: number }
   readonly binding: SessionsOptions['binding']
   readonly notBefore: SessionsOptions['notBefore']
+  readonly revocations: ResolvedRevocations | undefined
   readonly controls: SessionsOptions['controls']
   readonly controlsTtl: number
   readonly onReuse: 'report' | 'revoke'
@@ -203,13 +229,15 @@ const HEADER: Rule = [
   (value) => isToken(value) && !/^(set-)?cookie$/i.test(value as string),
 ]
 
+const storeRule = (fallback?: null): Rule => [
+  fallback,
+  'a SessionStore such as createMemoryStore()',
+  hasMethods('read', 'write', 'end'),
+]
+
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
-  store: [
-    undefined,
-    'a SessionStore such as createMemoryStore()',
-    hasMethods('read', 'write', 'end'),
-  ],
+  store: storeRule(),
   schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value?.['~standard'])],
   version: integerRule(1, 1, 1e9),
   migrate: functionRule(),
@@ -238,6 +266,17 @@ const RULES: Record<string, Rule> = {
     },
   ],
   notBefore: functionRule(),
+  revocations: [
+    undefined,
+    'an object',
+    isObject,
+    {
+      store: storeRule(null),
+      ttl: numberRule(5, 0, 86_400),
+      onFailure: wordRule('open', 'closed'),
+      maxLifetime: timeoutRule(undefined),
+    },
+  ],
   controls: functionRule(),
   controlsTtl: numberRule(5, 0, 86_400),
   onReuse: wordRule('report', 'revoke'),
@@ -283,7 +322,9 @@ export function resolveOptions<D extends SessionData>(
   assertTime('idleTimeout', rest.idleTimeout, 'absoluteTimeout', absoluteTimeout)
   assertTime('cookie.maxAge', rest.cookie.maxAge, 'idleTimeout', idleTimeout)
   assertTime('renewAfter', renewAfter, 'idleTimeout - 1', idleTimeout - 1)
-  const { importFrom, transport } = rest
+  const { importFrom, revocations, store, transport } = rest
+  const isEndable = !store || !revocations
+  refuseUnless(isEndable, 'revocations', 'left out with a store: sessions end there', revocations)
   const isReadable = transport === 'cookie' || !importFrom?.length
   const rule = 'left out with transport { header }: importers read and remove cookies'
   refuseUnless(isReadable, 'importFrom', rule, importFrom)

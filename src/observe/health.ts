@@ -33,7 +33,7 @@ export interface HealthReport {
    * minute after a write that failed. For load balancers; it is no reason to restart anything.
    */
   readonly ready: boolean
-  /** `null` in cookie mode: there is nothing that can fail. */
+  /** `null` in cookie mode, without `revocations`: there is nothing that can fail. */
   readonly store: StoreHealth | null
   /** With the option `controls`: those in force here, and what is wrong with its last answer. */
   readonly controls?: Controls & { readonly problem?: string }
@@ -70,7 +70,8 @@ export async function reportHealth(
   options: HealthOptions | undefined,
 ): Promise<HealthReport> {
   const { deep } = applyRules<Required<HealthOptions>>('', { deep: flagRule(false) }, options)
-  const { now, store } = instance.options
+  const { store } = instance
+  const { now } = instance.options
   const controls = await controlsIn(instance)
   if (!store) return { ok: true, ready: true, store: null, ...controls }
   const started = now()

@@ -109,7 +109,7 @@ export function isFailure(error: unknown): error is StoreError | StoreUnavailabl
 
 /** Reports a store's failure, and rethrows it if it is `store.unavailable`. */
 export function reportFailure(
-  { instance, store }: Persistence,
+  { instance, store }: Pick<Persistence, 'instance' | 'store'>,
   error: unknown,
   type: 'store.degraded' | 'store.unavailable',
   about?: Pick<SessionState, 'key'>,

@@ -70,8 +70,12 @@ export async function* all(instance: Instance): AsyncIterable<SessionInfo> {
 export async function revoke(
   instance: Instance,
   id: string,
-  { subject }: { subject?: string } = {},
+  options: { subject?: string } = {},
 ): Promise<boolean> {
+  if (instance.options.revocations) {
+    return (await import('./revocations.ts')).revokeMarked(instance, id, options)
+  }
+  const { subject } = options
   const p = persistenceOf(instance)
   expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
   const calls = startCalls(p)
@@ -91,8 +95,12 @@ export async function revoke(
 export async function revokeAll(
   instance: Instance,
   subject: string,
-  { except }: { except?: string } = {},
+  options: { except?: string } = {},
 ): Promise<number> {
+  if (instance.options.revocations) {
+    return (await import('./revocations.ts')).revokeAllMarked(instance, subject, options)
+  }
+  const { except } = options
   const p = persistenceOf(instance)
   assertSubject(subject)
   const index = indexOf(p)

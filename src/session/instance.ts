@@ -10,6 +10,7 @@ import {
   resolveOptions,
   type SessionsOptions,
 } from '../options.ts'
+import type { SessionStore } from '../stores/store.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import { createSessionHeader } from '../transport/header.ts'
 import type { Draft, SessionContext } from './draft.ts'
@@ -18,6 +19,8 @@ import type { SessionData } from './session.ts'
 /** Options, cookie, tokens and format of one call of `createSessions`. */
 export interface Instance {
   readonly options: ResolvedOptions
+  /** The store of the sessions, or of their revocations. */
+  readonly store: SessionStore | undefined
   readonly cookie: SessionCookie
   readonly tokens: CookieTokens
   readonly format: DataFormat
@@ -50,8 +53,9 @@ const MINUTE_MS = 60_000
 
 export function createInstance<D extends SessionData>(given: SessionsOptions<D>): Instance {
   const options = resolveOptions(given)
-  const { store, now, transport } = options
-  const keyBytes = ID_BYTES + (store && options.seal === 'cookie' ? SHARE_BYTES : 0)
+  const { revocations, now, transport } = options
+  const store = options.store ?? revocations?.store
+  const keyBytes = ID_BYTES + (options.store && options.seal === 'cookie' ? SHARE_BYTES : 0)
   const cookie =
     transport === 'cookie'
       ? createSessionCookie(options.cookie)
@@ -82,6 +86,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
   const tokens = createCookieTokens(options, cookie.name, formerUsed, observe)
   return {
     options,
+    store,
     cookie,
     tokens,
     format,

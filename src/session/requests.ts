@@ -14,14 +14,19 @@ import type { Session, SessionData } from './session.ts'
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
-  const { binding, controls, importFrom, notBefore, now, store, transport } = instance.options
+  const { binding, controls, importFrom, notBefore, now, revocations, store, transport } =
+    instance.options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
   const stored = late(async () =>
     (await import('../persistence/backend.ts')).storedBackendOf(instance),
   )
-  const backend = (): Backend | Promise<Backend> => inCookie ?? stored()
+  const revocable = late(async () =>
+    (await import('../persistence/revocable.ts')).revocable(instance, inCookie!),
+  )
+  const backend = (): Backend | Promise<Backend> =>
+    revocations ? revocable() : (inCookie ?? stored())
   const open: Opener<D>['open'] = async (header, request, again = false) => {
     const [oldest] = instance.unsaved.values()
     if (oldest !== undefined && now() - oldest >= UNSAVED_MS) {

@@ -140,7 +140,6 @@ export function createSessions<D extends SessionData = SessionData>(
 ): Sessions<D>
 export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
-  const { store } = instance.options
   const subjects = () => import('../persistence/subjects.ts')
   const opener = createOpener<D>(instance)
 
@@ -184,7 +183,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       (await import('../observe/health.ts')).reportHealth(instance, options),
     statusHandler: () => async (request) =>
       (await import('./status.ts')).tellStatus(opener, request),
-    close: async () => store?.close?.(),
+    close: async () => instance.store?.close?.(),
   }
   setInstance(sessions, instance)
   return sessions

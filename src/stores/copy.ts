@@ -4,7 +4,7 @@ import type { StoredRecord } from './store.ts'
 export function copyRecord(record: StoredRecord): StoredRecord {
   const { value, version, epoch, expiresAt, keys, markFor, entries } = record
   const copy: StoredRecord = { value, version, epoch, expiresAt }
-  if (keys?.length) copy.keys = [...keys]
+  if (keys) copy.keys = [...keys]
   if (markFor !== undefined) copy.markFor = markFor
   if (entries?.length) copy.entries = [...entries]
   return copy

@@ -62,7 +62,8 @@ export interface StoredRecord {
   expiresAt: number
   /**
    * Opaque index keys for {@link SessionStore.index}: the user's first, then at most eight tags. A
-   * record without keys belongs to nobody, and goes first when a store has to evict.
+   * record without keys belongs to nobody, and goes first when a store has to evict; one with an empty
+   * list belongs to somebody, and no index has it.
    */
   keys?: readonly string[]
   /**

@@ -1,0 +1,254 @@
+/**
+ * Marks of ended sessions that live in cookies, in the store of the option `revocations`.
+ *
+ * A mark is a record under an id of its own, one for each session, user and tag. It lists conditions: that
+ * of a session says whose session it has to be, that of a user or a tag before which sign-in. Marks are
+ * in the clear: there is nothing in them but hashes and times.
+ */
+import { BoundedMap } from '../bounded-map.ts'
+import { assertSubject, expectArgument } from '../check.ts'
+import { ID_BYTES, idOf, type OpenedRecord } from '../codec/session-record.ts'
+import { decodeBase64url } from '../crypto/base64url.ts'
+import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
+import type { Instance } from '../session/instance.ts'
+import type { SessionStore, StoredRecord } from '../stores/store.ts'
+import { pause, type StoreCalls, startCalls } from './persistence.ts'
+import { newVersion } from './stored-record.ts'
+
+/** The conditions of one mark, the oldest first; none where there is no mark. */
+type Conditions = readonly string[]
+
+/** The marks of one instance. */
+export interface Marks {
+  readonly instance: Instance
+  readonly store: SessionStore
+  /** Hashes of a user, the first secret's first. */
+  readonly keysOf: KeyedHash
+  /** The marks that were asked for lately, with the time at which each question began, epoch milliseconds. */
+  readonly known: BoundedMap<string, { readonly at: number; readonly conditions: Conditions }>
+}
+
+/** The answer about one session. */
+export interface Look {
+  readonly hasEnded: boolean
+  /** The error of a store that could not be asked. */
+  readonly failure?: unknown
+}
+
+/** Marks that an isolate remembers. */
+const MAX_KNOWN = 10_000
+/** Users' conditions of one mark that spare a session each. Then the older ones spare none. */
+const MAX_SPARED = 8
+/** Condition of an end that does not depend on the session's user. */
+const ANY = '*'
+/** No entry is ever appended to a mark. */
+const EPOCH = 'revoked'
+/** Seconds for which a mark lasts longer than a session: requests under way, and clocks that differ. */
+const SLACK = 3600
+/** Milliseconds at most before a write that was refused is tried again. */
+const PAUSE_MS = 5
+/** Milliseconds since 1970, and the id of a session that is spared. */
+const TIME = /^(\d{1,16})(?:\.([\w-]{22}))?$/
+
+const allMarks = new WeakMap<Instance, Marks>()
+
+/** Returns the marks of an instance that has the option `revocations`. */
+export function marksOf(instance: Instance): Marks {
+  const { revocations, secrets } = instance.options
+  const marks = allMarks.get(instance) ?? {
+    instance,
+    store: revocations!.store,
+    keysOf: createKeyedHash(secrets, 'subject'),
+    known: new BoundedMap(MAX_KNOWN),
+  }
+  allMarks.set(instance, marks)
+  return marks
+}
+
+/** Returns the longest lifetime of a session, in seconds. */
+export function maxLifetimeOf({ context, options }: Instance): number {
+  const times = { createdAt: 0, renewedAt: Infinity }
+  const none = { idleTimeout: undefined, absoluteTimeout: undefined }
+  const configured = context.expiresAt({ ...times, ...none }) / 1000
+  return Math.max(configured, options.revocations?.maxLifetime ?? 0)
+}
+
+/** Tells whether a session was ended: by its own mark, or by that of its user. */
+export async function lookFor(
+  marks: Marks,
+  session: OpenedRecord,
+  calls: StoreCalls,
+): Promise<Look> {
+  const { authenticatedAt, createdAt, subject } = session
+  const id = idOf(session)
+  const since = authenticatedAt ?? createdAt
+  const users: readonly string[] = subject === null ? [] : await marks.keysOf(subject)
+  const owners: readonly string[] = [ANY, ...users]
+  const isBefore = (one: string): boolean => {
+    const [time, spared] = parse(one)
+    return since < time && spared !== id
+  }
+  const answers = await Promise.allSettled([
+    conditionsOf(marks, id, calls).then((all) => all.some((one) => owners.includes(one))),
+    ...users.map(async (key) => (await conditionsOf(marks, key, calls)).some(isBefore)),
+  ])
+  const failed = answers.find(({ status }) => status === 'rejected')
+  return {
+    hasEnded: answers.some((one) => one.status === 'fulfilled' && one.value),
+    ...(failed && { failure: (failed as PromiseRejectedResult).reason }),
+  }
+}
+
+/**
+ * Marks a session as ended, for as long as it could have lived. Returns `false` where it was marked already.
+ *
+ * @param owners Hashes of the user whose session alone is meant. (default: whoever's it is)
+ * @param isVisitor Nobody was signed in: a store that has to evict drops this mark first.
+ */
+export async function markSession(
+  marks: Marks,
+  id: string,
+  calls: StoreCalls,
+  { owners = [ANY], isVisitor = false }: { owners?: Conditions; isVisitor?: boolean } = {},
+): Promise<boolean> {
+  const add = (there: Conditions): Conditions => {
+    const isNew = !there.includes(ANY) && owners.some((one) => !there.includes(one))
+    return isNew ? [...there, ...owners] : there
+  }
+  return await leave(marks, id, calls, add, isVisitor)
+}
+
+/** Ends a session; with `subject` only if it is that user's. */
+export async function revokeMarked(
+  instance: Instance,
+  id: string,
+  { subject }: { subject?: string } = {},
+): Promise<boolean> {
+  const marks = marksOf(instance)
+  expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
+  if (subject !== undefined) assertSubject(subject)
+  // No session has another one.
+  if (!isId(id)) return false
+  const only = subject === undefined ? {} : { owners: await marks.keysOf(subject) }
+  const isNew = await markSession(marks, id, startCalls(marks), only)
+  instance.emit(
+    { type: 'session.revoked', by: 'id', count: Number(isNew) },
+    { key: decodeBase64url(id)! },
+  )
+  return isNew
+}
+
+/** Ends the sessions of a user that signed in before now. Returns 1: nobody knows how many there are. */
+export async function revokeAllMarked(
+  instance: Instance,
+  subject: string,
+  { except }: { except?: string } = {},
+): Promise<number> {
+  const marks = marksOf(instance)
+  assertSubject(subject)
+  const keys = await marks.keysOf(subject)
+  await markTime(marks, keys, except)
+  instance.emit({ type: 'session.revoked', by: 'subject', count: 1 })
+  return 1
+}
+
+/** Leaves a mark of this moment, under the hashes of all secrets. */
+async function markTime(
+  marks: Marks,
+  keys: readonly string[],
+  except: string | undefined,
+): Promise<void> {
+  const now = Math.floor(marks.instance.options.now())
+  // No session has another id.
+  const spared = except !== undefined && isId(except) ? except : undefined
+  const calls = startCalls(marks)
+  const add = (there: Conditions): Conditions => withTime(there, now, spared)
+  await Promise.all(keys.map((key) => leave(marks, key, calls, add)))
+}
+
+/** Adds a time. Earlier ones stay where they end a session that this one spares. */
+function withTime(there: Conditions, now: number, spared: string | undefined): Conditions {
+  const at = Math.max(now, ...there.map((one) => parse(one)[0]))
+  if (spared === undefined) return [String(at)]
+  const all = [...there.filter((one) => parse(one)[1] !== spared), `${at}.${spared}`]
+  if (all.length <= MAX_SPARED) return all
+  const [, second = '', ...rest] = all
+  return [String(parse(second)[0]), ...rest]
+}
+
+/** Reads a condition of a user: the time of a mark, and the session that it spares. */
+function parse(condition: string): [time: number, spared: string | undefined] {
+  const found = TIME.exec(condition)
+  if (!found) throw unreadable()
+  return [Number(found[1]), found[2]]
+}
+
+const isId = (id: string): boolean => decodeBase64url(id)?.length === ID_BYTES
+
+/** Returns the conditions of one mark, from memory for `ttl` seconds. */
+async function conditionsOf(marks: Marks, name: string, calls: StoreCalls): Promise<Conditions> {
+  const { instance, known, store } = marks
+  const { now, revocations } = instance.options
+  const at = now()
+  const there = known.get(name)
+  if (there && Math.abs(at - there.at) < 1000 * revocations!.ttl) return there.conditions
+  try {
+    const record = await calls.make('read', (call) => store.read(idOfMark(name), call))
+    const conditions = read(record)
+    // What was left here meanwhile is newer.
+    if (known.get(name) === there) known.set(name, { at, conditions })
+    return conditions
+  } catch (error) {
+    // What has ended stays so.
+    if (there?.conditions.length) return there.conditions
+    throw error
+  }
+}
+
+/** Writes a mark: in one call where there is none yet. Returns `false` where nothing changes. */
+async function leave(
+  marks: Marks,
+  name: string,
+  calls: StoreCalls,
+  add: (there: Conditions) => Conditions,
+  isVisitor = false,
+): Promise<boolean> {
+  const { instance, known, store } = marks
+  const id = idOfMark(name)
+  const { now } = instance.options
+  const expiresAt = now() + 1000 * (maxLifetimeOf(instance) + SLACK)
+  const look = () => calls.make('read', (call) => store.read(id, call))
+  // A store that is not atomic may create without looking.
+  let current: StoredRecord | null | undefined = store.atomic ? null : await look()
+  while (!calls.isOver()) {
+    const there = read(current)
+    const conditions = add(there)
+    const value = conditions.join()
+    if (value === there.join()) return false
+    const expected = current?.version ?? null
+    const record = { value, version: newVersion(), epoch: EPOCH, expiresAt }
+    const owned = isVisitor ? record : { ...record, keys: [] }
+    const at = now()
+    const result = await calls.make('write', (call) => store.write(id, owned, expected, call))
+    if (result.ok) {
+      known.set(name, { at, conditions })
+      return true
+    }
+    current = result.current
+    await pause(0, PAUSE_MS)
+  }
+  throw new SessionConflictError('Cannot revoke: other requests kept changing the mark')
+}
+
+const idOfMark = (name: string): string => `revoked-${name}`
+
+/** Returns the conditions in a record. Throws for what is no mark: who can tell what it was meant to say. */
+function read(record: StoredRecord | null | undefined): Conditions {
+  if (!record) return []
+  if (record.epoch !== EPOCH) throw unreadable()
+  return record.value.split(',')
+}
+
+const unreadable = (): Error =>
+  new StoreUnavailableError('Cannot read a revocation: what is stored is no mark of ours')
