@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cpSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCookieJar } from '../../src/testing/index.ts'
@@ -8,10 +8,11 @@ import { postgresUrl, startPostgres } from '../support/sql-servers.ts'
 import { writeApp } from './page-app.ts'
 
 /** Compiler options of a page that is TypeScript alone. */
-const tsconfig = (more: object = {}): string =>
+const tsconfig = (more: object = {}, ...generated: string[]): string =>
   JSON.stringify({
     extends: '../../../../tsconfig.json',
-    include: ['.'],
+    include: ['.', ...generated],
+    exclude: ['dist', 'build'],
     compilerOptions: { rootDir: '../../../..', ...more },
   })
 
@@ -61,6 +62,9 @@ async function installForDeno(folder: string): Promise<() => Promise<void>> {
   )
   return async () => {}
 }
+
+/** A file that projects of a framework begin with. */
+const example = (path: string): string => readFileSync(join(root, 'examples', path), 'utf8')
 
 const LAYOUT = `export default function Layout({ children }: { children: React.ReactNode }) {
   return <html lang="en"><body>{children}</body></html>
@@ -157,6 +161,79 @@ const pages: Record<string, Page> = {
       ['vitest', 'run', '--root', '.'],
     ],
     start: ['next', 'start', '-H', '127.0.0.1'],
+  },
+  sveltekit: {
+    files: {
+      'src/app.html': example('sveltekit/src/app.html'),
+      'vite.config.ts': example('sveltekit/vite.config.ts'),
+      // SvelteKit would read one that is called tsconfig.json, with TypeScript 6.
+      'tsconfig.check.json': tsconfig(
+        {
+          module: 'ESNext',
+          moduleResolution: 'bundler',
+          types: ['node', '@sveltejs/kit'],
+          rootDirs: ['.', './.svelte-kit/types'],
+        },
+        '.svelte-kit/types',
+        'node_modules/$app/types/*.d.ts',
+      ),
+    },
+    build: [['vite', 'build']],
+    check: [
+      ['tsc', '-p', 'tsconfig.check.json'],
+      ['vitest', 'run', '--root', '.', '--dir', 'test'],
+    ],
+    start: ['vite', 'preview'],
+  },
+  'react-router': {
+    files: {
+      'app/entry.server.tsx': example('react-router/app/entry.server.tsx'),
+      'react-router.config.ts': example('react-router/react-router.config.ts'),
+      'vite.config.ts': example('react-router/vite.config.ts'),
+      'tsconfig.json': tsconfig(
+        {
+          module: 'ESNext',
+          moduleResolution: 'bundler',
+          jsx: 'react-jsx',
+          rootDirs: ['.', './.react-router/types'],
+        },
+        '.react-router/types',
+      ),
+    },
+    build: [['react-router', 'build']],
+    check: [
+      ['react-router', 'typegen'],
+      ['tsc', '-p', '.'],
+    ],
+    start: ['react-router-serve', 'build/server/index.js'],
+  },
+  astro: {
+    files: {
+      'tsconfig.json': tsconfig(
+        { module: 'ESNext', moduleResolution: 'bundler' },
+        '.astro/**/*.d.ts',
+      ),
+    },
+    build: [['astro', 'build']],
+    check: [['tsc', '-p', '.']],
+    start: ['node', 'dist/server/entry.mjs'],
+  },
+  nuxt: {
+    files: { 'nuxt.config.ts': example('nuxt/nuxt.config.ts') },
+    build: [['nuxt', 'build']],
+    check: [['tsc', '--noEmit', '-p', '.nuxt/tsconfig.server.json']],
+    start: ['node', '.output/server/index.mjs'],
+  },
+  tanstack: {
+    files: {
+      'src/router.tsx': example('tanstack-start/src/router.tsx'),
+      'src/routes/__root.tsx': example('tanstack-start/src/routes/__root.tsx'),
+      'vite.config.ts': example('tanstack-start/vite.config.ts'),
+      'tsconfig.json': example('tanstack-start/tsconfig.json'),
+    },
+    build: [['vite', 'build']],
+    check: [['tsc', '-p', '.']],
+    start: ['vite', 'preview'],
   },
 }
 
