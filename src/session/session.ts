@@ -68,7 +68,7 @@ export type SiteData = 'cache' | 'storage' | 'cookies'
 /** Options for {@link Session.destroy}. */
 export interface DestroyOptions {
   /**
-   * What the browser clears with this response, by `Clear-Site-Data`: `cache`, so that no page of the session is
+   * Data that the browser clears with this response, by `Clear-Site-Data`: `cache`, so that no page of the session is
    * left in it; `storage` (localStorage, IndexedDB, service workers) of this origin. `cookies` clears those of the whole
    * registrable domain, sibling subdomains included. (default: nothing)
    *

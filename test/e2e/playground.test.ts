@@ -1,15 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import chromium from '@sparticuz/chromium'
-import {
-  type Browser,
-  type BrowserContext,
-  type Page,
-  chromium as playwright,
-} from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { generateSecret } from '../../src/index.ts'
+import { launchChromium } from '../support/chromium.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
@@ -80,12 +75,7 @@ describe('the playground in Chromium', () => {
     redis = await startRedis()
     bridge = await startBridge(redis.port)
     port = await freePort()
-    browser = await playwright.launch({
-      executablePath: await chromium.executablePath(),
-      // Without the package's own `--single-process`, which ends when a context is closed.
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      headless: true,
-    })
+    browser = await launchChromium()
     await start()
   })
   afterAll(async () => {
