@@ -162,23 +162,44 @@ describe('SECURITY.md', () => {
 
 describe('README.md', () => {
   const text = read('README.md')
-  const rows = rowsOf(text)
 
+  it('is under 200 lines', () => {
+    expect(text.split('\n').length).toBeLessThan(200)
+  })
+
+  it('compares with peers in the words of the page that a script wrote', () => {
+    const ofNumber = (rows: string[][]): Map<string, string[]> =>
+      new Map(rows.map((cells) => [cells[0] ?? '', cells]))
+    const [, section = ''] = /\n## Side by side\n([\s\S]*?)\n## /.exec(text) ?? []
+    const [measured = ''] = read('docs/comparison.md').split('| sessions in a cookie |')
+    const all = ofNumber(rowsOf(measured))
+    const [heads = [], ...shown] = rowsOf(section)
+    const columns = heads.map((name) => all.get('sessions in a store')?.indexOf(name) ?? -1)
+    expect(shown.length).toBeGreaterThan(5)
+    for (const cells of shown) {
+      expect(cells).toEqual(columns.map((column) => all.get(cells[0] ?? '')?.[column]))
+    }
+  })
+})
+
+describe('docs/options.md', () => {
   it('has a row for every option', () => {
     const [, body = ''] =
       /interface SessionsOptions[^{]*\{([\s\S]*?)\n\}/.exec(read('src/options.ts')) ?? []
     const options = [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name]) => name)
-    const [, section = ''] = /\n## Options\n([\s\S]*?)\n## /.exec(text) ?? []
-    const [, ...described] = rowsOf(section).flatMap(([names = '']) =>
+    const [, ...described] = rowsOf(read('docs/options.md')).flatMap(([names = '']) =>
       names.replaceAll('`', '').split(', '),
     )
     expect(options.length).toBeGreaterThan(20)
     expect(sorted(described)).toEqual(sorted(options as string[]))
   })
+})
 
+describe('docs/sessions.md', () => {
   it('tells what every status means', () => {
     const [, union = ''] = /type SessionStatus =([^/]*)/.exec(read('src/session/session.ts')) ?? []
     const statuses = [...union.matchAll(/'(\w+)'/g)].map(([, status]) => status as string)
+    const rows = rowsOf(read('docs/sessions.md'))
     const described = rows.flatMap(([name = '']) => /^`([a-z]+)`$/.exec(name)?.[1] ?? [])
     expect(statuses.length).toBeGreaterThan(7)
     expect(statuses.filter((status) => !described.includes(status))).toEqual([])
