@@ -26,6 +26,11 @@ export function argumentKind(value: unknown): string {
   return typeof value === 'number' ? 'a number' : kindOf(value)
 }
 
+/** Tells whether a value is a token (RFC 9110, 5.6.2) of at most 200 characters. */
+export function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]{1,200}$/.test(value)
+}
+
 const MAX_QUOTED = 80
 
 /**
@@ -43,10 +48,10 @@ export const LONE_SURROGATE: RegExp = /\p{Surrogate}/u
 const MAX_SUBJECT = 1024
 
 /** Throws unless `subject` can stand for a user: 1 to 1024 characters of well-formed text. */
-export function assertSubject(subject: unknown): asserts subject is string {
+export function assertSubject(subject: unknown, name = 'subject'): asserts subject is string {
   const isText = typeof subject === 'string' && !LONE_SURROGATE.test(subject)
   const holds = isText && subject && subject.length <= MAX_SUBJECT
-  expectArgument(holds, 'subject', `1 to ${MAX_SUBJECT} well-formed characters`, subject)
+  expectArgument(holds, name, `1 to ${MAX_SUBJECT} well-formed characters`, subject)
 }
 
 /** Throws, naming the argument of a call, unless `holds`. */

@@ -6,6 +6,7 @@ import {
   functionRule,
   integerRule,
   isObject,
+  isToken,
   MAX_TIMEOUT,
   numberRule,
   type Rule,
@@ -20,7 +21,7 @@ import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session/session.ts'
 import type { StandardSchemaV1 } from './standard-schema.ts'
 import type { SessionStore } from './stores/store.ts'
-import { type CookieOptions, isToken } from './transport/cookie.ts'
+import type { CookieOptions } from './transport/cookie.ts'
 
 /** Settings that an operator changes while the application runs; all of them can be left out, or `null`. */
 export interface Controls {
@@ -62,6 +63,11 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * as `idleTimeout` where that is longer)
    */
   absoluteTimeout?: number
+  /**
+   * The factors that {@link Session.elevate} may record, by name. A name that is not among them is then a
+   * TypeError, there and in guards: a misspelt one would never be proven. (default: any)
+   */
+  factors?: readonly string[]
   /**
    * Seconds between renewals of a session in use, under its idle timeout and `cookie.maxAge`.
    * (default: a tenth of the shorter of these)
@@ -194,6 +200,7 @@ export interface ResolvedOptions {
   readonly migrate: ((data: unknown, from: number) => unknown) | undefined
   readonly codec: SessionCodec | undefined
   readonly cookie: CookieOptions
+  readonly factors: readonly string[] | undefined
   readonly idleTimeout: number
   /** `undefined`: a week, or the idle timeout of the session where that is longer. */
   readonly absoluteTimeout: number | undefined
@@ -243,6 +250,11 @@ const RULES: Record<string, Rule> = {
   migrate: functionRule(),
   codec: [undefined, 'an object with stringify and parse', hasMethods('stringify', 'parse')],
   cookie: [{}, 'an object', isObject],
+  factors: [
+    undefined,
+    'a list of tokens (RFC 9110, 5.6.2)',
+    (value: unknown) => Array.isArray(value) && value.every(isToken),
+  ],
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
   renewAfter: timeoutRule(undefined, 0),

@@ -13,6 +13,8 @@ import { assertServer, generateSecret, MIN_SECRET_BYTES, weaknessOf } from './se
 import type { ResilientPolicy } from './stores/resilient-policy.ts'
 import type { CookieOptions } from './transport/cookie.ts'
 
+export { type AssuranceTimeouts, aal1, aal2, aal3 } from './aal.ts'
+
 /** The options of `createSessions` that a preset or the environment may set. */
 export type SessionPreset = Pick<
   SessionsOptions,

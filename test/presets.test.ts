@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, generateSecret, type SessionsOptions } from '../src/index.ts'
 import {
+  aal1,
+  aal2,
+  aal3,
   development,
   fromEnv,
   highSecurity,
@@ -64,6 +67,29 @@ describe('presets', () => {
     // @ts-expect-error no preset of a real application brings a secret
     expect(() => createSessions<Shop>(production())).toThrow('secret')
     expect(made.length).toBe(5)
+  })
+})
+
+describe.each([
+  ['aal1', aal1, 30 * 86_400, 30 * 86_400],
+  ['aal2', aal2, 3600, 86_400],
+  ['aal3', aal3, 900, 43_200],
+])('%s()', (_name, preset, idleTimeout, absoluteTimeout) => {
+  it('has the timeouts of NIST SP 800-63B-4, and nothing else', () => {
+    expect(preset()).toEqual({ idleTimeout, absoluteTimeout })
+    expect(fromEnv({ SESSION_SECRET: SECRET }, preset())).toMatchObject(preset())
+  })
+
+  it('ends an idle session, and one in use after the timeout in all', async () => {
+    const idle = await visitTwice(preset())
+    expect(await idle.statusAfter(idleTimeout - 1)).toBe('active')
+    expect(await idle.statusAfter(idleTimeout)).toBe('expired')
+    const used = await visitTwice(preset())
+    const steps = (absoluteTimeout / idleTimeout) * 2
+    for (let i = 1; i < steps; i++) {
+      expect(await used.statusAfter(idleTimeout / 2)).toBe('active')
+    }
+    expect(await used.statusAfter(idleTimeout / 2)).toBe('expired')
   })
 })
 

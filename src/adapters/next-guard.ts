@@ -7,12 +7,17 @@ import type { ReadonlySession } from './next-request.ts'
 
 /** Requirements of a page or an action on its session. */
 export interface PageRequirements<D extends SessionData = SessionData>
-  extends Omit<Requirements<D>, 'onMissing' | 'onUnavailable'> {
+  extends Omit<Requirements<D>, 'onMissing' | 'onStepUp' | 'onUnavailable'> {
   /**
    * Called for a visitor who is not signed in, or not lately enough. It throws, as
    * `() => redirect('/sign-in')` of `next/navigation` does. (default: {@link SessionNotFoundError})
    */
   onMissing?: () => unknown
+  /**
+   * Called for a user who is signed in and has not proven the `factors` lately enough, with the names of those that are
+   * missing. It throws, as `() => redirect('/verify')` does. (default: `onMissing`)
+   */
+  onStepUp?: (missing: string[]) => unknown
   /**
    * Called while the store is down and nobody can tell who is signed in. It throws, as
    * `() => redirect('/back-soon')` does. (default: {@link StoreUnavailableError})
@@ -23,14 +28,20 @@ export interface PageRequirements<D extends SessionData = SessionData>
 /** Lets a session through, or throws what sends its user away. */
 export async function checkSession<D extends SessionData, Data extends object>(
   open: () => Promise<ReadonlySession<D, Data>>,
-  { onMissing, onUnavailable, ...requirements }: PageRequirements<D>,
+  { onMissing, onStepUp, onUnavailable, ...requirements }: PageRequirements<D>,
 ): Promise<ReadonlySession<D, Data>> {
   const isCallback = (value: unknown): boolean => value === undefined || typeof value === 'function'
-  for (const [name, value] of Object.entries({ onMissing, onUnavailable })) {
+  for (const [name, value] of Object.entries({ onMissing, onStepUp, onUnavailable })) {
     refuseUnless(isCallback(value), `requireSession.${name}`, 'a function that throws', value)
   }
   const check = createCheck<D>({
     ...requirements,
+    ...(onStepUp && {
+      onStepUp: async (_, missing) => {
+        await onStepUp(missing)
+        throw new SessionNotFoundError('The user has not proven the factors lately enough')
+      },
+    }),
     onUnavailable: async (_, error) => {
       await onUnavailable?.(error)
       throw error
@@ -43,7 +54,7 @@ export async function checkSession<D extends SessionData, Data extends object>(
     () => opened as Promise<unknown> as Promise<Session<D>>,
   )
   if (!refusal) return await opened
-  if (refusal.status === 403) throw new SessionError('`allow` refused this session')
+  if (refusal.status === 403) throw new SessionError('`allow` or `actor` refused this session')
   await onMissing?.()
   throw new SessionNotFoundError('There is no session: nobody is signed in, or not lately enough')
 }

@@ -20,6 +20,8 @@ export type ReadonlySession<
   | 'expiresAt'
   | 'subject'
   | 'authenticatedAt'
+  | 'factors'
+  | 'actor'
   | 'get'
   | 'has'
 > & {

@@ -16,7 +16,7 @@ import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './ge
 export interface Claims {
   /** Tags of the session. */
   readonly t?: readonly string[] | undefined
-  /** Factors by name, with the time at which each was last proven, epoch seconds. */
+  /** Factors by name, with the time at which each was last proven, epoch milliseconds. */
   readonly f?: Readonly<Record<string, number>> | undefined
   /** The actor: who acts for the subject. */
   readonly a?: string | undefined

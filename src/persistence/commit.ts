@@ -5,7 +5,7 @@ import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/wri
 import { SessionConflictError } from '../errors.ts'
 import type { Draft, ReplacedSession } from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
-import { applyAll } from '../session/operations.ts'
+import { applyAll, isOfOther } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
@@ -157,9 +157,11 @@ export class Commit {
   #share(state: SessionState | null | undefined): SessionState | null {
     const { now, version } = this.#p.instance.options
     if (!state || !signsIn(this.#draft) || state.version > version) return null
-    const { counter, generation, key, subject } = state
-    const isSame = subject === this.#draft.current.subject && generation.signedInAt === counter
-    if (!isSame || now() - generation.rotatedAt >= GRACE_MS) return null
+    const { counter, generation, key } = state
+    const { claims, subject } = this.#draft.current
+    const isOther = subject === null || isOfOther(state, { subject, actor: claims?.a })
+    if (isOther || generation.signedInAt !== counter || now() - generation.rotatedAt >= GRACE_MS)
+      return null
     return { ...this.#replayOwn(state), generation, key }
   }
 

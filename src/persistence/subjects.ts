@@ -20,6 +20,10 @@ export interface SessionInfo {
   readonly lastSeenAt: number
   readonly expiresAt: number
   readonly authenticatedAt: number | null
+  /** See {@link Session.factors}. */
+  readonly factors: Readonly<Record<string, number>>
+  /** Somebody else who acts for the user, as given to `login`; `null`: nobody does. */
+  readonly actor: string | null
 }
 
 const required = (what: string): SessionError =>
@@ -126,9 +130,19 @@ async function infoOf(p: Persistence, { id, record }: StoredEntry): Promise<Sess
   try {
     const found = await openRecord(p, id, record, [])
     if (!found || isOver(p.instance, found.state)) return []
-    const { subject, label = null, createdAt, renewedAt, authenticatedAt } = found.state
-    const expiresAt = p.instance.context.expiresAt(found.state)
-    return [{ id, subject, label, createdAt, lastSeenAt: renewedAt, expiresAt, authenticatedAt }]
+    const { subject, label = null, createdAt, renewedAt, authenticatedAt, claims } = found.state
+    const info: SessionInfo = {
+      id,
+      subject,
+      label,
+      createdAt,
+      lastSeenAt: renewedAt,
+      expiresAt: p.instance.context.expiresAt(found.state),
+      authenticatedAt,
+      factors: { ...claims?.f },
+      actor: claims?.a ?? null,
+    }
+    return [info]
   } catch (error) {
     // Nobody can use it any more, and it must not hide the others.
     if (error instanceof SessionError) return []

@@ -104,8 +104,11 @@ export interface Draft {
   binding?: string | undefined
   /** Makes {@link Draft.binding}. */
   bind?: (() => Promise<string>) | undefined
-  /** The `authenticatedAt` to hide from this client (`onMismatch: 'step-down'`). */
-  doubted?: number | null
+  /**
+   * Set where this client gets the session without what was proven to it (`onMismatch: 'step-down'`): the change that a
+   * proof by this client begins with.
+   */
+  doubt?: Operation | undefined
   /** The error that every change but an end throws: an operator allows no other. */
   refused?: SessionError
   /** The error that a write throws; `null`: the session can be written. */

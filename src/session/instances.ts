@@ -4,7 +4,7 @@ import type { Instance } from './instance.ts'
 
 const instances = new WeakMap<object, Instance>()
 
-let read: (session: object) => readonly [Draft, Instance] | undefined
+let read: ((session: object) => readonly [Draft, Instance] | undefined) | undefined
 
 /** Work that a request has begun and does not wait for, for adapters of runtimes that would end it. */
 export const background: WeakMap<Request, Promise<void>> = new WeakMap<Request, Promise<void>>()
@@ -25,16 +25,21 @@ export function openedOf(sessions: object, request: Request): Promise<object> | 
 }
 
 /** Takes what reads the private fields of sessions: a map of them all would cost each request more. */
-export function setReader(reader: typeof read): void {
+export function setReader(reader: NonNullable<typeof read>): void {
   read = reader
 }
 
 /** Returns the draft of a session and the instance it belongs to; nothing for what is no session. */
 export function draftOf(session: object): readonly [Draft, Instance] | undefined {
-  return read(Object(session))
+  return read!(Object(session))
+}
+
+/** Returns the option `factors` of those that opened a session; `undefined` where there is none, or nobody knows. */
+export function declaredFactors(session: object): readonly string[] | undefined {
+  return read?.(session)?.[1].options.factors
 }
 
 /** Returns the draft of a session of this package. */
 export function getDraft(session: object): Draft {
-  return read(session)![0]
+  return read!(session)![0]
 }

@@ -132,11 +132,21 @@ export interface Login {
   readonly absoluteTimeout: number | undefined
   /** The application's name for this sign-in. */
   readonly label: string | undefined
+  /** Somebody else who acts for the subject. */
+  readonly actor: string | undefined
+}
+
+/** Tells whether a session is that of somebody else: of another user, or in other hands. */
+export function isOfOther(
+  { claims, subject }: SessionState,
+  login: Pick<Login, 'subject' | 'actor'>,
+): boolean {
+  return subject !== login.subject || claims?.a !== login.actor
 }
 
 /**
  * Signs a user in: the timeouts start afresh, and the credential is replaced. Over the session of
- * another user, or over data of a version newer than `version`, it starts a new session instead.
+ * somebody else, or over data of a version newer than `version`, it starts a new session instead.
  */
 export function signIn(
   login: Login,
@@ -146,12 +156,16 @@ export function signIn(
 ): Operation {
   const { at } = rotation
   const today = at - (at % 1000)
+  const { actor, ...fields } = login
   const operation: Operation = (state) => {
-    const isOther = state.subject !== null && state.subject !== login.subject
-    const base = isOther || state.version > version ? startOver(state, rotation, version) : state
+    const isOther = isOfOther(state, login)
+    const startsOver = (isOther && state.subject !== null) || state.version > version
+    const base = startsOver ? startOver(state, rotation, version) : state
+    const f = isOther ? undefined : base.claims?.f
     return {
       ...(rotates && base === state ? rotate(rotation)(base) : base),
-      ...login,
+      ...fields,
+      claims: f || actor ? { f, a: actor } : undefined,
       createdAt: today,
       renewedAt: today,
       authenticatedAt: at,
@@ -160,6 +174,14 @@ export function signIn(
   }
   operation.signsIn = true
   return operation
+}
+
+/** Records that a factor was proven at `at`, epoch milliseconds. */
+export function prove(factor: string, at: number): Operation {
+  return (state) => {
+    const { claims } = state
+    return { ...state, claims: { ...claims, f: { ...claims?.f, [factor]: at } } }
+  }
 }
 
 /** A new session: nothing of the old one but the flash that this request left. */

@@ -5,6 +5,7 @@ import {
   assertTime,
   expectArgument,
   flagRule,
+  isToken,
   type Rule,
   timeoutRule,
 } from '../check.ts'
@@ -13,15 +14,18 @@ import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
 import { fingerprint } from '../events.ts'
+
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { setReader } from './instances.ts'
 import {
   type Change,
   change,
+  isOfOther,
   type Login,
   type Operation,
   ownValue,
+  prove,
   type Rotation,
   rotate,
   type Section,
@@ -94,8 +98,15 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     return this.#draft.current.subject
   }
   get authenticatedAt(): number | null {
-    const { current, doubted } = this.#draft
-    return current.authenticatedAt === doubted ? null : current.authenticatedAt
+    const { current, doubt } = this.#draft
+    return doubt ? null : current.authenticatedAt
+  }
+  get factors(): Readonly<Record<string, number>> {
+    const { current, doubt } = this.#draft
+    return Object.freeze((!doubt && current.claims?.f) || {})
+  }
+  get actor(): string | null {
+    return this.#draft.current.claims?.a ?? null
   }
 
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined {
@@ -146,15 +157,17 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   login(subject: string, options: LoginOptions = {}): void {
     assertSubject(subject)
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    const { idleTimeout } = chosen
+    const { actor, idleTimeout } = chosen
+    if (actor !== undefined) assertSubject(actor, 'login.actor')
     const { absoluteTimeout = this.#instance.options.absoluteTimeout } = chosen
     assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
     // Data of a newer version are left behind, but for those of the same user.
-    this.#assertWritable(this.subject !== subject)
     const draft = this.#draft
+    const login = { subject, ...chosen }
+    this.#assertWritable(isOfOther(draft.current, login))
     if (draft.status === 'superseded') draft.status = 'missing'
     draft.readOnly = null
-    const login = { subject, ...chosen }
+    this.#trust()
     this.#change(signIn(login, this.#draw(), this.#instance.options.version, draft.found !== null))
   }
 
@@ -162,6 +175,21 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#assertWritable()
     // A session that no cookie names yet has nothing to replace.
     if (this.#draft.found) this.#apply(rotate(this.#draw()))
+  }
+
+  elevate(factor: string): void {
+    const { factors } = this.#instance.options
+    const holds = factors ? factors.includes(factor) : isToken(factor)
+    expectArgument(holds, 'factor', factors ? `one of ${factors}` : 'a token', factor)
+    this.#assertWritable()
+    if (this.subject === null) {
+      throw new SessionError('Cannot elevate session: nobody is signed in', {
+        code: 'ERR_SESSION_NOT_FOUND',
+      })
+    }
+    this.regenerate()
+    this.#trust()
+    this.#change(prove(factor, this.#draw().at))
   }
 
   destroy(options?: DestroyOptions): void {
@@ -186,6 +214,14 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     if (readOnly && !found) return Promise.reject(readOnly)
     const lease = import('../persistence/lease.ts')
     return lease.then(({ runOnce }) => runOnce(this.#instance, current, key, fn, options))
+  }
+
+  /** Lets this client see the session as it is, once it has proven something. */
+  #trust(): void {
+    const { doubt } = this.#draft
+    if (!doubt) return
+    this.#draft.doubt = undefined
+    this.#apply(doubt)
   }
 
   #copy(value: unknown, path: string): unknown {
@@ -267,5 +303,6 @@ const LOGIN_RULES: Record<string, Rule> = {
   persistent: flagRule(false),
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
+  actor: [undefined, '', () => true],
   label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
 }

@@ -1,4 +1,5 @@
 /** Checks whether a client may use a session. Loaded when `binding`, `notBefore` or `controls` is configured. */
+import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
@@ -90,6 +91,11 @@ async function overDraft(instance: Instance, draft: Draft, why: string): Promise
   return await emptyDraft(instance, draft.cookies, { status: 'expired', reason })
 }
 
+/** Lets a session belong to the client that proves something now, and drops what another one has proven. */
+function trustAgain(state: SessionState): SessionState {
+  return { ...state, binding: undefined, claims: { ...state.claims, f: undefined } }
+}
+
 async function checkClient(instance: Instance, draft: Draft, request: Request): Promise<Draft> {
   const { emit, options } = instance
   const { userAgent, ip, onMismatch } = options.binding ?? {}
@@ -112,7 +118,7 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
   const by = isBrowser ? 'ip' : isAddress ? 'user-agent' : 'both'
   emit({ type: 'session.binding-mismatch', by }, current)
   if (onMismatch === 'step-down') {
-    draft.doubted = current.authenticatedAt
+    draft.doubt = trustAgain
     return draft
   }
   return await emptyDraft(instance, draft.cookies, {

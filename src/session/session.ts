@@ -60,6 +60,11 @@ export interface LoginOptions {
   absoluteTimeout?: number
   /** A name for lists of the user's sessions, up to 200 characters: a device, a place. */
   label?: string
+  /**
+   * Somebody else who acts for the user (RFC 8693, 4.1): the id of an administrator who sees what the user sees,
+   * for example. A login with another actor, or none, starts another session. (default: nobody)
+   */
+  actor?: string | undefined
 }
 
 /** Data of the site that a browser can be told to clear (`Clear-Site-Data`). */
@@ -119,6 +124,13 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   readonly subject: string | null
   /** Epoch milliseconds of the last `login`, for step-up checks. */
   readonly authenticatedAt: number | null
+  /**
+   * The factors that the user has proven since signing in, by name, with the time of the last proof in epoch
+   * milliseconds; see {@link Session.elevate}. Frozen.
+   */
+  readonly factors: Readonly<Record<string, number>>
+  /** Somebody else who acts for the user, as given to `login`; `null`: nobody does. */
+  readonly actor: string | null
   /** A value, deeply frozen: to change it, `set` another one, or `update` it. */
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
   has(key: keyof D): boolean
@@ -160,10 +172,21 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   flash(key: string, value: unknown): void
   /**
    * Signs a user in: sets the subject and `authenticatedAt`, starts the timeouts afresh and
-   * replaces the credential, so that no cookie from before opens what comes after. Id and data
-   * stay, unless they were another user's: then that session ends and a new one starts.
+   * replaces the credential, so that no cookie from before opens what comes after. Id, data and factors
+   * stay, unless they were another user's, or the actor is another one: then that session ends and a new
+   * one starts.
    */
   login(subject: string, options?: LoginOptions): void
+  /**
+   * Records that the user has just proven a factor (`'passkey'`, `'totp'`, `'password'`), for guards that ask for it,
+   * and replaces the credential as {@link Session.regenerate} does. Sessions remember when each factor was last
+   * proven until they end, or somebody else signs in.
+   *
+   * @param factor A name of 1 to 64 letters, digits or `. : / + - _`; with the option `factors` one of those.
+   * @throws TypeError for any other name; {@link SessionError} with code `ERR_SESSION_NOT_FOUND` when nobody is
+   * signed in.
+   */
+  elevate(factor: string): void
   /** Replaces the credential: no cookie from before opens the session any more. */
   regenerate(): void
   /** Ends the session: its data, its id and its cookie, and any other that the request's cookies open. */

@@ -1,5 +1,13 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
-import { applyRules, flagRule, integerRule, type Rule, refuseUnless, wordRule } from '../check.ts'
+import {
+  applyRules,
+  flagRule,
+  integerRule,
+  isToken,
+  type Rule,
+  refuseUnless,
+  wordRule,
+} from '../check.ts'
 import type { OpenBudget } from '../crypto/token.ts'
 
 /** Options for the session cookie. */
@@ -120,9 +128,6 @@ const isText =
   (pattern: RegExp) =>
   (value: unknown): boolean =>
     typeof value === 'string' && pattern.test(value)
-
-/** Tells whether a text can be a name (RFC 9110, 5.6.2), and leaves room for a value. */
-export const isToken: (value: unknown) => boolean = isText(/^[\w!#$%&'*+.^`|~-]{1,200}$/)
 
 /** Labels of RFC 1123; a dot at the front is ignored by browsers. */
 const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?)*$/i

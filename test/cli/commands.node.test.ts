@@ -197,13 +197,29 @@ describe('sojourn list', () => {
       new Set(['laptop', 'telephone \u001b[31m\u202e']),
     )
     expect(Object.keys(infos[0]!).sort((a, b) => (a < b ? -1 : 1))).toEqual([
+      'actor',
       'authenticatedAt',
       'createdAt',
       'expiresAt',
+      'factors',
       'id',
       'label',
       'lastSeenAt',
     ])
+  })
+
+  it('shows the factors that were proven and who acts, where there are any', async () => {
+    const sessions = sessionsOf()
+    await begin(sessions, 'user-1')
+    const plain = await sojourn(['list', 'user-1'], { env: env() })
+    expect(plain.stdout).not.toMatch(/factors|actor/)
+    const session = await sessions.open(null)
+    session.login('user-1', { actor: 'support-7' })
+    session.elevate('passkey')
+    await sessions.save(session)
+    const { stdout } = await sojourn(['list', 'user-1'], { env: env() })
+    expect(stdout).toMatch(/label +factors +actor$/m)
+    expect(stdout).toMatch(/passkey \S.* support-7$/m)
   })
 
   it('reads the name of the user from standard input', async () => {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { type Requirements, requireSession, returnPath } from '../../src/guard/guard.ts'
+import {
+  createCheck,
+  type Requirements,
+  requireSession,
+  returnPath,
+} from '../../src/guard/guard.ts'
 import type { Session } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createFaultyStore } from '../../src/testing/index.ts'
@@ -259,5 +264,172 @@ describe('returnPath()', () => {
       expect(new URL(path, 'https://example.org').host).toBe('example.org')
     }
     expect(returnPath(new Request('https://example.org/login'))).toBe('/')
+  })
+})
+
+describe('requireSession() with factors', () => {
+  const createSteps = (requirements: Requirements = {}, more = {}) =>
+    createGuarded({ factors: { passkey: 300 }, onMissing: '/login', ...requirements }, more)
+  const SCRIPT = { headers: { accept: 'application/json' } }
+
+  it('lets through who has proven them lately enough', async () => {
+    const { ask, clock, signIn, visit } = createSteps()
+    await signIn()
+    expect((await ask())?.status).toBe(303)
+    await visit((s) => s.elevate('totp'))
+    expect((await ask())?.status).toBe(303)
+    await visit((s) => s.elevate('passkey'))
+    expect(await ask()).toBe(null)
+    clock.advance(299)
+    expect(await ask()).toBe(null)
+    clock.advance(1)
+    expect((await ask())?.status).toBe(303)
+  })
+
+  it('asks for all of them', async () => {
+    const { ask, signIn, visit } = createSteps({ factors: { passkey: 300, totp: 60 } })
+    await signIn()
+    await visit((s) => s.elevate('passkey'))
+    const response = await ask('/', SCRIPT)
+    expect(response?.headers.get('www-authenticate')).toMatch(/max_age="60", factors="totp"$/)
+    await visit((s) => s.elevate('totp'))
+    expect(await ask()).toBe(null)
+  })
+
+  it('says to scripts what is missing, as RFC 9470 does, and only to who is signed in', async () => {
+    const { ask, signIn } = createSteps({ factors: { totp: 600, passkey: 300 } })
+    const visitor = await ask('/api', SCRIPT)
+    expect([visitor?.status, visitor?.headers.get('www-authenticate')]).toEqual([401, null])
+    await signIn()
+    const response = await ask('/api', SCRIPT)
+    expect([response?.status, response?.headers.get('cache-control')]).toEqual([401, 'no-store'])
+    expect(response?.headers.get('www-authenticate')).toBe(
+      'Session error="insufficient_user_authentication", error_description="A more recent proof is required", max_age="300", factors="totp passkey"',
+    )
+  })
+
+  it('says the same of a sign-in that is not fresh, without factors', async () => {
+    const { ask, clock, signIn } = createGuarded({ freshWithin: 300 })
+    await signIn()
+    clock.advance(300)
+    const response = await ask('/api', SCRIPT)
+    expect(response?.headers.get('www-authenticate')).toBe(
+      'Session error="insufficient_user_authentication", error_description="A more recent proof is required", max_age="300"',
+    )
+  })
+
+  it('sends browsers to the page to prove them on, and back; visitors sign in first', async () => {
+    const { ask, signIn } = createSteps({ onStepUp: '/verify?with=passkey' })
+    expect((await ask())?.headers.get('location')).toBe('/login?returnTo=%2Faccount%3Ftab%3D1')
+    expect((await ask('/verify'))?.headers.get('location')).toBe('/login?returnTo=%2Fverify')
+    await signIn()
+    const response = await ask()
+    const location = '/verify?with=passkey&returnTo=%2Faccount%3Ftab%3D1'
+    expect([response?.status, response?.headers.get('location')]).toEqual([303, location])
+    expect(returnPath(new Request(`https://example.org${location}`))).toBe('/account?tab=1')
+    // Guarded like everything else, and no redirect to itself.
+    expect(await ask(location)).toBe(null)
+    expect(await ask('/verify/', { method: 'POST', headers: PAGE })).toBe(null)
+  })
+
+  it('lets a function answer, which gets the names that are missing', async () => {
+    const asked: string[][] = []
+    const onStepUp = (_: Request, missing: string[]): Response => {
+      asked.push(missing)
+      return new Response('Prove it', { status: 401 })
+    }
+    const { ask, signIn, visit } = createSteps({ factors: { passkey: 300, totp: 300 }, onStepUp })
+    await ask()
+    expect(asked).toEqual([])
+    await signIn()
+    expect(await (await ask())?.text()).toBe('Prove it')
+    await visit((s) => s.elevate('passkey'))
+    await ask()
+    expect(asked).toEqual([['passkey', 'totp'], ['totp']])
+  })
+
+  it('asks for them before "allow", and of anonymous sessions too', async () => {
+    let asked = 0
+    const { ask, visit } = createSteps({
+      subject: false,
+      onMissing: '/login',
+      onStepUp: '/verify',
+      allow: () => ++asked > 0,
+    })
+    await visit((s) => s.set('a', 1))
+    expect((await ask())?.headers.get('location')).toContain('/login?')
+    await visit((s) => s.login('ann'))
+    expect((await ask())?.headers.get('location')).toContain('/verify?')
+    expect(asked).toBe(0)
+    await visit((s) => s.elevate('passkey'))
+    expect([await ask(), asked]).toEqual([null, 1])
+  })
+
+  it('knows nothing while the store is down: nobody is sent to prove anything', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { ask, signIn } = createGuarded({ factors: { passkey: 300 } }, { store, now: Date.now })
+    await signIn()
+    store.down()
+    expect((await ask())?.status).toBe(503)
+  })
+
+  it.each([
+    [{ '': 300 }, TypeError],
+    [{ 'pass key': 300 }, TypeError],
+    [{ 'a"b': 300 }, TypeError],
+    [{ passkey: 0 }, RangeError],
+    [{ passkey: '300' }, TypeError],
+    [{ passkey: Number.NaN }, RangeError],
+    [{ passkey: undefined }, TypeError],
+    ['passkey', TypeError],
+    [null, TypeError],
+  ])('refuses the factors %j', (factors, Kind) => {
+    const { sessions } = createWorld()
+    const create = () => requireSession(sessions, { factors: factors as never })
+    expect(create).toThrow(Kind as never)
+    expect(create).toThrow('requireSession.factors')
+  })
+
+  it('refuses a misspelt factor at once where the option "factors" names those there are', () => {
+    const { sessions } = createWorld({ factors: ['passkey', 'totp'] })
+    expect(() => requireSession(sessions, { factors: { totp: 60, paskey: 300 } })).toThrow(
+      'Unknown option "requireSession.factors.paskey", expected one of passkey, totp',
+    )
+    expect(() => requireSession(sessions, { factors: { passkey: 300 } })).not.toThrow()
+  })
+
+  it('refuses it at the first request where the sessions come with that', async () => {
+    const { jar, sessions } = createWorld({ factors: ['passkey'] })
+    const check = createCheck({ factors: { paskey: 300 } })
+    const request = jar.request('/')
+    expect(await errorOf(() => check(request, () => sessions.get(request)))).toBeInstanceOf(
+      TypeError,
+    )
+  })
+})
+
+describe('requireSession() with actor: false', () => {
+  it('keeps out who acts for the user, and nobody else', async () => {
+    const { ask, jar, signIn, visit } = createGuarded({
+      actor: false,
+      onMissing: '/login',
+      factors: { passkey: 60 },
+    })
+    await visit((s) => s.login('ann', { actor: 'support-7' }))
+    expect((await ask())?.status).toBe(403)
+    await visit((s) => s.elevate('passkey'))
+    expect((await ask())?.status).toBe(403)
+    await signIn()
+    expect((await ask())?.status).toBe(303)
+    await visit((s) => s.elevate('passkey'))
+    expect(await ask()).toBe(null)
+    jar.clear()
+    expect((await ask())?.status).toBe(303)
+  })
+
+  it('is not the default', async () => {
+    const { ask, visit } = createGuarded({})
+    await visit((s) => s.login('ann', { actor: 'support-7' }))
+    expect(await ask()).toBe(null)
   })
 })

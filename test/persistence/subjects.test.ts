@@ -59,6 +59,8 @@ describe('sessions.list()', () => {
       lastSeenAt: at,
       expiresAt: at + 86_400_000,
       authenticatedAt: at,
+      factors: {},
+      actor: null,
     })
     expect(await sessions.list('carol')).toEqual([])
   })

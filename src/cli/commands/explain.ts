@@ -1,4 +1,4 @@
-import { isToken } from '../../transport/cookie.ts'
+import { isToken } from '../../check.ts'
 import { type Command, CommandError, usageError, type Values } from '../command.ts'
 import { readInput } from '../explain/input.ts'
 import { inspect } from '../explain/inspect.ts'

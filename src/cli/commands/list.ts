@@ -10,7 +10,7 @@ export const list: Command = {
   argument: 'subject',
   options: ['config', 'store'],
   details:
-    'Shows what is needed to end one: its id, its times, and the label of its sign-in. An id opens nothing. <subject> is what the application gave to session.login(); "-" reads it from standard input',
+    'Shows what is needed to end one: its id, its times, the label of its sign-in, the factors that were proven since and when, and who acts for the user. An id opens nothing. <subject> is what the application gave to session.login(); "-" reads it from standard input',
   examples: [
     ['npx sojourn list user-1 --config sojourn.config.js', 'As the application is configured'],
     ['SESSION_STORE=redis://localhost npx sojourn list user-1', 'By the environment alone'],
@@ -29,13 +29,20 @@ export const list: Command = {
 }
 
 function textOf(infos: readonly Omit<SessionInfo, 'subject'>[], now: number): string {
-  const rows = infos.map(({ authenticatedAt, createdAt, expiresAt, id, label, lastSeenAt }) => [
-    id,
-    distance(authenticatedAt ?? createdAt, now),
-    distance(lastSeenAt, now),
-    distance(expiresAt, now),
-    plain(label ?? ''),
+  const rows = infos.map((info) => [
+    info.id,
+    distance(info.authenticatedAt ?? info.createdAt, now),
+    distance(info.lastSeenAt, now),
+    distance(info.expiresAt, now),
+    plain(info.label ?? ''),
+    Object.entries(info.factors)
+      .map(([name, at]) => `${plain(name)} ${distance(at, now)}`)
+      .join(', '),
+    plain(info.actor ?? ''),
   ])
-  const head = ['id', 'signed in', 'last seen', 'ends', 'label']
-  return `${table([head, ...rows])}${count(infos.length, 'session')}.\n`
+  const head = ['id', 'signed in', 'last seen', 'ends', 'label', 'factors', 'actor']
+  // Few sessions have the last two.
+  const isUsed = head.map((_, i) => i < 5 || rows.some((row) => row[i]))
+  const lines = [head, ...rows].map((row) => row.filter((_, i) => isUsed[i]))
+  return `${table(lines)}${count(infos.length, 'session')}.\n`
 }

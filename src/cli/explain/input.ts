@@ -1,6 +1,7 @@
 /** The cookie that somebody pasted: a value, a `Cookie` header, or a line of a browser or of curl. */
+
+import { isToken } from '../../check.ts'
 import { parseToken } from '../../crypto/token.ts'
-import { isToken } from '../../transport/cookie.ts'
 
 /** The pasted text as a header, and what it seems to be where there is no session in it. */
 export interface Input {

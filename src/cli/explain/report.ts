@@ -43,7 +43,7 @@ function sessionOf(
   about: NonNullable<Inspection['about']>,
   shown: Shown,
 ): object {
-  const { authenticatedAt, createdAt, persistent, renewedAt, subject } = about
+  const { authenticatedAt, claims, createdAt, persistent, renewedAt, subject } = about
   return {
     fingerprint: nameOf(about),
     createdAt,
@@ -52,8 +52,9 @@ function sessionOf(
     expiresAt: instance.context.expiresAt(about),
     ...timeoutsOf(instance, about),
     persistent,
+    factors: { ...claims?.f },
     ...(shown.has('id') && { id: idOf(about) }),
-    ...(shown.has('subject') && { subject }),
+    ...(shown.has('subject') && { subject, actor: claims?.a ?? null }),
   }
 }
 
@@ -122,7 +123,7 @@ function sessionLines(
   shown: Shown,
 ): Line[] {
   const now = instance.options.now()
-  const { authenticatedAt, createdAt, persistent, renewedAt, subject } = about
+  const { authenticatedAt, claims, createdAt, persistent, renewedAt, subject } = about
   const { age, idleFor } = expiryOf(instance, about)
   const { absoluteTimeout, idleTimeout } = timeoutsOf(instance, about)
   const who =
@@ -134,6 +135,12 @@ function sessionLines(
     ...(subject === null
       ? []
       : [['Signed in', `${who}, ${distance(authenticatedAt ?? createdAt, now)}`] as const]),
+    ...(claims?.a === undefined
+      ? []
+      : [['Actor', shown.has('subject') ? plain(claims.a) : 'somebody (--show subject)'] as const]),
+    ...Object.entries(claims?.f ?? {}).map(
+      ([name, at]) => ['Factor', `${plain(name)}, proven ${distance(at, now)}`] as const,
+    ),
     [
       'Age',
       `began ${duration(age)} ago, last renewed ${duration(idleFor)} ago${persistent ? ', outlives the browser' : ''}`,
