@@ -2,13 +2,12 @@
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { isUnavailable, markResponse } from '../transport/response.ts'
 import type { Opener } from './backend.ts'
-import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { getDraft } from './instances.ts'
 import { hasChanges } from './operations.ts'
 import { isRequest, refuse } from './requests.ts'
 import { saveSession } from './save.ts'
-import type { SessionData } from './session.ts'
+import type { Session, SessionData } from './session.ts'
 
 /** The JSON that {@link Sessions.statusHandler} answers with. */
 export interface SignInStatus {
@@ -16,10 +15,13 @@ export interface SignInStatus {
   /** Whole seconds until the session ends unless it is used before; `null`: nobody is signed in. */
   readonly secondsLeft: number | null
   /**
-   * An opaque mark of the user, the same for all of their sessions; `null`: nobody is signed in. One keyed
-   * hash per secret, joined by dots: two marks that share one are of the same user.
+   * An opaque mark of the user, the same for all of their sessions, and another one for somebody who acts for
+   * them; `null`: nobody is signed in. One keyed hash per secret, joined by dots: two marks that share one are of the
+   * same user.
    */
   readonly who: string | null
+  /** The factors that the user has proven, with the time of the last proof in epoch milliseconds: {@link Session.factors}. */
+  readonly factors: Readonly<Record<string, number>>
 }
 
 const hashes = new WeakMap<Instance, KeyedHash>()
@@ -38,9 +40,9 @@ export async function tellStatus<D extends SessionData>(
   try {
     await forget(instance, request)
     // Flash values wait for a page.
-    const draft = getDraft(await open(headers.get(carrier[0]), request, true))
-    const values = renews ? await saveSession(instance, await backend(), draft) : []
-    return markResponse(await answer(instance, draft), values, carrier)
+    const session = await open(headers.get(carrier[0]), request, true)
+    const values = renews ? await saveSession(instance, await backend(), getDraft(session)) : []
+    return markResponse(await answer(instance, session), values, carrier)
   } catch (error) {
     if (isUnavailable(error)) return error.getResponse()
     throw error
@@ -57,25 +59,28 @@ async function forget({ opened }: Instance, request: Request): Promise<void> {
   opened.set(request, null)
 }
 
-async function answer(instance: Instance, draft: Draft): Promise<Response> {
-  const { found, status } = draft
+async function answer(instance: Instance, session: Session): Promise<Response> {
+  const { found, status } = getDraft(session)
   const headers = { 'cache-control': 'no-store' }
   // Nobody knows: the store cannot be asked, or the new cookie is on its way.
   if (status === 'superseded' || (status === 'degraded' && !found)) {
     return new Response(null, { status: 503, headers: { ...headers, 'retry-after': '1' } })
   }
-  return Response.json(await statusOf(instance, draft), { headers })
+  return Response.json(await statusOf(instance, session), { headers })
 }
 
-async function statusOf(instance: Instance, { current, status }: Draft): Promise<SignInStatus> {
-  const { context, options } = instance
-  const { renewedAt, subject } = current
+async function statusOf(instance: Instance, session: Session): Promise<SignInStatus> {
+  const { actor, expiresAt, factors, status, subject } = session
   const isLive = status === 'active' || status === 'degraded'
-  if (!isLive || subject === null) return { signedIn: false, secondsLeft: null, who: null }
-  const { maxAge = Infinity } = options.cookie
-  const end = Math.min(context.expiresAt(current), renewedAt + 1000 * maxAge)
-  const secondsLeft = Math.max(0, Math.ceil((end - options.now()) / 1000))
-  const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'status')
+  if (!isLive || subject === null) {
+    return { signedIn: false, secondsLeft: null, who: null, factors: {} }
+  }
+  const { cookie, now, secrets } = instance.options
+  const cookieEnd = getDraft(session).current.renewedAt + 1000 * (cookie.maxAge ?? Infinity)
+  const secondsLeft = Math.max(0, Math.ceil((Math.min(expiresAt, cookieEnd) - now()) / 1000))
+  const hash = hashes.get(instance) ?? createKeyedHash(secrets, 'status')
   hashes.set(instance, hash)
-  return { signedIn: true, secondsLeft, who: (await hash(subject)).join('.') }
+  // As JSON, so that no subject reads like another one with an actor.
+  const marks = await hash(JSON.stringify([subject, actor]))
+  return { signedIn: true, secondsLeft, who: marks.join('.'), factors }
 }

@@ -3,11 +3,12 @@ import type { SignInStatus, WatchOptions } from '../../src/client/client.ts'
 import { type Answer, type SessionWatch, Watch } from '../../src/client/watch.ts'
 import { createClock } from '../../src/testing/index.ts'
 
-export const nobody: SignInStatus = { signedIn: false, secondsLeft: null, who: null }
+export const nobody: SignInStatus = { signedIn: false, secondsLeft: null, who: null, factors: {} }
 export const signedIn = (who: string, secondsLeft = 1000): SignInStatus => ({
   signedIn: true,
   secondsLeft,
   who,
+  factors: {},
 })
 
 /** A question that is under way. */

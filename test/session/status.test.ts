@@ -26,7 +26,7 @@ function createStatus(options: Partial<SessionsOptions> = {}, clock = createCloc
 describe('statusHandler()', () => {
   it('tells a stranger, and an anonymous visitor, that nobody is signed in', async () => {
     const { ask, visit } = createStatus()
-    const nobody = { signedIn: false, secondsLeft: null, who: null }
+    const nobody = { signedIn: false, secondsLeft: null, who: null, factors: {} }
     expect((await ask()).body).toEqual(nobody)
     await visit((session) => session.set('cart', 1))
     expect((await ask()).body).toEqual(nobody)
@@ -51,6 +51,16 @@ describe('statusHandler()', () => {
       session.login('ann', { absoluteTimeout: 50, idleTimeout: 50 }),
     )
     expect((await absolute.ask()).body.secondsLeft).toBe(50)
+  })
+
+  it('tells the factors that the user has proven, as session.factors does', async () => {
+    const { ask, clock, visit } = createStatus()
+    await visit((session) => session.login('ann'))
+    expect((await ask()).body.factors).toEqual({})
+    clock.advance(5)
+    const { session } = await visit((session) => session.elevate('passkey'))
+    expect((await ask()).body.factors).toEqual(session.factors)
+    expect(session.factors).toEqual({ passkey: clock() })
   })
 
   it('is stored by nobody, and varies by the cookie', async () => {
@@ -132,6 +142,17 @@ describe('the mark of the user', () => {
     expect(ann).toMatch(/^[\w-]{22}$/)
     expect(again).toBe(ann)
     expect(bob).not.toBe(ann)
+  })
+
+  it('is another one for somebody who acts for the user', async () => {
+    const { ask, visit } = createStatus()
+    const marks = []
+    for (const actor of [undefined, 'support:sam', undefined]) {
+      await visit((session) => session.login('ann', { actor }))
+      marks.push((await ask()).body.who)
+    }
+    expect(marks[2]).toBe(marks[0])
+    expect(marks[1]).not.toBe(marks[0])
   })
 
   it('shares a part with that of every step of a rotation of secrets', async () => {
