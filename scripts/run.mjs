@@ -18,10 +18,10 @@ export const env = {
 const running = new Set()
 
 /** Runs a tool to its end; resolves with its exit code and all it printed. */
-export function run(command, args, extraEnv = {}) {
+export function run(command, args, extraEnv = {}, cwd = root) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       env: { ...env, ...extraEnv },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

@@ -29,6 +29,7 @@ const suites = {
     ),
   bun: () => bun(),
   browser: () => vitest('browser', ['--project', 'e2e']),
+  site: () => vitest('site', ['--project', 'site']),
 }
 
 async function gate(command, args) {

@@ -61,6 +61,11 @@ describe('docs/README.md', () => {
     expect(sorted(listed.filter((path) => path.startsWith('docs/')))).toEqual(sorted(pages))
   })
 
+  it('says of each in one line what it is, as llms.txt does', () => {
+    const lines = read('docs/README.md').match(/^[-*].*/gm) ?? []
+    expect(lines.filter((line) => !/^- \[[^\]]+\]\(\S+\.md\): \S/.test(line))).toEqual([])
+  })
+
   it('leads to pages that begin with their title', () => {
     for (const path of documents()) expect([path, read(path).slice(0, 2)]).toEqual([path, '# '])
   })

@@ -71,7 +71,7 @@ function isLinked(paths: readonly string[], from: string, link: string): boolean
 }
 
 describe('the lock files', () => {
-  it.each(['package-lock.json', 'bench/package-lock.json'])(
+  it.each(['package-lock.json', 'bench/package-lock.json', 'site/package-lock.json'])(
     '%s says what every package has to hash to',
     (file) => {
       const { packages } = JSON.parse(readFileSync(root + file, 'utf8'))

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+import starlight from '@astrojs/starlight'
+import { defineConfig } from 'astro/config'
+import { documents, sections } from './src/documents.ts'
+
+const { homepage } = JSON.parse(readFileSync('../package.json', 'utf8'))
+const slugs = new Map(documents().map(({ path, slug }) => [path, slug]))
+
+export default defineConfig({
+  site: homepage,
+  trailingSlash: 'ignore',
+  markdown: { smartypants: false },
+  integrations: [
+    starlight({
+      title: 'Sojourn',
+      description: 'Sessions for every runtime that speaks Request, Response and WebCrypto',
+      customCss: ['./src/style.css'],
+      markdown: { processedDirs: ['../docs'] },
+      sidebar: sections().map(({ title, paths }) => ({
+        label: title,
+        items: paths.map((path) => ({ slug: slugs.get(path) })),
+      })),
+    }),
+  ],
+})

@@ -1,0 +1,4 @@
+import { toLlmsText } from '../documents.ts'
+
+/** A table of contents for language models. */
+export const GET = () => new Response(toLlmsText())
