@@ -122,6 +122,16 @@ export function flagRule(fallback: boolean): Rule {
   return [fallback, 'true or false', (value: unknown) => typeof value === 'boolean']
 }
 
+/** Tells whether a session can have these tags. */
+export function isTags(tags: unknown): boolean {
+  const isTag = (one: string): boolean =>
+    one?.length > 0 && one.length <= 200 && !LONE_SURROGATE.test(one)
+  return Array.isArray(tags) && tags.length < 9 && tags.every(isTag)
+}
+
+/** A rule for the tags of a session. */
+export const TAGS: Rule = [undefined, 'at most 8 strings of at most 200 characters', isTags]
+
 /** A rule for a callback. */
 export function functionRule(fallback?: unknown): Rule {
   return [fallback, 'a function', (value: unknown) => typeof value === 'function']

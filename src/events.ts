@@ -69,9 +69,9 @@ export interface Rotation {
   readonly sinceRotation: number
 }
 
-/** Sessions that were ended from outside: by `revoke`, by `revokeAll`, or all there are. */
+/** Sessions that were ended from outside: by `revoke`, `revokeAll`, `revokeBy`, `maxSessions`, or all there are. */
 export interface Revocation {
-  readonly by: 'id' | 'subject' | 'all'
+  readonly by: 'id' | 'subject' | 'tag' | 'cap' | 'all'
   /** Number of sessions that were live. */
   readonly count: number
   /** With `by: 'id'`. */

@@ -46,6 +46,11 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   secret: string | readonly [string, ...string[]]
   /** The store in which sessions live. (default: none, they live in the cookie itself) */
   store?: SessionStore
+  /**
+   * With a store that has an index: sessions of one user, at most. A sign-in ends the oldest beyond it, by the time of
+   * their own sign-in. With another store, or `seal: 'cookie'`, the first request throws a TypeError. (default: no limit)
+   */
+  maxSessions?: number
   /** Types the data, and checks them when they are read and committed. It must accept its own output. */
   schema?: StandardSchemaV1<unknown, D>
   /** Version of the data's shape, a whole number from 1. (default: 1) */
@@ -195,6 +200,7 @@ export interface ResolvedRevocations {
 export interface ResolvedOptions {
   readonly secrets: readonly string[]
   readonly store: SessionStore | undefined
+  readonly maxSessions: number | undefined
   readonly schema: StandardSchemaV1 | undefined
   readonly version: number
   readonly migrate: ((data: unknown, from: number) => unknown) | undefined
@@ -245,6 +251,7 @@ const storeRule = (fallback?: null): Rule => [
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   store: storeRule(),
+  maxSessions: integerRule(undefined, 1, 10_000),
   schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value?.['~standard'])],
   version: integerRule(1, 1, 1e9),
   migrate: functionRule(),
@@ -334,9 +341,10 @@ export function resolveOptions<D extends SessionData>(
   assertTime('idleTimeout', rest.idleTimeout, 'absoluteTimeout', absoluteTimeout)
   assertTime('cookie.maxAge', rest.cookie.maxAge, 'idleTimeout', idleTimeout)
   assertTime('renewAfter', renewAfter, 'idleTimeout - 1', idleTimeout - 1)
-  const { importFrom, revocations, store, transport } = rest
-  const isEndable = !store || !revocations
-  refuseUnless(isEndable, 'revocations', 'left out with a store: sessions end there', revocations)
+  const { importFrom, store, transport } = rest
+  const misfit = store ? 'revocations' : 'maxSessions'
+  const where = store ? 'with' : 'without'
+  refuseUnless(!rest[misfit], misfit, `left out ${where} a store`, rest[misfit])
   const isReadable = transport === 'cookie' || !importFrom?.length
   const rule = 'left out with transport { header }: importers read and remove cookies'
   refuseUnless(isReadable, 'importFrom', rule, importFrom)

@@ -77,6 +77,10 @@ async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: Com
   try {
     const outcome = await writing.run()
     if ('status' in outcome) return lose(p, draft, outcome)
+    if (p.instance.options.maxSessions && signsIn(draft)) {
+      const { endOldest } = await import('./cap.ts')
+      await endOldest(p, outcome.state)
+    }
     draft.outcome = 'written'
     const { length } = leftOut(changesOf(operations, current), outcome.state)
     reportDropped(p.instance, draft, length, 'conflict')
@@ -131,13 +135,16 @@ function lose({ instance }: Persistence, draft: Draft, lost: Lost): string[] {
   const { isWritten, rotatedAt, status } = lost
   draft.status = status
   if (found) tellGone(instance, found.state, status, rotatedAt)
-  const changes = isWritten ? 0 : changesOf(operations, current).length
+  const changes = isWritten ? 0 : changesOf(operations, current).length + Number(retags(draft))
   if (changes) draft.outcome = 'dropped'
   reportDropped(instance, draft, changes, status === 'missing' ? 'ended' : status)
   if (!isWritten) return []
   draft.outcome = 'written'
   return settleDeferred(instance, draft)
 }
+
+/** Tells whether a request changed the tags of its session, or another of its claims. */
+const retags = ({ current, found }: Draft): boolean => current.claims !== found?.state.claims
 
 /** Handles a failed commit. Changes of data may wait in a cookie; a sign-in that waits would be a fixation. */
 async function failed(
@@ -149,7 +156,8 @@ async function failed(
 ): Promise<string[]> {
   const { instance } = p
   const { cookies, current, deferred, found, removals } = draft
-  const isPlain = found && !signsIn(draft) && current.generation === found.state.generation
+  const isRotated = current.generation !== found?.state.generation
+  const isPlain = found && !signsIn(draft) && !isRotated && !retags(draft)
   const isWaiting = isPlain && (changed || !!deferred?.applied.length)
   // A store that refuses is there: a visitor who makes it busy must not be able to withhold a write.
   const waits = isWaiting && !isRefused && canDefer(instance, draft, error)

@@ -1,11 +1,12 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, numberRule } from '../check.ts'
+import { applyRules, expectArgument, numberRule } from '../check.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
+import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import type { OnceOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
@@ -61,11 +62,17 @@ interface Lease {
  */
 export async function runOnce<T>(
   instance: Instance,
+  { found, readOnly, refused }: Draft,
   about: SessionState,
   key: string,
   fn: () => Promise<T>,
   given: OnceOptions = {},
 ): Promise<T> {
+  expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
+  expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
+  if (refused) throw refused
+  // Nothing is known of the session: others would run it under another id.
+  if (readOnly && !found) throw readOnly
   const p = persistenceOf(instance)
   const { now } = instance.options
   const { lease, ttl } = applyRules<Required<OnceOptions>>('once.', RULES, given)

@@ -19,6 +19,8 @@ export interface Persistence {
   readonly ring: KeyRing
   /** Index keys of a user, the first secret's first. */
   readonly keysOf: KeyedHash
+  /** Index keys of a tag, the first secret's first. */
+  readonly tagKeysOf: KeyedHash
   readonly latest: LatestKnown
 }
 
@@ -27,14 +29,22 @@ const persistences = new WeakMap<Instance, Persistence>()
 /**
  * Returns the persistence of an instance.
  *
- * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store.
+ * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store; TypeError for `maxSessions` with a
+ * store that cannot count.
  */
 export function persistenceOf(instance: Instance): Persistence {
-  const { secrets, store } = instance.options
+  const { maxSessions, seal, secrets, store } = instance.options
   if (!store) {
     throw new SessionError('Sessions in cookies cannot do this: it needs the option "store"', {
       code: 'ERR_STORE_REQUIRED',
     })
+  }
+  const canCount = store.index && seal === 'secret'
+  if (maxSessions && !canCount) {
+    const why = store.index
+      ? 'with seal "cookie"'
+      : `with the store "${store.name}", which has no index of users`
+    throw new TypeError(`Option "maxSessions" must be left out ${why}`)
   }
   let p = persistences.get(instance)
   p ??= {
@@ -42,6 +52,7 @@ export function persistenceOf(instance: Instance): Persistence {
     store,
     ring: createKeyRing(secrets, 'store', instance.formerUsed),
     keysOf: createKeyedHash(secrets, 'subject'),
+    tagKeysOf: createKeyedHash(secrets, 'tag'),
     latest: new LatestKnown(),
   }
   persistences.set(instance, p)

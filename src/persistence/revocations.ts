@@ -7,13 +7,14 @@
  */
 import { BoundedMap } from '../bounded-map.ts'
 import { assertSubject, expectArgument } from '../check.ts'
-import { ID_BYTES, idOf, type OpenedRecord } from '../codec/session-record.ts'
+import { ID_BYTES, idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
+import { isOver } from '../session/open.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
-import { pause, type StoreCalls, startCalls } from './persistence.ts'
+import { pause, reportFailure, type StoreCalls, startCalls } from './persistence.ts'
 import { newVersion } from './stored-record.ts'
 
 /** The conditions of one mark, the oldest first; none where there is no mark. */
@@ -25,6 +26,8 @@ export interface Marks {
   readonly store: SessionStore
   /** Hashes of a user, the first secret's first. */
   readonly keysOf: KeyedHash
+  /** Hashes of a tag, the first secret's first. */
+  readonly tagKeysOf: KeyedHash
   /** The marks that were asked for lately, with the time at which each question began, epoch milliseconds. */
   readonly known: BoundedMap<string, { readonly at: number; readonly conditions: Conditions }>
 }
@@ -60,6 +63,7 @@ export function marksOf(instance: Instance): Marks {
     instance,
     store: revocations!.store,
     keysOf: createKeyedHash(secrets, 'subject'),
+    tagKeysOf: createKeyedHash(secrets, 'tag'),
     known: new BoundedMap(MAX_KNOWN),
   }
   allMarks.set(instance, marks)
@@ -74,16 +78,17 @@ export function maxLifetimeOf({ context, options }: Instance): number {
   return Math.max(configured, options.revocations?.maxLifetime ?? 0)
 }
 
-/** Tells whether a session was ended: by its own mark, or by that of its user. */
+/** Tells whether a session was ended: by its own mark, or by that of its user or of one of its tags. */
 export async function lookFor(
   marks: Marks,
-  session: OpenedRecord,
+  session: SessionState,
   calls: StoreCalls,
 ): Promise<Look> {
-  const { authenticatedAt, createdAt, subject } = session
+  const { authenticatedAt, claims, createdAt, subject } = session
   const id = idOf(session)
   const since = authenticatedAt ?? createdAt
   const users: readonly string[] = subject === null ? [] : await marks.keysOf(subject)
+  const tags = await Promise.all((claims?.t ?? []).map(marks.tagKeysOf))
   const owners: readonly string[] = [ANY, ...users]
   const isBefore = (one: string): boolean => {
     const [time, spared] = parse(one)
@@ -91,7 +96,9 @@ export async function lookFor(
   }
   const answers = await Promise.allSettled([
     conditionsOf(marks, id, calls).then((all) => all.some((one) => owners.includes(one))),
-    ...users.map(async (key) => (await conditionsOf(marks, key, calls)).some(isBefore)),
+    ...[...users, ...tags.flat()].map(async (key) =>
+      (await conditionsOf(marks, key, calls)).some(isBefore),
+    ),
   ])
   const failed = answers.find(({ status }) => status === 'rejected')
   return {
@@ -117,6 +124,23 @@ export async function markSession(
     return isNew ? [...there, ...owners] : there
   }
   return await leave(marks, id, calls, add, isVisitor)
+}
+
+/** Leaves a mark for each session that is not over. */
+export async function markEnds(
+  instance: Instance,
+  all: readonly (SessionTimes & Pick<SessionState, 'key' | 'subject'>)[],
+): Promise<void> {
+  const marks = marksOf(instance)
+  const calls = startCalls(marks)
+  const live = all.filter((one) => !isOver(instance, one))
+  try {
+    await Promise.all(
+      live.map((one) => markSession(marks, idOf(one), calls, { isVisitor: one.subject === null })),
+    )
+  } catch (error) {
+    reportFailure(marks, error, 'store.unavailable', live[0])
+  }
 }
 
 /** Ends a session; with `subject` only if it is that user's. */
@@ -150,6 +174,18 @@ export async function revokeAllMarked(
   const keys = await marks.keysOf(subject)
   await markTime(marks, keys, except)
   instance.emit({ type: 'session.revoked', by: 'subject', count: 1 })
+  return 1
+}
+
+/** Ends the sessions that have a tag and signed in before now. Returns 1: nobody knows how many there are. */
+export async function revokeByMarked(
+  instance: Instance,
+  tag: string,
+  { except }: { except?: string } = {},
+): Promise<number> {
+  const marks = marksOf(instance)
+  await markTime(marks, await marks.tagKeysOf(tag), except)
+  instance.emit({ type: 'session.revoked', by: 'tag', count: 1 })
   return 1
 }
 

@@ -45,24 +45,35 @@ export function credentialOf({ epoch }: StoredRecord): Credential & Pick<Generat
 }
 
 /** Seals a state. Throws what a schema says against its data. */
-export async function sealRecord(
-  { instance, keysOf, ring }: Persistence,
-  state: SessionState,
-): Promise<StoredRecord> {
+export async function sealRecord(p: Persistence, state: SessionState): Promise<StoredRecord> {
+  const { instance, ring } = p
   const { context, format, options } = instance
   if (format.check) await format.check(state)
   let bytes = await shrink(instance, encodeRecord({ ...state, ...format.write(state) }))
   if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
   const epoch = epochOf(state)
-  const { markFor, subject } = state
+  const { markFor } = state
+  const keys = await indexKeysOf(p, state)
   return {
     value: await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now()),
     version: newVersion(),
     epoch,
     expiresAt: context.expiresAt(state),
-    ...(subject !== null && { keys: [(await keysOf(subject))[0]] }),
+    ...(keys.length && { keys }),
     ...(markFor !== undefined && { markFor }),
   }
+}
+
+/** Returns the index keys of a session: its user's, then those of its tags. */
+async function indexKeysOf(
+  { keysOf, tagKeysOf }: Persistence,
+  { claims, subject }: SessionState,
+): Promise<string[]> {
+  const hashes = [
+    ...(subject === null ? [] : [keysOf(subject)]),
+    ...(claims?.t ?? []).map(tagKeysOf),
+  ]
+  return [...new Set((await Promise.all(hashes)).map(([newest]) => newest))]
 }
 
 /**

@@ -1,6 +1,7 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
-import { assertSubject, expectArgument } from '../check.ts'
+import { assertSubject, expectArgument, isTags } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
+import type { KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionError } from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
@@ -24,6 +25,18 @@ export interface SessionInfo {
   readonly factors: Readonly<Record<string, number>>
   /** Somebody else who acts for the user, as given to `login`; `null`: nobody does. */
   readonly actor: string | null
+  /** See {@link Session.tags}. */
+  readonly tags: readonly string[]
+}
+
+/** Options for ending all sessions of a user or a tag. */
+interface EndAllBut {
+  /** The id of a session that is spared. */
+  except?: string
+}
+
+function assertTag(tag: unknown): void {
+  expectArgument(isTags([tag]), 'tag', '1 to 200 well-formed characters', tag)
 }
 
 const required = (what: string): SessionError =>
@@ -45,15 +58,28 @@ function indexOf({ store }: Persistence): SessionIndex {
 export async function list(instance: Instance, subject: string): Promise<SessionInfo[]> {
   const p = persistenceOf(instance)
   assertSubject(subject)
+  const infos = await find(p, () => p.keysOf(subject))
+  return infos.filter((info) => info.subject === subject)
+}
+
+/** Returns the live sessions that have a tag. */
+export async function listBy(instance: Instance, tag: string): Promise<SessionInfo[]> {
+  const p = persistenceOf(instance)
+  assertTag(tag)
+  const infos = await find(p, () => p.tagKeysOf(tag))
+  return infos.filter((info) => info.tags.includes(tag))
+}
+
+/** Returns the live sessions of some index keys, which are made once it is clear that the store can be asked. */
+async function find(p: Persistence, makeKeys: () => ReturnType<KeyedHash>): Promise<SessionInfo[]> {
   assertReadable(p)
   const index = indexOf(p)
   const calls = startCalls(p)
-  const keys = await p.keysOf(subject)
+  const keys = await makeKeys()
   const lists = await Promise.all(
     keys.map((key) => calls.make('list', (call) => index.list(key, call))),
   )
-  const infos = await Promise.all(lists.flat().map((entry) => infoOf(p, entry)))
-  return infos.flat().filter((info) => info.subject === subject)
+  return (await Promise.all(lists.flat().map((entry) => infoOf(p, entry)))).flat()
 }
 
 /** Returns all live sessions, page by page. */
@@ -99,16 +125,38 @@ export async function revoke(
 export async function revokeAll(
   instance: Instance,
   subject: string,
-  options: { except?: string } = {},
+  options: EndAllBut = {},
 ): Promise<number> {
   if (instance.options.revocations) {
     return (await import('./revocations.ts')).revokeAllMarked(instance, subject, options)
   }
-  const { except } = options
   const p = persistenceOf(instance)
   assertSubject(subject)
+  return await endAll(p, () => p.keysOf(subject), options, 'subject')
+}
+
+/** Ends the sessions that have a tag, and returns how many. */
+export async function revokeBy(
+  instance: Instance,
+  tag: string,
+  options: EndAllBut = {},
+): Promise<number> {
+  assertTag(tag)
+  if (instance.options.revocations) {
+    return (await import('./revocations.ts')).revokeByMarked(instance, tag, options)
+  }
+  const p = persistenceOf(instance)
+  return await endAll(p, () => p.tagKeysOf(tag), options, 'tag')
+}
+
+async function endAll(
+  p: Persistence,
+  makeKeys: () => ReturnType<KeyedHash>,
+  { except }: EndAllBut,
+  by: 'subject' | 'tag',
+): Promise<number> {
   const index = indexOf(p)
-  const keys = await p.keysOf(subject)
+  const keys = await makeKeys()
   let count = 0
   try {
     // A write under way may take a session from the key of one secret to that of another.
@@ -121,7 +169,7 @@ export async function revokeAll(
     }
   } finally {
     // Also of one that failed half-way, which its caller will repeat.
-    p.instance.emit({ type: 'session.revoked', by: 'subject', count })
+    p.instance.emit({ type: 'session.revoked', by, count })
   }
   return count
 }
@@ -141,6 +189,7 @@ async function infoOf(p: Persistence, { id, record }: StoredEntry): Promise<Sess
       authenticatedAt,
       factors: { ...claims?.f },
       actor: claims?.a ?? null,
+      tags: claims?.t ?? [],
     }
     return [info]
   } catch (error) {

@@ -102,13 +102,13 @@ export interface Draft {
   leftovers?: readonly string[]
   /** Keyed hash of the client that sent the request, once it is needed. */
   binding?: string | undefined
-  /** Makes {@link Draft.binding}. */
-  bind?: (() => Promise<string>) | undefined
   /**
    * Set where this client gets the session without what was proven to it (`onMismatch: 'step-down'`): the change that a
    * proof by this client begins with.
    */
   doubt?: Operation | undefined
+  /** Makes {@link Draft.binding}, before it is saved. */
+  bind?: (() => Promise<string | undefined>) | undefined
   /** The error that every change but an end throws: an operator allows no other. */
   refused?: SessionError
   /** The error that a write throws; `null`: the session can be written. */

@@ -76,11 +76,10 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
   const { renewalDue, written = format.write(state) } = task
   const opened = { opened: { ...state, ...written }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
-  announce(instance, draft, state, renewalDue, isNew)
   // The cookie of whoever was signed in before may be there twice, or come back.
-  if (!found || !isNew) return setCookie
-  return [
-    ...setCookie,
-    ...(await (await notes()).noteCookieEnds(instance, draft.cookies, [found.state])),
-  ]
+  const ends =
+    found && isNew ? (await notes()).noteCookieEnds(instance, draft.cookies, [found.state]) : []
+  setCookie.push(...(await ends))
+  announce(instance, draft, state, renewalDue, isNew)
+  return setCookie
 }

@@ -17,6 +17,7 @@ import {
   type SessionTimes,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import { late } from '../late.ts'
 import { type CookieFound, MAX_COOKIE_AGE, type SideCookie } from '../transport/cookie.ts'
 import type { Instance } from './instance.ts'
 import { openSides, removeSides, writeSide } from './side-cookies.ts'
@@ -40,6 +41,8 @@ const ROTATION_S = 300
 const ENDED_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
+
+const revocations = late(() => import('../persistence/revocations.ts'))
 
 /** Opens the notes of a request. */
 export async function readNotes(instance: Instance, cookies: CookieFound): Promise<Notes> {
@@ -107,13 +110,15 @@ export async function noteEnd(
 /**
  * Returns the `Set-Cookie` values of the end of sessions in cookies. The note lives for as long as a
  * cookie of theirs may be good: one that a response under way renews, or one that this response cannot
- * remove because it was set with another domain, path or partition.
+ * remove because it was set with another domain, path or partition. With `revocations` copies of the cookie
+ * are over too.
  */
 export async function noteCookieEnds(
   instance: Instance,
   cookies: CookieFound,
-  ended: readonly (SessionTimes & Pick<SessionState, 'key'>)[],
+  ended: readonly (SessionTimes & Pick<SessionState, 'key' | 'subject'>)[],
 ): Promise<string[]> {
+  if (instance.options.revocations) await (await revocations()).markEnds(instance, ended)
   const renewedAt = instance.options.now()
   const ends = ended.map((one) => instance.context.expiresAt({ ...one, renewedAt }))
   const age = Math.min((Math.max(...ends) - renewedAt) / 1000, MAX_COOKIE_AGE)

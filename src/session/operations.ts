@@ -4,6 +4,7 @@
  * Every operation takes a state and returns the next one. A commit that finds a newer record replays
  * them all on that.
  */
+import { applyRules, TAGS } from '../check.ts'
 import { FIRST, nextGeneration } from '../codec/generation.ts'
 import { ID_BYTES, type SessionState } from '../codec/session-record.ts'
 
@@ -134,6 +135,7 @@ export interface Login {
   readonly label: string | undefined
   /** Somebody else who acts for the subject. */
   readonly actor: string | undefined
+  readonly tags: readonly string[] | undefined
 }
 
 /** Tells whether a session is that of somebody else: of another user, or in other hands. */
@@ -156,7 +158,7 @@ export function signIn(
 ): Operation {
   const { at } = rotation
   const today = at - (at % 1000)
-  const { actor, ...fields } = login
+  const { actor, tags, ...fields } = login
   const operation: Operation = (state) => {
     const isOther = isOfOther(state, login)
     const startsOver = (isOther && state.subject !== null) || state.version > version
@@ -165,7 +167,7 @@ export function signIn(
     return {
       ...(rotates && base === state ? rotate(rotation)(base) : base),
       ...fields,
-      claims: f || actor ? { f, a: actor } : undefined,
+      claims: f || actor || tags ? { f, a: actor, t: tags && [...tags] } : undefined,
       createdAt: today,
       renewedAt: today,
       authenticatedAt: at,
@@ -181,6 +183,16 @@ export function prove(factor: string, at: number): Operation {
   return (state) => {
     const { claims } = state
     return { ...state, claims: { ...claims, f: { ...claims?.f, [factor]: at } } }
+  }
+}
+
+/** Takes tags out of a session, and puts others in. Throws as `login` does for tags that it cannot have. */
+export function retag(out: readonly string[], into: readonly string[]): Operation {
+  return (state) => {
+    const { claims } = state
+    const tags = [...(claims?.t ?? []).filter((one) => !out.includes(one)), ...into]
+    applyRules('', { tags: TAGS }, { tags })
+    return { ...state, claims: { ...claims, t: tags } }
   }
 }
 

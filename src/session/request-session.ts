@@ -7,6 +7,7 @@ import {
   flagRule,
   isToken,
   type Rule,
+  TAGS,
   timeoutRule,
 } from '../check.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
@@ -27,6 +28,7 @@ import {
   ownValue,
   prove,
   type Rotation,
+  retag,
   rotate,
   type Section,
   signIn,
@@ -96,6 +98,9 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
   get subject(): string | null {
     return this.#draft.current.subject
+  }
+  get tags(): readonly string[] {
+    return Object.freeze(this.#draft.current.claims?.t ?? [])
   }
   get authenticatedAt(): number | null {
     const { current, doubt } = this.#draft
@@ -171,6 +176,14 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#change(signIn(login, this.#draw(), this.#instance.options.version, draft.found !== null))
   }
 
+  tag(...tags: string[]): void {
+    this.#change(retag(tags, tags))
+  }
+
+  untag(...tags: string[]): void {
+    this.#change(retag(tags, []))
+  }
+
   regenerate(): void {
     this.#assertWritable()
     // A session that no cookie names yet has nothing to replace.
@@ -205,15 +218,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     draft.clears ??= clear
   }
 
-  once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
-    expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
-    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
-    const { current, found, readOnly, refused } = this.#draft
-    if (refused) return Promise.reject(refused)
-    // Nothing is known of the session: others would run it under another id.
-    if (readOnly && !found) return Promise.reject(readOnly)
-    const lease = import('../persistence/lease.ts')
-    return lease.then(({ runOnce }) => runOnce(this.#instance, current, key, fn, options))
+  async once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
+    const { current } = this.#draft
+    const { runOnce } = await import('../persistence/lease.ts')
+    return runOnce(this.#instance, this.#draft, current, key, fn, options)
   }
 
   /** Lets this client see the session as it is, once it has proven something. */
@@ -305,4 +313,5 @@ const LOGIN_RULES: Record<string, Rule> = {
   absoluteTimeout: timeoutRule(undefined),
   actor: [undefined, '', () => true],
   label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
+  tags: TAGS,
 }

@@ -22,11 +22,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   const stored = late(async () =>
     (await import('../persistence/backend.ts')).storedBackendOf(instance),
   )
-  const revocable = late(async () =>
-    (await import('../persistence/revocable.ts')).revocable(instance, inCookie!),
-  )
-  const backend = (): Backend | Promise<Backend> =>
-    revocations ? revocable() : (inCookie ?? stored())
+  const backend = (): Backend | Promise<Backend> => inCookie ?? stored()
   const open: Opener<D>['open'] = async (header, request, again = false) => {
     const [oldest] = instance.unsaved.values()
     if (oldest !== undefined && now() - oldest >= UNSAVED_MS) {
@@ -44,7 +40,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       const own = store && !instance.inForce?.readOnly ? await stored() : undefined
       draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
     }
-    if (notBefore || binding || controls) {
+    if (notBefore || binding || controls || revocations) {
       draft = await (await restrictions()).guardDraft(instance, draft, request)
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })

@@ -1,7 +1,8 @@
-/** Checks whether a client may use a session. Loaded when `binding`, `notBefore` or `controls` is configured. */
+/** Checks whether a client may use a session. Loaded when `binding`, `notBefore`, `revocations` or `controls` is configured. */
 import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
+import { late } from '../late.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
@@ -10,6 +11,7 @@ import { expiryOf } from './reasons.ts'
 
 export { updateControls } from './controls.ts'
 
+const revocable = late(() => import('../persistence/revocable.ts'))
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
 const MAX_AGENT = 512
@@ -25,7 +27,10 @@ export async function guardDraft(
   draft: Draft,
   request: Request | undefined,
 ): Promise<Draft> {
-  const guarded = await replaced(instance, draft, request)
+  const ends = instance.options.revocations && (await revocable())
+  const living = ends ? await ends.withoutEnded(instance, draft, request?.signal) : draft
+  const guarded = await replaced(instance, living, request)
+  ends?.limitLifetime(instance, guarded)
   if (instance.inForce?.readOnly) {
     guarded.refused = new StoreUnavailableError(
       'Cannot change session: the controls make all of them read-only',

@@ -96,10 +96,15 @@ export function isRenewalDue(
 /** Tells whether there is anything to save that was not there before. */
 function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
   if (found) {
-    const { generation, key } = found.state
-    return current.key !== key || current.generation !== generation || text !== found.text
+    const { claims, generation, key } = found.state
+    const isSame = current.key === key && current.generation === generation
+    return !isSame || current.claims !== claims || text !== found.text
   }
-  return current.subject !== null || Object.keys({ ...current.data, ...current.flash }).length > 0
+  return (
+    !!current.claims ||
+    current.subject !== null ||
+    Object.keys({ ...current.data, ...current.flash }).length > 0
+  )
 }
 
 /** Seals the cookie and spells its `Set-Cookie`. Throws {@link CookieTooLargeError}. */

@@ -1,12 +1,12 @@
 /** Rare cases of a request's session. Loaded when one happens. */
-import { argumentKind } from '../check.ts'
+import { argumentKind, expectArgument } from '../check.ts'
 import { SessionCommittedError } from '../errors.ts'
 import { spellAttributes } from '../transport/cookie.ts'
 import { markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { type Instance, UNSAVED_MS } from './instance.ts'
-import { getDraft } from './instances.ts'
+import { draftOf, getDraft } from './instances.ts'
 import { applyAll, hasChanges } from './operations.ts'
 import { saveSession } from './save.ts'
 import type { SessionData } from './session.ts'
@@ -27,6 +27,12 @@ export function refuseRequest(request: unknown): never {
   throw new SessionCommittedError(
     'Cannot open session: its response was committed; call get() before the response is returned, or read with open(cookieHeader)',
   )
+}
+
+/** Refuses to save what no session of these is. Throws a TypeError. */
+export function refuseSession(session: object): never {
+  expectArgument(draftOf(session), 'session', 'an awaited session', session)
+  throw new TypeError('Cannot save session: other sessions opened it')
 }
 
 /**

@@ -65,6 +65,11 @@ export interface LoginOptions {
    * for example. A login with another actor, or none, starts another session. (default: nobody)
    */
   actor?: string | undefined
+  /**
+   * Names that the session is found by, besides its user, for `listBy` and `revokeBy`: the identity provider's `sid`, a
+   * tenant, a device. At most 8, of 200 characters. (default: none)
+   */
+  tags?: readonly string[]
 }
 
 /** Data of the site that a browser can be told to clear (`Clear-Site-Data`). */
@@ -131,6 +136,8 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   readonly factors: Readonly<Record<string, number>>
   /** Somebody else who acts for the user, as given to `login`; `null`: nobody does. */
   readonly actor: string | null
+  /** The tags given to `login` and `tag`, frozen. */
+  readonly tags: readonly string[]
   /** A value, deeply frozen: to change it, `set` another one, or `update` it. */
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
   has(key: keyof D): boolean
@@ -187,6 +194,15 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * signed in.
    */
   elevate(factor: string): void
+  /**
+   * Adds tags, which the session has until it ends, or somebody signs in to it. Like a sign-in it does not wait for a
+   * store that is down.
+   *
+   * @throws TypeError when there are more than 8 then, or one is not of 1 to 200 characters.
+   */
+  tag(...tags: string[]): void
+  /** Removes tags. */
+  untag(...tags: string[]): void
   /** Replaces the credential: no cookie from before opens the session any more. */
   regenerate(): void
   /** Ends the session: its data, its id and its cookie, and any other that the request's cookies open. */

@@ -5,8 +5,7 @@ import type { SessionsOptions } from '../options.ts'
 import type { SessionInfo } from '../persistence/subjects.ts'
 import type { StandardSchemaV1 } from '../standard-schema.ts'
 import { isUnavailable } from '../transport/response.ts'
-import type { Draft } from './draft.ts'
-import { createInstance, type Instance } from './instance.ts'
+import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
 import { commitRequest, createOpener, openRequest } from './requests.ts'
 import { saveSession } from './save.ts'
@@ -77,19 +76,23 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * cannot find sessions by user, or with `seal: 'cookie'`; {@link StoreUnavailableError}.
    */
   list(subject: string): Promise<SessionInfo[]>
+  /** The live sessions that have a tag. As `list`. */
+  listBy(tag: string): Promise<SessionInfo[]>
   /** All live sessions, in pages, where the store can. Throws as `list`. */
   all(): AsyncIterable<SessionInfo>
   /**
-   * Ends the session with this {@link Session.id}; `false` when there is none. With `subject` only
-   * if it is that user's, for ids that come from a form. Throws as `list`.
+   * Ends the session with this {@link Session.id}; `false` when there is none, or with `revocations` when
+   * it was ended already. With `subject` only if it is that user's, for ids that come from a form. Throws as `list`.
    */
   revoke(id: string, options?: { subject?: string }): Promise<boolean>
   /**
    * Signs a user out everywhere, but for the session `except` if given, and returns how many
-   * sessions that ended. For sessions in cookies see {@link SessionsOptions.notBefore}. Throws as
-   * `list`.
+   * sessions that ended. For sessions in cookies see {@link SessionsOptions.revocations}: nobody knows how
+   * many there are, so that it returns 1. Throws as `list`.
    */
   revokeAll(subject: string, options?: { except?: string }): Promise<number>
+  /** Ends the sessions that have a tag; else as `revokeAll`. */
+  revokeBy(tag: string, options?: { except?: string }): Promise<number>
   /**
    * Asks the store for a sign of life, within a second; with `deep: true` for a thorough one, within
    * four. Never throws for what the store does.
@@ -171,14 +174,19 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       expectArgument(isHeader, 'cookieHeader', 'a text', header)
       return opener.open(header ?? null)
     },
-    save: async (session) =>
-      saveSession(instance, await opener.backend(), draftToSave(instance, session)),
+    async save(session) {
+      const [draft, own] = draftOf(session) ?? []
+      if (own !== instance) return (await import('./seldom.ts')).refuseSession(session)
+      return saveSession(instance, await opener.backend(), draft!)
+    },
     list: async (subject) => (await subjects()).list(instance, subject),
+    listBy: async (tag) => (await subjects()).listBy(instance, tag),
     async *all() {
       yield* (await subjects()).all(instance)
     },
     revoke: async (...call) => (await subjects()).revoke(instance, ...call),
     revokeAll: async (...call) => (await subjects()).revokeAll(instance, ...call),
+    revokeBy: async (...call) => (await subjects()).revokeBy(instance, ...call),
     health: async (options) =>
       (await import('../observe/health.ts')).reportHealth(instance, options),
     statusHandler: () => async (request) =>
@@ -187,12 +195,4 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
   }
   setInstance(sessions, instance)
   return sessions
-}
-
-/** Returns the draft of a session of this instance. Throws a TypeError for anything else. */
-function draftToSave(instance: Instance, session: object): Draft {
-  const [draft, own] = draftOf(session) ?? []
-  expectArgument(draft, 'session', 'an awaited session', session)
-  if (own !== instance) throw new TypeError('Cannot save session: other sessions opened it')
-  return draft!
 }

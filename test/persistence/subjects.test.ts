@@ -61,6 +61,7 @@ describe('sessions.list()', () => {
       authenticatedAt: at,
       factors: {},
       actor: null,
+      tags: [],
     })
     expect(await sessions.list('carol')).toEqual([])
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSessions, type SessionsOptions } from '../../src/index.ts'
+import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
@@ -96,6 +96,25 @@ describe('destroy() of a session in a cookie, with revocations', () => {
     const session = await sessions.open(`${planted.header}; ${own.header}`)
     expect([session.status, session.subject]).toEqual(['active', 'ann'])
     expect(await sessions.save(session)).toHaveLength(1)
+  })
+
+  it('shows a session that takes the place of an ended one to its own client only', async () => {
+    const { clock, sessions, signOut } = createEndable({ binding: { userAgent: true } })
+    const visit = async (agent: string, cookie: string, use = (_: Session) => {}) => {
+      const headers = { 'user-agent': agent, cookie }
+      const request = new Request('https://app.test/', { headers })
+      const session = await sessions.get(request)
+      use(session)
+      const response = await sessions.commit(request, new Response())
+      return { session, cookie: response.headers.getSetCookie()[0]?.split(';')[0] ?? '' }
+    }
+    const own = await visit('Firefox', '', (session) => session.login('ann'))
+    clock.advance(1)
+    const planted = await visit('curl', '', (session) => session.login('eve'))
+    await signOut(planted.cookie)
+    const both = `${planted.cookie}; ${own.cookie}`
+    expect((await visit('Firefox', both)).session.subject).toBe('ann')
+    expect((await visit('curl', both)).session).toMatchObject({ status: 'invalid', subject: null })
   })
 
   it('ends the session that a sign-in as another user replaces', async () => {
