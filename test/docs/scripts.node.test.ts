@@ -14,6 +14,7 @@ const scripts = [
   ['understand/failures.md', 'outage.ts'],
   ['understand/the-sealed-cookie.md', 'take-apart.ts'],
   ['understand/overlapping-requests.md', 'both-add.ts'],
+  ['guides/sign-in-passwords.md', 'try-it.ts'],
 ] as const
 
 it.each(scripts)('%s: %s prints what it says', (page, script) => {
