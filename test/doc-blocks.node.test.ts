@@ -53,7 +53,11 @@ describe('the code blocks of README.md and docs/', () => {
       moduleResolution: 'bundler',
       moduleDetection: 'force',
     }
-    const config = { extends: '../../tsconfig.json', include: ['.', '../../test/docs/stand-ins'], compilerOptions }
+    const config = {
+      extends: '../../tsconfig.json',
+      include: ['.', '../../test/docs/stand-ins'],
+      compilerOptions,
+    }
     writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
     expect(compile()).toBe('')
   })
