@@ -15,6 +15,12 @@ const scripts = [
   ['understand/the-sealed-cookie.md', 'take-apart.ts'],
   ['understand/overlapping-requests.md', 'both-add.ts'],
   ['guides/sign-in-passwords.md', 'try-it.ts'],
+  ['guides/testing.md', 'sign-in.ts'],
+  ['guides/testing.md', 'timeouts.ts'],
+  ['guides/testing.md', 'outage.ts'],
+  ['guides/testing.md', 'signed-in.ts'],
+  ['guides/caching.md', 'headers.ts'],
+  ['guides/native-clients.md', 'api.ts'],
 ] as const
 
 it.each(scripts)('%s: %s prints what it says', (page, script) => {

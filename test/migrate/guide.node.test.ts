@@ -6,6 +6,7 @@ import { useSession } from '@hono/session'
 import { sealSession } from 'h3'
 import { Hono } from 'hono'
 import { sealData } from 'iron-session'
+import { EncryptJWT } from 'jose'
 import { NextRequest } from 'next/server.js'
 import { createCookieSessionStorage } from 'react-router'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
@@ -66,6 +67,22 @@ const chapters: Record<string, (userId?: number) => Promise<string>> = {
     for (const [key, value] of Object.entries(dataOf(userId))) session.set(key, value)
     return headerOf([await storage.commitSession(session)])
   },
+  'Auth.js': async (userId = 7) => {
+    const name = '__Secure-authjs.session-token'
+    const bytes = (text: string) => new TextEncoder().encode(text)
+    const info = bytes(`Auth.js Generated Encryption Key (${name})`)
+    const key = await crypto.subtle.importKey('raw', bytes(password), 'HKDF', false, ['deriveBits'])
+    const hkdf = { name: 'HKDF', hash: 'SHA-256', salt: bytes(name), info }
+    const bits = await crypto.subtle.deriveBits(hkdf, key, 512)
+    const jwt = await new EncryptJWT({ theme: 'light', sub: String(userId) })
+      .setProtectedHeader({ alg: 'dir', enc: 'A256CBC-HS512' })
+      .setIssuedAt()
+      .setExpirationTime('30d')
+      .setJti(crypto.randomUUID())
+      .encrypt(new Uint8Array(bits))
+    return `${name}.0=${jwt.slice(0, 200)}; ${name}.1=${jwt.slice(200)}`
+  },
+  Lucia: async (userId = 7) => `auth_session=the-old-token-${userId}`,
   'Anything else': async (userId = 7) => `token=the-old-token-${userId}`,
 }
 
@@ -77,6 +94,8 @@ const pages: Record<string, string> = {
   'express-session': 'guides/from-express-session',
   'cookie-session': 'guides/from-cookie-session',
   'React Router and Remix': 'guides/from-remix',
+  'Auth.js': 'guides/from-authjs',
+  Lucia: 'guides/from-lucia',
   'Anything else': 'migrating',
 }
 const fileOf = (title: string): string => `${folder}/${Object.keys(chapters).indexOf(title)}.ts`
@@ -99,6 +118,10 @@ beforeAll(() => {
   Object.assign(globalThis, {
     redis: { get: async (key: string) => redis.get(key) ?? null },
     database: {
+      luciaSession: async (id: string) =>
+        /^the-old-token-\d$/.test(id)
+          ? { theme: 'light', userId: id.slice(-1), expiresAt: new Date(Date.now() + 86_400_000) }
+          : null,
       sessionOf: async (token: string) =>
         /^the-old-token-\d$/.test(token)
           ? { theme: 'light', userId: token.slice(-1), since: new Date() }
@@ -115,7 +138,7 @@ describe('docs/migrating.md and its pages', () => {
     const jar = createCookieJar()
     const [url, old] = ['https://example.com/', await chapters[title]!()]
     for (const pair of old.split('; ')) {
-      jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/` } }))
+      jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/; Secure` } }))
     }
     expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from light')
     const name = title.startsWith('React Router') ? '__session' : '__Host-session'
@@ -191,7 +214,7 @@ describe('docs/migrating.md and its pages', () => {
       const jar = createCookieJar()
       const arrive = async (userId: number) => {
         for (const pair of (await chapters[title]!(userId)).split('; ')) {
-          jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/` } }))
+          jar.store(new Response('', { headers: { 'set-cookie': `${pair}; Path=/; Secure` } }))
         }
         return await (await jar.fetch(handler, 'https://example.com/')).text()
       }
@@ -199,7 +222,7 @@ describe('docs/migrating.md and its pages', () => {
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5000 })
       try {
         // These cookies do not say when they were made: nobody is signed in then.
-        const isUnknown = title === 'cookie-session'
+        const isUnknown = title === 'cookie-session' || title === 'Lucia'
         const expected = isUnknown ? 'null changed from undefined' : '6 changed from light'
         expect(await arrive(6)).toBe(expected)
       } finally {
