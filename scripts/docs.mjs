@@ -5,7 +5,7 @@
  * `node scripts/docs.mjs --build` only writes `site/dist`.
  */
 import { spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { env, root, run } from './run.mjs'
 
@@ -13,7 +13,17 @@ const site = join(root, 'site')
 const port = process.env.PORT ?? '4321'
 const siteEnv = { ASTRO_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' }
 
-const timeOf = (path) => statSync(join(site, path), { throwIfNoEntry: false })?.mtimeMs ?? 0
+/** Whether the site's packages are those of its lock file; some are for other platforms. */
+function isInstalled() {
+  const file = join(site, 'node_modules', '.package-lock.json')
+  if (!existsSync(file)) return false
+  const packagesOf = (path) => JSON.parse(readFileSync(path, 'utf8')).packages
+  const installed = packagesOf(file)
+  const { '': _, ...locked } = packagesOf(join(site, 'package-lock.json'))
+  return Object.entries(locked).every(([path, { version, optional }]) =>
+    installed[path] ? installed[path].version === version : optional,
+  )
+}
 
 async function must(command, args) {
   const { code, output } = await run(command, args, siteEnv, site)
@@ -22,9 +32,7 @@ async function must(command, args) {
   process.exit(code)
 }
 
-if (timeOf('node_modules/.package-lock.json') < timeOf('package-lock.json')) {
-  await must('npm', ['ci', '--no-audit', '--no-fund'])
-}
+if (!isInstalled()) await must('npm', ['ci', '--no-audit', '--no-fund'])
 await must('npm', ['run', 'build'])
 if (!process.argv.includes('--build')) serve()
 

@@ -17,7 +17,7 @@ export const env = {
 
 const running = new Set()
 
-/** Runs a tool to its end; resolves with its exit code and all it printed. */
+/** Runs a tool to its end; resolves with its exit code, its standard output, and all it printed. */
 export function run(command, args, extraEnv = {}, cwd = root) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -28,20 +28,23 @@ export function run(command, args, extraEnv = {}, cwd = root) {
     })
     running.add(child)
     let output = ''
-    const take = (chunk) => {
-      output += chunk
-    }
-    child.stdout.on('data', take)
-    child.stderr.on('data', take)
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      output += text
+    })
     child.on('error', (error) => {
       running.delete(child)
-      resolve({ code: 1, output: `${output}${error.message}\n` })
+      resolve({ code: 1, stdout, output: `${output}${error.message}\n` })
     })
     // What outlives the tool would hold its output open, and `close` back.
     child.on('exit', () => killGroup(child))
     child.on('close', (code) => {
       running.delete(child)
-      resolve({ code: code ?? 1, output })
+      resolve({ code: code ?? 1, stdout, output })
     })
   })
 }

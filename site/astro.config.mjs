@@ -9,7 +9,6 @@ const slugs = new Map(documents().map(({ path, slug }) => [path, slug]))
 export default defineConfig({
   site: homepage,
   trailingSlash: 'ignore',
-  markdown: { smartypants: false },
   integrations: [
     starlight({
       title: 'Sojourn',

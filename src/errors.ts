@@ -80,10 +80,11 @@ export type AbsenceReason = 'no-cookie' | 'missing' | 'superseded' | 'reused'
 
 /** Options for the errors here. */
 export interface SessionErrorOptions {
+  /** The error behind this one. (default: none) */
   cause?: unknown
-  /** See {@link SessionError.reason}. */
+  /** See {@link SessionError.reason}. (default: none) */
   reason?: StoreReason | ExpiryReason | InvalidReason | AbsenceReason | undefined
-  /** See {@link StoreError.word}. */
+  /** See {@link StoreError.word}. (default: none) */
   word?: string | undefined
 }
 

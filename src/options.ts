@@ -51,15 +51,21 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * their own sign-in. With another store, or `seal: 'cookie'`, the first request throws a TypeError. (default: no limit)
    */
   maxSessions?: number
-  /** Types the data, and checks them when they are read and committed. It must accept its own output. */
+  /**
+   * Types the data, and checks them when they are read and committed. It must accept its own output.
+   * (default: none)
+   */
   schema?: StandardSchemaV1<unknown, D>
   /** Version of the data's shape, a whole number from 1. (default: 1) */
   version?: number
-  /** Turns data of an older `version` into today's, before the schema sees them. May be async. */
+  /**
+   * Turns data of an older `version` into today's, before the schema sees them. May be async.
+   * (default: the data stay as they are)
+   */
   migrate?: (data: unknown, from: number) => unknown
   /** Turns data into text and back. (default: JSON) */
   codec?: SessionCodec
-  /** Name and attributes of the cookie. */
+  /** Name and attributes of the cookie. (default: those of {@link CookieOptions}) */
   cookie?: CookieOptions
   /** Seconds a session lives after its last renewal, at most `absoluteTimeout`. (default: 86_400, a day) */
   idleTimeout?: number
@@ -111,6 +117,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
    * milliseconds returned are over. Asked whenever a session with a subject is opened. A rejection, or
    * no answer within `storeTimeout`, is handled like a store failure (`onStoreFailure`).
+   * (default: none)
    */
   notBefore?: (subject: string) => number | null | Promise<number | null>
   /**
@@ -132,7 +139,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * Settings to be changed while the application runs, read from wherever an operator can write. The first
    * answer is awaited for `storeTimeout` at most, and no later one: each is in force when it has come.
    * A wrong answer, and a rejection, leave the last good one in force, with the event `policy.invalid`;
-   * until there is one, nothing is.
+   * until there is one, nothing is. (default: none)
    */
   controls?: () => Controls | Promise<Controls>
   /** Seconds for which an answer of `controls` is in force before it is asked again. (default: 5) */

@@ -7,8 +7,11 @@ import { blocksOf, documents, root } from './support/documents.ts'
 /** Everything that may stand behind three backticks: a misspelt `typescript` would be checked by nobody. */
 const LANGUAGES =
   'ts tsx js svelte vue astro html http sh toml json jsonc yaml sql promql ini text diff'.split(' ')
-/** Pages of docs/start/ are whole applications: a test of their own starts them. */
-const compiled = documents().filter((path) => !path.startsWith('docs/start/'))
+/**
+ * Pages of docs/start/ are whole applications: a test of their own starts them. Those of docs/reference/ are
+ * made from source that is compiled.
+ */
+const compiled = documents().filter((path) => !/^docs\/(start|reference)\//.test(path))
 const folder = `${root}.test-results/docs`
 
 /** Writes the blocks of a page as files of one folder: under their titles, or numbered. */

@@ -116,7 +116,7 @@ function guarded(call: () => unknown): void {
 
 /** Options for every rule. */
 export interface RuleOptions {
-  /** Value from which on the rule fires. */
+  /** Value from which on the rule fires. (default: the one that its rule names) */
   threshold?: number
   /** Seconds that are counted together. (default: 300) */
   window?: number
@@ -141,6 +141,7 @@ function settings(
 
 /** Options for {@link countRule}. */
 export interface CountOptions {
+  /** The name of the alert. */
   name: string
   /** Value from which on the rule fires. */
   threshold: number

@@ -23,13 +23,13 @@ export type Logger = { readonly [level in LogLevel]: (...line: never[]) => unkno
 
 /** Options for {@link logEvents}. */
 export interface LogOptions {
-  /** Levels other than {@link defaultLevels}; `false` leaves a type out. */
+  /** Levels other than {@link defaultLevels}; `false` leaves a type out. (default: those) */
   levels?: { readonly [type in SessionEvent['type']]?: LogLevel | false }
   /**
    * Lines per minute of one type with one `code`, `reason` and `operation`; `Infinity` for all of them. (default: 10)
    */
   limit?: number
-  /** Other limits for some types. */
+  /** Other limits for some types. (default: `limit`) */
   limits?: { readonly [type in SessionEvent['type']]?: number }
   /**
    * The argument that comes first. (default: `'fields'` for a logger that has `child` and `fatal`, as

@@ -58,7 +58,7 @@ export interface LoginOptions {
   idleTimeout?: number
   /** Seconds, for this session. (default: as configured; where that is the default, `idleTimeout` if longer) */
   absoluteTimeout?: number
-  /** A name for lists of the user's sessions, up to 200 characters: a device, a place. */
+  /** A name for lists of the user's sessions, up to 200 characters: a device, a place. (default: none) */
   label?: string
   /**
    * Somebody else who acts for the user (RFC 8693, 4.1): the id of an administrator who sees what the user sees,
@@ -118,6 +118,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * what must not survive a sign-in, CSRF tokens for example.
    */
   readonly rotationId: string
+  /** The state that the request found, or `destroyed`: see {@link SessionStatus}. */
   readonly status: SessionStatus
   /** The data as they are now, deeply frozen. Without defaults of a `schema` empty (`{}`) until something was set. */
   readonly data: Frozen<Data>
@@ -140,6 +141,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   readonly tags: readonly string[]
   /** A value, deeply frozen: to change it, `set` another one, or `update` it. */
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
+  /** Tells whether a value is set, `null` included. */
   has(key: keyof D): boolean
   /**
    * Stores a copy of `value`. `undefined` removes the key.
@@ -147,6 +149,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * @throws {@link SessionSerializationError} naming the path of what would not survive.
    */
   set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void
+  /** Removes a value. */
   unset(key: keyof D): void
   /**
    * Replaces a value by the result of `fn`. If another request committed first, `fn` is run again

@@ -8,6 +8,7 @@ import { COLUMNS, commonStatements, KEY_COLUMNS } from './sql-statements.ts'
 
 /** Options for {@link checkSqlSchema} and {@link applySqlSchema}. */
 export interface SqlSchemaOptions {
+  /** The language of the database. */
   dialect: SqlDialectName
   /** Runs one statement, as the store's `query` does. */
   query: SqlQuery

@@ -58,7 +58,7 @@ export interface SqlStoreOptions extends SqlTableOptions {
    * rows and with how many rows it changed.
    */
   query: SqlQuery
-  /** Runs a statement that only reads, on a replica that may lag. Reads with `fresh` take `query`. */
+  /** Runs a statement that only reads, on a replica that may lag. Reads with `fresh` take `query`. (default: `query`) */
   read?: SqlQuery
 }
 

@@ -9,7 +9,7 @@ import type { StoreReason } from '../errors.ts'
 
 /** Options for every call of a store. */
 export interface StoreCallOptions {
-  /** Ends the call at once: the store rejects with the signal's reason. */
+  /** Ends the call at once: the store rejects with the signal's reason. (default: none) */
   signal?: AbortSignal | undefined
   /** Is filled in by wrappers of the store, for the event `store.call`. (default: nobody asks) */
   notes?: CallNotes | undefined
@@ -87,10 +87,10 @@ export interface WriteOptions extends StoreCallOptions {
   /**
    * An opaque sealed string with the change alone. The store appends it to what is there instead of
    * refusing the write, if that has another version, the same epoch, and room for it. A store that
-   * is not atomic ignores it, because what it finds may be older than what the writer read.
+   * is not atomic ignores it, because what it finds may be older than what the writer read. (default: none)
    */
   entry?: string | undefined
-  /** Nothing but the expiry changes, so the write need not wait while this one session is throttled. */
+  /** Nothing but the expiry changes, so the write need not wait while this one session is throttled. (default: `false`) */
   renewal?: boolean | undefined
 }
 
@@ -120,7 +120,7 @@ export interface StoredEntry {
 
 /** Options for {@link SessionIndex.end}. */
 export interface EndAllOptions extends EndOptions {
-  /** The id of a record that is spared. */
+  /** The id of a record that is spared. (default: none) */
   except?: string | undefined
 }
 

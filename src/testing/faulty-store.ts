@@ -49,7 +49,7 @@ export interface FaultyCall {
 
 /** Options for {@link createFaultyStore}. */
 export interface FaultyStoreOptions {
-  /** One fault for each of the next calls, in order; then calls go through. */
+  /** One fault for each of the next calls, in order; then calls go through. (default: none) */
   script?: readonly Fault[]
   /** Waits for `delay`; a fake clock's `sleep` fits. (default: setTimeout) */
   sleep?: (ms: number, signal?: AbortSignal) => Promise<void>
