@@ -9,6 +9,7 @@ import {
   type StoreUnderTest,
   testStore,
 } from '../../src/testing/index.ts'
+import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 
 for (const ttl of [0, 5, 3600]) {
@@ -18,6 +19,7 @@ for (const ttl of [0, 5, 3600]) {
     return { store, now: clock, advance: (ms: number) => void clock.advanceMs(ms) }
   }
   testStore(`cached(store, { ttl: ${ttl} })`, factory, { describe, it, expect })
+  raceEnds(`cached(store, { ttl: ${ttl} })`, () => cached(createMemoryStore(), { ttl }))
 
   describe(`cached(store, { ttl: ${ttl} }) against the reference`, () => {
     it('answers random calls of one isolate as applyWrite does', async () => {

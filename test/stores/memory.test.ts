@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryStore, type MemoryStoreOptions } from '../../src/stores/memory.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
+import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 
 const factory = (): StoreUnderTest => {
@@ -11,6 +12,7 @@ const factory = (): StoreUnderTest => {
 }
 
 testStore('createMemoryStore()', factory, { describe, it, expect })
+raceEnds('createMemoryStore()', () => createMemoryStore())
 
 describe('createMemoryStore() against the reference', () => {
   it('answers 400 sequences of 100 random calls as applyWrite does', async () => {

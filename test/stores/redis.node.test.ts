@@ -16,6 +16,7 @@ import {
   testStore,
 } from '../../src/testing/index.ts'
 
+import { raceEnds } from '../support/race-ends.ts'
 import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, isFrequent, SECRET } from '../support/sessions.ts'
@@ -58,6 +59,7 @@ for (const [name, send] of Object.entries(clients)) {
     return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
   }
   testStore(`createRedisStore() through ${name}`, factory, { describe, it, expect })
+  raceEnds(`createRedisStore() through ${name}`, () => createRedisStore({ send }))
 
   describe(`createRedisStore() through ${name}, against the reference`, () => {
     it('answers random calls as applyWrite does', async () => {

@@ -11,6 +11,7 @@ import {
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
 import { openSqlite, sqlite } from '../support/open-sqlite.ts'
 import { cuttable, surviveOutage } from '../support/outage.ts'
+import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 import { newId, newRecord } from '../support/sql-suite.ts'
@@ -39,6 +40,7 @@ function defineSuites(): void {
 
   const api = { describe, it, expect }
   testStore('createSqlStore() on SQLite', factory(), api)
+  raceEnds('createSqlStore() on SQLite', async () => storeOn(await migrated()))
   testStore('createSqlStore() with a prefix', factory({ prefix: 'app:', autoPrune: 0.5 }), api)
 
   describe('createSqlStore() on SQLite', () => {

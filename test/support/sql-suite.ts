@@ -8,6 +8,7 @@ import {
 } from '../../src/stores/sql.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
+import { raceEnds } from './race-ends.ts'
 import { compareWithReference } from './reference-store.ts'
 
 let count = 0
@@ -107,6 +108,10 @@ export function testSql(name: string, dialect: SqlDialectName, query: SqlQuery, 
     return { store, now: clock, advance: (ms) => void clock.advanceMs(ms) }
   }
   testStore(`createSqlStore() with ${name}`, factory, { describe, it, expect })
+  raceEnds(`createSqlStore() with ${name}`, async () => {
+    await factory()
+    return createSqlStore({ dialect, query, autoPrune: 0 })
+  })
   it(`createSqlStore() with ${name} makes as many statements as documented`, async () => {
     await factory()
     expect(await countStatements(dialect, query)).toEqual(STATEMENTS[dialect])

@@ -4,6 +4,7 @@ import { createSessions } from '../../src/index.ts'
 import { createD1Store, type D1Binding, type D1Statement } from '../../src/stores/d1.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
+import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 import { migrate } from './migrate.ts'
@@ -24,6 +25,7 @@ const factory = (): StoreUnderTest => {
 }
 
 testStore('createD1Store() on real D1', factory, api)
+raceEnds('createD1Store() on real D1', () => createD1Store({ database }))
 
 describe('createD1Store() against the reference', () => {
   it('answers random calls as applyWrite does', async () => {

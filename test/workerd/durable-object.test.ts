@@ -8,6 +8,7 @@ import {
 } from '../../src/stores/durable-object.ts'
 import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
+import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
@@ -21,6 +22,9 @@ const factory = (): StoreUnderTest => {
 }
 
 testStore('createDurableObjectStore() on real objects', factory, api)
+raceEnds('createDurableObjectStore() on real objects', () =>
+  createDurableObjectStore({ namespace }),
+)
 
 describe('createDurableObjectStore() against the reference', () => {
   it('answers random calls as applyWrite does', async () => {
