@@ -21,6 +21,9 @@ const scripts = [
   ['guides/testing.md', 'signed-in.ts'],
   ['guides/caching.md', 'headers.ts'],
   ['guides/native-clients.md', 'api.ts'],
+  ['guides/subdomains.md', 'shared.ts'],
+  ['guides/subdomains.md', 'handover.ts'],
+  ['guides/long-lived-connections.md', 'events.ts'],
 ] as const
 
 it.each(scripts)('%s: %s prints what it says', (page, script) => {
