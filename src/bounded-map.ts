@@ -9,6 +9,8 @@ export class BoundedMap<K, V> {
   readonly #map = new Map<K, V>()
   readonly #max: number
   #length = 0
+  /** The key that was used last: it stands at the end already. */
+  #last: K | undefined
 
   constructor(max: number) {
     this.#max = max
@@ -16,13 +18,17 @@ export class BoundedMap<K, V> {
 
   get(key: K): V | undefined {
     const value = this.#map.get(key)
-    if (value !== undefined && this.#map.delete(key)) this.#map.set(key, value)
+    if (value === undefined || key === this.#last) return value
+    this.#map.delete(key)
+    this.#map.set(key, value)
+    this.#last = key
     return value
   }
 
   set(key: K, value: V): void {
     this.#delete(key)
     this.#map.set(key, value)
+    this.#last = key
     this.#length += lengthOf(key)
     for (const oldest of this.#map.keys()) {
       if (this.#map.size <= this.#max && this.#length <= this.#max * KEY_LENGTH) return

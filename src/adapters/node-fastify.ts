@@ -3,8 +3,10 @@ import { expectArgument, expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { abortRequest, type NodeRequest, requestOf } from './node-request.ts'
-import { createNodeSession, type NodeHead, type NodeSession } from './node-session.ts'
+import { useNodeAes } from './node-aes.ts'
+import type { NodeHead } from './node-headers.ts'
+import { abortRequest, type NodeRequest, partsOf, requestOf } from './node-request.ts'
+import { NodeSession } from './node-session.ts'
 
 /** Options of {@link sojourn}. */
 export interface SojournOptions {
@@ -31,10 +33,9 @@ export interface FastifyLike {
   addHook(name: never, hook: never): unknown
 }
 
-type Own = NodeSession<SessionData, object>
 type Hook = (request: NodeRequest, reply: FastifyReplyLike, given: unknown) => Promise<unknown>
 
-const sessionsOf = new WeakMap<object, Own>()
+const sessionsOf = new WeakMap<object, NodeSession>()
 
 /**
  * Gives every request `request.session()`, and commits it in Fastify's `onSend` hook, before the
@@ -65,6 +66,7 @@ export const sojourn: (app: FastifyLike, options: SojournOptions) => Promise<voi
 async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> {
   const { sessions } = Object(options) as SojournOptions
   expectSessions(sessions)
+  useNodeAes()
   const isApp = typeof app?.decorateRequest === 'function'
   expectArgument(isApp, 'app', 'a Fastify instance, as app.register(sojourn, ...) gives it', app)
   if (app.hasRequestDecorator('session')) {
@@ -75,9 +77,12 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
   const begun = new WeakSet<object>()
   const failed = new WeakSet<object>()
   // A getter, so that the function needs no `this`.
-  function getter(this: NodeRequest): Own['open'] {
-    const own = sessionsOf.get(this) ?? createNodeSession(sessions, this, () => begun.has(this))
+  function getter(this: NodeRequest): NodeSession['open'] {
+    const known = sessionsOf.get(this)
+    if (known) return known.open
+    const own = new NodeSession(sessions, this, { hasBegun: () => begun.has(this) })
     sessionsOf.set(this, own)
+    partsOf(this).sessions.push(own)
     return own.open
   }
   app.decorateRequest('session', { getter })

@@ -1,6 +1,6 @@
 /** Holds the head of a Node response until the session is saved. */
 
-import type { NodeHead } from './node-session.ts'
+import type { NodeHead } from './node-headers.ts'
 
 /** The members of Node's `ServerResponse`, and of that of HTTP/2, that are used. */
 export interface NodeResponse extends NodeHead {
@@ -54,20 +54,15 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
   let state: 'waiting' | 'held' | 'answering' | 'through' | 'dropped' = 'waiting'
   let isEnded = false
 
-  const letGo = (next: typeof state): void => {
-    state = next
-    hide(response, 'headersSent', false)
-    hide(response, 'writableEnded', false)
-  }
   const repeat = (): void => {
-    letGo('through')
+    state = 'through'
     if (response.destroyed) return
     let isFull = false
     for (const [name, given] of held) isFull = call(name, given) === false && name === 'write'
     if (!isFull && !isEnded) response.emit('drain')
   }
   const fail = (error: unknown): void => {
-    letGo('answering')
+    state = 'answering'
     if (response.destroyed) return
     hooks.failed(error, isEnded)
     if (!isEnded) state = 'dropped'
@@ -83,10 +78,10 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
     if (name === 'end') isEnded = true
     if (state !== 'held') {
       state = 'held'
-      hide(response, 'headersSent', true)
+      show(response, 'headersSent', () => state === 'held')
+      show(response, 'writableEnded', () => state === 'held' && isEnded)
       hooks.before().then(repeat, fail)
     }
-    if (isEnded) hide(response, 'writableEnded', true)
     return name === 'write' ? !canDrain : response
   }
   for (const name of METHODS) {
@@ -102,10 +97,11 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
   }
 }
 
-/** Shows `true` for a property that Node computes, or what Node computes again. */
-function hide(response: NodeResponse, name: string, isTrue: boolean): void {
-  if (isTrue) Object.defineProperty(response, name, { value: true, configurable: true })
-  else Reflect.deleteProperty(response, name)
+/** Shows `true` for a property while `isTrue()`, and otherwise what Node computes. */
+function show(response: NodeResponse, name: string, isTrue: () => boolean): void {
+  const get = (): unknown =>
+    isTrue() || Reflect.get(Object.getPrototypeOf(response), name, response)
+  Object.defineProperty(response, name, { get, configurable: true })
 }
 
 /**

@@ -19,7 +19,62 @@ interface ExpressRequest {
 /** Methods that a `Request` cannot have. */
 const NO_METHOD = /^(?:connect|trace|track)$/i
 
-const made = new WeakMap<object, readonly [Request, AbortController]>()
+/** A session of a message. */
+export interface MessageSession {
+  /** The name of its cookie; sessions that wrap others stand for themselves. */
+  readonly name: unknown
+  open(): Promise<object>
+  /** Notes the error that the response will tell of. */
+  fail(error: unknown): void
+  /** Lets a `Request` stand for the same session. */
+  know(request: Request): void
+}
+
+/**
+ * The parts of a message that opening a session reads, as a `Request` has them. To make a `Request`
+ * takes longer than all the rest, so that one is made only for whoever needs it.
+ */
+export class MessageParts {
+  readonly method: string
+  readonly headers: { get(name: string): string | null }
+  readonly sessions: MessageSession[] = []
+  request: Request | undefined
+  #controller: AbortController | undefined
+
+  constructor({ headers, method = 'GET' }: NodeRequest) {
+    this.method = NO_METHOD.test(method) ? 'GET' : method
+    this.headers = {
+      get(name) {
+        const value = headers[name.toLowerCase()]
+        if (typeof value === 'string' || value === undefined) return value ?? null
+        return value.join(', ')
+      },
+    }
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    return this.#controller.signal
+  }
+
+  abort(): void {
+    this.#controller ??= new AbortController()
+    this.#controller.abort()
+  }
+}
+
+/** A property costs each request less than a map of all requests. */
+const PARTS: unique symbol = Symbol('sojourn')
+
+/** Returns the parts of a message, always the same ones. */
+export function partsOf(message: NodeRequest & { [PARTS]?: MessageParts }): MessageParts {
+  const known = message[PARTS]
+  if (known) return known
+  const value = new MessageParts(message)
+  // Not enumerable: nobody who prints or copies a message sees it.
+  Object.defineProperty(message, PARTS, { value })
+  return value
+}
 
 /**
  * Returns the `Request` that stands for a message of Node, always the same one, for what takes a
@@ -29,29 +84,25 @@ const made = new WeakMap<object, readonly [Request, AbortController]>()
  */
 export function requestOf(message: NodeRequest): Request {
   expectArgument(isObject(message?.headers), 'message', 'a request of Node', message)
-  const [known] = made.get(message) ?? []
-  if (known) return known
+  const parts = partsOf(message)
+  if (parts.request) return parts.request
   const headers = new Headers()
   for (const [name, value] of Object.entries(message.headers)) {
     // HTTP/2 has the method, the path and the host among the headers.
     if (name.startsWith(':')) continue
     for (const one of [value ?? []].flat()) headers.append(name, one)
   }
-  const { method = 'GET' } = message
-  const controller = new AbortController()
-  const request = new Request(urlOf(message), {
-    method: NO_METHOD.test(method) ? 'GET' : method,
-    headers,
-  })
+  const request = new Request(urlOf(message), { method: parts.method, headers })
   // To pass it to the constructor takes twice the time of all the rest.
-  Object.defineProperty(request, 'signal', { value: controller.signal })
-  made.set(message, [request, controller])
+  Object.defineProperty(request, 'signal', { get: () => parts.signal })
+  parts.request = request
+  for (const session of parts.sessions) session.know(request)
   return request
 }
 
 /** Aborts the signal of a message's request: the client has gone. */
-export function abortRequest(message: object): void {
-  made.get(message)?.[1].abort()
+export function abortRequest(message: NodeRequest): void {
+  partsOf(message).abort()
 }
 
 /** Returns an absolute URL, whatever the client sent: `OPTIONS *` and a broken `Host` too. */

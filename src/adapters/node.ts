@@ -22,9 +22,11 @@ import { createCheck, type Requirements } from '../guard/guard.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
+import { useNodeAes } from './node-aes.ts'
 import { holdHead, type NodeResponse } from './node-head.ts'
-import { abortRequest, type NodeRequest, requestOf } from './node-request.ts'
-import { cookieNameOf, createNodeSession, type NodeHead, type NodeSession } from './node-session.ts'
+import type { NodeHead } from './node-headers.ts'
+import { abortRequest, type NodeRequest, partsOf, requestOf } from './node-request.ts'
+import { NodeSession } from './node-session.ts'
 
 export { requireSessionHook, type SojournOptions, sojourn } from './node-fastify.ts'
 export { requestOf } from './node-request.ts'
@@ -43,15 +45,17 @@ export interface SessionRequest<
   session: () => Promise<Session<D, Data>>
 }
 
+const TWICE =
+  'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name'
+const TAKEN =
+  '`request.session` is taken by another middleware, such as express-session: remove that one. `fromExpressSession` of sojourn/migrate keeps its users signed in'
+
 /** A middleware of Express 4 and 5 and of Connect, and a function to call in a handler of `http`. */
 export type NodeMiddleware = (
   request: NodeRequest,
   response: NodeResponse,
   next?: (error?: unknown) => void,
 ) => void
-
-/** The middlewares of one request, by the name of their cookie. */
-const running = new WeakMap<object, Map<unknown, NodeSession<SessionData, object>>>()
 
 /**
  * Gives every handler behind it `request.session()`, and commits the session before the head of the
@@ -75,15 +79,16 @@ export function session<D extends SessionData, Data extends object = Partial<D>>
   sessions: Sessions<D, Data>,
 ): NodeMiddleware {
   expectSessions(sessions)
-  const name = cookieNameOf(sessions)
+  useNodeAes()
   return (request, response, next) => {
-    const others = running.get(request) ?? new Map()
-    expectFree(request, others, name)
-    const hasBegun = (): boolean => response.headersSent
-    const own: NodeSession<D, Data> = createNodeSession(sessions, request, hasBegun, () =>
-      watch(own, request, response, next),
-    )
-    running.set(request, others.set(name, own))
+    const { sessions: others } = partsOf(request)
+    if (!others.length && 'session' in request) throw new TypeError(TAKEN)
+    const own: NodeSession<D, Data> = new NodeSession(sessions, request, {
+      hasBegun: () => response.headersSent,
+      onOpen: () => watch(own, request, response, next),
+    })
+    if (others.some(({ name }) => name === own.name)) throw new TypeError(TWICE)
+    others.push(own)
     Object.assign(request, { session: own.open })
     next?.()
   }
@@ -111,7 +116,7 @@ export function requireSession<D extends SessionData>(
   }
   const check = createCheck({ onUnavailable, ...requirements })
   return async (request, response, next) => {
-    const own = [...(running.get(request)?.values() ?? [])].at(-1)
+    const own = partsOf(request).sessions.at(-1)
     try {
       if (!own) throw new TypeError('requireSession() needs app.use(session(sessions)) before it')
       const refusal = await check(requestOf(request), own.open as () => Promise<Session<D>>)
@@ -126,8 +131,8 @@ export function requireSession<D extends SessionData>(
 
 /** Holds the head, and ends what is read of the store when the client has gone. */
 function watch(
-  own: Pick<NodeSession<SessionData, object>, 'commit' | 'fail' | 'setUnavailable'>,
-  request: object,
+  own: Pick<NodeSession, 'commit' | 'fail' | 'setUnavailable'>,
+  request: NodeRequest,
   response: NodeResponse,
   next: ((error?: unknown) => void) | undefined,
 ): void {
@@ -150,19 +155,6 @@ function watch(
     },
     answering: () => own.setUnavailable(response),
   })
-}
-
-function expectFree(request: object, others: ReadonlyMap<unknown, unknown>, name: unknown): void {
-  if (others.has(name)) {
-    throw new TypeError(
-      'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name',
-    )
-  }
-  if (!others.size && 'session' in request) {
-    throw new TypeError(
-      '`request.session` is taken by another middleware, such as express-session: remove that one. `fromExpressSession` of sojourn/migrate keeps its users signed in',
-    )
-  }
 }
 
 /**

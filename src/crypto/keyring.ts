@@ -1,11 +1,9 @@
 import { BoundedMap } from '../bounded-map.ts'
+import type { AesGcm } from './aes-gcm.ts'
 import { deriveSubkey, importXaesKey, PREFIX_BYTES } from './xaes.ts'
 
 /** The purpose of a key. Each purpose has master keys of its own. */
 export type KeyPurpose = 'cookie' | 'store' | 'seal'
-
-/** A `CryptoKey`; Node's own types name only its class. */
-export type AesKey = InstanceType<typeof CryptoKey>
 
 /** The master keys of one purpose: the first seals, all open. */
 export interface KeyRing {
@@ -24,11 +22,11 @@ export interface MasterKey {
   /** The first four bytes of a hash of the key, as an unsigned 32-bit number. */
   readonly id: number
   /**
-   * The AES-GCM keys of hours (unix time / 3600) that opened something or will seal. What a
+   * The ciphers of hours (unix time / 3600) that opened something or will seal. What a
    * forged token names is never put in.
    */
-  readonly subkeys: BoundedMap<number, AesKey>
-  deriveSubkey(hour: number): Promise<AesKey>
+  readonly subkeys: BoundedMap<number, AesGcm>
+  deriveSubkey(hour: number): Promise<AesGcm>
   /** The time at which the event `key.used` last told of it, epoch milliseconds. */
   toldAt?: number
 }

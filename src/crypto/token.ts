@@ -82,8 +82,7 @@ export async function sealToken(
   view.setUint32(1, key.id)
   token[0] = VERSION
   const iv = crypto.getRandomValues(token.subarray(HEADER_BYTES, NONCE_END))
-  const sealed = await crypto.subtle.encrypt(algorithm(token, iv, label), subkey, plaintext)
-  token.set(new Uint8Array(sealed), NONCE_END)
+  token.set(await subkey.seal(iv, additionalDataOf(token, label), plaintext), NONCE_END)
   return encodeBase64url(token)
 }
 
@@ -114,29 +113,22 @@ export async function openToken(
   const subkey = known ?? (await key.deriveSubkey(hour))
   const iv = token.subarray(HEADER_BYTES, NONCE_END)
   try {
-    const plaintext = await crypto.subtle.decrypt(
-      algorithm(token, iv, label),
-      subkey,
-      token.subarray(NONCE_END),
-    )
+    const additionalData = additionalDataOf(token, label)
+    const plaintext = await subkey.open(iv, additionalData, token.subarray(NONCE_END))
     if (!known) key.subkeys.set(hour, subkey)
     if (position) ring.formerUsed?.(key, position)
-    return new Uint8Array(plaintext)
+    return plaintext
   } catch {
     // The runtimes disagree on the error of a forged token; they all mean the same.
     return null
   }
 }
 
-function algorithm(
-  token: Uint8Array<ArrayBuffer>,
-  iv: Uint8Array<ArrayBuffer>,
-  label: string,
-): AesGcmParams {
+function additionalDataOf(token: Uint8Array<ArrayBuffer>, label: string): Uint8Array<ArrayBuffer> {
   // The label of a cookie is the same every time.
   if (label !== lastLabel) lastData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
   lastLabel = label
   const additionalData = lastData.slice()
   for (let i = 0; i < HEADER_BYTES; i++) additionalData[i] = token[i]!
-  return { name: 'AES-GCM', iv, additionalData }
+  return additionalData
 }

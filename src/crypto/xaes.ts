@@ -4,6 +4,7 @@
  * A 192-bit nonce, so that random nonces are safe for any number of messages: the first 96 bits
  * select a subkey, derived with CMAC as in NIST SP 800-108r1; the last 96 are the AES-GCM nonce.
  */
+import { type AesGcm, createAesGcm } from './aes-gcm.ts'
 
 /** Bytes of the nonce that select the subkey; the remaining 12 are AES-GCM's. */
 export const PREFIX_BYTES = 12
@@ -26,14 +27,16 @@ export async function importXaesKey(bytes: Uint8Array<ArrayBuffer>): Promise<Xae
   return { cbc, k1 }
 }
 
-/** Derives the AES-256-GCM key for the first 12 bytes of a nonce. */
-export async function deriveSubkey(key: XaesKey, prefix: Uint8Array): Promise<CryptoKey> {
+/** Derives the AES-256-GCM key for the first 12 bytes of a nonce, and returns its cipher. */
+export async function deriveSubkey(key: XaesKey, prefix: Uint8Array): Promise<AesGcm> {
   const bytes = new Uint8Array(32)
   const halves = await Promise.all([1, 2].map((counter) => deriveHalf(key, counter, prefix)))
   halves.forEach((half, i) => {
     bytes.set(half, 16 * i)
   })
-  return crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, ['encrypt', 'decrypt'])
+  const cipher = await createAesGcm(bytes)
+  bytes.fill(0)
+  return cipher
 }
 
 function deriveHalf(key: XaesKey, counter: number, prefix: Uint8Array): Promise<Uint8Array> {

@@ -11,7 +11,7 @@ import type { Instance } from '../session/instance.ts'
 import type { OnceOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import { type Persistence, pause, persistenceOf, startCalls } from './persistence.ts'
-import { newVersion } from './stored-record.ts'
+import { versionOf } from './stored-record.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
 /** Milliseconds between polls of a lease, from and to. */
@@ -140,9 +140,10 @@ function remember({ id, polls }: Lease, text: string, until: number): void {
 async function seal({ about, id, p }: Lease, text: string, seconds: number): Promise<StoredRecord> {
   const { now } = p.instance.options
   const sealed = await sealShared(about, encoder.encode(text))
+  const value = await sealToken(p.ring, `once:${id}`, sealed, now())
   return {
-    value: await sealToken(p.ring, `once:${id}`, sealed, now()),
-    version: newVersion(),
+    value,
+    version: versionOf(value),
     epoch: EPOCH,
     expiresAt: now() + seconds * 1000,
   }

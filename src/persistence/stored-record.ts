@@ -23,9 +23,17 @@ const VERSION_BYTES = 9
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** Draws a version: different for any two writes. */
+/** Draws the version of a write whose value is not sealed. */
 export function newVersion(): string {
   return encodeBase64url(crypto.getRandomValues(new Uint8Array(VERSION_BYTES)))
+}
+
+/**
+ * Returns the version of a write, different for any two: 9 bytes of the nonce that was drawn to seal its
+ * value, bytes 9 to 17 of the token.
+ */
+export function versionOf(value: string): string {
+  return value.slice(12, 24)
 }
 
 /**
@@ -54,9 +62,10 @@ export async function sealRecord(p: Persistence, state: SessionState): Promise<S
   const epoch = epochOf(state)
   const { markFor } = state
   const keys = await indexKeysOf(p, state)
+  const value = await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now())
   return {
-    value: await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now()),
-    version: newVersion(),
+    value,
+    version: versionOf(value),
     epoch,
     expiresAt: context.expiresAt(state),
     ...(keys.length && { keys }),

@@ -4,6 +4,11 @@ import { type SessionConflictError, SessionError, type StoreUnavailableError } f
 /** The headers in which a session comes and goes. */
 export type Carrier = readonly [request: string, response: string]
 
+/** A mark of what an adapter gives in place of a `Response`: the head of one answer, which nobody sends twice. */
+export interface OwnHead {
+  readonly isOwn: true
+}
+
 /**
  * Returns a response with the `Set-Cookie` values, `Vary` and `Cache-Control` of a session.
  *
@@ -26,7 +31,8 @@ export function markResponse(
   // To ask for the body itself would cost as much as copying it.
   const isEmpty = status === 204 || there['content-length'] === '0'
   const isPage = ok && !isEmpty && there['content-type'] !== undefined
-  if (isHandshake || (isPage && !values.length)) {
+  const isOwn = isHandshake || 'isOwn' in response
+  if (isOwn || (isPage && !values.length)) {
     try {
       mark(headers, there, values, carrier, isPrivate)
       return response

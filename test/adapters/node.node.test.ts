@@ -298,6 +298,44 @@ describe.each(hosts)('$name', (host) => {
     expect((await one.sessions.open(pair(cookies))).get('seen')).toBe(1)
     expect((await two.sessions.open(pair(cookies, 'other='))).get('seen')).toBe(2)
   })
+
+  it.each(['before', 'after'])(
+    'requestOf(), called %s session(), gives sessions.get() the same session',
+    async (order) => {
+      const { sessions } = createHere()
+      const server = await start(host, sessions, async (req, res) => {
+        if (order === 'before') requestOf(req)
+        const current = await req.session()
+        const same = (await sessions.get(requestOf(req))) === current
+        current.set('seen', 1)
+        res.end(String(same))
+      })
+      const { body, cookies } = await server.get('/')
+      expect(body).toBe('true')
+      expect((await sessions.open(pair(cookies))).get('seen')).toBe(1)
+    },
+  )
+
+  it('gives `binding.ip` a whole Request', async () => {
+    const seen: unknown[] = []
+    const binding = {
+      ip(request: Request) {
+        seen.push(request instanceof Request && request.clone())
+        return new URL(request.url).search
+      },
+    }
+    const { sessions } = createHere({ binding })
+    const server = await start(host, sessions, async (req, res) => {
+      const current = await req.session()
+      if (req.url?.startsWith('/in')) current.login('ann')
+      res.end(String(current.subject))
+    })
+    const cookie = pair((await server.get('/in?1.1.1.1')).cookies)
+    expect((await server.get('/?1.1.1.1', { cookie })).body).toBe('ann')
+    expect((await server.get('/?2.2.2.2', { cookie })).body).toBe('null')
+    expect(seen.length).toBeGreaterThan(1)
+    expect(seen).not.toContain(false)
+  })
 })
 
 describe('requests of one connection', () => {

@@ -8,8 +8,8 @@ type Bytes = Uint8Array<ArrayBuffer>
 
 async function open(key: Bytes, nonce: Bytes, aad: Bytes, sealed: Bytes): Promise<string | null> {
   const subkey = await deriveSubkey(await importXaesKey(key), nonce.subarray(0, PREFIX_BYTES))
-  const algorithm = { name: 'AES-GCM', iv: nonce.subarray(PREFIX_BYTES), additionalData: aad }
-  return crypto.subtle.decrypt(algorithm, subkey, sealed).then(toHex, () => null)
+  const iv = nonce.subarray(PREFIX_BYTES)
+  return (async () => toHex(await subkey.open(iv, aad, sealed)))().catch(() => null)
 }
 
 describe('importXaesKey()', () => {
@@ -36,17 +36,31 @@ describe('deriveSubkey()', () => {
     ])
     const algorithm = { name: 'AES-GCM', iv: new Uint8Array(12) }
     const message = new Uint8Array(100)
-    expect(toHex(await crypto.subtle.encrypt(algorithm, derived, message))).toBe(
+    expect(toHex(await derived.seal(algorithm.iv, new Uint8Array(0), message))).toBe(
       toHex(await crypto.subtle.encrypt(algorithm, expected, message)),
     )
   })
 
-  it('gives an AES-256-GCM key that cannot be read back', async () => {
+  it('gives WebCrypto an AES-256-GCM key that cannot be read back, and erases its bytes', async () => {
     const key = await importXaesKey(fromHex(vectors.vectors[0]!.key))
-    const subkey = await deriveSubkey(key, new Uint8Array(PREFIX_BYTES))
-    expect(subkey.extractable).toBe(false)
-    expect(subkey.algorithm).toMatchObject({ name: 'AES-GCM', length: 256 })
-    await expect(crypto.subtle.exportKey('raw', subkey)).rejects.toThrow()
+    const { subtle } = crypto
+    const original = subtle.importKey
+    const taken: [CryptoKey, Bytes][] = []
+    subtle.importKey = (async (...call: Parameters<typeof original>) => {
+      const imported = await original.apply(subtle, call)
+      taken.push([imported, call[1] as unknown as Bytes])
+      return imported
+    }) as typeof original
+    await deriveSubkey(key, new Uint8Array(PREFIX_BYTES)).finally(() => {
+      subtle.importKey = original
+    })
+    const [[subkey, bytes] = []] = taken
+    expect(subkey).toMatchObject({
+      extractable: false,
+      algorithm: { name: 'AES-GCM', length: 256 },
+    })
+    expect(bytes).toEqual(new Uint8Array(32))
+    await expect(subtle.exportKey('raw', subkey!)).rejects.toThrow()
   })
 })
 
@@ -57,8 +71,7 @@ describe('XAES-256-GCM', () => {
     const iv = fromHex(nonce).subarray(PREFIX_BYTES)
     expect(toHex(iv)).toBe(vector.Nx)
     const subkey = await deriveSubkey(await importXaesKey(fromHex(key)), prefix)
-    const algorithm = { name: 'AES-GCM', iv, additionalData: fromHex(aad) }
-    const sealed = await crypto.subtle.encrypt(algorithm, subkey, fromHex(plaintext))
+    const sealed = await subkey.seal(iv, fromHex(aad), fromHex(plaintext))
     expect(toHex(sealed)).toBe(ciphertext)
     expect(await open(fromHex(key), fromHex(nonce), fromHex(aad), fromHex(ciphertext))).toBe(
       plaintext,

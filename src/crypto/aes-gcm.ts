@@ -1,0 +1,35 @@
+/** AES-256-GCM: WebCrypto's, or that of a runtime which has a faster one. */
+
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** AES-256-GCM under one key. */
+export interface AesGcm {
+  /** Returns the ciphertext, and the tag behind it. */
+  seal(iv: Bytes, additionalData: Bytes, plaintext: Bytes): Bytes | Promise<Bytes>
+  /** Throws or rejects, with whatever error, for what was not sealed so. */
+  open(iv: Bytes, additionalData: Bytes, sealed: Bytes): Bytes | Promise<Bytes>
+}
+
+/** Makes the cipher of a key of 32 bytes, which the caller erases afterwards. */
+export type CreateAesGcm = (key: Bytes) => AesGcm | Promise<AesGcm>
+
+const name = 'AES-GCM'
+
+async function ofWebCrypto(bytes: Bytes): Promise<AesGcm> {
+  const { subtle } = crypto
+  const key = await subtle.importKey('raw', bytes, name, false, ['encrypt', 'decrypt'])
+  return {
+    seal: async (iv, additionalData, plaintext) =>
+      new Uint8Array(await subtle.encrypt({ name, iv, additionalData }, key, plaintext)),
+    open: async (iv, additionalData, sealed) =>
+      new Uint8Array(await subtle.decrypt({ name, iv, additionalData }, key, sealed)),
+  }
+}
+
+/** Creates the ciphers of keys that are derived from now on. */
+export let createAesGcm: CreateAesGcm = ofWebCrypto
+
+/** Replaces WebCrypto in this process, by an adapter of its runtime. What is sealed stays the same. */
+export function useAesGcm(create: CreateAesGcm): void {
+  createAesGcm = create
+}
