@@ -17,13 +17,12 @@ interface Cipher {
 /** The members of `node:crypto` that are used. */
 interface NodeCrypto {
   createSecretKey(bytes: Bytes): object
-  createCipheriv(name: string, key: object, iv: Bytes, options: object): Cipher
-  createDecipheriv(name: string, key: object, iv: Bytes, options: object): Cipher
+  createCipheriv(name: string, key: object, iv: Bytes): Cipher
+  createDecipheriv(name: string, key: object, iv: Bytes): Cipher
 }
 
 const NAME = 'aes-256-gcm'
 const TAG_BYTES = 16
-const OPTIONS = { authTagLength: TAG_BYTES }
 
 const ofNode =
   ({ createCipheriv, createDecipheriv, createSecretKey }: NodeCrypto): CreateAesGcm =>
@@ -31,7 +30,7 @@ const ofNode =
     const key = createSecretKey(bytes)
     return {
       seal(iv, additionalData, plaintext) {
-        const cipher = createCipheriv(NAME, key, iv, OPTIONS)
+        const cipher = createCipheriv(NAME, key, iv)
         cipher.setAAD(additionalData)
         const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
         sealed.set(cipher.update(plaintext))
@@ -41,7 +40,7 @@ const ofNode =
       },
       open(iv, additionalData, sealed) {
         const end = sealed.length - TAG_BYTES
-        const cipher = createDecipheriv(NAME, key, iv, OPTIONS)
+        const cipher = createDecipheriv(NAME, key, iv)
         cipher.setAAD(additionalData)
         cipher.setAuthTag(sealed.subarray(end))
         const { buffer, byteOffset } = cipher.update(sealed.subarray(0, end))

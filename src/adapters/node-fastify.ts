@@ -35,7 +35,8 @@ export interface FastifyLike {
 
 type Hook = (request: NodeRequest, reply: FastifyReplyLike, given: unknown) => Promise<unknown>
 
-const sessionsOf = new WeakMap<object, NodeSession>()
+const sessionOf = (request: NodeRequest): NodeSession | undefined =>
+  partsOf(request).sessions[0] as NodeSession | undefined
 
 /**
  * Gives every request `request.session()`, and commits it in Fastify's `onSend` hook, before the
@@ -78,21 +79,17 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
   const failed = new WeakSet<object>()
   // A getter, so that the function needs no `this`.
   function getter(this: NodeRequest): NodeSession['open'] {
-    const known = sessionsOf.get(this)
-    if (known) return known.open
-    const own = new NodeSession(sessions, this, { hasBegun: () => begun.has(this) })
-    sessionsOf.set(this, own)
-    partsOf(this).sessions.push(own)
-    return own.open
+    const hasBegun = (): boolean => begun.has(this)
+    return (sessionOf(this) ?? new NodeSession(sessions, this, { hasBegun })).open
   }
   app.decorateRequest('session', { getter })
   const onRequestAbort: Hook = async (request) => abortRequest(request)
   const onError: Hook = async (request, _, error) => {
     failed.add(request)
-    sessionsOf.get(request)?.fail(error)
+    sessionOf(request)?.fail(error)
   }
   const onSend: Hook = async (request, reply, payload) => {
-    const own = sessionsOf.get(request)
+    const own = sessionOf(request)
     // It runs again for the page of an error.
     const isFirst = !begun.has(request)
     begun.add(request)

@@ -44,41 +44,38 @@ export class HeadHeaders {
     this.#head.removeHeader(name)
   }
 
+  clear(): void {
+    for (const name of Object.keys(this.#head.getHeaders())) this.delete(name)
+  }
+
+  /** Sets all of these, beside the cookies that are set already. */
+  put(headers: Iterable<[string, string]>): void {
+    for (const [name, value] of headers) {
+      if (name === 'set-cookie') this.append(name, value)
+      else this.set(name, value)
+    }
+  }
+
   *[Symbol.iterator](): Iterator<[string, string]> {
-    for (const [name, value] of Object.entries(this.#head.getHeaders())) {
-      const all = [value ?? []].flat().map(String)
-      if (name !== 'set-cookie') yield [name, all.join(', ')]
-      else for (const one of all) yield [name, one]
+    for (const name of Object.keys(this.#head.getHeaders())) {
+      const all = this.#all(name)
+      for (const one of name === 'set-cookie' ? all : [all.join(', ')]) yield [name, one]
     }
   }
 }
 
 /** Returns the head as a `Response` has it; marking it changes the head itself. */
 export function headResponse(head: NodeHead): Response {
-  const status = statusOf(head)
-  const headers = new HeadHeaders(head)
-  const ok = status >= 200 && status < 300
+  const { statusCode: code } = head
+  const status = code < 200 || code > 599 ? 500 : code
+  const headers: unknown = new HeadHeaders(head)
   // The members that committing reads: to make a `Response`, and to copy it, takes ten times as long.
-  const parts: OwnHead & Partial<Response> = { status, ok, body: null, isOwn: true }
-  return Object.assign(parts, { headers }) as unknown as Response
-}
-
-/** Returns a copy of the head, as a `Response` without a body. */
-export function copyHead(head: NodeHead): Response {
-  return new Response(null, { status: statusOf(head), headers: [...new HeadHeaders(head)] })
-}
-
-function statusOf({ statusCode }: NodeHead): number {
-  return statusCode < 200 || statusCode > 599 ? 500 : statusCode
-}
-
-/** Sets the headers that differ, so that all others keep the spelling and the type that they have. */
-export function setChanged(head: NodeHead, after: Headers): void {
-  const before = new HeadHeaders(head)
-  for (const [name] of [...before]) if (!after.has(name)) before.delete(name)
-  for (const [name, value] of after) {
-    if (name !== 'set-cookie' && before.get(name) !== value) before.set(name, value)
+  const parts: OwnHead & Partial<Response> = {
+    status,
+    ok: status < 300,
+    headers: headers as Headers,
+    body: null,
+    isOwn: true,
   }
-  const cookies = after.getSetCookie()
-  if (cookies.join('\n') !== before.getSetCookie().join('\n')) head.setHeader('set-cookie', cookies)
+  return parts as Response
 }

@@ -42,24 +42,21 @@ export class MessageParts {
   #controller: AbortController | undefined
 
   constructor({ headers, method = 'GET' }: NodeRequest) {
-    this.method = NO_METHOD.test(method) ? 'GET' : method
+    this.method = method
     this.headers = {
       get(name) {
-        const value = headers[name.toLowerCase()]
-        if (typeof value === 'string' || value === undefined) return value ?? null
-        return value.join(', ')
+        return headers[name.toLowerCase()]?.toString() ?? null
       },
     }
   }
 
-  get signal(): AbortSignal {
+  get controller(): AbortController {
     this.#controller ??= new AbortController()
-    return this.#controller.signal
+    return this.#controller
   }
 
-  abort(): void {
-    this.#controller ??= new AbortController()
-    this.#controller.abort()
+  get signal(): AbortSignal {
+    return this.controller.signal
   }
 }
 
@@ -92,7 +89,8 @@ export function requestOf(message: NodeRequest): Request {
     if (name.startsWith(':')) continue
     for (const one of [value ?? []].flat()) headers.append(name, one)
   }
-  const request = new Request(urlOf(message), { method: parts.method, headers })
+  const method = NO_METHOD.test(parts.method) ? 'GET' : parts.method
+  const request = new Request(urlOf(message), { method, headers })
   // To pass it to the constructor takes twice the time of all the rest.
   Object.defineProperty(request, 'signal', { get: () => parts.signal })
   parts.request = request
@@ -102,7 +100,7 @@ export function requestOf(message: NodeRequest): Request {
 
 /** Aborts the signal of a message's request: the client has gone. */
 export function abortRequest(message: NodeRequest): void {
-  partsOf(message).abort()
+  partsOf(message).controller.abort()
 }
 
 /** Returns an absolute URL, whatever the client sent: `OPTIONS *` and a broken `Host` too. */

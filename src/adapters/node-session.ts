@@ -5,7 +5,7 @@ import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
-import { copyHead, HeadHeaders, headResponse, type NodeHead, setChanged } from './node-headers.ts'
+import { HeadHeaders, headResponse, type NodeHead } from './node-headers.ts'
 import {
   type MessageParts,
   type MessageSession,
@@ -21,6 +21,9 @@ export interface SessionHooks {
   /** Is called before the session is first opened. */
   onOpen?(): void
 }
+
+const TWICE =
+  'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name'
 
 /** The session of one request, and nothing is read before somebody asks for it. */
 export class NodeSession<D extends SessionData = SessionData, Data extends object = Partial<D>>
@@ -38,9 +41,12 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
   constructor(sessions: Sessions<D, Data>, message: NodeRequest, hooks: SessionHooks) {
     this.#sessions = sessions
     this.#instance = instanceOf(sessions)
-    this.name = this.#instance?.cookie.name ?? sessions
     this.#message = message
     this.#parts = partsOf(message)
+    this.name = this.#instance?.cookie.name ?? sessions
+    const others = this.#parts.sessions
+    if (others.some(({ name }) => name === this.name)) throw new TypeError(TWICE)
+    others.push(this)
     this.#hooks = hooks
   }
 
@@ -65,9 +71,14 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
    * @param save `false`: saves nothing.
    */
   async commit(head: NodeHead, save?: false): Promise<void> {
-    const given = this.#instance ? headResponse(head) : copyHead(head)
+    const given = headResponse(head)
     const answer = await this.commitResponse(given, save)
-    if (answer !== given || !this.#instance) setChanged(head, answer.headers)
+    if (answer !== given) {
+      // Another handler of the page has set the cookie too, or these sessions wrap others.
+      const headers = new HeadHeaders(head)
+      headers.clear()
+      headers.put(answer.headers)
+    }
     this.setUnavailable(head)
   }
 
@@ -84,10 +95,7 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
   setUnavailable(head: NodeHead): void {
     const failure = this.#failure
     if (!isUnavailable(failure) || head.statusCode < 500) return
-    const { headers } = failure.getResponse()
-    for (const [name, value] of headers) if (name !== 'set-cookie') head.setHeader(name, value)
-    const cookies = [...new HeadHeaders(head).getSetCookie(), ...headers.getSetCookie()]
-    if (cookies.length) head.setHeader('set-cookie', cookies)
+    new HeadHeaders(head).put(failure.getResponse().headers)
   }
 
   #start(): void {

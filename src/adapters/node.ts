@@ -24,7 +24,7 @@ import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
 import { useNodeAes } from './node-aes.ts'
 import { holdHead, type NodeResponse } from './node-head.ts'
-import type { NodeHead } from './node-headers.ts'
+import { HeadHeaders, type NodeHead } from './node-headers.ts'
 import { abortRequest, type NodeRequest, partsOf, requestOf } from './node-request.ts'
 import { NodeSession } from './node-session.ts'
 
@@ -45,8 +45,6 @@ export interface SessionRequest<
   session: () => Promise<Session<D, Data>>
 }
 
-const TWICE =
-  'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name'
 const TAKEN =
   '`request.session` is taken by another middleware, such as express-session: remove that one. `fromExpressSession` of sojourn/migrate keeps its users signed in'
 
@@ -81,14 +79,11 @@ export function session<D extends SessionData, Data extends object = Partial<D>>
   expectSessions(sessions)
   useNodeAes()
   return (request, response, next) => {
-    const { sessions: others } = partsOf(request)
-    if (!others.length && 'session' in request) throw new TypeError(TAKEN)
+    if (!partsOf(request).sessions.length && 'session' in request) throw new TypeError(TAKEN)
     const own: NodeSession<D, Data> = new NodeSession(sessions, request, {
       hasBegun: () => response.headersSent,
       onOpen: () => watch(own, request, response, next),
     })
-    if (others.some(({ name }) => name === own.name)) throw new TypeError(TWICE)
-    others.push(own)
     Object.assign(request, { session: own.open })
     next?.()
   }
@@ -144,7 +139,7 @@ function watch(
     before: () => own.commit(response),
     failed(error, isOver) {
       own.fail(error)
-      for (const name of Object.keys(response.getHeaders())) response.removeHeader(name)
+      new HeadHeaders(response).clear()
       for (const [name, value] of Object.entries(earlier)) response.setHeader(name, value as string)
       response.statusCode = isUnavailable(error) ? error.status : 500
       // That of HTTP/2 has no message, and warns where one is asked for.
@@ -169,12 +164,6 @@ export async function sendResponse(response: NodeResponse, answer: Response): Pr
   const isResponse = typeof answer?.headers?.getSetCookie === 'function'
   expectArgument(isResponse, 'answer', 'a Response', answer)
   response.statusCode = answer.status
-  for (const [name, value] of answer.headers) {
-    if (name !== 'set-cookie') response.setHeader(name, value)
-  }
-  const cookies = answer.headers.getSetCookie()
-  const others = response.getHeaders()['set-cookie']
-  if (cookies.length)
-    response.setHeader('set-cookie', [...[others ?? []].flat().map(String), ...cookies])
+  new HeadHeaders(response).put(answer.headers)
   response.end(new Uint8Array(await answer.arrayBuffer()))
 }
