@@ -65,6 +65,12 @@ export function expectArgument(
     throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
+/** Throws unless `reason`, of an end, is a short text or left out. */
+export function assertReason(reason: unknown): void {
+  const holds = reason === undefined || (typeof reason === 'string' && reason.length <= 200)
+  expectArgument(holds, 'reason', 'a string of at most 200 characters', reason)
+}
+
 /** Tells whether a value can have properties of its own. */
 export function isObject(value: unknown): value is object {
   return Object(value) === value

@@ -1,6 +1,6 @@
 /** The events that Sojourn reports. It never writes to the console: listen with `onEvent`. */
 
-import { ID_BYTES } from './codec/session-record.ts'
+import { ID_BYTES, type SessionState } from './codec/session-record.ts'
 import type { ExpiryReason, InvalidReason, SessionErrorCode } from './errors.ts'
 import type { SessionStatus } from './session/session.ts'
 import type {
@@ -13,7 +13,8 @@ import type {
 
 /**
  * One thing that happened. `at`: epoch milliseconds. `session`: a short fingerprint of the session
- * id, to tell sessions apart in a log; the id cannot be recovered from it.
+ * id, to tell sessions apart in a log; the id cannot be recovered from it. `actor`: a keyed hash of who acts in it, in
+ * the events of saving a session that has an actor. Who an event is about is not in it: see {@link identityOf}.
  */
 export type SessionEvent = { readonly at: number } & (
   | ({ type: 'session.invalid' } & Invalidity)
@@ -22,7 +23,7 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'session.missing' } & Absence & AboutSession)
   | ({ type: 'session.superseded' | 'session.reused' } & Rotation & AboutSession)
   | ({ type: 'session.binding-mismatch'; by: Mismatch } & AboutSession)
-  | ({ type: 'session.revoked' } & Revocation)
+  | ({ type: 'session.ended' } & Ended)
   | ({ type: 'session.imported'; signedIn: boolean } & AboutSession)
   | ({ type: 'session.import-conflict'; winner: ImportWinner } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
@@ -69,14 +70,28 @@ export interface Rotation {
   readonly sinceRotation: number
 }
 
-/** Sessions that were ended from outside: by `revoke`, `revokeAll`, `revokeBy`, `maxSessions`, or all there are. */
-export interface Revocation {
-  readonly by: 'id' | 'subject' | 'tag' | 'cap' | 'all'
+/** The end of sessions before their timeout. */
+export interface Ended extends Partial<AboutSession> {
+  readonly by: EndedBy
+  /** The application's own word for it, as given to `destroy`, `revoke` or `revokeAll`. */
+  readonly reason?: string
   /** Number of sessions that were live. */
   readonly count: number
-  /** With `by: 'id'`. */
-  readonly session?: string
 }
+
+/**
+ * The way in which sessions were ended.
+ *
+ * - `destroy`: by a request of theirs.
+ * - `login`: somebody else signed in in the same browser, or another actor, or the user once more with a cookie that
+ *   had been replaced.
+ * - `id`: by `revoke`.
+ * - `subject`: all of a user, by `revokeAll`.
+ * - `tag`: all with a tag, by `revokeBy`.
+ * - `cap`: the oldest of a user, by a sign-in beyond `maxSessions`.
+ * - `reuse`: a replaced cookie came back, with the option `onReuse: 'revoke'`.
+ */
+export type EndedBy = 'destroy' | 'login' | 'id' | 'subject' | 'tag' | 'cap' | 'reuse'
 
 /** Changes that will never be made. */
 export interface Dropped {
@@ -151,7 +166,6 @@ export type DropReason = 'conflict' | 'generation' | 'superseded' | 'ended' | 'e
 /** The events that say no more than which session they are about. */
 export type SessionEventType =
   | 'session.created'
-  | 'session.destroyed'
   | 'session.login'
   | 'session.regenerated'
   | 'session.renewed'
@@ -165,15 +179,30 @@ export type ImportWinner = 'old' | 'ours' | 'neither'
 
 interface AboutSession {
   readonly session: string
+  readonly actor?: string
 }
 
-type WithoutContext<E> = E extends unknown ? Omit<E, 'at' | 'session'> : never
+/** All that is known of the session, or of the user, that an event is about. */
+export interface Source extends Pick<Partial<SessionState>, 'label' | 'claims'> {
+  readonly key?: SessionState['key'] | undefined
+  readonly subject?: string | null | undefined
+  /** With `by: 'tag'`. */
+  readonly tag?: string | undefined
+  /** With `by: 'subject'` and `by: 'tag'`: the id of the session that goes on. */
+  readonly except?: string | undefined
+}
+
+const sources = new WeakMap<SessionEvent, Source>()
+
+/** Returns what an event is about; `undefined` for one that is about no session, or that was copied. */
+export function sourceOf(event: SessionEvent): Source | undefined {
+  return sources.get(event)
+}
+
+type WithoutContext<E> = E extends unknown ? Omit<E, 'at' | 'session' | 'actor'> : never
 
 /** Reports one event, about a session where one is given; never throws. */
-export type Emit = (
-  event: WithoutContext<SessionEvent>,
-  about?: { readonly key: Uint8Array },
-) => void
+export type Emit = (event: WithoutContext<SessionEvent>, about?: Source) => void
 
 /** Is called with every event. Neither its errors nor its result matter. */
 export interface SessionEventListener {
@@ -185,17 +214,27 @@ export interface SessionEventListener {
 /**
  * Wraps listeners so that nothing they do changes the outcome of a request; `undefined` where there are
  * none, so that `emit?.(...)` does not even make the event.
+ *
+ * @param actors The hashes of actors that are known.
  */
 export function createEmit(
   listeners: readonly SessionEventListener[],
   now: () => number,
   store: SessionStore | undefined,
+  actors: ReadonlyMap<string | undefined, string>,
 ): Emit | undefined {
   if (!listeners.length) return undefined
   if (store) for (const one of listeners) guarded(() => one.attach?.(store))
   return (event, about) => {
-    const session = about && { session: fingerprint(about.key.subarray(0, ID_BYTES)) }
-    const told = { at: now(), ...event, ...session } as SessionEvent
+    const { key, claims } = about ?? {}
+    const actor = actors.get(claims?.a)
+    const told = {
+      at: now(),
+      ...event,
+      ...(key && { session: fingerprint(key.subarray(0, ID_BYTES)) }),
+      ...(actor && { actor }),
+    } as SessionEvent
+    if (about) sources.set(told, about)
     for (const one of listeners) guarded(() => one(told))
   }
 }
@@ -213,4 +252,15 @@ export function fingerprint(bytes: Uint8Array, start = 0x811c9dc5): string {
   let hash = start
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
   return (hash >>> 0).toString(36)
+}
+
+/** Reports the end of sessions. */
+export function tellEnd(
+  emit: Emit,
+  by: EndedBy,
+  about: Source,
+  reason?: string | undefined,
+  count = 1,
+): void {
+  emit({ type: 'session.ended', by, count, ...(reason && { reason }) }, about)
 }

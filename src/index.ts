@@ -8,8 +8,9 @@
 
 export type { SessionCodec } from './codec/values.ts'
 export * from './errors.ts'
-export type { SessionEvent, SessionEventListener } from './events.ts'
+export type { EndedBy, SessionEvent, SessionEventListener } from './events.ts'
 export type { HealthOptions, HealthReport, StoreHealth } from './observe/health.ts'
+export { type EventIdentity, identityOf } from './observe/identity.ts'
 export type { Controls, SessionsOptions } from './options.ts'
 export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
@@ -18,6 +19,8 @@ export type {
   Frozen,
   LoginOptions,
   OnceOptions,
+  RevokeAllOptions,
+  RevokeOptions,
   Session,
   SessionData,
   SessionStatus,

@@ -26,7 +26,7 @@ export interface LogOptions {
   /** Levels other than {@link defaultLevels}; `false` leaves a type out. (default: those) */
   levels?: { readonly [type in SessionEvent['type']]?: LogLevel | false }
   /**
-   * Lines per minute of one type with one `code`, `reason` and `operation`; `Infinity` for all of them. (default: 10)
+   * Lines per minute of one type with one `by`, `code`, `reason` and `operation`; `Infinity` for all of them. (default: 10)
    */
   limit?: number
   /** Other limits for some types. (default: `limit`) */
@@ -56,8 +56,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
   'session.expired': 'info',
   'session.imported': 'info',
   'session.import-conflict': 'warn',
-  'session.destroyed': 'info',
-  'session.revoked': 'info',
+  'session.ended': 'info',
   'session.login': 'info',
   'session.missing': 'info',
   'session.invalid': 'info',
@@ -86,7 +85,7 @@ export const defaultLevels: { readonly [type in SessionEvent['type']]: LogLevel 
 }
 
 /** A kind of events: what a line that says how many were left out is about. */
-interface Kind extends Partial<Record<'code' | 'reason' | 'operation', string>> {
+interface Kind extends Partial<Record<'by' | 'code' | 'reason' | 'operation', string>> {
   readonly type: SessionEvent['type']
 }
 
@@ -129,7 +128,7 @@ type ByType<T> = Record<string, T>
  * Makes an `onEvent` that writes each event as one line: a message (`sojourn: store.retry`) and the
  * event itself.
  *
- * Events are counted by type, `code`, `reason` and `operation`, so that the first of a new failure always has its
+ * Events are counted by type, `by`, `code`, `reason` and `operation`, so that the first of a new failure always has its
  * line, however many came of another one. After such a kind has had its `limit` of lines within a minute, the rest
  * of that minute is counted. The first line after it, of any type, is preceded by one that says how many were left
  * out (`leftOut`). There is no timer, and memory is bounded. What the logger throws does not matter.
@@ -189,11 +188,13 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
 
 /** Returns the fields by which events are counted. All have few values. */
 function kindOf(event: SessionEvent): Kind {
-  const { type, code, operation, reason } = event as Kind
+  const { type, by, code, operation, reason } = event as Kind
   return {
     type,
     ...(code && { code }),
-    ...(reason && { reason }),
+    ...(by && { by }),
+    // That of an end is a text of the application's.
+    ...(reason && type !== 'session.ended' && { reason }),
     ...(operation && { operation }),
   }
 }

@@ -63,7 +63,7 @@ type Event<T extends SessionEvent['type']> = Extract<SessionEvent, { type: T }>
  * | `sojourn.cache.requests` | counter, `{request}` | `sojourn.layer`, `sojourn.hit` |
  * | `sojourn.deferred` | counter, `{change}` | `sojourn.outcome`: `deferred`, `applied`, `dropped` |
  * | `sojourn.key.used` | counter, `{event}`: at most one a minute, secret and isolate | `sojourn.key` |
- * | `sojourn.events` | counter, `{event}`: every event that has no instrument above, and `commit.dropped` | `sojourn.event.type`, and where the event has them `sojourn.store`, `sojourn.operation`, `sojourn.direction`, `sojourn.reason`, `error.type` |
+ * | `sojourn.events` | counter, `{event}`: every event that has no instrument above, and `commit.dropped` | `sojourn.event.type`, and where the event has them `sojourn.store`, `sojourn.operation`, `sojourn.direction`, `sojourn.by`, `sojourn.reason`, `error.type` |
  * | `sojourn.breaker.state` | gauge from the start: 0 closed, 1 half-open, 2 open | `sojourn.store`, `sojourn.direction` |
  * | `sojourn.retry.budget` | gauge from the start, `{retry}`: what is left of the retry budget | `sojourn.store` |
  *
@@ -150,14 +150,16 @@ function isDropped(event: SessionEvent): event is Event<'commit.dropped'> {
 
 /** The attributes of an event that have few values. */
 function fewValues(event: SessionEvent): Attributes {
-  const { store, operation, direction, reason, code } = Object(event) as Partial<
-    Record<string, string>
-  >
+  const fields = Object(event) as Partial<Record<string, string>>
+  const { by, store, operation, direction, code } = fields
+  // That of an end is a text of the application's.
+  const reason = event.type === 'session.ended' ? undefined : fields.reason
   return {
     ...(store !== undefined && { 'sojourn.store': store }),
     ...(operation !== undefined && { 'sojourn.operation': operation }),
     ...(direction !== undefined && { 'sojourn.direction': direction }),
     ...(reason !== undefined && { 'sojourn.reason': reason }),
+    ...(by !== undefined && { 'sojourn.by': by }),
     ...(code !== undefined && { 'error.type': code }),
   }
 }

@@ -1,7 +1,9 @@
 /** Sessions that live in a store: opening, committing and ending them. Loaded when first needed. */
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { decodeBase64url } from '../crypto/base64url.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import { CircuitOpenError, StoreUnavailableError } from '../errors.ts'
+import { type Source, tellEnd } from '../events.ts'
 import type { Backend, CommitTask } from '../session/backend.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
@@ -189,21 +191,25 @@ async function failed(
 /** Ends every session that the request's cookies open, whoever writes to it meanwhile. */
 async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { instance } = p
-  const { cookies, found, replaced } = draft
-  const own = found ? idOf(found.state) : replaced?.isLate ? replaced.id : undefined
+  const { cookies, found, replaced, why } = draft
+  const late = replaced?.isLate ? (replaced.state ?? { key: decodeBase64url(replaced.id)! }) : null
+  const own = found?.state ?? late
   const all = await instance.tokens.openAll(cookies)
-  const ids = new Set(own === undefined ? [] : [own])
+  const ending = new Map<string, Source>(own ? [[idOf(own), own]] : [])
   try {
-    const others = (await candidatesOf(instance, cookies, all)).filter((one) => !ids.has(idOf(one)))
+    const candidates = await candidatesOf(instance, cookies, all)
+    const others = candidates.filter((one) => !ending.has(idOf(one)))
     // All at once, since each may take until the deadline.
     const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one)))
     for (const [i, { found, status }] of drafts.entries()) {
-      if (found || status === 'superseded') ids.add(idOf(others[i]!))
+      const other = found?.state ?? others[i]!
+      if (found || status === 'superseded') ending.set(idOf(other), other)
     }
-    await Promise.all([...ids].map((id) => endSession(p, startCalls(p), id)))
+    await Promise.all([...ending.keys()].map((id) => endSession(p, startCalls(p), id)))
   } catch (error) {
     reportFailure(p, error, 'store.unavailable', draft.current)
   }
-  const note = ids.size ? await noteEnd(instance, cookies, ids) : []
+  for (const about of ending.values()) tellEnd(instance.emit, 'destroy', about, why)
+  const note = ending.size ? await noteEnd(instance, cookies, ending.keys()) : []
   return [...note, ...(await dropDeferred(instance, draft))]
 }

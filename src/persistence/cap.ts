@@ -1,5 +1,7 @@
 /** The limit of sessions of one user. Loaded with the option `maxSessions`. */
 import type { SessionState } from '../codec/session-record.ts'
+import { decodeBase64url } from '../crypto/base64url.ts'
+import { tellEnd } from '../events.ts'
 import { endSession, type Persistence, reportFailure, startCalls } from './persistence.ts'
 import { list, type SessionInfo } from './subjects.ts'
 
@@ -11,17 +13,21 @@ import { list, type SessionInfo } from './subjects.ts'
 export async function endOldest(p: Persistence, { subject }: SessionState): Promise<void> {
   const { instance } = p
   const { maxSessions } = instance.options
-  let count = 0
   try {
     const all = await list(instance, subject!)
     const oldest = all.sort(byAge).slice(maxSessions)
     const calls = startCalls(p)
-    const ended = await Promise.all(oldest.map(({ id }) => endSession(p, calls, id)))
-    count = ended.filter((wasLive) => wasLive).length
+    await Promise.all(
+      oldest.map(async ({ actor, id, label }) => {
+        if (!(await endSession(p, calls, id))) return
+        const claims = { a: actor ?? undefined }
+        const about = { key: decodeBase64url(id)!, subject, label: label ?? undefined, claims }
+        tellEnd(instance.emit, 'cap', about)
+      }),
+    )
   } catch (error) {
     reportFailure(p, error, 'store.degraded')
   }
-  if (count) instance.emit({ type: 'session.revoked', by: 'cap', count })
 }
 
 /** The latest sign-in first. */

@@ -2,7 +2,9 @@
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
+import { decodeBase64url } from '../crypto/base64url.ts'
 import { SessionConflictError } from '../errors.ts'
+import { tellEnd } from '../events.ts'
 import type { Draft, ReplacedSession } from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll, isOfOther } from '../session/operations.ts'
@@ -77,6 +79,7 @@ export class Commit {
     // Another user signs in: the session of the one before ends first.
     if (found) {
       await endSession(this.#p, this.#calls, idOf(found.state))
+      tellEnd(this.#p.instance.emit, 'login', found.state)
       endDeferred(this.#draft)
     }
     const shared = this.#share(replaced?.state)
@@ -129,7 +132,8 @@ export class Commit {
     })
     if (!ok) throw new SessionConflictError('Cannot create session: its id is taken')
     if (replaced && signsIn(this.#draft) && (await isOf(this.#p, subject, replaced.keys))) {
-      await tryToEnd(this.#p, this.#calls, replaced.id)
+      const about = { key: decodeBase64url(replaced.id)!, subject }
+      await tryToEnd(this.#p, this.#calls, 'login', about)
     }
     return { state, version, at, isNew: true }
   }

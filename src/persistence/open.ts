@@ -8,6 +8,7 @@ import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../se
 import { isRenewalDue } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
+import { nameActors } from './actors.ts'
 import { openDeferred } from './deferred.ts'
 import { ahead, compare, relate } from './newest.ts'
 import {
@@ -271,7 +272,10 @@ export async function replacedDraft(
   const { rotatedAt } = credentialOf(record)
   const isLate = options.now() - rotatedAt < GRACE_MS
   // That it cannot be ended now is no reason to show it.
-  if (!isLate && options.onReuse === 'revoke') await tryToEnd(p, startCalls(p), id)
+  if (!isLate && options.onReuse === 'revoke') {
+    if (found && options.onEvent.length) await nameActors(p.instance, [found.state])
+    await tryToEnd(p, startCalls(p), 'reuse', found?.state ?? opened)
+  }
   const state = found && found.state.version <= options.version ? found.state : null
   const { keys = [], version } = record
   const replaced = { id, keys, state, version, isLate, rotatedAt }

@@ -1,8 +1,9 @@
 /** Calls of the store, shared by opening, committing and ending. */
-import type { SessionState } from '../codec/session-record.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { type EndedBy, type Source, tellEnd } from '../events.ts'
 import { observeCall } from '../observe/store-call.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
@@ -141,10 +142,16 @@ export async function endSession(
   return wasLive
 }
 
-/** Ends a session that is of no use any more; that it cannot be ended is told of, and no more. */
-export async function tryToEnd(p: Persistence, calls: StoreCalls, id: string): Promise<void> {
+/** Ends a session that is of no use any more, and reports it; that it cannot be ended is told of, and no more. */
+export async function tryToEnd(
+  p: Persistence,
+  calls: StoreCalls,
+  by: EndedBy,
+  about: Source & Pick<SessionState, 'key'>,
+): Promise<void> {
   try {
-    await endSession(p, calls, id)
+    await endSession(p, calls, idOf(about))
+    tellEnd(p.instance.emit, by, about)
   } catch (error) {
     reportFailure(p, error, 'store.degraded')
   }

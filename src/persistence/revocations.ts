@@ -6,13 +6,15 @@
  * in the clear: there is nothing in them but hashes and times.
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { assertSubject, expectArgument } from '../check.ts'
+import { assertReason, assertSubject, expectArgument } from '../check.ts'
 import { ID_BYTES, idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
+import { tellEnd } from '../events.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
+import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import { pause, reportFailure, type StoreCalls, startCalls } from './persistence.ts'
 import { newVersion } from './stored-record.ts'
@@ -147,19 +149,17 @@ export async function markEnds(
 export async function revokeMarked(
   instance: Instance,
   id: string,
-  { subject }: { subject?: string } = {},
+  { reason, subject }: RevokeOptions = {},
 ): Promise<boolean> {
   const marks = marksOf(instance)
   expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
+  assertReason(reason)
   if (subject !== undefined) assertSubject(subject)
   // No session has another one.
   if (!isId(id)) return false
   const only = subject === undefined ? {} : { owners: await marks.keysOf(subject) }
   const isNew = await markSession(marks, id, startCalls(marks), only)
-  instance.emit(
-    { type: 'session.revoked', by: 'id', count: Number(isNew) },
-    { key: decodeBase64url(id)! },
-  )
+  tellEnd(instance.emit, 'id', { key: decodeBase64url(id)!, subject }, reason, Number(isNew))
   return isNew
 }
 
@@ -167,13 +167,14 @@ export async function revokeMarked(
 export async function revokeAllMarked(
   instance: Instance,
   subject: string,
-  { except }: { except?: string } = {},
+  { except, reason }: RevokeAllOptions = {},
 ): Promise<number> {
   const marks = marksOf(instance)
   assertSubject(subject)
+  assertReason(reason)
   const keys = await marks.keysOf(subject)
   await markTime(marks, keys, except)
-  instance.emit({ type: 'session.revoked', by: 'subject', count: 1 })
+  tellEnd(instance.emit, 'subject', { subject, except }, reason)
   return 1
 }
 
@@ -181,11 +182,12 @@ export async function revokeAllMarked(
 export async function revokeByMarked(
   instance: Instance,
   tag: string,
-  { except }: { except?: string } = {},
+  { except, reason }: RevokeAllOptions = {},
 ): Promise<number> {
   const marks = marksOf(instance)
+  assertReason(reason)
   await markTime(marks, await marks.tagKeysOf(tag), except)
-  instance.emit({ type: 'session.revoked', by: 'tag', count: 1 })
+  tellEnd(instance.emit, 'tag', { tag, except }, reason)
   return 1
 }
 

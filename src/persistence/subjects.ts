@@ -1,10 +1,12 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
-import { assertSubject, expectArgument, isTags } from '../check.ts'
+import { assertReason, assertSubject, expectArgument, isTags } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import type { KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionError } from '../errors.ts'
+import { tellEnd } from '../events.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
+import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 import { endSession, isOf, type Persistence, persistenceOf, startCalls } from './persistence.ts'
 import { openRecord } from './stored-record.ts'
@@ -27,12 +29,6 @@ export interface SessionInfo {
   readonly actor: string | null
   /** See {@link Session.tags}. */
   readonly tags: readonly string[]
-}
-
-/** Options for ending all sessions of a user or a tag. */
-interface EndAllBut {
-  /** The id of a session that is spared. */
-  except?: string
 }
 
 function assertTag(tag: unknown): void {
@@ -100,12 +96,13 @@ export async function* all(instance: Instance): AsyncIterable<SessionInfo> {
 export async function revoke(
   instance: Instance,
   id: string,
-  options: { subject?: string } = {},
+  options: RevokeOptions = {},
 ): Promise<boolean> {
   if (instance.options.revocations) {
     return (await import('./revocations.ts')).revokeMarked(instance, id, options)
   }
-  const { subject } = options
+  const { reason, subject } = options
+  assertReason(reason)
   const p = persistenceOf(instance)
   expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
   const calls = startCalls(p)
@@ -115,9 +112,8 @@ export async function revoke(
     if (!(await isOf(p, subject, record?.keys))) return false
   }
   const wasLive = await endSession(p, calls, id)
-  const key = decodeBase64url(id)
-  const about = key ? { key } : undefined
-  p.instance.emit({ type: 'session.revoked', by: 'id', count: Number(wasLive) }, about)
+  const key = decodeBase64url(id) ?? undefined
+  tellEnd(instance.emit, 'id', { key, subject }, reason, Number(wasLive))
   return wasLive
 }
 
@@ -125,36 +121,37 @@ export async function revoke(
 export async function revokeAll(
   instance: Instance,
   subject: string,
-  options: EndAllBut = {},
+  options: RevokeAllOptions = {},
 ): Promise<number> {
   if (instance.options.revocations) {
     return (await import('./revocations.ts')).revokeAllMarked(instance, subject, options)
   }
   const p = persistenceOf(instance)
   assertSubject(subject)
-  return await endAll(p, () => p.keysOf(subject), options, 'subject')
+  return await endAll(p, () => p.keysOf(subject), options, { subject })
 }
 
 /** Ends the sessions that have a tag, and returns how many. */
 export async function revokeBy(
   instance: Instance,
   tag: string,
-  options: EndAllBut = {},
+  options: RevokeAllOptions = {},
 ): Promise<number> {
   assertTag(tag)
   if (instance.options.revocations) {
     return (await import('./revocations.ts')).revokeByMarked(instance, tag, options)
   }
   const p = persistenceOf(instance)
-  return await endAll(p, () => p.tagKeysOf(tag), options, 'tag')
+  return await endAll(p, () => p.tagKeysOf(tag), options, { tag })
 }
 
 async function endAll(
   p: Persistence,
   makeKeys: () => ReturnType<KeyedHash>,
-  { except }: EndAllBut,
-  by: 'subject' | 'tag',
+  { except, reason }: RevokeAllOptions,
+  about: { readonly subject: string } | { readonly tag: string },
 ): Promise<number> {
+  assertReason(reason)
   const index = indexOf(p)
   const keys = await makeKeys()
   let count = 0
@@ -169,7 +166,8 @@ async function endAll(
     }
   } finally {
     // Also of one that failed half-way, which its caller will repeat.
-    p.instance.emit({ type: 'session.revoked', by, count })
+    const by = 'tag' in about ? 'tag' : 'subject'
+    tellEnd(p.instance.emit, by, { ...about, except }, reason, count)
   }
   return count
 }

@@ -86,6 +86,8 @@ export interface Draft {
   saving?: Promise<string[]> | undefined
   /** With a store: the tag under which saving it failed, and how many operations it had then. */
   failed?: { readonly tag: string; readonly operations: number }
+  /** The application's word for the end of the session. */
+  why?: string | undefined
   /** An error or the event `session.uncommitted` has told of changes that were not saved. */
   unsaved?: boolean
   /** The outcome of saving it, where its cookies do not tell. */

@@ -17,10 +17,10 @@ export function createInCookie(instance: Instance): Backend {
   return {
     open: (cookies, opened) => open(instance, cookies, opened),
     commit: (draft, task) => commit(instance, draft, task),
-    end: async ({ cookies }) => {
-      const all = await instance.tokens.openAll(cookies)
+    end: async (draft) => {
+      const all = await instance.tokens.openAll(draft.cookies)
       const ended = all.map(({ opened }) => opened)
-      return ended.length ? (await notes()).noteCookieEnds(instance, cookies, ended) : []
+      return ended.length ? (await notes()).noteCookieEnds(instance, draft, ended) : []
     },
   }
 }
@@ -78,7 +78,7 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
   const setCookie = await writeCookie(instance, draft, state, opened)
   // The cookie of whoever was signed in before may be there twice, or come back.
   const ends =
-    found && isNew ? (await notes()).noteCookieEnds(instance, draft.cookies, [found.state]) : []
+    found && isNew ? (await notes()).noteCookieEnds(instance, draft, [found.state]) : []
   setCookie.push(...(await ends))
   announce(instance, draft, state, renewalDue, isNew)
   return setCookie

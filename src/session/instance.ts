@@ -29,6 +29,8 @@ export interface Instance {
   readonly observe: Emit | undefined
   readonly formerUsed: FormerUsed
   readonly context: SessionContext
+  /** Keyed hashes of actors, for events. */
+  readonly actors: Map<string | undefined, string>
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
   /** The session of each request; `null`: it was committed without one. */
@@ -61,7 +63,8 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
       ? createSessionCookie(options.cookie)
       : createSessionHeader(transport.header)
   const format = createFormat(options)
-  const observe = createEmit(options.onEvent, now, store)
+  const actors = new Map<string | undefined, string>()
+  const observe = createEmit(options.onEvent, now, store, actors)
   const emit = observe ?? (() => {})
   if (observe) store?.subscribe?.(observe)
   const unsaved = new Map<Draft, number>()
@@ -87,6 +90,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
   return {
     options,
     store,
+    actors,
     cookie,
     tokens,
     format,

@@ -17,8 +17,10 @@ import {
   type SessionTimes,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import { tellEnd } from '../events.ts'
 import { late } from '../late.ts'
 import { type CookieFound, MAX_COOKIE_AGE, type SideCookie } from '../transport/cookie.ts'
+import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { openSides, removeSides, writeSide } from './side-cookies.ts'
 
@@ -108,19 +110,21 @@ export async function noteEnd(
 }
 
 /**
- * Returns the `Set-Cookie` values of the end of sessions in cookies. The note lives for as long as a
- * cookie of theirs may be good: one that a response under way renews, or one that this response cannot
+ * Reports the end of the session of a draft, and returns the `Set-Cookie` values for all that end. The note lives for
+ * as long as a cookie of theirs may be good: one that a response under way renews, or one that this response cannot
  * remove because it was set with another domain, path or partition. With `revocations` copies of the cookie
  * are over too.
  */
 export async function noteCookieEnds(
   instance: Instance,
-  cookies: CookieFound,
+  { cookies, found, status, why }: Draft,
   ended: readonly (SessionTimes & Pick<SessionState, 'key' | 'subject'>)[],
 ): Promise<string[]> {
   if (instance.options.revocations) await (await revocations()).markEnds(instance, ended)
   const renewedAt = instance.options.now()
   const ends = ended.map((one) => instance.context.expiresAt({ ...one, renewedAt }))
   const age = Math.min((Math.max(...ends) - renewedAt) / 1000, MAX_COOKIE_AGE)
+  const by = status === 'destroyed' ? 'destroy' : 'login'
+  if (found) tellEnd(instance.emit, by, found.state, why)
   return noteEnd(instance, cookies, ended.map(idOf), age)
 }

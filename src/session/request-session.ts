@@ -206,7 +206,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   destroy(options?: DestroyOptions): void {
-    const { clear } = applyRules<DestroyOptions>('destroy.', DESTROY_RULES, options)
+    const { clear, reason } = applyRules<DestroyOptions>('destroy.', DESTROY_RULES, options)
     const draft = this.#draft
     if (draft.status !== 'destroyed') {
       this.#assertWritable(true, true)
@@ -216,6 +216,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       this.#instance.context.changed(draft)
     }
     draft.clears ??= clear
+    draft.why ??= reason
   }
 
   async once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
@@ -297,9 +298,16 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 }
 
+const TEXT: Rule = [
+  undefined,
+  'a string of at most 200 characters',
+  (value: unknown) => typeof value === 'string' && value.length <= 200,
+]
+
 const SITE_DATA: readonly SiteData[] = ['cache', 'storage', 'cookies']
 
 const DESTROY_RULES: Record<string, Rule> = {
+  reason: TEXT,
   clear: [
     undefined,
     `a list of ${SITE_DATA.join(', ')}`,
@@ -312,6 +320,6 @@ const LOGIN_RULES: Record<string, Rule> = {
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
   actor: [undefined, '', () => true],
-  label: [undefined, 'a string of at most 200 characters', (value: string) => value.length <= 200],
+  label: TEXT,
   tags: TAGS,
 }

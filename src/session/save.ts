@@ -10,6 +10,7 @@ import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { hasChanges } from './operations.ts'
 
+const acting = late(() => import('../persistence/actors.ts'))
 const chunked = late(() => import('../transport/too-large.ts'))
 
 /** The class itself is loaded when a cookie is too large. */
@@ -54,11 +55,13 @@ function tellSaved(observe: Emit, { outcome }: Draft, values: readonly string[])
 }
 
 async function save(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
-  const { cookie, emit, format } = instance
+  const { cookie, format } = instance
   const { clear, cookies, current, found, operations, refresh, status } = draft
+  if (instance.observe && (found?.state.claims?.a ?? current.claims?.a)) {
+    await (await acting()).nameActors(instance, [found?.state ?? current, current])
+  }
   if (status === 'destroyed') {
     const more = await backend.end(draft)
-    if (found) emit({ type: 'session.destroyed' }, found.state)
     // It is removed always: the browser may have got one since.
     const isThere = cookies.tokens.length + cookies.chunks.length + more.length
     return isThere ? [...cookie.remove(cookies), ...more] : []

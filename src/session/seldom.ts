@@ -118,6 +118,7 @@ async function saveOnto(
   onto.current = applyAll(own, onto.current)
   onto.operations.push(...own)
   if (draft.status === 'destroyed') onto.status = 'destroyed'
+  onto.why = draft.why
   draft.saving = saveSession(instance, backend, onto)
   const values = await draft.saving
   const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!

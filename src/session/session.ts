@@ -85,7 +85,28 @@ export interface DestroyOptions {
    * The header goes on the response that `commit`, `handler` or an adapter sends. `save` returns cookies only: there
    * put it on the response yourself.
    */
-  clear?: readonly SiteData[]
+  clear?: readonly SiteData[] | undefined
+  /**
+   * The application's word for the end, up to 200 characters, such as `password-changed`: it is told with the event
+   * `session.ended`, and logs show it. (default: none)
+   */
+  reason?: string | undefined
+}
+
+/** Options for {@link Sessions.revoke}. */
+export interface RevokeOptions {
+  /** Ends the session only if it is that user's, for ids that come from a form. */
+  subject?: string | undefined
+  /** The application's word for it, up to 200 characters, for the event `session.ended`. Logs show it. */
+  reason?: string | undefined
+}
+
+/** Options for {@link Sessions.revokeAll}. */
+export interface RevokeAllOptions {
+  /** The {@link Session.id} of a session that goes on. */
+  except?: string | undefined
+  /** As in {@link RevokeOptions}. */
+  reason?: string | undefined
 }
 
 /** Options for {@link Session.once}. */

@@ -9,7 +9,7 @@ import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
 import { commitRequest, createOpener, openRequest } from './requests.ts'
 import { saveSession } from './save.ts'
-import type { Session, SessionData } from './session.ts'
+import type { RevokeAllOptions, RevokeOptions, Session, SessionData } from './session.ts'
 
 /** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
 export interface Sessions<D extends SessionData = SessionData, Data extends object = Partial<D>> {
@@ -84,15 +84,15 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * Ends the session with this {@link Session.id}; `false` when there is none, or with `revocations` when
    * it was ended already. With `subject` only if it is that user's, for ids that come from a form. Throws as `list`.
    */
-  revoke(id: string, options?: { subject?: string }): Promise<boolean>
+  revoke(id: string, options?: RevokeOptions): Promise<boolean>
   /**
    * Signs a user out everywhere, but for the session `except` if given, and returns how many
    * sessions that ended. For sessions in cookies see {@link SessionsOptions.revocations}: nobody knows how
    * many there are, so that it returns 1. Throws as `list`.
    */
-  revokeAll(subject: string, options?: { except?: string }): Promise<number>
+  revokeAll(subject: string, options?: RevokeAllOptions): Promise<number>
   /** Ends the sessions that have a tag; else as `revokeAll`. */
-  revokeBy(tag: string, options?: { except?: string }): Promise<number>
+  revokeBy(tag: string, options?: RevokeAllOptions): Promise<number>
   /**
    * Asks the store for a sign of life, within a second; with `deep: true` for a thorough one, within
    * four. Never throws for what the store does.

@@ -190,13 +190,13 @@ describe.each([
       expect(await sessions.list('ann')).toEqual([])
     })
 
-    it('somebody signed out everywhere: session.revoked says by what, and how many', async () => {
+    it('somebody signed out everywhere: session.ended says by what, and how many', async () => {
       const clock = clockOf()
       const { said, visit, sessions } = createServerHere(create(clock), clock)
       await visit(signIn)
       await sessions.revokeAll('ann')
       expect(await subjectOf(visit)).toBe(null)
-      expect(said('session.revoked')).toMatchObject([{ by: 'subject', count: 1 }])
+      expect(said('session.ended')).toMatchObject([{ by: 'subject', count: 1 }])
       expect(said('session.missing')).toHaveLength(1)
     })
 

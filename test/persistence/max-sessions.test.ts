@@ -35,7 +35,7 @@ describe('maxSessions', () => {
     const three = await signIn('ann')
     expect(await statusOf(two.header)).toBe('missing')
     for (const { header } of [again, three, bob]) expect(await statusOf(header)).toBe('active')
-    expect(events.find(({ type }) => type === 'session.revoked')).toMatchObject({
+    expect(events.find(({ type }) => type === 'session.ended')).toMatchObject({
       by: 'cap',
       count: 1,
     })

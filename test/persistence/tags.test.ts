@@ -98,7 +98,7 @@ describe.each(Object.entries(places))('tags of sessions %s', (_, create) => {
     clock.advance(1)
     events.splice(0)
     const count = await sessions.revokeBy('tenant:7')
-    expect(events).toMatchObject([{ type: 'session.revoked', by: 'tag', count }])
+    expect(events).toMatchObject([{ type: 'session.ended', by: 'tag', count }])
     for (const { header } of [ann, bob]) expect(await statusOf(header)).toBe('missing')
     for (const { header } of others) expect(await statusOf(header)).toBe('active')
     const after = await signIn('ann', 'tenant:7')

@@ -251,11 +251,11 @@ describe('the reasons', () => {
   })
 })
 
-describe('session.revoked', () => {
+describe('session.ended', () => {
   it('tells of revoke and revokeAll, by what, and how many were live', async () => {
     const { events, sessions, visit } = setUp('store')
     const { session } = await visit((one) => one.login('ann'))
-    const told = () => events.filter(({ type }) => type === 'session.revoked')
+    const told = () => events.filter(({ type }) => type === 'session.ended')
     expect(await sessions.revoke(session.id)).toBe(true)
     expect(told()).toMatchObject([{ by: 'id', count: 1, session: expect.any(String) }])
     const login = events.find(({ type }) => type === 'session.login') as { session: string }
@@ -272,7 +272,7 @@ describe('session.revoked', () => {
     const { events, sessions, visit } = setUp('store')
     const { session } = await visit((one) => one.login('ann'))
     expect(await sessions.revoke(session.id, { subject: 'bob' })).toBe(false)
-    expect(events.map(({ type }) => type)).not.toContain('session.revoked')
+    expect(events.map(({ type }) => type)).not.toContain('session.ended')
   })
 
   it('tells how many had ended where the store failed half-way', async () => {
@@ -292,7 +292,7 @@ describe('session.revoked', () => {
     )
     await visit((one) => one.login('ann'))
     await errorOf(() => sessions.revokeAll('ann'))
-    expect(events.at(-1)).toMatchObject({ type: 'session.revoked', by: 'subject', count: 1 })
+    expect(events.at(-1)).toMatchObject({ type: 'session.ended', by: 'subject', count: 1 })
   })
 })
 

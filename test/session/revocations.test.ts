@@ -154,9 +154,9 @@ describe('revoke() of a session in a cookie', () => {
     expect(await statusOf(header)).toBe('missing')
     expect(await sessions.revoke(id)).toBe(false)
     expect(events).toMatchObject([
-      { type: 'session.revoked', by: 'id', count: 1, session: expect.any(String) },
+      { type: 'session.ended', by: 'id', count: 1, session: expect.any(String) },
       { type: 'session.missing' },
-      { type: 'session.revoked', by: 'id', count: 0 },
+      { type: 'session.ended', by: 'id', count: 0 },
     ])
   })
 
@@ -191,7 +191,7 @@ describe('revokeAll() of sessions in cookies', () => {
     clock.advance(1)
     events.splice(0)
     expect(await sessions.revokeAll('ann')).toBe(1)
-    expect(events).toMatchObject([{ type: 'session.revoked', by: 'subject', count: 1 }])
+    expect(events).toMatchObject([{ type: 'session.ended', by: 'subject', count: 1 }])
     // In the same millisecond, as after a new password.
     const after = await signIn('ann')
     expect(await statusOf(one.header)).toBe('missing')

@@ -1,0 +1,28 @@
+/** Who acts in a session, as events name them. Loaded when somebody does, and somebody listens. */
+import type { SessionState } from '../codec/session-record.ts'
+import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import type { Instance } from '../session/instance.ts'
+
+const hashes = new WeakMap<Instance, KeyedHash>()
+const MAX_ACTORS = 1000
+/** Characters of a name: 42 bits, enough to tell actors apart. */
+const LENGTH = 7
+
+/**
+ * Makes the names of the actors of some sessions known to `emit`. Ids of staff can be guessed, so that a plain hash would tell
+ * them: this one is keyed.
+ */
+export async function nameActors(
+  instance: Instance,
+  states: readonly Pick<SessionState, 'claims'>[],
+): Promise<void> {
+  const { actors, options } = instance
+  const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'actor')
+  hashes.set(instance, hash)
+  for (const { claims } of states) {
+    if (claims?.a === undefined || actors.has(claims.a)) continue
+    const [name] = await hash(claims.a)
+    if (actors.size >= MAX_ACTORS) actors.clear()
+    actors.set(claims.a, name.slice(0, LENGTH))
+  }
+}
