@@ -1,4 +1,4 @@
-/** Who an event is about, for whoever asks: the event itself does not say, and no log shows it. */
+/** The session and the user behind an event, for code that asks: the event itself does not say, and no log shows it. */
 import { idOf } from '../codec/session-record.ts'
 import { type SessionEvent, sourceOf } from '../events.ts'
 

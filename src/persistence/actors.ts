@@ -1,4 +1,4 @@
-/** Who acts in a session, as events name them. Loaded when somebody does, and somebody listens. */
+/** Names of actors for events. Loaded when somebody acts for a user, and somebody listens. */
 import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import type { Instance } from '../session/instance.ts'

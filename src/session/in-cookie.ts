@@ -77,8 +77,7 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
   const opened = { opened: { ...state, ...written }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
   // The cookie of whoever was signed in before may be there twice, or come back.
-  const ends =
-    found && isNew ? (await notes()).noteCookieEnds(instance, draft, [found.state]) : []
+  const ends = found && isNew ? (await notes()).noteCookieEnds(instance, draft, [found.state]) : []
   setCookie.push(...(await ends))
   announce(instance, draft, state, renewalDue, isNew)
   return setCookie

@@ -80,7 +80,8 @@ const fill = (session: Session): void => {
   session.set('key', 'CANARY value')
   session.flash('flash', { CANARY: ['CANARY'] })
 }
-const signIn = (session: Session): void => session.login('CANARY ann', { label: 'CANARY label' })
+const signIn = (session: Session): void =>
+  session.login('CANARY ann', { label: 'CANARY label', actor: 'CANARY actor' })
 
 type World = ReturnType<typeof createWorld>
 

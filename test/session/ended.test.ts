@@ -31,7 +31,15 @@ describe.each(places)('session.ended %s', (_place, options) => {
   it('tells of destroy, with the reason of the application', async () => {
     const { ends, visit } = createEnds(options)
     const { id } = (await visit((s) => s.login('ann', { label: 'a telephone' }))).session
-    const who = { id, subject: 'ann', label: 'a telephone', actor: null, except: null }
+    const who = {
+      id,
+      subject: 'ann',
+      label: 'a telephone',
+      actor: null,
+      tags: [],
+      tag: null,
+      except: null,
+    }
     ends()
     await visit((s) => s.destroy({ reason: 'password changed' }))
     const end = { type, by: 'destroy', count: 1, session, reason: 'password changed', who }
@@ -47,7 +55,7 @@ describe.each(places)('session.ended %s', (_place, options) => {
     const ann = (await visit((s) => s.login('ann'))).session.id
     await visit((s) => s.login('bob'))
     const by = 'login'
-    const none = { label: null, actor: null, except: null }
+    const none = { label: null, actor: null, tags: [], tag: null, except: null }
     const end = { type, by, count: 1, session, who: { id: ann, subject: 'ann', ...none } }
     expect(ends()).toEqual([end])
     const bob = (await visit()).session.id
@@ -112,7 +120,7 @@ describe('session.ended in a store', () => {
     expect(await sessions.revoke(id, { subject: 'bob', reason: 'by bob' })).toBe(false)
     expect(ends()).toEqual([])
     expect(await sessions.revoke(id, { subject: 'ann', reason: 'by ann' })).toBe(true)
-    const none = { label: null, actor: null, except: null }
+    const none = { label: null, actor: null, tags: [], tag: null, except: null }
     const end = { type, by: 'id', count: 1, session, reason: 'by ann' }
     expect(ends()).toEqual([{ ...end, who: { id, subject: 'ann', ...none } }])
     await sessions.revoke(id)
@@ -125,8 +133,38 @@ describe('session.ended in a store', () => {
     jar.clear()
     const { id } = (await visit((s) => s.login('ann'))).session
     expect(await sessions.revokeAll('ann', { except: id, reason: 'new password' })).toBe(1)
-    const who = { id: null, subject: 'ann', label: null, actor: null, except: id }
+    const who = {
+      id: null,
+      subject: 'ann',
+      label: null,
+      actor: null,
+      tags: [],
+      tag: null,
+      except: id,
+    }
     expect(ends()).toEqual([{ type, by: 'subject', count: 1, reason: 'new password', who }])
+  })
+
+  it('tells of revokeBy once, with its tag and its reason', async () => {
+    const { ends, sessions, told, visit } = createEnds({})
+    await visit((s) => s.login('ann', { tags: ['tenant:7', 'sid:1'] }))
+    const login = told.find(({ event }) => event.type === 'session.login')
+    expect(login?.who?.tags).toEqual(['tenant:7', 'sid:1'])
+    ends()
+    expect(await sessions.revokeBy('tenant:7', { reason: 'contract over' })).toBe(1)
+    const who = { id: null, subject: null, tags: [], tag: 'tenant:7', except: null }
+    expect(ends()).toMatchObject([{ by: 'tag', count: 1, reason: 'contract over', who }])
+  })
+
+  it('tells of each session that a sign-in beyond maxSessions ended', async () => {
+    const { clock, ends, jar, visit } = createEnds({}, { maxSessions: 1 })
+    const old = { label: 'old', actor: 'support-7' }
+    const { id } = (await visit((s) => s.login('ann', old))).session
+    clock.advance(1)
+    jar.clear()
+    await visit((s) => s.login('ann', { label: 'new' }))
+    const who = { id, subject: 'ann', ...old }
+    expect(ends()).toMatchObject([{ by: 'cap', count: 1, session, who }])
   })
 
   it.each([7, null, 'x'.repeat(201)])(
@@ -137,6 +175,8 @@ describe('session.ended in a store', () => {
       const given = { reason: reason as string }
       expect(await errorOf(() => sessions.revoke(id, given))).toBeInstanceOf(TypeError)
       expect(await errorOf(() => sessions.revokeAll('ann', given))).toBeInstanceOf(TypeError)
+      expect(await errorOf(() => sessions.revokeBy('tag', given))).toBeInstanceOf(TypeError)
+      expect(await errorOf(() => sessions.revokeBy('tag', given))).toBeInstanceOf(TypeError)
       expect([(await sessions.list('ann')).length, ends()]).toEqual([1, []])
     },
   )
