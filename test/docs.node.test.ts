@@ -156,6 +156,21 @@ describe('ARCHITECTURE.md', () => {
   })
 })
 
+describe('AGENTS.md', () => {
+  it('names files, scripts and suites that exist', () => {
+    const text = read('AGENTS.md')
+    const paths = [...text.matchAll(/\b(?:src|test|docs|examples|scripts|skills)\/[\w./-]*\w/g)]
+    const scripts = [...text.matchAll(/npm run (\w+)/g)].map(([, name]) => name)
+    const suites = /test\.mjs (.*?) +#/.exec(text)?.[1]?.split(' ') ?? []
+    expect(paths.length).toBeGreaterThan(15)
+    expect(paths.map(([path]) => path).filter((path) => !existsSync(fileOf(path)))).toEqual([])
+    const known = Object.keys(JSON.parse(read('package.json')).scripts)
+    expect(scripts.filter((name) => !known.includes(name as string))).toEqual([])
+    expect(suites.length).toBe(5)
+    for (const suite of suites) expect(read('scripts/test.mjs')).toContain(`\n  ${suite}: `)
+  })
+})
+
 describe('SECURITY.md', () => {
   it('names tests that exist', () => {
     const places = [...read('SECURITY.md').matchAll(/`(test\/[\w./-]+)`/g)]

@@ -32,6 +32,7 @@ describe('the package', () => {
         'ops/alerts.yml',
         'ops/dashboard.json',
         'package.json',
+        'skills/sojourn/SKILL.md',
       ]),
     )
   })
