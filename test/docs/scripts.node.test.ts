@@ -24,6 +24,8 @@ const scripts = [
   ['guides/subdomains.md', 'shared.ts'],
   ['guides/subdomains.md', 'handover.ts'],
   ['guides/long-lived-connections.md', 'events.ts'],
+  ['sessions.md', 'values.ts'],
+  ['sessions.md', 'schema.ts'],
 ] as const
 
 it.each(scripts)('%s: %s prints what it says', (page, script) => {
@@ -35,6 +37,21 @@ it.each(scripts)('%s: %s prints what it says', (page, script) => {
   const file = join(root, writeApp(page), script)
   const node = join(root, 'node_modules/.bin/node')
   expect(execFileSync(node, [file], { encoding: 'utf8' }).trim().split('\n')).toEqual(expected)
+})
+
+it('docs/choosing-a-store.md: the Worker with Durable Objects runs', async () => {
+  const folder = writeApp('choosing-a-store.md', {
+    '.dev.vars': `SESSION_SECRET=${generateSecret()}`,
+  })
+  const command = 'wrangler dev --port "$PORT" --inspector-port 0'
+  const server = await startProgram(folder, 'bash', '-c', command)
+  const jar = createCookieJar({ origin: server.origin })
+  const visit = async (path: string) => (await jar.fetch(fetch, path)).text()
+  try {
+    expect([await visit('/'), await visit('/')]).toEqual(['visit 1', 'visit 2'])
+  } finally {
+    await server.stop()
+  }
 })
 
 it('README.md: the Worker works when it is pasted', async () => {
