@@ -73,9 +73,10 @@ async function start(
 async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: CommitTask) {
   const { current, deferred, heals, operations, status } = draft
   if (status === 'superseded') return lose(p, draft, { status })
-  const isWritten = renewalDue || changed || heals || !!deferred?.applied.length
-  if (!isWritten) return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
-  const writing = new Commit(p, draft, renewalDue)
+  const isChanged = changed || !!deferred?.applied.length
+  if (!renewalDue && !isChanged && !heals)
+    return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
+  const writing = new Commit(p, draft, renewalDue, isChanged)
   try {
     const outcome = await writing.run()
     if ('status' in outcome) return lose(p, draft, outcome)

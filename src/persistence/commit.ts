@@ -7,7 +7,7 @@ import { SessionConflictError } from '../errors.ts'
 import { tellEnd } from '../events.ts'
 import type { Draft, ReplacedSession } from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
-import { applyAll, isOfOther } from '../session/operations.ts'
+import { applyAll, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
@@ -59,12 +59,15 @@ export class Commit {
   readonly #p: Persistence
   readonly #draft: Draft
   readonly #renewalDue: boolean
+  /** None where they changed nothing (`changed`): what is written late then changes nothing either. */
+  readonly #operations: readonly Operation[]
   readonly #calls: StoreCalls
 
-  constructor(p: Persistence, draft: Draft, renewalDue: boolean) {
+  constructor(p: Persistence, draft: Draft, renewalDue: boolean, changed: boolean) {
     this.#p = p
     this.#draft = draft
     this.#renewalDue = renewalDue
+    this.#operations = changed ? draft.operations : []
     // Of a commit that is repeated, the first attempt may have been applied.
     this.tag = draft.failed?.operations === draft.operations.length ? draft.failed.tag : newTag()
     this.#calls = startCalls(p)
@@ -91,13 +94,12 @@ export class Commit {
   /** Returns the state to write: with the counter, the list of writes and the renewal of this commit. */
   #finish(state: SessionState): SessionState {
     const { context, options } = this.#p.instance
-    const { binding, deferred, found, operations } = this.#draft
+    const { binding, deferred, found } = this.#draft
     // A request that committed first has renewed it for this one too.
     const renews =
       !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state, state.renewedAt))
-    const changesData = operations.some(
-      ({ changes = [], updates }) =>
-        updates !== undefined || changes.some(([section]) => section === 0),
+    const changesData = this.#operations.some(
+      ({ changes = [], updates }) => updates || changes.some(([section]) => section === 0),
     )
     const listed = listWrite(state, this.tag, changesData, options.now())
     // A sign-in that changed nothing else may be shared with an overlapping one of the same user.
@@ -151,10 +153,8 @@ export class Commit {
   #replayOwn(state: SessionState): SessionState {
     const { deferred, operations } = this.#draft
     if (deferred) Object.assign(deferred, { applied: [], dropped: deferred.entries })
-    return applyAll(
-      operations.filter(({ isDeferred }) => !isDeferred),
-      state,
-    )
+    const own = operations.filter(({ isDeferred }) => !isDeferred)
+    return applyAll(own, state)
   }
 
   /** Returns a session that an overlapping sign-in rotated with this one on top; `null`: it cannot be shared. */
@@ -240,7 +240,7 @@ export class Commit {
   ): { from: SessionState; next: SessionState } | null {
     const { instance, latest, store } = this.#p
     const { context, options } = instance
-    const { failed, found: opened, operations } = this.#draft
+    const { failed, found: opened } = this.#draft
     const relation = relate(from.generation, credentialOf(there))
     if (!found) return null
     if (relation === 'replaced') {
@@ -258,7 +258,7 @@ export class Commit {
     if (newer) throw newer
     // An earlier attempt that failed was applied after all: what came after it is left.
     const done = failed && hasWrite(base, failed.tag) ? failed.operations : 0
-    return { from: base, next: applyAll(operations.slice(done), base) }
+    return { from: base, next: applyAll(this.#operations.slice(done), base) }
   }
 
   /** Makes one call; `from` is the state that was read, beside which an entry may be appended. */
@@ -270,7 +270,7 @@ export class Commit {
     const { instance, store } = this.#p
     const record = await sealRecord(this.#p, state)
     const entry = from && (await this.#entryOf(from, state))
-    const more: WriteOptions = { entry, renewal: !this.#draft.operations.length }
+    const more: WriteOptions = { entry, renewal: !this.#operations.length }
     const at = instance.options.now()
     const result = await this.#calls.make('write', (call) =>
       store.write(idOf(state), record, expected, { ...call, ...more }),
@@ -281,14 +281,14 @@ export class Commit {
   /** Returns the entry that may be appended instead; `undefined`: only the full record will do. */
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
-    const { current, deferred, failed, heals, operations } = this.#draft
+    const { current, deferred, failed, heals } = this.#draft
     if (failed && failed.tag !== this.tag) return undefined
-    const isFixed = operations.length > 0 && operations.every(({ changes }) => changes)
+    const isFixed = this.#operations.length > 0 && this.#operations.every(({ changes }) => changes)
     if (!isFixed || deferred || heals || format.check) return undefined
     // An entry does not renew. Past half of the idle timeout a renewal must not be lost.
     const left = context.expiresAt({ ...from, createdAt: Infinity }) - options.now()
     if (this.#renewalDue && left < options.now() - from.renewedAt) return undefined
-    const changes = changesOf(operations, current)
+    const changes = changesOf(this.#operations, current)
     const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
     return sealEntry(this.#p, state, entry)
   }

@@ -69,7 +69,9 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
     return { ...draft, deferred: { ...deferred, ...none }, refresh: true }
   }
   Object.assign(deferred, { base })
-  return { ...draft, current: base, operations: [operation], deferred, refresh: true }
+  // Where nothing applies, the request has no change of its own, whatever `migrate` made of the data.
+  const operations = deferred.applied.length ? [operation] : []
+  return { ...draft, current: base, operations, deferred, refresh: true }
 }
 
 /** Opens the cookies of deferred writes that are ours. */

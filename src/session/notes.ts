@@ -39,8 +39,8 @@ export interface Notes {
 /** First byte of a note of an end, before its time and the ids; that of a credential has only low bits. */
 const ENDED = 32
 const ENDED_HEADER = 5
-const ROTATION_S = 300
-const ENDED_S = 3600
+/** Seconds for which a note is good; one of an end perhaps longer. */
+const NOTE_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
 
@@ -77,7 +77,7 @@ export async function noteRotation(
   credential: OpenedRecord,
 ): Promise<string[]> {
   const { replaceable } = await readNotes(instance, cookies)
-  const note = await writeSide(instance, 'note', encodeRecord(credential), ROTATION_S)
+  const note = await writeSide(instance, 'note', encodeRecord(credential), NOTE_S)
   return note ? [note, ...removeSides(instance, replaceable)] : []
 }
 
@@ -98,7 +98,7 @@ export async function noteEnd(
   const all = [...new Set([...ids, ...notes.ended])].slice(0, MAX_ENDED)
   const shown = snapshot ? snapshot.maxAge + snapshot.staleIfError : 0
   const seconds = Math.floor(now() / 1000)
-  const until = Math.max(notes.until, Math.ceil(seconds + (age ?? Math.max(ENDED_S, shown))))
+  const until = Math.max(notes.until, Math.ceil(seconds + (age ?? Math.max(NOTE_S, shown))))
   const bytes = new Uint8Array(ENDED_HEADER + ID_BYTES * all.length)
   bytes[0] = ENDED
   new DataView(bytes.buffer).setUint32(1, until)

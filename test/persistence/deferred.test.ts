@@ -18,6 +18,7 @@ function createDeferring(options: Partial<SessionsOptions> = {}) {
 
 /** No read is answered from a copy once two seconds have passed. */
 const BRIEF = { maxAge: 1, staleIfError: 3600 }
+const BRIEF_RENEWAL = { snapshot: BRIEF, renewAfter: 60 }
 
 const answer = (setCookie: readonly string[]): Response =>
   new Response('', { headers: setCookie.map((one) => ['set-cookie', one] as [string, string]) })
@@ -589,6 +590,22 @@ describe('a deferred write', () => {
     await visit((s) => s.destroy())
     const dropped = events.filter(({ type }) => type === 'commit.dropped')
     expect(dropped).toMatchObject([{ changes: 1, reason: 'ended' }])
+  })
+
+  it('hides no failed renewal when all of it is dropped, and the data are of a newer version', async () => {
+    const { visit, store, jar, clock } = createDeferring(BRIEF_RENEWAL)
+    await visit((s) => s.set('a', 1))
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((s) => s.set('a', 2))
+    const migrate = (data: unknown) => ({ ...(data as object), b: 1 })
+    const newer = createWorld({ ...BRIEF_RENEWAL, store, version: 2, migrate }, clock)
+    clock.advance(100)
+    const response = await newer.sessions.handler(async (request) => {
+      const { data } = await newer.sessions.get(request)
+      return Response.json(data)
+    })(jar.request('/'))
+    expect(await response.json()).toEqual({ a: 1, b: 1 })
+    expect(newer.types().filter((type) => type.startsWith('store.'))).toEqual(['store.degraded'])
   })
 
   it('is not made where it cannot wait: too large, a sign-in, a new session, a destroy throw', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { StoreUnavailableError } from '../../src/errors.ts'
 import type { SessionsOptions } from '../../src/index.ts'
 import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -78,6 +79,32 @@ describe('a write to a copy of a session', () => {
 
   it('reaches the store though it changes nothing in the copy: a cache', async () => {
     expect(await isUnset({})).toBe(true)
+  })
+})
+
+describe('a renewal that arrives late', () => {
+  it('brings no change along that changed nothing when it was made', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    let late: Parameters<SessionStore['write']> | null = null
+    const store: SessionStore = {
+      ...memory,
+      async write(...call) {
+        if (clock() < start + 100_000 || late) return memory.write(...call)
+        late = call
+        throw new StoreUnavailableError('The store is unavailable')
+      },
+    }
+    const start = clock()
+    const { visit, types } = createWorld({ store, renewAfter: 60 }, clock)
+    await visit((session) => session.set('cart', 1))
+    clock.advance(100)
+    const { response } = await visit((session) => session.unset('coupon'))
+    expect([response.status, types().includes('store.degraded')]).toEqual([200, true])
+    await visit((session) => session.set('coupon', 'spring'))
+    await memory.write(...late!)
+    const { session } = await visit()
+    expect(session.data).toEqual({ cart: 1, coupon: 'spring' })
   })
 })
 

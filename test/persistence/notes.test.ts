@@ -109,8 +109,20 @@ describe('a late response', () => {
     faulty.down({ type: 'throw-before' }, 'write')
     jar.store(await answer(() => {}))
     faulty.up()
-    clock.advance(250)
+    clock.advance(3400)
     expect((await sessions.open(jar.header())).subject).toBe('ada')
+  })
+
+  it('does not bring a replaced credential back, though nobody comes for most of an hour', async () => {
+    const { here, elsewhere, respond, arrive, look, clock } = createLateWorld()
+    await here.visit((session) => session.set('cart', 1))
+    clock.advance(11)
+    const late = await respond(elsewhere, (session) => session.set('cart', 2))
+    await here.visit((session) => session.login('ada'))
+    arrive(late)
+    clock.advance(3500)
+    const { status, subject } = await look(elsewhere)
+    expect([status, subject]).toEqual(['active', 'ada'])
   })
 
   it('does not put an older session in the place of a sign-in, by renewing it', async () => {

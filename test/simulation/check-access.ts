@@ -1,6 +1,15 @@
 /** Promises 3, 4 and 7: who sees a session, by which credential, and until when. */
 import { tokensIn } from './check-writes.ts'
-import { accepts, destroys, endOf, type Facts, KV_LAG, LIMIT, SLACK } from './facts.ts'
+import {
+  accepts,
+  destroys,
+  type EndTried,
+  endOf,
+  type Facts,
+  KV_LAG,
+  LIMIT,
+  SLACK,
+} from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import type { Effect, Exchange } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
@@ -46,7 +55,7 @@ export function checkRotationId(facts: Facts, reader: Exchange, lineage: Lineage
     facts.report('4 rotationId', reader, text)
   }
   // A snapshot of a session that ended elsewhere is shown for its seconds, by a late response too.
-  if (facts.config.snapshot && facts.mayHaveEnded(lineage, reader.sent)) return
+  if (facts.config.snapshot && isInCopies(facts, reader, lineage)) return
   const kept = rotations.find(
     (one) =>
       reader.knows.has(one.id) &&
@@ -59,6 +68,14 @@ export function checkRotationId(facts: Facts, reader: Exchange, lineage: Lineage
   facts.report('4 rotationId', reader, `rotationId is that of before the rotation by ${kept.id}`)
 }
 
+/** Whether copies of a session that was ended, or that somebody tried to end, may still be shown. */
+function isInCopies(facts: Facts, reader: Exchange, lineage: Lineage): boolean {
+  return facts.endsTried(lineage, reader.sent).some(({ from, done }) => {
+    const at = Math.min(done, from + LIMIT)
+    return reader.sent <= at + latenessOfEnd(facts, reader, { isolate: null, jar: -1 })
+  })
+}
+
 /** Whether a rotation happened for certain, and the reader's credential is from before. */
 function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Lineage): boolean {
   if (one === reader || reader.knows.has(one.id) || one.outcome !== 'ok') return false
@@ -67,14 +84,14 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
   const isOverwritten =
     facts.config.store === 'kv' &&
     accepts('KV keeps the last of overlapping writes') &&
-    lineage.visits.some((other) => other !== one && facts.overlapOnKV(one, other))
+    facts.writersOf(lineage).some((other) => other !== one && facts.overlapOnKV(one, other))
   if (isOverwritten) return false
   // Overlapping sign-ins may end up with one credential, and one by a replaced credential does.
   return !rotationsOf(lineage).some(
     (other) =>
       other !== one &&
       (reader.knows.has(other.id) || other === reader) &&
-      other.done > one.sent &&
+      endOf(other) > one.sent &&
       (other.sent < one.done || other.seen?.status === 'superseded'),
   )
 }
@@ -82,6 +99,7 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
 /** After an acknowledged end nobody sees the session. */
 export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): void {
   for (const end of endsOf(facts, lineage)) {
+    if (isForgottenEnd(facts, end, reader)) continue
     if (!(reader.sent > end.at + latenessOfEnd(facts, reader, end))) continue
     facts.report('3 ended session is shown', reader, `${end.by} was acknowledged before`)
     return
@@ -94,9 +112,14 @@ interface End {
   readonly by: string
   readonly isolate: number | null
   readonly jar: number
+  readonly tried: EndTried
 }
 
-function latenessOfEnd(facts: Facts, reader: Exchange, { isolate, jar }: End): number {
+function latenessOfEnd(
+  facts: Facts,
+  reader: Exchange,
+  { isolate, jar }: Pick<End, 'isolate' | 'jar'>,
+): number {
   const { cached, snapshot, lagMs, store } = facts.config
   // The browser that signed out has nothing left to show.
   if (store === 'none' || jar === reader.jar) return 0
@@ -118,32 +141,33 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
     if (!destroys(one) && !isLeft) continue
     if (facts.config.store === 'none' && !isOnlyCopy(facts, one)) continue
     const by = `${destroys(one) ? 'destroy' : 'the sign-in of somebody else'} by request ${one.id}`
-    ends.push({ at: one.received, by, isolate: one.isolate, jar: one.jar })
+    ends.push(endBy(one, by))
   }
   for (const one of facts.history.exchanges) {
     if (one.outcome !== 'ok' || !destroys(one) || !endsReplaced(facts, one, lineage)) continue
     const by = `destroy, by a replaced credential, by request ${one.id}`
-    ends.push({ at: one.received, by, isolate: one.isolate, jar: one.jar })
+    ends.push(endBy(one, by))
   }
-  for (const { kind, to, from, print, user, except } of facts.history.ends) {
+  for (const tried of facts.history.ends) {
     const { byPrint } = facts.lineages
+    const { kind, to, from, print, user, except } = tried
     const isMeant =
       kind === 'revoke'
         ? byPrint(print!) === lineage
         : belongsTo(facts, lineage, user!, from) && (!except || byPrint(except) !== lineage)
-    if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1 })
+    if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1, tried })
   }
-  // A session that was written over its end is in no list, nor is one of whose end only a part was done.
-  const tried = lineage.visits.filter((one) => destroys(one) || changesUser(one))
-  const isUnlisted = ({ at }: End): boolean =>
-    ends.some((end) => end.at < at && isUndone(facts, lineage, end.at)) ||
-    tried.some(({ sent, done }) => sent < at && isUndone(facts, lineage, done))
-  return ends.filter(
-    (end) =>
-      !isForgottenEnd(facts, end.at) &&
-      !isUndone(facts, lineage, end.at) &&
-      !(end.by === 'revokeAll' && isUnlisted(end)),
-  )
+  return ends.filter(({ at, by, tried }) => {
+    // A session that was written over its end is in no list, nor is one of whose end only a part was done.
+    const isMissed = by === 'revokeAll' ? facts.endsTried(lineage, at) : [tried]
+    return !facts.isWrittenOver(lineage, isMissed)
+  })
+}
+
+function endBy(one: Exchange, by: string): End {
+  const { action, done, isolate, jar, received, sent } = one
+  const tried = { from: sent, done, place: action.isolate }
+  return { at: received, by, isolate, jar, tried }
 }
 
 /** Whether a credential that was replaced moments ago is for certain one of this session. */
@@ -161,17 +185,10 @@ function endsReplaced(facts: Facts, one: Exchange, lineage: Lineage): boolean {
   return isOnly && rotationsOf(lineage).every(({ sent }) => sent > one.sent - 20_000)
 }
 
-function isForgottenEnd(facts: Facts, at: number): boolean {
-  return accepts('a failover undoes an end') && facts.isForgotten(at - LIMIT, at)
-}
-
-/** On KV a write at a place that does not see the end yet takes the end's place. */
-function isUndone({ config }: Facts, { visits }: Lineage, at: number): boolean {
-  return (
-    config.store === 'kv' &&
-    accepts('a place of KV writes over an end') &&
-    visits.some((one) => one.sent < at + KV_LAG && endOf(one) > at - LIMIT && !destroys(one))
-  )
+/** The browser that signed out has no cookie, and a note that calls the session ended. */
+function isForgottenEnd(facts: Facts, { jar, tried }: End, reader: Exchange): boolean {
+  const isLimit = accepts('a failover undoes an end') && jar !== reader.jar
+  return isLimit && facts.isForgotten(tried.from, tried.done)
 }
 
 /** A session in a cookie ends in the browser that ends it, and only there. */

@@ -1,10 +1,16 @@
 /** Promises 6, 9 and 10, and `once`: time, lists, leases. */
-import { accepts, endOf, type Facts, failedToWrite, LIMIT, SLACK } from './facts.ts'
-import type { Exchange } from './history.ts'
+import {
+  accepts,
+  destroys,
+  endOf,
+  type Facts,
+  failedToWrite,
+  LIMIT,
+  LINGER,
+  SLACK,
+} from './facts.ts'
+import type { Effect, Exchange } from './history.ts'
 import { isLive, type Lineage } from './lineages.ts'
-
-/** Milliseconds for which a fault may still have consequences. */
-const LINGER = 65_000
 
 /** No session outlives its timeouts. */
 export function checkTimeouts(facts: Facts, reader: Exchange, { visits, effects }: Lineage): void {
@@ -45,7 +51,6 @@ export function checkRefusals(facts: Facts, exchange: Exchange): void {
   const { exchanges, troubles } = facts.history
   // What failed a while ago may come late; a breaker that it opened stays so until it is tried.
   const since = facts.config.resilient ? -Infinity : sent - LINGER
-  if (facts.isForgotten(since, Infinity)) return
   const isTroubled =
     troubles.some(({ from, to }) => from <= done && to >= since) ||
     exchanges.some((one) => one.activity.faults > 0 && one.sent <= done && endOf(one) >= since)
@@ -54,8 +59,7 @@ export function checkRefusals(facts: Facts, exchange: Exchange): void {
 
 /** A list shows the sessions that somebody has, and no others. */
 export function checkGhosts(facts: Facts): void {
-  const { store, cached, lagMs } = facts.config
-  if (store === 'kv' || cached || lagMs) return
+  if (facts.config.store === 'kv') return
   for (const { user, prints, isFinal, at } of facts.history.listings) {
     if (!isFinal) continue
     for (const print of prints) {
@@ -74,19 +78,27 @@ export function checkGhosts(facts: Facts): void {
 
 /** Whether a session certainly lives, and is certainly this user's. */
 function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number): boolean {
-  const { history, config } = facts
-  if (history.failovers.length > 0 || facts.mayHaveEnded(lineage, Infinity)) return false
+  const { origin } = lineage
+  if (facts.mayHaveEnded(lineage, Infinity)) return false
+  if (!origin || destroys(origin) || facts.isForgotten(origin.sent, origin.done)) return false
   const logins = lineage.effects.filter(({ use }) => use.op === 'login')
   const isTheirs = logins.every(({ use }) => use.op === 'login' && `u${use.user}` === user)
-  if (!isTheirs || !logins.some(({ acked }) => acked < at)) return false
+  // A sign-in that the store forgot is not put back.
+  const isKept = ({ acked, exchange: { sent, done } }: Effect): boolean =>
+    acked < at && !facts.isForgotten(sent, done)
+  if (!isTheirs || !logins.some(isKept)) return false
   const swallows = accepts('an outage swallows a renewal')
   const visits = lineage.visits.filter(
-    (one) => one.seen?.status === 'active' && !(swallows && failedToWrite(one)),
+    (one) =>
+      one.seen?.status === 'active' && one.fate !== 'dropped' && !(swallows && failedToWrite(one)),
   )
   const last = Math.max(...visits.map(({ sent }) => sent))
   const first = Math.min(...lineage.visits.map(({ sent }) => sent))
-  const { idleTimeout, absoluteTimeout } = config
-  return at < last + 400 * idleTimeout && at < first + 1000 * absoluteTimeout - SLACK
+  const { idleTimeout, absoluteTimeout, renewAfter } = facts.config
+  return (
+    at < last + 1000 * (idleTimeout - renewAfter) - SLACK &&
+    at < first + 1000 * absoluteTimeout - SLACK
+  )
 }
 
 /**
@@ -101,19 +113,21 @@ function isGhost(facts: Facts, print: string): boolean {
   if (outcome !== 'failed' || visits.some((one) => one !== maker)) return false
   const isTried = activity.ends.get(print) === false
   if (isTried && accepts('a session that nobody got stays listed')) return false
-  return !(accepts('a failover undoes an end') && facts.isForgotten(sent, done + LINGER))
+  const isForgotten = activity.ends.has(print) && facts.isForgotten(sent, done + LINGER)
+  return !(accepts('a failover undoes an end') && isForgotten)
 }
 
 /** Of overlapping requests one does the work. */
 export function checkOnce(facts: Facts): void {
-  const { store, lagMs, snapshot, cached } = facts.config
-  const { onceRuns, failovers } = facts.history
-  if (store !== 'shared' || lagMs || snapshot || cached || failovers.length) return
+  const { onceRuns } = facts.history
+  if (facts.config.store !== 'shared') return
   for (const [i, run] of onceRuns.entries()) {
     for (const other of onceRuns.slice(0, i)) {
       if (run.key !== other.key || !sharesLease(facts, run.exchange, other.exchange)) continue
       // A lease of 5 s ends earlier by what the clock has jumped meanwhile.
       if (run.from > other.to + 9000 || run.from > other.from + 3000) continue
+      // So does one that a failover forgets.
+      if (facts.isForgotten(other.from, run.from)) continue
       const text = `the work of once ${run.key} ran in request ${other.exchange.id} too`
       facts.report('2 once ran twice', run.exchange, text)
     }

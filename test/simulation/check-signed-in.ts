@@ -12,28 +12,41 @@ import { FIRST_THIEF } from './generate.ts'
 import { type Exchange, rotates } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
 
+/** Milliseconds for which a request may be under way with a credential that was replaced. */
+const GRACE = 30_000
+
 /** A browser whose session lives opens it. */
 export function checkSignedIn(facts: Facts, reader: Exchange): void {
   const { jar, seen, outcome } = reader
   if (jar >= FIRST_THIEF || !seen || outcome === 'broken') return
   const base = settledBy(facts, reader)
-  const lineage = base && lineageOf(facts, base)
+  const lineage = base && facts.sessionOf(base)
   if (!lineage || !mustLive(facts, lineage, base, reader)) return
   const found = facts.lineages.found(reader)
   if (found === lineage || (seen.status === 'degraded' && !found)) return
-  if (found && isBack(facts, found, reader)) return
+  if (found ? isBack(facts, found, reader) : isWaitedFor(facts, lineage, reader)) return
   const text = found ? 'it found another session' : `its status is ${seen.status}`
   facts.report('5 signed out', reader, `${text}, after request ${base.id} was answered`)
 }
 
 /** Whether a session ended that a place of KV then wrote over, so that it is back. */
 function isBack(facts: Facts, found: Lineage, { sent }: Exchange): boolean {
-  const isLimit = facts.config.store === 'kv' && accepts('a place of KV writes over an end')
-  return isLimit && facts.mayHaveEnded(found, sent)
+  return facts.isWrittenOver(found, facts.endsTried(found, sent))
 }
 
-const lineageOf = ({ lineages }: Facts, exchange: Exchange): Lineage | null =>
-  lineages.target(exchange) ?? lineages.found(exchange)
+/** Whether another session of the browser was rotated elsewhere a moment ago: none takes its place meanwhile. */
+function isWaitedFor(facts: Facts, lineage: Lineage, { jar, knows, seen }: Exchange): boolean {
+  if (seen!.status !== 'superseded') return false
+  return facts.lineages.all.some(
+    (other) =>
+      other !== lineage &&
+      other.holders.has(jar) &&
+      rotationsOf(other).some(({ id }) => !knows.has(id)) &&
+      facts
+        .writersOf(other)
+        .some(({ sent, done }) => sent < seen!.at && done > seen!.at - GRACE - SLACK),
+  )
+}
 
 /** The last response that says for certain which session this browser has. */
 function settledBy(facts: Facts, reader: Exchange): Exchange | null {
@@ -48,7 +61,7 @@ function settledBy(facts: Facts, reader: Exchange): Exchange | null {
   )
   const base = answered.reduce<Exchange | null>((a, b) => (a && a.sent > b.sent ? a : b), null)
   if (!base) return null
-  const lineage = lineageOf(facts, base)
+  const lineage = facts.sessionOf(base)
   // A cookie that holds a session goes where the last response puts it.
   const isLast =
     facts.config.store !== 'none' ||
@@ -83,18 +96,17 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   if (!origin || isSwallowed(facts, visits, base, reader)) return false
   const forgives = accepts('a failover forgets a sign-in or a beginning')
   if (forgives && facts.isForgotten(origin.sent, origin.done)) return false
-  // A renewal that the store forgot may have been all that kept it alive.
-  if (forgives && facts.isForgotten(base.sent, base.done)) return false
   const { seal, store } = facts.config
   const rotations = rotationsOf(lineage).filter(
     (one) =>
       one !== reader &&
       one.sent < until &&
+      !facts.isSettled(one, base) &&
       // An isolate that is writing to KV goes by what it writes, though KV may yet refuse it.
       (one.fate !== 'dropped' || (store === 'kv' && facts.overlapOnKV(one, reader))),
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
-  if (forgives && rotations.some(({ sent, done }) => facts.isForgotten(sent, done))) return false
+  if (rotations.some((one) => facts.isLeftToCopies(one, reader))) return false
   const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")
   if (isSealed && rotations.some(({ outcome }) => outcome !== 'ok')) return false
   if (store !== 'kv' || !accepts('two places of KV rotate one session')) return true
@@ -106,10 +118,18 @@ function isSwallowed(
   facts: Facts,
   visits: readonly Exchange[],
   base: Exchange,
-  { seen }: Exchange,
+  reader: Exchange,
 ): boolean {
+  const { seen } = reader
   if (seen!.status !== 'expired' || !accepts('an outage swallows a renewal')) return false
-  const written = visits.filter((one) => one.sent <= base.sent && !failedToWrite(one))
+  const forgives = accepts('a failover forgets a sign-in or a beginning')
+  const written = visits.filter(
+    (one) =>
+      one.sent <= base.sent &&
+      !failedToWrite(one) &&
+      !(facts.config.store === 'kv' && facts.overlapOnKV(one, reader)) &&
+      !(forgives && facts.isForgotten(one.sent, one.done)),
+  )
   const last = Math.max(...written.map(({ sent }) => sent))
   return last < base.sent && !isWithinTimes(facts, visits, last, seen!.at)
 }
@@ -121,7 +141,7 @@ function isWithinTimes(
   at: number,
 ): boolean {
   const { idleTimeout, absoluteTimeout, renewAfter } = config
-  const idle = (1000 * idleTimeout) / 2 - 1000 * renewAfter - SLACK
+  const idle = 1000 * idleTimeout - 1000 * renewAfter - SLACK
   const began = Math.min(...visits.map(({ sent }) => sent))
   return at <= usedAt + idle && at <= began + 1000 * absoluteTimeout - SLACK
 }

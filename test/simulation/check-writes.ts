@@ -1,6 +1,6 @@
 /** Promises 1, 2 and 8: no acknowledged write is lost, none is made twice. */
-import { accepts, endOf, type Facts, rotatesTwiceAtOnce } from './facts.ts'
-import { type Effect, type Exchange, rotates } from './history.ts'
+import { accepts, endOf, type Facts, KV_LAG, rotatesTwiceAtOnce } from './facts.ts'
+import type { Effect, Exchange } from './history.ts'
 import { type Lineage, rotationsOf } from './lineages.ts'
 
 const COUNTERS = { c: 'increment', u: 'update' } as const
@@ -85,12 +85,11 @@ function isRequired(facts: Facts, effect: Effect, reader: Exchange, lineage: Lin
   const isOverwritten =
     accepts('KV keeps the last of overlapping writes') &&
     !isAloneOnKV(facts, writer, reader, lineage)
-  const isForked =
-    accepts('two places of KV rotate one session') && rotatesTwiceAtOnce(rotationsOf(lineage))
-  // Written at a place that had not seen an end yet: nothing says which of the two stays.
-  const isOver =
-    accepts('a place of KV writes over an end') && facts.mayHaveEnded(lineage, endOf(writer))
-  return !isOverwritten && !isForked && !isOver
+  const near = rotationsOf(lineage).filter(
+    (one) => writer.sent < endOf(one) + KV_LAG && endOf(writer) > one.sent - KV_LAG,
+  )
+  const isForked = accepts('two places of KV rotate one session') && rotatesTwiceAtOnce(near)
+  return !isOverwritten && !isForked
 }
 
 /** Cookies hold what the last response brought: overlapping requests lose each other's writes. */
@@ -109,19 +108,16 @@ function isSequential({ history }: Facts, writer: Exchange, reader: Exchange): b
 }
 
 /** On KV the last of overlapping writes wins, and overlapping takes its lag. */
-function isAloneOnKV(
-  facts: Facts,
-  writer: Exchange,
-  reader: Exchange,
-  { visits }: Lineage,
-): boolean {
-  return !visits.some(
-    (other) =>
-      other !== writer &&
-      other !== reader &&
-      other.sent <= reader.seen!.at &&
-      facts.overlapOnKV(writer, other),
-  )
+function isAloneOnKV(facts: Facts, writer: Exchange, reader: Exchange, lineage: Lineage): boolean {
+  return !facts
+    .writersOf(lineage)
+    .some(
+      (other) =>
+        other !== writer &&
+        other !== reader &&
+        other.sent <= reader.seen!.at &&
+        facts.overlapOnKV(writer, other),
+    )
 }
 
 /** Nothing is there twice, and nothing of another session. */
@@ -155,9 +151,6 @@ function isOfAncestor({ lineages }: Facts, token: string, { origin }: Lineage): 
 /** What was left for the next request is not read by a later one too. */
 export function checkFlash(facts: Facts): void {
   const { exchanges } = facts.history
-  // What a place of KV that lags is asked for, after a rotation of unknown outcome, is its own state.
-  const isUnknown = exchanges.some((one) => rotates(one) && one.outcome !== 'ok')
-  if (facts.config.store === 'kv' && isUnknown) return
   const readers = new Map<string, Exchange[]>()
   for (const exchange of exchanges) {
     const { seen, outcome } = exchange

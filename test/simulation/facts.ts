@@ -1,5 +1,5 @@
 /** What a run and its settings say, for all checks: who was told what, and how late it may be seen. */
-import { type Exchange, type History, type Problem, rotates } from './history.ts'
+import { type EndAttempt, type Exchange, type History, type Problem, rotates } from './history.ts'
 import { changesUser, type Lineage, type Lineages, trace } from './lineages.ts'
 import type { RunConfig } from './profiles.ts'
 
@@ -9,6 +9,11 @@ export const KV_LAG = 95_000
 export const SLACK = 5000
 /** Milliseconds within which a request has to end: opening, committing and ending have 5 s each. */
 export const LIMIT = 16_000
+
+/** Milliseconds for which a note of a rotation is good. */
+const NOTE = 3_600_000
+/** Milliseconds for which a fault may still have consequences. */
+export const LINGER = 65_000
 
 /** What CORE accepts, by name. Each can be counted like a violation, to know how often it happens. */
 export const LIMITS = [
@@ -53,7 +58,7 @@ export class Facts {
     if (store === 'none') return 0
     const isOwn =
       writer.jar === reader.jar &&
-      !this.#isMixedUp(writer, reader) &&
+      !this.isMixedUp(writer, reader) &&
       !this.#isOvertaken(writer, reader)
     const copies = isOwn || !snapshot ? 0 : 1000 * snapshot.maxAge + SLACK
     const cache = !cached || writer.isolate === reader.isolate ? 0 : 1000 * cached.ttl + SLACK
@@ -61,32 +66,70 @@ export class Facts {
     return copies + cache + (lagMs ? lagMs + SLACK : 0)
   }
 
-  /** Whether an older response reached the browser after the writer's. */
-  #isMixedUp(writer: Exchange, reader: Exchange): boolean {
+  /**
+   * Whether a response reached the browser after the writer's that does not know of the write: an older one, or
+   * that of another session, whose cookie takes the place of this one's.
+   */
+  isMixedUp(writer: Exchange, reader: Exchange): boolean {
+    const own = this.sessionOf(writer)
     return this.history.exchanges.some(
       (other) =>
         other !== writer &&
         other.jar === writer.jar &&
-        other.sent < writer.received &&
         other.received >= writer.received &&
-        other.received < reader.sent,
+        other.received < reader.sent &&
+        (other.sent < writer.received || (this.sessionOf(other) ?? own) !== own),
     )
   }
 
+  /** Whether a request that found a session live did so after all that a rotation of it could do. */
+  isSettled(rotation: Exchange, { sent }: Exchange): boolean {
+    const { cached, lagMs, snapshot, store } = this.config
+    const copies = 1000 * ((snapshot ? snapshot.maxAge : 0) + (cached ? cached.ttl : 0)) + lagMs
+    // On KV a cookie may be ahead for two minutes.
+    const late = store === 'kv' ? 2 * KV_LAG : 0
+    return rotation.outcome === 'ok' && rotation.done + copies + late + SLACK < sent
+  }
+
   /**
-   * Whether a rotation overtook the writer, whose response sets no cookie then, and its own response
-   * is not there yet, or got lost.
+   * Whether a rotation of unknown outcome is made by whoever copied its cookie, when this browser has lost that:
+   * a late response took its place, and the note is over.
+   */
+  isLeftToCopies(rotation: Exchange, reader: Exchange): boolean {
+    const isCopied = this.history.exchanges.some(
+      ({ jar, knows, sent }) => jar !== reader.jar && knows.has(rotation.id) && sent < reader.done,
+    )
+    const isOver = reader.sent > rotation.received + NOTE - SLACK
+    return rotation.outcome !== 'ok' && isCopied && isOver && this.isMixedUp(rotation, reader)
+  }
+
+  /** The session that a request left its browser with, as far as can be told. */
+  sessionOf(exchange: Exchange): Lineage | null {
+    return this.lineages.target(exchange) ?? this.lineages.found(exchange)
+  }
+
+  /** The requests that tried to write to a session in a store. */
+  writersOf({ name }: Lineage): Exchange[] {
+    return this.history.exchanges.filter(({ activity }) => activity.writes.has(name))
+  }
+
+  /**
+   * Whether an end overtook the writer, whose response sets no cookie then, or a rotation, whose own
+   * response is not there yet, or got lost.
    */
   #isOvertaken(writer: Exchange, { knows }: Exchange): boolean {
-    return this.history.exchanges.some(
+    const overlaps = ({ from, done }: { from: number; done: number }): boolean =>
+      from < writer.done && done > writer.sent
+    const isRotated = this.history.exchanges.some(
       (other) =>
         other !== writer &&
         rotates(other) &&
         !knows.has(other.id) &&
         other.seen?.print === writer.seen?.print &&
-        other.sent < writer.done &&
-        other.done > writer.sent,
+        overlaps({ from: other.sent, done: other.done }),
     )
+    const session = this.sessionOf(writer)
+    return isRotated || (!!session && this.endsTried(session).some(overlaps))
   }
 
   /** Whether neither of two requests can see on KV what the other wrote. */
@@ -95,7 +138,7 @@ export class Facts {
     const isAtOnce = then.sent <= endOf(first)
     if (isAtOnce || a.action.isolate === b.action.isolate) return isAtOnce
     // A browser's cookie says how new a state it has seen, once it has got it.
-    const isOwn = a.jar === b.jar && !this.#isMixedUp(first, then)
+    const isOwn = a.jar === b.jar && !this.isMixedUp(first, then)
     const isTold = isOwn && first.outcome === 'ok' && !failedToWrite(first)
     return !(isTold && first.received < then.sent) && then.sent < endOf(first) + KV_LAG
   }
@@ -107,23 +150,43 @@ export class Facts {
 
   /** Whether anything that ends a session was tried. */
   mayHaveEnded(lineage: Lineage, until: number): boolean {
-    const byRequest = this.history.exchanges.some(
-      (one) => one.sent < until && lineage.holders.has(one.jar) && this.#mayEnd(one, lineage),
-    )
-    const byOthers = this.history.ends.some(({ kind, from, print, user }) => {
-      if (from >= until) return false
-      if (kind === 'revoke') return this.lineages.byPrint(print!) === lineage
-      return lineage.effects.some(({ use }) => use.op === 'login' && `u${use.user}` === user)
-    })
-    return byRequest || byOthers
+    return this.endsTried(lineage, until).length > 0
   }
 
-  /** Signing out ends all sessions that the cookies open; a sign-in may begin another one instead. */
-  #mayEnd(one: Exchange, lineage: Lineage): boolean {
-    if (destroys(one)) return true
-    if (!signsIn(one) || one.seen?.status === 'new') return false
-    return changesUser(one) || this.history.hasVersions || this.lineages.target(one) !== lineage
+  /** Every attempt to end a session before a time, whatever came of it. */
+  endsTried(lineage: Lineage, until: number = Infinity): EndTried[] {
+    const { ends, exchanges } = this.history
+    const byRequest = exchanges.filter((one) =>
+      this.config.store === 'none'
+        ? lineage.holders.has(one.jar) && (destroys(one) || changesUser(one))
+        : one.activity.ends.has(lineage.name),
+    )
+    const byOthers = ends.filter(({ kind, print, user }) =>
+      kind === 'revoke'
+        ? print === lineage.name
+        : lineage.effects.some(({ use }) => use.op === 'login' && `u${use.user}` === user),
+    )
+    const all = byRequest.map(({ sent, done, action }): EndTried => {
+      return { from: sent, done, place: action.isolate }
+    })
+    return [...all, ...byOthers].filter(({ from }) => from < until)
   }
+
+  /** Whether a place of KV that could not see one of these ends may have written to the session after it. */
+  isWrittenOver(lineage: Lineage, ends: readonly EndTried[]): boolean {
+    if (this.config.store !== 'kv' || !accepts('a place of KV writes over an end')) return false
+    const writers = this.writersOf(lineage)
+    return ends.some((end) => writers.some((one) => cannotSee(one, end)))
+  }
+}
+
+/** One attempt to end a session, at a place, of that time. */
+export type EndTried = Pick<EndAttempt, 'from' | 'done' | 'place'>
+
+/** Whether a request at a place of KV may have begun to write before it could see an end. */
+export function cannotSee({ sent, done, action }: Exchange, end: EndTried): boolean {
+  const isOver = end.done < sent && action.isolate === end.place
+  return !isOver && sent < Math.min(end.done, end.from + LIMIT) + KV_LAG && done > end.from
 }
 
 export function destroys({ action }: Exchange): boolean {
@@ -151,6 +214,11 @@ const UNWRITTEN: readonly string[] = ['store.degraded', 'store.unavailable', 'co
 /** On KV the places where a session is rotated may not see each other. */
 export function rotatesTwiceAtOnce(rotations: readonly Exchange[]): boolean {
   return rotations.some((a) =>
-    rotations.some((b) => a !== b && a.sent < endOf(b) + KV_LAG && endOf(a) > b.sent - KV_LAG),
+    rotations.some(
+      (b) =>
+        a.action.isolate !== b.action.isolate &&
+        a.sent < endOf(b) + KV_LAG &&
+        endOf(a) > b.sent - KV_LAG,
+    ),
   )
 }

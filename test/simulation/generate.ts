@@ -201,7 +201,7 @@ class Story {
     const jar = this.#below(this.#browsers)
     const { idleTimeout } = this.#config
     this.#request({ jar, uses: [] })
-    this.#at += 1000 * this.#pick(idleTimeout * 0.4, idleTimeout * 0.45, idleTimeout * 1.1)
+    this.#at += 1000 * this.#pick(idleTimeout * 0.4, idleTimeout * 0.8, idleTimeout * 1.1)
     this.#request({ jar, uses: this.#chance(50) ? [] : [{ op: 'set', key: 1 }] })
     this.#at += 1000
     this.#request({ jar, uses: [] })

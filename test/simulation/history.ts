@@ -69,10 +69,14 @@ export interface EndAttempt {
   readonly from: number
   /** When it was acknowledged; `Infinity`: it failed, and may have ended them all the same. */
   to: number
+  /** When whoever tried was done with it; `Infinity`: never. */
+  done: number
   /** Fingerprint of the session, for `revoke`. */
   readonly print: string | null
   readonly user: string | null
   readonly except: string | null
+  /** Number of the place, or of the isolate, that tried. */
+  readonly place: number
 }
 
 /** One answer of `list`. */

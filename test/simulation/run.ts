@@ -282,9 +282,11 @@ class Simulation {
       kind: action.type,
       from: this.#world.now(),
       to: Infinity,
+      done: Infinity,
       print: action.type === 'revoke' ? fingerprint(id!) : null,
       user: action.type === 'revokeAll' ? `u${action.user}` : null,
       except: spared === null ? null : fingerprint(id!),
+      place: action.isolate,
     }
     this.history.ends.push(attempt)
     try {
@@ -296,6 +298,7 @@ class Simulation {
       this.#expectKnown(error, action.type)
       this.#say(`  ${action.type} ${action.id} failed`)
     }
+    attempt.done = this.#world.now()
   }
 
   /** The id of the session that a browser was last told of. */

@@ -85,11 +85,12 @@ export class Isolate {
     return this.#watched(cache ? cached(outer, { ...cache, now }) : outer)
   }
 
-  /** Records which sessions each activity tries to create and to end. */
+  /** Records which sessions each activity tries to create, to write and to end. */
   #watched(store: SessionStore): SessionStore {
     return wrapMethods(store, async (name, args, run) => {
-      const { creates, ends } = this.#world.current
+      const { creates, ends, writes } = this.#world.current
       const print = typeof args[0] === 'string' ? fingerprint(args[0]) : ''
+      if (name === 'write') writes.add(print)
       if (name === 'write' && args[2] === null) creates.add(print)
       if (name !== 'end') return await run(args)
       ends.set(print, false)

@@ -17,6 +17,8 @@ export interface Activity {
   readonly events: SessionEvent[]
   /** Fingerprints of the sessions that it tried to create. */
   readonly creates: Set<string>
+  /** Those of the sessions that it tried to write, created ones included. */
+  readonly writes: Set<string>
   /** Those of the sessions that it tried to end; `true`: the store answered. */
   readonly ends: Map<string, boolean>
 }
@@ -64,7 +66,8 @@ export class World {
 
   activity(name: string): Activity {
     const random = streamOf(this.seed, name)
-    return { name, random, faults: 0, events: [], creates: new Set(), ends: new Map() }
+    const [creates, writes] = [new Set<string>(), new Set<string>()]
+    return { name, random, faults: 0, events: [], creates, writes, ends: new Map() }
   }
 
   /** The activity that is running. */
