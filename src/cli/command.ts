@@ -28,6 +28,7 @@ export const OPTIONS = {
   apply: { type: 'boolean', text: 'Creates what is missing' },
   dialect: { type: 'string', value: '<name>', text: 'postgres, mysql or sqlite' },
   table: { type: 'string', value: '<name>', text: 'Name of the table: sojourn_sessions' },
+  tag: { type: 'boolean', text: 'The argument is a tag, and no user' },
   yes: { type: 'boolean', text: 'Does not ask before sessions are ended, for scripts' },
   json: { type: 'boolean', text: 'Writes one JSON object' },
   help: { type: 'boolean', text: 'Shows this' },

@@ -314,6 +314,41 @@ describe('sojourn revoke-all', () => {
     expect(await sessions.list('user-2')).toHaveLength(1)
   })
 
+  it('with --tag ends the sessions of a tag, whoever the users are', async () => {
+    const sessions = sessionsOf()
+    for (const [subject, tags] of [
+      ['user-1', ['tenant:7']],
+      ['user-2', ['tenant:7']],
+      ['tenant:7'],
+    ]) {
+      const session = await sessions.open(null)
+      session.login(subject as string, { tags: (tags ?? []) as string[] })
+      await sessions.save(session)
+    }
+    const { code, json } = await sojourn(['revoke-all', 'tenant:7', '--tag', '--yes', '--json'], {
+      env: env(),
+    })
+    expect([code, json]).toEqual([0, { ok: true, ended: 2 }])
+    expect(await sessions.list('tenant:7')).toHaveLength(1)
+  })
+
+  it('ends sessions in cookies that have the option revocations, and so does revoke', async () => {
+    const path = config(`import { createSessions } from ${importOf('index.ts')}
+      import { createMemoryStore } from ${importOf('stores/memory.ts')}
+      export const sessions = createSessions({
+        secret: '${secret}', revocations: { store: createMemoryStore() },
+      })`)
+    const given = ['--yes', '--json', '--config', path]
+    for (const tag of [[], ['--tag']]) {
+      const { code, json } = await sojourn(['revoke-all', 'user-1', ...tag, ...given], { env: {} })
+      expect([code, json]).toEqual([0, { ok: true, ended: null }])
+    }
+    const asked = await sojourn(['revoke', 'A'.repeat(22), '--config', path], { env: {} })
+    expect([asked.code, asked.stderr]).toEqual([2, expect.stringContaining('--yes')])
+    const { code, json } = await sojourn(['revoke', 'A'.repeat(22), ...given], { env: {} })
+    expect([code, json]).toEqual([0, { ok: true, ended: 1 }])
+  })
+
   it('says for sessions in cookies what notBefore has to return', async () => {
     const given = { SESSION_SECRET: secret }
     const { code, json } = await sojourn(['revoke-all', 'user-1', '--yes', '--json'], {

@@ -25,7 +25,7 @@ export const revoke: Command = {
       )
     }
     return withSessions(values, { secret: false }, async ({ instance, sessions }) => {
-      if (!instance.options.store) await sessions.revoke(argument)
+      if (!instance.store) await sessions.revoke(argument)
       await confirmEnd(terminal, values, 'This ends the session, and signs its user out there.')
       if (await sessions.revoke(argument))
         return { text: 'The session has ended.\n', json: { ended: 1 } }
