@@ -47,11 +47,17 @@ export const LONE_SURROGATE: RegExp = /\p{Surrogate}/u
 
 const MAX_SUBJECT = 1024
 
+export const SUBJECT_WORDS: string = `1 to ${MAX_SUBJECT} well-formed characters`
+
+/** Tells whether a value can stand for a user. */
+export function isSubject(value: unknown): value is string {
+  const isText = typeof value === 'string' && !LONE_SURROGATE.test(value)
+  return isText && value !== '' && value.length <= MAX_SUBJECT
+}
+
 /** Throws unless `subject` can stand for a user: 1 to 1024 characters of well-formed text. */
-export function assertSubject(subject: unknown, name = 'subject'): asserts subject is string {
-  const isText = typeof subject === 'string' && !LONE_SURROGATE.test(subject)
-  const holds = isText && subject && subject.length <= MAX_SUBJECT
-  expectArgument(holds, name, `1 to ${MAX_SUBJECT} well-formed characters`, subject)
+export function assertSubject(subject: unknown): asserts subject is string {
+  expectArgument(isSubject(subject), 'subject', SUBJECT_WORDS, subject)
 }
 
 /** Throws, naming the argument of a call, unless `holds`. */

@@ -5,8 +5,10 @@ import {
   assertTime,
   expectArgument,
   flagRule,
+  isSubject,
   isToken,
   type Rule,
+  SUBJECT_WORDS,
   TAGS,
   timeoutRule,
 } from '../check.ts'
@@ -162,8 +164,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   login(subject: string, options: LoginOptions = {}): void {
     assertSubject(subject)
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    const { actor, idleTimeout } = chosen
-    if (actor !== undefined) assertSubject(actor, 'login.actor')
+    const { idleTimeout } = chosen
     const { absoluteTimeout = this.#instance.options.absoluteTimeout } = chosen
     assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
     // Data of a newer version are left behind, but for those of the same user.
@@ -200,8 +201,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
         code: 'ERR_SESSION_NOT_FOUND',
       })
     }
-    this.regenerate()
     this.#trust()
+    this.regenerate()
     this.#change(prove(factor, this.#draw().at))
   }
 
@@ -319,7 +320,7 @@ const LOGIN_RULES: Record<string, Rule> = {
   persistent: flagRule(false),
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
-  actor: [undefined, '', () => true],
+  actor: [undefined, SUBJECT_WORDS, isSubject],
   label: TEXT,
   tags: TAGS,
 }
