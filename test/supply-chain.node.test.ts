@@ -48,6 +48,18 @@ describe('the package', () => {
     expect(dead).toEqual([])
   })
 
+  it('holds on JSR whatever it holds on npm, apart from what is built', () => {
+    const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
+    const [{ files }] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' }))
+    const { publish } = JSON.parse(readFileSync(`${root}jsr.json`, 'utf8'))
+    const isIncluded = (path: string): boolean =>
+      publish.include.some((one: string) => path === one || path.startsWith(`${one}/`))
+    const left = (files as { path: string }[])
+      .map(({ path }) => path)
+      .filter((path) => !isIncluded(path))
+    expect(left.filter((path) => !/^dist\/|^package\.json$/.test(path))).toEqual([])
+  })
+
   it('has one dependency, of one version, and runs nothing where it is installed', () => {
     expect(Object.entries(dependencies)).toEqual([['cookie', expect.stringMatching(/^[\d.]+$/)]])
     expect(Object.keys(scripts).filter((name) => /install|prepare|prepublish/.test(name))).toEqual(

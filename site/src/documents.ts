@@ -41,9 +41,9 @@ export function sections(): Section[] {
   }))
 }
 
-/** Every document of the site, the home page first. */
+/** Every document of the site: the home page, the table of contents, and what is listed there. */
 export const documents = (): Document[] =>
-  [HOME, ...sections().flatMap(({ paths }) => paths)].map((path) => documentOf(path))
+  [HOME, CONTENTS, ...sections().flatMap(({ paths }) => paths)].map((path) => documentOf(path))
 
 function documentOf(path: string): Document {
   const text = read(path)
@@ -53,9 +53,10 @@ function documentOf(path: string): Document {
   return { path, slug: slugOf(path), title, description: firstParagraph(body), body }
 }
 
-/** The address of a document; the table of contents is the sidebar of the home page. */
+/** The address of a document. */
 function slugOf(path: string): string {
-  if (path === HOME || path === CONTENTS) return ''
+  if (path === HOME) return ''
+  if (path === CONTENTS) return 'contents'
   return path
     .replace(/^docs\//, '')
     .replace(/(\/index)?\.md$/, '')
@@ -74,7 +75,7 @@ function firstParagraph(body: string): string {
 
 /** Replaces the links to other documents of the project; `to` gives the new one. Code stays as it is. */
 export function withLinks(path: string, text: string, to: (slug: string) => string): string {
-  const known = new Set(documents().map((one) => one.path)).add(CONTENTS)
+  const known = new Set([HOME, CONTENTS, ...sections().flatMap(({ paths }) => paths)])
   const code = /(^( *)(?:```|~~~)[\s\S]*?^\2(?:```|~~~)$|`[^`\n]+`)/gm
   const link = /(\]\()([^)\s#:]+\.md)(#[^)\s]*)?(?=\))/g
   const replaced = (prose: string): string =>
