@@ -95,17 +95,20 @@ export interface DestroyOptions {
 
 /** Options for {@link Sessions.revoke}. */
 export interface RevokeOptions {
-  /** Ends the session only if it is that user's, for ids that come from a form. */
+  /** Ends the session only if it is that user's, for ids that come from a form. (default: none) */
   subject?: string | undefined
-  /** The application's word for it, up to 200 characters, for the event `session.ended`. Logs show it. */
+  /**
+   * The application's word for it, up to 200 characters, for the event `session.ended`. Logs show it.
+   * (default: none)
+   */
   reason?: string | undefined
 }
 
 /** Options for {@link Sessions.revokeAll}. */
 export interface RevokeAllOptions {
-  /** The {@link Session.id} of a session that goes on. */
+  /** The {@link Session.id} of a session that goes on. (default: none) */
   except?: string | undefined
-  /** As in {@link RevokeOptions}. */
+  /** As in {@link RevokeOptions}. (default: none) */
   reason?: string | undefined
 }
 
