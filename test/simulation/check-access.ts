@@ -69,7 +69,7 @@ export function checkRotationId(facts: Facts, reader: Exchange, lineage: Lineage
 }
 
 /** Whether copies of a session that was ended, or that somebody tried to end, may still be shown. */
-function isInCopies(facts: Facts, reader: Exchange, lineage: Lineage): boolean {
+export function isInCopies(facts: Facts, reader: Exchange, lineage: Lineage): boolean {
   return facts.endsTried(lineage, reader.sent).some(({ from, done }) => {
     const at = Math.min(done, from + LIMIT)
     return reader.sent <= at + latenessOfEnd(facts, reader, { isolate: null, jar: -1 })
@@ -81,11 +81,7 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
   if (one === reader || reader.knows.has(one.id) || one.outcome !== 'ok') return false
   if (one.fate === 'dropped' || one.seen?.status === 'superseded') return false
   if (facts.isForgotten(one.sent, one.done)) return false
-  const isOverwritten =
-    facts.config.store === 'kv' &&
-    accepts('KV keeps the last of overlapping writes') &&
-    facts.writersOf(lineage).some((other) => other !== one && facts.overlapOnKV(one, other))
-  if (isOverwritten) return false
+  if (facts.isOverwritten(one)) return false
   // Overlapping sign-ins may end up with one credential, and one by a replaced credential does.
   return !rotationsOf(lineage).some(
     (other) =>

@@ -1,4 +1,5 @@
 /** Promises 5, 7 and 9: whoever is signed in stays so, whatever the store and the network do. */
+import { isInCopies } from './check-access.ts'
 import {
   accepts,
   destroys,
@@ -29,9 +30,10 @@ export function checkSignedIn(facts: Facts, reader: Exchange): void {
   facts.report('5 signed out', reader, `${text}, after request ${base.id} was answered`)
 }
 
-/** Whether a session ended that a place of KV then wrote over, so that it is back. */
-function isBack(facts: Facts, found: Lineage, { sent }: Exchange): boolean {
-  return facts.isWrittenOver(found, facts.endsTried(found, sent))
+/** Whether a session ended that is in copies still, or that a place of KV then wrote over, so that it is back. */
+function isBack(facts: Facts, found: Lineage, reader: Exchange): boolean {
+  const ends = facts.endsTried(found, reader.sent)
+  return isInCopies(facts, reader, found) || facts.isWrittenOver(found, ends)
 }
 
 /** Whether another session of the browser was rotated elsewhere a moment ago: none takes its place meanwhile. */

@@ -86,7 +86,9 @@ function isRequired(facts: Facts, effect: Effect, reader: Exchange, lineage: Lin
     accepts('KV keeps the last of overlapping writes') &&
     !isAloneOnKV(facts, writer, reader, lineage)
   const near = rotationsOf(lineage).filter(
-    (one) => writer.sent < endOf(one) + KV_LAG && endOf(writer) > one.sent - KV_LAG,
+    (one) =>
+      (writer.sent < endOf(one) + KV_LAG || one.outcome !== 'ok') &&
+      endOf(writer) > one.sent - KV_LAG,
   )
   const isForked = accepts('two places of KV rotate one session') && rotatesTwiceAtOnce(near)
   return !isOverwritten && !isForked

@@ -84,11 +84,17 @@ export class Facts {
 
   /** Whether a request that found a session live did so after all that a rotation of it could do. */
   isSettled(rotation: Exchange, { sent }: Exchange): boolean {
-    const { cached, lagMs, snapshot, store } = this.config
+    const { cached, lagMs, seal, snapshot, store } = this.config
     const copies = 1000 * ((snapshot ? snapshot.maxAge : 0) + (cached ? cached.ttl : 0)) + lagMs
+    const isOk = rotation.outcome === 'ok'
     // On KV a cookie may be ahead for two minutes.
-    const late = store === 'kv' ? 2 * KV_LAG : 0
-    return rotation.outcome === 'ok' && rotation.done + copies + late + SLACK < sent
+    const late = store === 'kv' ? 2 * KV_LAG : isOk ? 0 : LINGER
+    // With the cookie of a rotation that the store does not have it may be made at any time; `seal: 'cookie'` has none.
+    return (
+      (isOk || seal === 'cookie') &&
+      !this.isOverwritten(rotation) &&
+      rotation.done + copies + late + SLACK < sent
+    )
   }
 
   /**
@@ -106,6 +112,14 @@ export class Facts {
   /** The session that a request left its browser with, as far as can be told. */
   sessionOf(exchange: Exchange): Lineage | null {
     return this.lineages.target(exchange) ?? this.lineages.found(exchange)
+  }
+
+  /** Whether a write at a place of KV that could not see this one may have replaced it. */
+  isOverwritten(one: Exchange): boolean {
+    const session = this.sessionOf(one)
+    if (this.config.store !== 'kv' || !session) return false
+    if (!accepts('KV keeps the last of overlapping writes')) return false
+    return this.writersOf(session).some((other) => other !== one && this.overlapOnKV(one, other))
   }
 
   /** The requests that tried to write to a session in a store. */
@@ -211,14 +225,22 @@ export function failedToWrite({ activity, seen }: Exchange): boolean {
 
 const UNWRITTEN: readonly string[] = ['store.degraded', 'store.unavailable', 'commit.deferred']
 
-/** On KV the places where a session is rotated may not see each other. */
+/**
+ * Whether two rotations on KV are made of one credential, because neither knew of the other: at two places, or by
+ * answers 503, whose cookies make the rotation wherever they come.
+ */
 export function rotatesTwiceAtOnce(rotations: readonly Exchange[]): boolean {
+  const isOk = ({ outcome }: Exchange): boolean => outcome === 'ok'
+  const until = (one: Exchange): number => (isOk(one) ? endOf(one) + KV_LAG : Infinity)
   return rotations.some((a) =>
     rotations.some(
       (b) =>
-        a.action.isolate !== b.action.isolate &&
-        a.sent < endOf(b) + KV_LAG &&
-        endOf(a) > b.sent - KV_LAG,
+        a !== b &&
+        !a.knows.has(b.id) &&
+        !b.knows.has(a.id) &&
+        a.sent < until(b) &&
+        b.sent < until(a) &&
+        (a.action.isolate !== b.action.isolate || !isOk(a) || !isOk(b)),
     ),
   )
 }
