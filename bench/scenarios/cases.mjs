@@ -97,6 +97,19 @@ async function replayAfterLogout(world) {
   return state(copy)
 }
 
+/** Of two browsers of one user; a library either has a call for that or has none. */
+async function everywhere(world) {
+  const [browser, other] = [await signedIn(world), await signedIn(world)]
+  let isCall = true
+  const { status } = await browser.visit(async (session) => {
+    isCall = session.everywhere !== undefined
+    await session.everywhere?.()
+  })
+  await world.start(SECRET)
+  if (!isCall) return 'no such call'
+  return status === 200 ? await state(other) : 'refused'
+}
+
 const readWhileDown = (what) => async (world) => {
   const browser = await signedIn(world)
   const before = [...browser.cookies].join()
@@ -213,4 +226,5 @@ export const cases = {
   tooLarge: { title: '6,000 characters in the session', run: tooLarge },
   rotation: { title: 'old cookie under a new secret', run: rotation },
   lossyValues: { title: 'values that JSON loses', run: lossyValues },
+  everywhere: { title: 'sign-out everywhere, the other browser', run: everywhere },
 }

@@ -14,6 +14,7 @@ const start =
         add: async (key) => (await open()).update(key, (n = 0) => n + 1),
         login: async (user) => (await open()).login(user),
         logout: async () => (await open()).destroy(),
+        everywhere: async () => void (await sessions.revokeAll((await open()).subject)),
       })
     })
   }
@@ -25,12 +26,16 @@ function logged(store) {
     (name) =>
     (...args) =>
       store.op(name, () => store.memory[name](...args))
+  const index = (name) =>
+    (...args) =>
+      store.op(name, () => store.memory.index[name](...args))
   return {
     name: 'logged',
     atomic: true,
     read: through('read'),
     write: through('write'),
-    delete: through('delete'),
+    end: through('end'),
+    index: { list: index('list'), end: index('end') },
   }
 }
 
@@ -53,6 +58,12 @@ export const peers = [
     option: "`onStoreFailure: 'throw'`",
     scenarios: ['storeDown', 'failedRead', 'failedWrite'],
     start: start((store) => ({ store: logged(store), onStoreFailure: 'throw' })),
+  },
+  {
+    ...inCookie,
+    option: '`revocations: { store, ttl: 0 }`',
+    scenarios: ['logoutDuringWrite', 'replayAfterLogout', 'everywhere'],
+    start: start((store) => ({ revocations: { store: logged(store), ttl: 0 } })),
   },
   {
     ...inCookie,
