@@ -25,16 +25,21 @@ export interface PageRequirements<D extends SessionData = SessionData>
   onUnavailable?: (error: StoreUnavailableError) => unknown
 }
 
-/** Lets a session through, or throws what sends its user away. */
+/**
+ * Lets a session through, or throws what sends its user away.
+ *
+ * @param factors The option of the sessions.
+ */
 export async function checkSession<D extends SessionData, Data extends object>(
   open: () => Promise<ReadonlySession<D, Data>>,
   { onMissing, onStepUp, onUnavailable, ...requirements }: PageRequirements<D>,
+  factors: readonly string[] | undefined,
 ): Promise<ReadonlySession<D, Data>> {
   const isCallback = (value: unknown): boolean => value === undefined || typeof value === 'function'
   for (const [name, value] of Object.entries({ onMissing, onStepUp, onUnavailable })) {
     refuseUnless(isCallback(value), `requireSession.${name}`, 'a function that throws', value)
   }
-  const check = createCheck<D>({
+  const more: Requirements<D> = {
     ...requirements,
     ...(onStepUp && {
       onStepUp: async (_, missing) => {
@@ -46,7 +51,8 @@ export async function checkSession<D extends SessionData, Data extends object>(
       await onUnavailable?.(error)
       throw error
     },
-  })
+  }
+  const check = createCheck(more, undefined, factors)
   const opened = open()
   // A component does not know its own address, and all that the check would use it for is ours.
   const refusal = await check(

@@ -96,7 +96,8 @@ export async function requireSession<D extends SessionData, Data extends object 
   sessions: Sessions<D, Data>,
   requirements: PageRequirements<D> = {},
 ): Promise<ReadonlySession<D, Data>> {
-  return await checkSession(() => getSession(sessions), requirements)
+  const factors = instanceOf(sessions)?.options.factors
+  return await checkSession(() => getSession(sessions), requirements, factors)
 }
 
 /**

@@ -122,20 +122,24 @@ export function requireSession<D extends SessionData>(
   requirements: Requirements<D> = {},
   now: () => number = () => Date.now(),
 ): Guard {
-  const check = createCheck(requirements, now)
-  assertFactors(requirements.factors ?? {}, instanceOf(sessions)?.options.factors)
+  const check = createCheck(requirements, now, instanceOf(sessions)?.options.factors)
   return (request) => check(request, () => sessions.get(request))
 }
 
-/** Makes the check of {@link requireSession} for adapters, which open the session in their own way. */
+/**
+ * Makes the check of {@link requireSession} for adapters, which open the session in their own way.
+ *
+ * @param declared The option `factors` of the sessions, where they are known already.
+ */
 export function createCheck<D extends SessionData>(
   requirements: Requirements<D>,
   now: () => number = () => Date.now(),
+  declared?: readonly string[],
 ): (request: Request, open: () => Promise<Session<D>>) => Promise<Response | null> {
   const rules = applyRules<Resolved<D>>('requireSession.', RULES, requirements)
   const { actor, allow, factors, freshWithin, onMissing, onStepUp, onUnavailable } = rules
   const names = Object.keys(factors)
-  assertFactors(factors)
+  assertFactors(factors, declared)
   const isLately = (since: number | null | undefined, seconds: number): boolean =>
     (since ?? 0) > now() - seconds * 1000
   return async (request, open) => {

@@ -196,11 +196,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     const holds = factors ? factors.includes(factor) : isToken(factor)
     expectArgument(holds, 'factor', factors ? `one of ${factors}` : 'a token', factor)
     this.#assertWritable()
-    if (this.subject === null) {
-      throw new SessionError('Cannot elevate session: nobody is signed in', {
-        code: 'ERR_SESSION_NOT_FOUND',
-      })
-    }
+    if (this.subject === null) throw new TypeError('Cannot elevate session: nobody is signed in')
     this.#trust()
     this.regenerate()
     this.#change(prove(factor, this.#draw().at))

@@ -217,8 +217,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * proven until they end, or somebody else signs in.
    *
    * @param factor A name of 1 to 64 letters, digits or `. : / + - _`; with the option `factors` one of those.
-   * @throws TypeError for any other name; {@link SessionError} with code `ERR_SESSION_NOT_FOUND` when nobody is
-   * signed in.
+   * @throws TypeError for any other name, and when nobody is signed in.
    */
   elevate(factor: string): void
   /**

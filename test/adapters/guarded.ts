@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Requirements } from '../../src/guard/guard.ts'
-import { createSessions, type Sessions } from '../../src/index.ts'
+import { createSessions, type Session, type Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
 import { SECRET } from '../support/sessions.ts'
@@ -128,6 +128,53 @@ export function testGuards(adapter: string, create: CreateGuarded): void {
       const response = await fetch(jar.request('/account', { headers: HTML }))
       expect([response.status, shown]).toEqual([200, ['/account']])
       expect(response.headers.getSetCookie()).toEqual([])
+    })
+
+    /** Next's proxy spells addresses in full. */
+    const pageOf = ({ headers }: Response) => headers.get('location')?.replace(ORIGIN, '')
+    const as = async (sessions: Sessions, use: (session: Session) => void) => {
+      const jar = createCookieJar()
+      const handler = sessions.handler(async (request) => {
+        use(await sessions.get(request))
+        return new Response()
+      })
+      await jar.fetch(handler, '/')
+      return jar
+    }
+
+    it('ask for factors: browsers on a page, and back; scripts in the words of RFC 9470', async () => {
+      const factors = { passkey: 300 }
+      const requirements = { factors, onMissing: '/login', onStepUp: '/verify' }
+      const { fetch, sessions, shown } = setUp(requirements)
+      const signedIn = await as(sessions, (session) => session.login('ann'))
+      const browser = await fetch(signedIn.request('/account', { headers: HTML }))
+      expect([browser.status, pageOf(browser)]).toEqual([303, '/verify?returnTo=%2Faccount'])
+      const script = await fetch(signedIn.request('/account', { headers: { accept: '*/*' } }))
+      expect([script.status, script.headers.get('www-authenticate')]).toEqual([
+        401,
+        expect.stringMatching(
+          /"insufficient_user_authentication".*max_age="300", factors="passkey"$/,
+        ),
+      ])
+      const visitor = await fetch(new Request(`${ORIGIN}/verify`, { headers: HTML }))
+      expect(pageOf(visitor)).toBe('/login?returnTo=%2Fverify')
+      expect(shown).toEqual([])
+      expect((await fetch(signedIn.request('/verify', { headers: HTML }))).status).toBe(200)
+      const proven = await as(sessions, (session) => {
+        session.login('ann')
+        session.elevate('passkey')
+      })
+      expect((await fetch(proven.request('/account', { headers: HTML }))).status).toBe(200)
+      expect(shown).toEqual(['/verify', '/account'])
+    })
+
+    it('keep out who acts for the user, with actor: false', async () => {
+      const { fetch, sessions, shown } = setUp({ actor: false, onMissing: '/login' })
+      const acting = await as(sessions, (session) => session.login('ann', { actor: 'support' }))
+      expect((await fetch(acting.request('/account', { headers: HTML }))).status).toBe(403)
+      const herself = await as(sessions, (session) => session.login('ann'))
+      expect((await fetch(herself.request('/account', { headers: HTML }))).status).toBe(200)
+      expect(shown).toEqual(['/account'])
     })
 
     for (const onStoreFailure of ['degrade', 'throw'] as const) {

@@ -469,6 +469,38 @@ describe('requireSession()', () => {
     expect(await messageOf({ onMissing, freshWithin: 1 })).toBe('NEXT_REDIRECT')
   })
 
+  it('sends who has not proven the factors to another page than visitors, and keeps actors out', async () => {
+    const sessions = createSessions({ secret: SECRET, factors: ['passkey', 'totp'] })
+    const asked: string[][] = []
+    const onStepUp = (missing: string[]) => {
+      asked.push(missing)
+      throw new Error('NEXT_REDIRECT to /verify')
+    }
+    const factors = { passkey: 60, totp: 60 }
+    const messageOf = async (requirements: PageRequirements) =>
+      (await errorOf(() => requireSession(sessions, requirements))).message
+    expect(await messageOf({ onMissing, onStepUp, factors })).toBe('NEXT_REDIRECT')
+    await withSession(sessions)((session) => session.login('ann'))
+    expect(await messageOf({ onMissing, onStepUp, factors })).toBe('NEXT_REDIRECT to /verify')
+    expect(asked).toEqual([['passkey', 'totp']])
+    expect(await messageOf({ onMissing, factors })).toBe('NEXT_REDIRECT')
+    expect(await messageOf({ onStepUp: () => {}, factors })).toContain('lately enough')
+    expect(await messageOf({ factors: { paskey: 60 } })).toContain(
+      '"requireSession.factors.paskey"',
+    )
+    await withSession(sessions)((session) => {
+      session.elevate('passkey')
+      session.elevate('totp')
+    })
+    const { factors: proven, actor } = await requireSession(sessions, { onMissing, factors })
+    expect([Object.keys(proven), actor]).toEqual([['passkey', 'totp'], null])
+    await withSession(sessions)((session) => session.login('ann', { actor: 'support-7' }))
+    expect((await requireSession(sessions)).actor).toBe('support-7')
+    expect((await errorOf(() => requireSession(sessions, { actor: false }))).code).toBe(
+      'ERR_SESSION',
+    )
+  })
+
   it('says which option is wrong to who is signed in too', async () => {
     const sessions = createSessions({ secret: SECRET })
     await withSession(sessions)((session) => session.login('ann'))
