@@ -27,6 +27,9 @@ export type SessionEvent = { readonly at: number } & (
   | ({ type: 'session.imported'; signedIn: boolean } & AboutSession)
   | ({ type: 'session.import-conflict'; winner: ImportWinner } & AboutSession)
   | ({ type: 'session.corrupt'; code: SessionErrorCode } & AboutSession)
+  | ({ type: 'device.registered' | 'device.refreshed' } & AboutSession)
+  | ({ type: 'device.refused'; reason: DeviceRefusal } & AboutSession)
+  | ({ type: 'device.skipped'; reason: DeviceSkip } & AboutSession)
   | ({ type: 'commit.conflict'; attempt: number } & AboutSession)
   | ({ type: 'commit.deferred' | 'commit.applied'; changes: number } & AboutSession)
   | ({ type: 'commit.dropped' } & Dropped & AboutSession)
@@ -158,10 +161,47 @@ export interface StoreCallEvent extends Partial<StoreFailure> {
  * - `conflict`: a deferred write, and something else was written since.
  * - `generation`: a deferred write from before a rotation.
  * - `superseded`: a rotation replaced the request's cookie while it was under way.
+ * - `unproven`: the request did not prove the device that its session is bound to.
  * - `ended`: the session ended meanwhile.
  * - `expired`: a deferred write that came back after its 15 minutes.
  */
-export type DropReason = 'conflict' | 'generation' | 'superseded' | 'ended' | 'expired'
+export type DropReason = 'conflict' | 'generation' | 'superseded' | 'unproven' | 'ended' | 'expired'
+
+/**
+ * The reason for which a device was refused. At a request of a bound session, whatever `enforce` is:
+ *
+ * - `no-cookie`: without its bound cookie, as a copy of the session cookie alone.
+ * - `expired-cookie`: with one whose time is up, as a copy of both that is older than `maxAge`.
+ * - `other-cookie`: with one of another session, key or generation, or with one that does not open.
+ *
+ * At a registration or a refresh:
+ *
+ * - `no-session`: no live session came with it.
+ * - `no-proof`, `malformed`, `algorithm`, `key`, `signature`: the proof is missing, does not parse, is by an
+ *   algorithm that is not allowed, by a key that is none, or not by the key it should be by.
+ * - `challenge`, `expired-challenge`, `used-challenge`: the proof is of a challenge that was not made for this
+ *   session and generation, is too old, or was answered before.
+ * - `second-key`: the session is bound to another key, and was not rotated since.
+ * - `former-key`: after `regenerate` the former key has to be proven before a new one is taken.
+ */
+export type DeviceRefusal =
+  | 'no-cookie'
+  | 'expired-cookie'
+  | 'other-cookie'
+  | 'no-session'
+  | 'no-proof'
+  | 'malformed'
+  | 'algorithm'
+  | 'key'
+  | 'signature'
+  | 'challenge'
+  | 'expired-challenge'
+  | 'used-challenge'
+  | 'second-key'
+  | 'former-key'
+
+/** The reason that the client gives for a request without a proof. Anybody can write it: it changes no answer. */
+export type DeviceSkip = 'unreachable' | 'server_error' | 'quota_exceeded'
 
 /** The events that say no more than which session they are about. */
 export type SessionEventType =

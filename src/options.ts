@@ -37,6 +37,27 @@ export interface Controls {
   readOnly?: boolean | null
 }
 
+/** Options for {@link SessionsOptions.deviceBound}. */
+export interface DeviceBoundOptions {
+  /** Name of the bound cookie, which has the attributes of the session cookie. (default: that of the session cookie, and `-bound`) */
+  cookie?: string
+  /**
+   * Seconds for which a proof is good, 300 to 86_400: browsers limit how often they sign. A copy of all cookies works for so
+   * long, and 30 seconds more. (default: 600)
+   */
+  maxAge?: number
+  /** Path under which browsers register (`<path>/register`) and refresh (`<path>/refresh`). (default: `/device-bound`) */
+  path?: string
+  /** The algorithms of keys, the preferred one first. (default: `['ES256', 'RS256']`) */
+  algorithms?: readonly ('ES256' | 'RS256')[]
+  /**
+   * The answer to a request of a bound session that does not prove the device. `'guard'` leaves it to
+   * `session.bound` and `requireSession({ bound: true })`; with `'writes'` the session is empty, of status `'unproven'`, for any method
+   * but GET, HEAD and OPTIONS; with `'always'` for every method. (default: `'guard'`)
+   */
+  enforce?: 'guard' | 'writes' | 'always'
+}
+
 /** Options for {@link createSessions}. Everything but `secret` has a safe default. */
 export interface SessionsOptions<D extends SessionData = SessionData> {
   /**
@@ -113,6 +134,12 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
     ip?: (request: Request) => string | null
     onMismatch?: 'refuse' | 'step-down'
   }
+  /**
+   * With a store: binds the session of whoever signs in to a key in the hardware of the device, in browsers that have Device Bound
+   * Session Credentials; others stay as they are. `true`: with the defaults. Not together with `cookie.partitioned`.
+   * (default: not set)
+   */
+  deviceBound?: true | DeviceBoundOptions
   /**
    * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
    * milliseconds returned are over. Asked whenever a session with a subject is opened. A rejection, or
@@ -222,6 +249,7 @@ export interface ResolvedOptions {
   readonly onCorruption: 'reset' | 'throw'
   readonly snapshot: false | { maxAge: number; staleIfError: number }
   readonly binding: SessionsOptions['binding']
+  readonly deviceBound: SessionsOptions['deviceBound']
   readonly notBefore: SessionsOptions['notBefore']
   readonly revocations: ResolvedRevocations | undefined
   readonly controls: SessionsOptions['controls']
@@ -291,6 +319,13 @@ const RULES: Record<string, Rule> = {
       onMismatch: wordRule('refuse', 'step-down'),
     },
   ],
+  // The rest of its rules are checked where it is loaded, which sessions without it do not pay for.
+  deviceBound: [
+    undefined,
+    'true or an object, with a maxAge from 300',
+    (value: unknown) =>
+      value === true || (isObject(value) && !((value as DeviceBoundOptions).maxAge! < 300)),
+  ],
   notBefore: functionRule(),
   revocations: [
     undefined,
@@ -348,10 +383,13 @@ export function resolveOptions<D extends SessionData>(
   assertTime('idleTimeout', rest.idleTimeout, 'absoluteTimeout', absoluteTimeout)
   assertTime('cookie.maxAge', rest.cookie.maxAge, 'idleTimeout', idleTimeout)
   assertTime('renewAfter', renewAfter, 'idleTimeout - 1', idleTimeout - 1)
-  const { importFrom, store, transport } = rest
+  const { cookie, deviceBound, importFrom, store, transport } = rest
   const misfit = store ? 'revocations' : 'maxSessions'
   const where = store ? 'with' : 'without'
   refuseUnless(!rest[misfit], misfit, `left out ${where} a store`, rest[misfit])
+  const canBind = store && transport === 'cookie' && !cookie.partitioned
+  const unless = 'left out without a store, with transport { header } and with cookie.partitioned'
+  refuseUnless(!deviceBound || !!canBind, 'deviceBound', unless, deviceBound)
   const isReadable = transport === 'cookie' || !importFrom?.length
   const rule = 'left out with transport { header }: importers read and remove cookies'
   refuseUnless(isReadable, 'importFrom', rule, importFrom)

@@ -60,6 +60,8 @@ export function session<
     const current = resolve(c as unknown as Context<E>)
     expectSessions(current)
     const request = c.req.raw
+    const own = await instanceOf(current)?.route?.(request)
+    if (own) return own
     noteRun(c, current)
     c.set('sessions', current)
     c.set('session', createOpener(c, current, request))
@@ -79,6 +81,7 @@ export function session<
       await commit(false)
       throw error
     }
+    return undefined
   }
 }
 

@@ -1,7 +1,7 @@
 /** Next's proxy, which runs before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { isAhead } from '../session/ahead.ts'
-import { openedOf } from '../session/instances.ts'
+import { instanceOf, openedOf } from '../session/instances.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
@@ -44,6 +44,8 @@ export function sessionProxy<D extends SessionData>(
     const isEarly =
       (isPage && isAhead(request)) || PREFETCH.some((name) => request.headers.has(name))
     try {
+      const own = await instanceOf(sessions)?.route?.(request)
+      if (own) return own
       const answer = ownAnswer(await handler(request), request)
       const goesOn = ['x-middleware-next', 'x-middleware-rewrite'].some((name) =>
         answer.headers.has(name),

@@ -1,6 +1,7 @@
 /** Sessions for Fastify, as a plugin. */
 import { expectArgument, expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
+import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { useNodeAes } from './node-aes.ts'
@@ -101,6 +102,14 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
     if (isFirst) await own.commit(head, save)
     else own.setUnavailable(head)
     return payload
+  }
+  const { route } = instanceOf(sessions) ?? {}
+  if (route) {
+    const onRequest: Hook = async (request, reply) => {
+      const answer = await route(requestOf(request))
+      return answer ? reply.send(answer) : undefined
+    }
+    app.addHook('onRequest' as never, onRequest as never)
   }
   app.addHook('onRequestAbort' as never, onRequestAbort as never)
   app.addHook('onError' as never, onError as never)

@@ -19,6 +19,7 @@
  */
 import { expectArgument, expectSessions } from '../check.ts'
 import { createCheck, type Requirements } from '../guard/guard.ts'
+import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
@@ -48,7 +49,10 @@ export interface SessionRequest<
 const TAKEN =
   '`request.session` is taken by another middleware, such as express-session: remove that one. `fromExpressSession` of sojourn/migrate keeps its users signed in'
 
-/** A middleware of Express 4 and 5 and of Connect, and a function to call in a handler of `http`. */
+/**
+ * A middleware of Express 4 and 5 and of Connect, and a function to call in a handler of `http`. Given `next`, it answers by itself
+ * what browsers ask about their keys (`deviceBound`), and does not call it then.
+ */
 export type NodeMiddleware = (
   request: NodeRequest,
   response: NodeResponse,
@@ -78,14 +82,22 @@ export function session<D extends SessionData, Data extends object = Partial<D>>
 ): NodeMiddleware {
   expectSessions(sessions)
   useNodeAes()
+  const { route } = instanceOf(sessions) ?? {}
   return (request, response, next) => {
-    if (!partsOf(request).sessions.length && 'session' in request) throw new TypeError(TAKEN)
-    const own: NodeSession<D, Data> = new NodeSession(sessions, request, {
-      hasBegun: () => response.headersSent,
-      onOpen: () => watch(own, request, response, next),
-    })
-    Object.assign(request, { session: own.open })
-    next?.()
+    const go = (): void => {
+      if (!partsOf(request).sessions.length && 'session' in request) throw new TypeError(TAKEN)
+      const own: NodeSession<D, Data> = new NodeSession(sessions, request, {
+        hasBegun: () => response.headersSent,
+        onOpen: () => watch(own, request, response, next),
+      })
+      Object.assign(request, { session: own.open })
+      next?.()
+    }
+    // Without a `next` nothing here can keep the application from answering too.
+    if (!route || !next || request.method !== 'POST') return go()
+    route(requestOf(request))
+      .then((answer) => (answer ? sendResponse(response, answer) : go()))
+      .catch(next)
   }
 }
 

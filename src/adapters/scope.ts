@@ -49,6 +49,8 @@ export function createScope<D extends SessionData, Data extends object>(
       return openStored ? ((await openStored(request)) as Session<D, Data>) : sessions.get(request)
     },
     async answer(respond) {
+      const own = await instance?.route?.(request)
+      if (own) return own
       const names = answering.get(request) ?? []
       if (names.includes(name)) {
         throw new TypeError('Two adapters open one session cookie: keep one, or set cookie.name')

@@ -20,6 +20,24 @@ export interface Claims {
   readonly f?: Readonly<Record<string, number>> | undefined
   /** The actor: who acts for the subject. */
   readonly a?: string | undefined
+  /** The device that the session is bound to. */
+  readonly d?: DeviceClaim | undefined
+}
+
+/** The device that a session is bound to: its public key, and how often it has proven it. */
+export interface DeviceClaim {
+  /** Thumbprint of the key (RFC 7638), base64url. */
+  readonly t: string
+  /** The key: `x.y` of a point on P-256, or the modulus of an RSA key, base64url. */
+  readonly k: string
+  /** Number of the generation in which it was bound: no other key is taken in that one. */
+  readonly g: number
+  /** Number of the generation in which it was last proven. */
+  readonly r: number
+  /** Number of proofs since: each challenge names it, so that it is good once. */
+  readonly n: number
+  /** Time of the last proof, epoch milliseconds. */
+  readonly p: number
 }
 
 /** A session at one moment. Never changed: every operation makes a new one. */

@@ -40,6 +40,11 @@ export interface Requirements<D extends SessionData = SessionData> {
    * last proof at most: `{ passkey: 300 }`. (default: none)
    */
   factors?: Readonly<Record<string, number>>
+  /**
+   * `true`: a session that is bound to a device (`deviceBound`) must be proven to come from there. Those that are not bound pass, since not
+   * every browser can bind them. (default: `false`)
+   */
+  bound?: boolean
   /** Somebody else may act for the user (`login` with an `actor`). `false`: they get 403. (default: `true`) */
   actor?: boolean
   /**
@@ -85,10 +90,11 @@ const NONE: Rule = [undefined, '', () => true]
 
 const RULES: Record<string, Rule> = {
   subject: flagRule(true),
+  bound: flagRule(false),
   freshWithin: numberRule(undefined, 1, MAX_TIMEOUT),
   factors: [
     {},
-    'an object of tokens and seconds, such as { passkey: 300 }',
+    'an object like { passkey: 300 }',
     (value: unknown) => isObject(value) && Object.keys(value).every(isToken),
   ],
   actor: flagRule(true),
@@ -106,7 +112,7 @@ const RULES: Record<string, Rule> = {
  * - 303 to `onMissing` for a browser that shows pages, with the way back in `returnTo`; for the routers
  *   of Next.js, React Router and SvelteKit too, and for a form, back to the page that it is on;
  * - 303 to `onStepUp` for a browser of a user who has not proven the factors, in the same way;
- * - 401 for everything else that is not signed in, or not lately enough. To somebody who is signed in `WWW-Authenticate`
+ * - 401 for everything else that is not signed in, not lately enough, or not from the device (`bound`). To somebody who is signed in `WWW-Authenticate`
  *   says what is missing, in the words of {@link https://www.rfc-editor.org/rfc/rfc9470#section-3 RFC 9470, 3}:
  *   `error="insufficient_user_authentication"`, `max_age` in seconds, and the names of the `factors`;
  * - 403 for who is not allowed to, with `actor: false` whoever acts for somebody else.
@@ -153,7 +159,8 @@ export function createCheck<D extends SessionData>(
       throw error
     }
     if (names.length) assertFactors(factors, declaredFactors(session))
-    const isThere = rules.subject || names.length ? session.subject !== null : isLive(session)
+    const isSomebody = rules.subject || names.length ? session.subject !== null : isLive(session)
+    const isThere = isSomebody && !(rules.bound && session.bound === false)
     const isFresh = !freshWithin || isLately(session.authenticatedAt, freshWithin)
     const missing = names.filter((name) => !isLately(session.factors[name], factors[name]!))
     if (isThere && !actor && session.actor !== null) return refusal(403, 'Forbidden')

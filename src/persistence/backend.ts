@@ -72,7 +72,7 @@ async function start(
 
 async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: CommitTask) {
   const { current, deferred, heals, operations, status } = draft
-  if (status === 'superseded') return lose(p, draft, { status })
+  if (status === 'superseded' || status === 'unproven') return lose(p, draft, { status })
   const isChanged = changed || !!deferred?.applied.length
   if (!renewalDue && !isChanged && !heals)
     return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
@@ -137,7 +137,7 @@ function lose({ instance }: Persistence, draft: Draft, lost: Lost): string[] {
   const { current, found, operations } = draft
   const { isWritten, rotatedAt, status } = lost
   draft.status = status
-  if (found) tellGone(instance, found.state, status, rotatedAt)
+  if (found && status !== 'unproven') tellGone(instance, found.state, status, rotatedAt)
   const changes = isWritten ? 0 : changesOf(operations, current).length + Number(retags(draft))
   if (changes) draft.outcome = 'dropped'
   reportDropped(instance, draft, changes, status === 'missing' ? 'ended' : status)

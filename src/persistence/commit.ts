@@ -38,7 +38,7 @@ export interface Committed {
 
 /** A commit whose session was rotated or ended meanwhile. */
 export interface Lost {
-  readonly status: 'superseded' | 'missing'
+  readonly status: 'superseded' | 'missing' | 'unproven'
   /** Epoch milliseconds. */
   readonly rotatedAt?: number
   /** It was written, and the rotation came before this request learnt of it. */

@@ -29,6 +29,8 @@ export interface SessionInfo {
   readonly actor: string | null
   /** See {@link Session.tags}. */
   readonly tags: readonly string[]
+  /** It is bound to a device (`deviceBound`). */
+  readonly bound: boolean
 }
 
 function assertTag(tag: unknown): void {
@@ -188,6 +190,7 @@ async function infoOf(p: Persistence, { id, record }: StoredEntry): Promise<Sess
       factors: { ...claims?.f },
       actor: claims?.a ?? null,
       tags: claims?.t ?? [],
+      bound: claims?.d !== undefined,
     }
     return [info]
   } catch (error) {

@@ -68,6 +68,16 @@ export interface ReplacedSession {
   readonly version: string
 }
 
+/** With `deviceBound`: what the request says of the browser's key, and what its response says. */
+export interface DraftDevice {
+  /** `true`: the session is bound, and the request proves it; `false`: it does not; `null`: it is not bound. */
+  readonly bound: boolean | null
+  /** The application asks the browser for a key. */
+  asks?: boolean
+  /** Adds the header that asks for a key, and cookies, to a response that is about to leave. */
+  finish(response: Response, values: readonly string[]): Promise<[Response, readonly string[]]>
+}
+
 /** The session of one request between opening and committing. */
 export interface Draft {
   status: SessionStatus
@@ -111,6 +121,8 @@ export interface Draft {
   doubt?: Operation | undefined
   /** Makes {@link Draft.binding}, before it is saved. */
   bind?: (() => Promise<string | undefined>) | undefined
+  /** With `deviceBound`. */
+  device?: DraftDevice
   /** The error that every change but an end throws: an operator allows no other. */
   refused?: SessionError
   /** The error that a write throws; `null`: the session can be written. */

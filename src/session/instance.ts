@@ -39,6 +39,8 @@ export interface Instance {
   inForce?: Controls
   /** Epoch milliseconds of the last write to the store, if it failed. */
   writeFailedAt?: number | undefined
+  /** Answers requests for paths of the library itself, and `null` for all others. */
+  route?: (request: Request) => Promise<Response | null>
   /** Opens the session of a request once more, as it was before the request, and only to be read. */
   openStored?: (request: Request) => Promise<object>
 }

@@ -8,6 +8,7 @@ import {
   isSubject,
   isToken,
   type Rule,
+  refuseUnless,
   SUBJECT_WORDS,
   TAGS,
   timeoutRule,
@@ -115,6 +116,9 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   get actor(): string | null {
     return this.#draft.current.claims?.a ?? null
   }
+  get bound(): boolean | null {
+    return this.#draft.device?.bound ?? null
+  }
 
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined {
     return ownValue(this.#draft.current.data, key) as Frozen<D[K]> | undefined
@@ -171,7 +175,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     const draft = this.#draft
     const login = { subject, ...chosen }
     this.#assertWritable(isOfOther(draft.current, login))
-    if (draft.status === 'superseded') draft.status = 'missing'
+    if (draft.replaced) draft.status = 'missing'
     draft.readOnly = null
     this.#trust()
     this.#change(signIn(login, this.#draw(), this.#instance.options.version, draft.found !== null))
@@ -189,6 +193,13 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#assertWritable()
     // A session that no cookie names yet has nothing to replace.
     if (this.#draft.found) this.#apply(rotate(this.#draw()))
+  }
+
+  bind(): void {
+    this.#assertWritable()
+    const { device } = this.#draft
+    refuseUnless(!!device, 'deviceBound', 'set for bind()', device)
+    device!.asks = true
   }
 
   elevate(factor: string): void {

@@ -14,8 +14,9 @@ import type { Session, SessionData } from './session.ts'
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
-  const { binding, controls, importFrom, notBefore, now, revocations, store, transport } =
-    instance.options
+  const { options } = instance
+  const { binding, controls, deviceBound, importFrom, notBefore, now } = options
+  const { revocations, store, transport } = options
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
@@ -40,20 +41,24 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       const own = store && !instance.inForce?.readOnly ? await stored() : undefined
       draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
     }
-    if (notBefore || binding || controls || revocations) {
-      draft = await (await restrictions()).guardDraft(instance, draft, request)
+    if (notBefore || binding || controls || revocations || deviceBound) {
+      draft = await (await restrictions()).guardDraft(instance, draft, request, header, again)
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
     // Where nobody sees the page, flash values wait for the next request.
     const keepsFlash = again || (request !== undefined && isAhead(request))
     return new RequestSession<D>(draft, instance, keepsFlash)
   }
+  const opener = { instance, carrier, backend, open }
+  if (deviceBound) {
+    instance.route = async (request) => (await restrictions()).answerDevice(opener, request)
+  }
   instance.openStored = async (request) => {
     const session = await open(request.headers.get(carrier[0]), request, true)
     getDraft(session).committed = true
     return session
   }
-  return { instance, carrier, backend, open }
+  return opener
 }
 
 /** Opens the session of a request, once. */
@@ -104,10 +109,10 @@ async function commitOpened<D extends SessionData>(
   } catch {
     return markResponse(response, [], carrier)
   }
-  const { clears, committed, found } = draft
+  const { clears, committed, device, found } = draft
   // Another handler of the same page has set the cookie.
   const isSecond = !committed && response.headers.get('set-cookie')?.includes(instance.cookie.name)
-  if (!save || clears || isSecond) {
+  if (!save || clears || device || isSecond) {
     return (await seldom()).commitSeldom(opener, request, response, draft, save)
   }
   const values = await saveSession(instance, await backend(), draft)

@@ -1,6 +1,7 @@
-/** Checks whether a client may use a session. Loaded when `binding`, `notBefore`, `revocations` or `controls` is configured. */
+/** Checks whether a client may use a session. Loaded when `binding`, `notBefore`, `revocations`, `controls` or `deviceBound` is configured. */
 import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import type { answerDevice as AnswerDevice } from '../device-bound/device.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { late } from '../late.ts'
 import { within } from '../resilience/deadline.ts'
@@ -12,6 +13,11 @@ import { expiryOf } from './reasons.ts'
 export { updateControls } from './controls.ts'
 
 const revocable = late(() => import('../persistence/revocable.ts'))
+/** Answers registrations and refreshes of `deviceBound`. */
+export const answerDevice: typeof AnswerDevice = async (...call) =>
+  (await device()).answerDevice(...call)
+
+const device = late(() => import('../device-bound/device.ts'))
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
 const MAX_AGENT = 512
@@ -26,11 +32,16 @@ export async function guardDraft(
   instance: Instance,
   draft: Draft,
   request: Request | undefined,
+  header: string | null,
+  again: boolean,
 ): Promise<Draft> {
   const ends = instance.options.revocations && (await revocable())
   const living = ends ? await ends.withoutEnded(instance, draft, request?.signal) : draft
-  const guarded = await replaced(instance, living, request)
+  let guarded = await replaced(instance, living, request)
   ends?.limitLifetime(instance, guarded)
+  if (instance.options.deviceBound) {
+    guarded = await (await device()).guardDevice(instance, guarded, header, request, again)
+  }
   if (instance.inForce?.readOnly) {
     guarded.refused = new StoreUnavailableError(
       'Cannot change session: the controls make all of them read-only',

@@ -58,7 +58,7 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
   unsaved.delete(draft)
 }
 
-/** Commits a request that saves nothing, that clears data of the site, or whose response has the cookie already. */
+/** Commits a request that saves nothing, that clears data of the site, that may bind a device, or whose response has the cookie already. */
 export async function commitSeldom<D extends SessionData>(
   { backend, carrier, instance, open }: Opener<D>,
   request: Request,
@@ -74,6 +74,7 @@ export async function commitSeldom<D extends SessionData>(
     const reopen = (cookies: string): Promise<object> => open(cookies, request, true)
     ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
   } else values = await saveSession(instance, await backend(), draft)
+  if (save && draft.device) [own, values] = await draft.device.finish(own, values)
   const marked = markResponse(own, values, carrier, draft.found !== null)
   return save ? clearSite(marked, draft) : marked
 }

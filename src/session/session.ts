@@ -36,6 +36,8 @@ export type ItemOf<V> = NonNullable<V> extends readonly (infer T)[] ? T : never
  * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
  *   request was under way. Its changes are dropped without a `Set-Cookie`; only `login` and `destroy`
  *   work.
+ * - `unproven`: it is bound to a device, `deviceBound.enforce` asks for a proof, and this request brings
+ *   none. As with `superseded` changes are dropped, and only `login` and `destroy` work.
  * - `degraded`: the store could not be asked. Either the data are an older copy, or there are none
  *   and the session is read-only: writing throws.
  * - `destroyed`: by this request.
@@ -47,6 +49,7 @@ export type SessionStatus =
   | 'invalid'
   | 'missing'
   | 'superseded'
+  | 'unproven'
   | 'degraded'
   | 'destroyed'
 
@@ -163,6 +166,11 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   readonly actor: string | null
   /** The tags given to `login` and `tag`, frozen. */
   readonly tags: readonly string[]
+  /**
+   * With `deviceBound`: `true` where the session is bound to a device and this request proves that it comes
+   * from there, `false` where it does not, as a copied cookie; `null`: the session is not bound.
+   */
+  readonly bound: boolean | null
   /** A value, deeply frozen: to change it, `set` another one, or `update` it. */
   get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
   /** Tells whether a value is set, `null` included. */
@@ -231,6 +239,13 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   untag(...tags: string[]): void
   /** Replaces the credential: no cookie from before opens the session any more. */
   regenerate(): void
+  /**
+   * Asks the browser for a key to bind the session to, as `login` does by itself. Browsers that have none to
+   * give stay as they are, and so does a session that is bound already.
+   *
+   * @throws TypeError without the option `deviceBound`.
+   */
+  bind(): void
   /** Ends the session: its data, its id and its cookie, and any other that the request's cookies open. */
   destroy(options?: DestroyOptions): void
   /**

@@ -155,11 +155,13 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       return session
     },
     commit: async (request, response, { save } = {}) =>
-      commitRequest(opener, request, response, save),
+      (await instance.route?.(request)) ?? commitRequest(opener, request, response, save),
     handler(fn) {
       expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
       return async (request, ...rest) => {
         try {
+          const own = await instance.route?.(request)
+          if (own) return own
           return await commitRequest(opener, request, await fn(request, ...rest), undefined)
         } catch (error) {
           // Reports what the handler had changed.

@@ -62,8 +62,8 @@ async function forget({ opened }: Instance, request: Request): Promise<void> {
 async function answer(instance: Instance, session: Session): Promise<Response> {
   const { found, status } = getDraft(session)
   const headers = { 'cache-control': 'no-store' }
-  // Nobody knows: the store cannot be asked, or the new cookie is on its way.
-  if (status === 'superseded' || (status === 'degraded' && !found)) {
+  // Nobody knows: the store cannot be asked, or a new cookie is on its way.
+  if (status === 'superseded' || status === 'unproven' || (status === 'degraded' && !found)) {
     return new Response(null, { status: 503, headers: { ...headers, 'retry-after': '1' } })
   }
   return Response.json(await statusOf(instance, session), { headers })

@@ -16,6 +16,13 @@ export {
   type JarCookie,
 } from './cookie-jar.ts'
 export {
+  type BoundSession,
+  createDeviceBrowser,
+  type DeviceBrowser,
+  type DeviceBrowserOptions,
+  type DeviceRequest,
+} from './device.ts'
+export {
   createFaultyStore,
   type Fault,
   type FaultyCall,

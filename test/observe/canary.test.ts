@@ -227,10 +227,14 @@ async function liveInStore(world: World): Promise<void> {
   await attempt(() => sessions.require(ask()))
 }
 
-/** Events whose own tests look for canaries: imports, a store that went back, and what `health` finds. */
+/** Events whose own tests look for canaries: imports, devices, a store that went back, and what `health` finds. */
 const ELSEWHERE = [
   'session.imported',
   'session.import-conflict',
+  'device.registered',
+  'device.refreshed',
+  'device.refused',
+  'device.skipped',
   'store.rolled-back',
   'policy.invalid',
   'store.emptied',

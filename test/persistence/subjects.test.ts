@@ -62,6 +62,7 @@ describe('sessions.list()', () => {
       factors: {},
       actor: null,
       tags: [],
+      bound: false,
     })
     expect(await sessions.list('carol')).toEqual([])
   })

@@ -1,0 +1,186 @@
+/** Checks whether a request of a bound session proves its device, and says what its response adds. */
+import { MAX_TOKEN } from '../codec/cookie-tokens.ts'
+import { idOf, type SessionState } from '../codec/session-record.ts'
+import { SessionBindingError } from '../errors.ts'
+import type { DeviceRefusal, DeviceSkip } from '../events.ts'
+import { persistenceOf } from '../persistence/persistence.ts'
+import type { Draft, DraftDevice } from '../session/draft.ts'
+import type { Instance } from '../session/instance.ts'
+import { emptyDraft } from '../session/open.ts'
+import type { CookieFound } from '../transport/cookie.ts'
+import { NO_COOKIES, type Settings, settingsOf, taskOf } from './settings.ts'
+import { type BoundCookie, challengeField, openBound, sealChallenge } from './tokens.ts'
+
+/** Milliseconds for which requests may be under way with a bound cookie whose time is up, or without the first one. */
+const GRACE_MS = 30_000
+/** Milliseconds after a proof of the former key for which responses ask for a new one. */
+const OFFER_MS = 60_000
+const READS = /^(?:GET|HEAD|OPTIONS)$/
+const SKIPS = /unreachable|server_error|quota_exceeded/
+
+/**
+ * Lets a draft through, and notes whether its device is proven; puts an empty one in its place where
+ * `enforce` says so.
+ *
+ * @param header The `Cookie` header.
+ * @param again The request was checked before: nothing is reported.
+ */
+export async function guardDevice(
+  instance: Instance,
+  draft: Draft,
+  header: string | null,
+  request: Request | undefined,
+  again: boolean,
+): Promise<Draft> {
+  const settings = settingsOf(instance)
+  const cookies = settings.cookie.find(header)
+  const { found } = draft
+  const isBound = found?.state.claims?.d !== undefined
+  const refusal = isBound ? await refusalOf(instance, settings, found.state, cookies) : null
+  const own: Draft = { ...draft }
+  own.device = deviceOf(instance, settings, own, cookies, refusal === null)
+  if (refusal === null || (request && taskOf(settings, request))) return own
+  if (!again) tellRefusal(instance, found!.state, refusal, request)
+  const isWrite = request !== undefined && !READS.test(request.method)
+  const isEmpty = settings.enforce === 'always' || (settings.enforce === 'writes' && isWrite)
+  return isEmpty ? await unprovenDraft(instance, settings, own, cookies) : own
+}
+
+/** Returns why a request does not prove the device of its session; `null`: it does. */
+async function refusalOf(
+  instance: Instance,
+  settings: Settings,
+  state: SessionState,
+  { budget, tokens }: CookieFound,
+): Promise<DeviceRefusal | null> {
+  const claim = state.claims!.d!
+  const now = instance.options.now()
+  let refusal: DeviceRefusal = tokens.length ? 'other-cookie' : 'no-cookie'
+  for (const token of tokens) {
+    const bound = settings.known.get(token) ?? (await openOnce(instance, settings, token, budget))
+    const [id, key, until] = bound ?? []
+    if (id !== idOf(state) || key !== claim.t) continue
+    if (now < until! + GRACE_MS) return null
+    refusal = 'expired-cookie'
+  }
+  // The answer to the registration, with the first bound cookie, is on its way.
+  return claim.n === 0 && now - claim.p < GRACE_MS ? null : refusal
+}
+
+/** Opens a bound cookie, which this isolate then knows. */
+async function openOnce(
+  instance: Instance,
+  { known }: Settings,
+  token: string,
+  budget: CookieFound['budget'],
+): Promise<BoundCookie | null> {
+  const bound = token.length > MAX_TOKEN ? null : await openBound(instance, token, budget)
+  // A part of a header would hold the whole of it in memory: joining makes a text of its own.
+  if (bound) known.set(` ${token}`.slice(1), bound)
+  return bound
+}
+
+function tellRefusal(
+  { emit }: Instance,
+  state: SessionState,
+  reason: DeviceRefusal,
+  request: Request | undefined,
+): void {
+  emit({ type: 'device.refused', reason }, state)
+  const skip = SKIPS.exec(request?.headers.get('secure-session-skipped') ?? '')?.[0]
+  if (skip) emit({ type: 'device.skipped', reason: skip as DeviceSkip }, state)
+}
+
+/** The draft of a request that does not prove its device, where that is enforced. The session lives on. */
+async function unprovenDraft(
+  instance: Instance,
+  settings: Settings,
+  { cookies, found }: Draft,
+  bound: CookieFound,
+): Promise<Draft> {
+  const { state, version = '' } = found!
+  const { subject } = state
+  const keys = subject === null ? [] : await persistenceOf(instance).keysOf(subject)
+  const { rotatedAt } = state.generation
+  const draft = await emptyDraft(instance, cookies, {
+    status: 'unproven',
+    reason: () =>
+      new SessionBindingError('There is no session for this client: it does not prove its device'),
+    // A sign-in of the same user ends it, and so does a sign-out.
+    replaced: { id: idOf(state), keys, isLate: true, rotatedAt, state: null, version },
+  })
+  draft.device = deviceOf(instance, settings, draft, bound, false)
+  return draft
+}
+
+/** Makes what a draft knows of the device. */
+function deviceOf(
+  instance: Instance,
+  settings: Settings,
+  draft: Draft,
+  bound: CookieFound,
+  isProven: boolean,
+): DraftDevice {
+  // One response may be committed twice: it asks for one key.
+  let fields: readonly (readonly [name: string, value: string])[] | undefined
+  const device: DraftDevice = {
+    get bound() {
+      if (draft.status === 'unproven') return false
+      return draft.current.claims?.d ? isProven : null
+    },
+    async finish(response, values) {
+      // Without it the browser refreshes at once, and learns that the session has ended.
+      const isEnd = draft.status === 'destroyed' && bound.tokens.length > 0
+      const all = isEnd ? [...new Set([...values, ...settings.cookie.remove(NO_COOKIES)])] : values
+      fields ??= await fieldsOf(instance, settings, draft, device)
+      if (!fields.length) return [response, all]
+      const own = new Response(response.body, response)
+      for (const [name, value] of fields) own.headers.set(name, value)
+      // A challenge is for one visitor.
+      if (!all.length) own.headers.set('cache-control', 'private, no-store')
+      return [own, all]
+    },
+  }
+  return device
+}
+
+/** Returns the headers by which a response asks the browser for a key, or for a proof of the one that it has. */
+async function fieldsOf(
+  instance: Instance,
+  settings: Settings,
+  draft: Draft,
+  device: DraftDevice,
+): Promise<[name: string, value: string][]> {
+  const { current, found, outcome } = draft
+  if (asks(instance, draft, device)) {
+    return [['secure-session-registration', await registrationOf(instance, settings, current)]]
+  }
+  const claim = current.claims?.d
+  const isRotated = current.generation.number !== found?.state.generation.number
+  if (!claim || !isRotated || outcome !== 'written') return []
+  // The challenge that the browser has is of the former generation: with this one its next refresh is one request.
+  const value = await challengeField(instance, current, claim, settings.maxAge)
+  return [['secure-session-challenge', value]]
+}
+
+/** Tells whether a response asks the browser for a key. */
+function asks(instance: Instance, draft: Draft, { asks, bound }: DraftDevice): boolean {
+  const { current, found, operations, outcome, status } = draft
+  if (status === 'destroyed' || status === 'superseded' || status === 'unproven') return false
+  const claim = current.claims?.d
+  const isWritten = outcome === 'written'
+  const signsIn = isWritten && operations.some((operation) => operation.signsIn)
+  if (!claim) return signsIn || (asks === true && (isWritten || found !== null))
+  // After a rotation a new key is taken from whoever has proven the former one since.
+  const isFormer = claim.g !== current.generation.number && claim.r === current.generation.number
+  return bound === true && isFormer && instance.options.now() - claim.p < OFFER_MS
+}
+
+async function registrationOf(
+  instance: Instance,
+  { algorithms, path }: Settings,
+  state: SessionState,
+): Promise<string> {
+  const challenge = await sealChallenge(instance, state)
+  return `(${algorithms.join(' ')});path="${path}/register";challenge="${challenge}"`
+}

@@ -1,0 +1,42 @@
+/** Changes of the device that a session is bound to. Each is judged by the record that it is written on. */
+import type { DeviceClaim, SessionState } from '../codec/session-record.ts'
+import type { DeviceRefusal } from '../events.ts'
+import type { Operation } from '../session/operations.ts'
+
+/** A change that the record may refuse, however often it is replayed. */
+export interface DeviceChange {
+  readonly operation: Operation
+  /** Returns why the state that it was last made on refused it; `null`: it was made. */
+  refusal(): DeviceRefusal | null
+}
+
+/** Binds a key, to a session that is bound to none in this generation. `now`: epoch milliseconds. */
+export function bindKey({ k, t }: Pick<DeviceClaim, 'k' | 't'>, now: number): DeviceChange {
+  return deviceChange((before, { generation: { number } }) => {
+    if (before?.g === number) return before.t === t ? 'used-challenge' : 'second-key'
+    if (before && before.r !== number) return 'former-key'
+    return { t, k, g: number, r: number, n: 0, p: now }
+  })
+}
+
+/** Counts a proof, which makes its challenge worthless. `proof`: the number of proofs before it. */
+export function countProof(key: string, proof: number, now: number): DeviceChange {
+  return deviceChange((before, { generation: { number } }) => {
+    if (before?.t !== key) return 'signature'
+    if (before.n !== proof) return 'used-challenge'
+    return { ...before, r: number, n: proof + 1, p: now }
+  })
+}
+
+type Change = (before: DeviceClaim | undefined, state: SessionState) => DeviceClaim | DeviceRefusal
+
+function deviceChange(change: Change): DeviceChange {
+  let refusal: DeviceRefusal | null = null
+  const operation: Operation = (state) => {
+    const next = change(state.claims?.d, state)
+    refusal = typeof next === 'string' ? next : null
+    return typeof next === 'string' ? state : { ...state, claims: { ...state.claims, d: next } }
+  }
+  operation.isAutomatic = true
+  return { operation, refusal: () => refusal }
+}

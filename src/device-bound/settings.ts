@@ -1,0 +1,78 @@
+/** The option `deviceBound` of an instance, with its defaults, and the bound cookie. */
+import { BoundedMap } from '../bounded-map.ts'
+import { applyRules, integerRule, isToken, type Rule, wordRule } from '../check.ts'
+import type { DeviceBoundOptions } from '../options.ts'
+import type { Instance } from '../session/instance.ts'
+import { type CookieFound, createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
+import type { BoundCookie } from './tokens.ts'
+
+/** The rules of {@link DeviceBoundOptions}. */
+const RULES: Record<string, Rule> = {
+  cookie: [undefined, 'a token', isToken],
+  maxAge: integerRule(600, 300, 86_400),
+  path: ['/device-bound', 'a path', (value: string) => /^(\/[\w.~-]+)+$/.test(value)],
+  algorithms: [
+    ['ES256', 'RS256'],
+    'a list of ES256 and RS256',
+    (value: unknown) =>
+      Array.isArray(value) && !!value[0] && value.every((one) => /^[ER]S256$/.test(one)),
+  ],
+  enforce: wordRule('guard', 'writes', 'always'),
+}
+
+/** The settings of one instance. */
+export interface Settings extends Required<Omit<DeviceBoundOptions, 'cookie'>> {
+  readonly cookie: SessionCookie
+  /** The attributes of the bound cookie, as session instructions spell them. */
+  readonly attributes: string
+  /** Bound cookies that this isolate has opened. */
+  readonly known: BoundedMap<string, BoundCookie>
+}
+
+/** A request that has no bound cookie. */
+export const NO_COOKIES: CookieFound = {
+  tokens: [],
+  chunks: [],
+  notes: [],
+  entries: [],
+  budget: { newHours: 0 },
+}
+
+const all = new WeakMap<Instance, Settings>()
+
+/** Returns the settings of an instance. */
+export function settingsOf(instance: Instance): Settings {
+  const there = all.get(instance)
+  if (there) return there
+  const { cache, cookie: session, deviceBound } = instance.options
+  const given = deviceBound === true ? {} : deviceBound
+  const { cookie: name, ...rest } = applyRules<Settings & { cookie?: string }>(
+    'deviceBound.',
+    RULES,
+    given,
+  )
+  const cookie = createSessionCookie({
+    ...session,
+    name: name ?? `${instance.cookie.name}-bound`,
+    maxChunks: 1,
+  })
+  const [, attributes = ''] = cookie.remove(NO_COOKIES)[0]!.split('Max-Age=0; ')
+  const settings: Settings = {
+    ...rest,
+    cookie,
+    attributes,
+    known: new BoundedMap(cache.maxEntries),
+  }
+  all.set(instance, settings)
+  return settings
+}
+
+/** Returns what a browser asks for by itself; nothing for a request that is for the application. */
+export function taskOf(
+  { path }: Settings,
+  { method, url }: Request,
+): 'register' | 'refresh' | undefined {
+  const { pathname } = new URL(url)
+  const tasks = ['register', 'refresh'] as const
+  return tasks.find((task) => method === 'POST' && pathname === `${path}/${task}`)
+}

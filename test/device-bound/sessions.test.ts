@@ -1,0 +1,448 @@
+import { describe, expect, it } from 'vitest'
+import { createClock, createCookieJar } from '../../src/testing/index.ts'
+import { createWorld, errorOf } from '../support/sessions.ts'
+import { BOUND, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
+
+const nobody = { subject: null, bound: false, status: 'unproven' }
+const ada = { subject: 'ada', status: 'active' }
+
+describe('a registration', () => {
+  it('is asked for by the response to a sign-in, and by no other', async () => {
+    const { app, browser } = createBoundWorld()
+    const jar = createCookieJar()
+    for (const path of ['/', '/write', '/logout']) {
+      const { headers } = await jar.fetch(app, path)
+      expect([path, headers.get('secure-session-registration')]).toEqual([path, null])
+    }
+    const response = await jar.fetch(app, '/login')
+    expect(response.headers.get('secure-session-registration')).toMatch(
+      /^\(ES256 RS256\);path="\/device-bound\/register";challenge="[\w-]{100,400}"$/,
+    )
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
+    const later = await jar.fetch(app, '/')
+    expect(later.headers.get('secure-session-registration')).toBe(null)
+    expect(browser.asked).toEqual([])
+  })
+
+  it('binds the session, and tells the browser how to refresh it', async () => {
+    const { app, browser, only, paths, see, sessions, types } = createBoundWorld()
+    const answers: Response[] = []
+    const recorder = async (request: Request): Promise<Response> => {
+      const response = await app(request)
+      if (request.url.includes('device-bound')) answers.push(response.clone())
+      return response
+    }
+    await browser.fetch(recorder, '/login')
+    expect(paths()).toEqual([`200 ${REGISTER}`])
+    const [answer] = answers as [Response]
+    const { bound, id } = await see()
+    expect(bound).toBe(true)
+    expect(await answer.json()).toEqual({
+      session_identifier: id,
+      refresh_url: REFRESH,
+      scope: { include_site: false },
+      credentials: [
+        { type: 'cookie', name: BOUND, attributes: 'Path=/; HttpOnly; Secure; SameSite=Lax' },
+      ],
+      allowed_refresh_initiators: ['*'],
+    })
+    expect(answer.headers.getSetCookie().join()).toMatch(
+      /^__Host-session-bound=[\w-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+    )
+    expect(answer.headers.get('cache-control')).toBe('private, no-store')
+    expect(answer.headers.get('content-type')).toBe('application/json')
+    expect(answer.headers.get('cross-origin-resource-policy')).toBe('same-origin')
+    expect(answer.headers.get('secure-session-challenge')).toContain(`;id="${id}"`)
+    expect(types()).toContain('device.registered')
+    expect(await sessions.list('ada')).toMatchObject([{ id, bound: true }])
+    expect(only().thumbprint).toMatch(/^[\w-]{43}$/)
+  })
+
+  it('takes the algorithm that the device and the server have', async () => {
+    const { app, browser, see } = createBoundWorld({ algorithms: ['RS256'] })
+    const response = await browser.fetch(app, '/login')
+    expect(response.headers.get('secure-session-registration')).toContain('(RS256);')
+    expect((await see()).bound).toBe(true)
+  })
+
+  it('is asked for by bind(), of a session from before', async () => {
+    const { app, browser, see, seeWith, types } = createBoundWorld()
+    await seeWith(browser.jar, '/login')
+    expect((await see()).bound).toBe(null)
+    const response = await browser.fetch(app, '/bind')
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
+    expect((await see()).bound).toBe(true)
+    const again = await browser.fetch(app, '/bind')
+    expect(again.headers.get('secure-session-registration')).toBe(null)
+    expect(types().filter((type) => type === 'device.registered')).toHaveLength(1)
+  })
+
+  it('is asked for by bind() only where the option is set', async () => {
+    const { visit } = createWorld()
+    const error = await errorOf(() => visit((session) => session.bind()))
+    expect([error.name, error.message]).toEqual([
+      'TypeError',
+      'Option "deviceBound" must be set for bind(), got undefined',
+    ])
+  })
+
+  it('is asked for once, where handlers are nested', async () => {
+    const { app, browser, paths, sessions } = createBoundWorld()
+    const outer = sessions.handler(async (request) => {
+      await sessions.get(request)
+      return app(request)
+    })
+    await browser.fetch(outer, '/login')
+    expect(paths()).toEqual([`200 ${REGISTER}`])
+  })
+})
+
+describe('a browser without device-bound sessions', () => {
+  it('stays as it is, whatever is enforced', async () => {
+    for (const enforce of ['guard', 'writes', 'always'] as const) {
+      const { clock, refusals, seeWith, sessions } = createBoundWorld({ enforce })
+      const jar = createCookieJar({ now: clock })
+      await seeWith(jar, '/login')
+      for (let hours = 0; hours < 3; hours++) {
+        expect(await seeWith(jar, '/write', { method: 'POST' })).toMatchObject({
+          ...ada,
+          bound: null,
+        })
+        clock.advance(3600)
+      }
+      expect(jar.cookies().some(({ name }) => name === BOUND)).toBe(false)
+      expect(await sessions.list('ada')).toMatchObject([{ bound: false }])
+      expect(refusals()).toEqual([])
+    }
+  })
+})
+
+describe('a copy of the cookies', () => {
+  it('is worth nothing once the bound cookie is over, while its owner goes on', async () => {
+    const { clock, refusals, see, seeWith, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    await see()
+    const thief = steal()
+    clock.advance(600 + 29)
+    expect(await seeWith(thief)).toMatchObject({ ...ada, bound: true })
+    clock.advance(1)
+    expect(await seeWith(thief)).toMatchObject(nobody)
+    expect(refusals()).toEqual(['expired-cookie'])
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+    clock.advance(3600)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+    expect(await seeWith(thief)).toMatchObject(nobody)
+  })
+
+  it('that was made before the binding is bound too', async () => {
+    const { app, browser, clock, refusals, see, seeWith, steal } = createBoundWorld({
+      enforce: 'always',
+    })
+    await browser.jar.fetch(app, '/login')
+    const thief = steal()
+    expect(await seeWith(thief)).toMatchObject({ ...ada, bound: null })
+    await see('/bind')
+    // The first bound cookie may be on its way.
+    clock.advance(29)
+    expect(await seeWith(thief)).toMatchObject({ ...ada, bound: true })
+    clock.advance(1)
+    expect(await seeWith(thief)).toMatchObject(nobody)
+    expect(refusals()).toEqual(['no-cookie'])
+  })
+
+  it('is shown to the application by default, and refused nothing', async () => {
+    const { clock, see, seeWith, steal } = createBoundWorld()
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    expect(await seeWith(thief, '/write', { method: 'POST' })).toMatchObject({
+      ...ada,
+      bound: false,
+    })
+  })
+
+  it('reads, and writes nothing, with enforce "writes"', async () => {
+    const { clock, events, see, seeWith, sessions, steal } = createBoundWorld({ enforce: 'writes' })
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+      const response = await thief.fetch(
+        sessions.handler(async (request) => {
+          const { status, subject } = await sessions.get(request)
+          return new Response(null, { headers: { seen: `${status} ${subject}` } })
+        }),
+        '/',
+        { method },
+      )
+      expect([method, response.headers.get('seen')]).toEqual([method, 'active ada'])
+    }
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      expect(await seeWith(thief, '/write', { method })).toMatchObject(nobody)
+    }
+    expect(events.filter(({ type }) => type === 'commit.dropped')).toMatchObject(
+      Array(4).fill({ reason: 'unproven', changes: 1 }),
+    )
+    expect((await see('/')).bound).toBe(true)
+  })
+
+  it('changes no cookie of whoever has it, where it is refused', async () => {
+    const { app, clock, see, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    const response = await thief.fetch(app, '/write', { method: 'POST' })
+    expect(response.headers.getSetCookie()).toEqual([])
+  })
+
+  it('of another session, or a forged one, proves nothing', async () => {
+    const one = createBoundWorld({ enforce: 'always' })
+    await one.see('/login')
+    const { browser, clock, refusals, see, seeWith } = one
+    const bound = browser.jar.get(BOUND)!
+    const session = browser.jar.get(SESSION)!
+    browser.jar.clear()
+    await see('/login?as=bob')
+    clock.advance(60)
+    const set = async (value: string) => {
+      const jar = createCookieJar({ now: clock })
+      const headers = new Headers()
+      for (const [name, text] of [
+        [SESSION, session],
+        [BOUND, value],
+      ])
+        headers.append('set-cookie', `${name}=${text}; Path=/; Secure`)
+      jar.store(new Response(null, { headers }))
+      return seeWith(jar)
+    }
+    expect(await set(bound)).toMatchObject({ ...ada, bound: true })
+    for (const value of [browser.jar.get(BOUND)!, session, 'forged', `${bound}A`]) {
+      expect(await set(value)).toMatchObject(nobody)
+    }
+    expect(new Set(refusals())).toEqual(new Set(['other-cookie']))
+  })
+
+  it('is not helped by the header that says why a proof is missing', async () => {
+    const { clock, events, see, seeWith, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    const headers = { 'secure-session-skipped': 'quota_exceeded;session_identifier="x"' }
+    expect(await seeWith(thief, '/', { headers })).toMatchObject(nobody)
+    expect(events.at(-1)).toMatchObject({ type: 'device.skipped', reason: 'quota_exceeded' })
+    expect(
+      await seeWith(thief, '/', { headers: { 'secure-session-skipped': 'whatever' } }),
+    ).toMatchObject(nobody)
+    expect(events.at(-1)?.type).toBe('device.refused')
+  })
+
+  it('is an error to require()', async () => {
+    const { clock, see, sessions, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    const error = await errorOf(() => sessions.require(thief.request('/')))
+    expect([error.name, error.code]).toEqual(['SessionBindingError', 'ERR_SESSION_BINDING'])
+    const opened = await sessions.open(thief.header())
+    expect([opened.status, opened.bound]).toEqual(['unproven', false])
+  })
+})
+
+describe('an unproven request', () => {
+  const setUp = async (enforce: 'always' | 'guard' = 'always') => {
+    const world = createBoundWorld({ enforce })
+    await world.see('/login')
+    const { id } = await world.see()
+    world.clock.advance(3600)
+    // As where the browser has lost its key.
+    return { ...world, id, jar: world.steal() }
+  }
+
+  it('can sign in, which ends the session that it could not prove, and binds anew', async () => {
+    const { app, browser, id, jar, see, sessions } = await setUp()
+    browser.jar.clear()
+    browser.jar.store(
+      new Response(null, {
+        headers: { 'set-cookie': `${SESSION}=${jar.get(SESSION)}; Path=/; Secure` },
+      }),
+    )
+    await browser.refresh(async () => new Response(null, { status: 400 }))
+    await browser.fetch(app, '/login')
+    const now = await see()
+    expect(now).toMatchObject({ ...ada, bound: true })
+    expect(await sessions.list('ada')).toMatchObject([{ id: now.id, bound: true }])
+    expect(now.id).not.toBe(id)
+  })
+
+  it('can sign out, which ends that session', async () => {
+    const { jar, seeWith, sessions } = await setUp()
+    await seeWith(jar, '/logout')
+    expect(await sessions.list('ada')).toEqual([])
+  })
+
+  it('cannot replace the credential', async () => {
+    const { jar, see, seeWith } = await setUp()
+    await seeWith(jar, '/regenerate')
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+  })
+
+  it('cannot bind the session to another key', async () => {
+    for (const enforce of ['always', 'guard'] as const) {
+      const { app, jar } = await setUp(enforce)
+      for (const path of ['/bind', '/regenerate', '/']) {
+        const { headers } = await jar.fetch(app, path)
+        expect([path, headers.get('secure-session-registration')]).toEqual([path, null])
+      }
+    }
+  })
+})
+
+describe('a rotation of a bound session', () => {
+  it('by regenerate() keeps the key until it is proven once more, and then binds another one', async () => {
+    const { app, browser, clock, only, paths, see } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const { thumbprint } = only()
+    const response = await browser.fetch(app, '/regenerate')
+    expect(response.headers.get('secure-session-registration')).toBe(null)
+    expect(response.headers.get('secure-session-challenge')).toContain(`id="${only().id}"`)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+    expect(only().thumbprint).toBe(thumbprint)
+    clock.advance(601)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+    expect(paths()).toEqual([`200 ${REGISTER}`, `200 ${REFRESH}`, `200 ${REGISTER}`])
+    expect(only().thumbprint).not.toBe(thumbprint)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+    expect(paths()).toHaveLength(3)
+  })
+
+  it('by whoever copied both cookies while they were fresh gives them no key', async () => {
+    const { app, clock, see, seeWith, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const thief = steal()
+    const response = await thief.fetch(app, '/regenerate')
+    expect(response.headers.get('secure-session-registration')).toBe(null)
+    for (const path of ['/', '/bind', '/regenerate']) {
+      const { headers } = await thief.fetch(app, path)
+      expect([path, headers.get('secure-session-registration')]).toEqual([path, null])
+    }
+    clock.advance(630)
+    expect(await seeWith(thief)).toMatchObject(nobody)
+  })
+
+  it('by login() binds anew at once, and the former key proves nothing any more', async () => {
+    const { clock, only, paths, see, seeWith, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const [{ thumbprint }, { id }] = [only(), await see()]
+    const before = steal()
+    await see('/login')
+    expect(paths()).toEqual([`200 ${REGISTER}`, `200 ${REGISTER}`])
+    expect(only().thumbprint).not.toBe(thumbprint)
+    expect(await see()).toMatchObject({ ...ada, bound: true, id })
+    clock.advance(31)
+    // The bound cookie of before beside the session cookie of now.
+    const thief = steal()
+    thief.store(
+      new Response(null, {
+        headers: { 'set-cookie': `${BOUND}=${before.get(BOUND)}; Path=/; Secure` },
+      }),
+    )
+    expect(await seeWith(thief)).toMatchObject(nobody)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+  })
+
+  it('by the sign-in of another user ends what the first one had bound', async () => {
+    const { browser, clock, paths, see } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const first = await see()
+    await see('/login?as=bob')
+    expect(await see()).toMatchObject({ subject: 'bob', bound: true })
+    expect([...browser.bound.keys()]).toContain(first.id)
+    clock.advance(3600)
+    expect(await see()).toMatchObject({ subject: 'bob', bound: true })
+    expect([...browser.bound.keys()]).toEqual([(await see()).id])
+    expect(paths()).toContain(`200 ${REFRESH}`)
+  })
+})
+
+describe('the end of a bound session', () => {
+  it('by destroy() removes the bound cookie, and tells the browser to give up its key', async () => {
+    const { browser, paths, see } = createBoundWorld()
+    await see('/login')
+    await see('/logout')
+    expect(browser.jar.get(BOUND)).toBe(undefined)
+    expect(await see()).toMatchObject({ status: 'new', bound: null })
+    expect(browser.bound.size).toBe(0)
+    expect(paths()).toEqual([`200 ${REGISTER}`, `200 ${REFRESH}`])
+  })
+
+  it.each(['revoke', 'revokeAll'] as const)('by %s() reaches both cookies at once', async (how) => {
+    const { browser, clock, paths, see, sessions } = createBoundWorld()
+    await see('/login')
+    const { id } = await see()
+    if (how === 'revoke') await sessions.revoke(id)
+    else await sessions.revokeAll('ada')
+    expect(await see()).toMatchObject({ subject: null, status: 'missing' })
+    clock.advance(3600)
+    await see()
+    expect(paths().at(-1)).toBe(`200 ${REFRESH}`)
+    expect([browser.bound.size, browser.jar.get(BOUND)]).toEqual([0, undefined])
+  })
+})
+
+describe('deviceBound', () => {
+  const refusal = (options: object) =>
+    errorOf(() => createBoundWorld(true, options).sessions).then(({ message }) => message)
+
+  it('is refused at creation where it cannot work', async () => {
+    const left =
+      'Option "deviceBound" must be left out without a store, with transport { header } and with cookie.partitioned, got boolean'
+    expect(await refusal({ store: undefined })).toBe(left)
+    expect(await refusal({ cookie: { partitioned: true } })).toBe(left)
+    expect(await refusal({ transport: { header: 'x-session' } })).toBe(left)
+    for (const wrong of [{ maxAge: 299 }, 'yes', 1, { maxAge: 0 }]) {
+      const message = await refusal({ deviceBound: wrong })
+      expect(message).toContain(
+        'Option "deviceBound" must be true or an object, with a maxAge from 300',
+      )
+    }
+  })
+
+  it.each([
+    [{ enforce: 'alwys' }, 'deviceBound.enforce" must be one of guard, writes, always'],
+    [{ algorithms: [] }, 'deviceBound.algorithms" must be'],
+    [{ algorithms: ['none'] }, 'deviceBound.algorithms" must be'],
+    [{ path: 'device' }, 'deviceBound.path" must be'],
+    [{ path: '/a"b' }, 'deviceBound.path" must be'],
+    [{ cookie: 'a b' }, 'deviceBound.cookie" must be'],
+    [{ maxAge: 86_401 }, 'deviceBound.maxAge" must be'],
+    [{ maxage: 600 }, 'Unknown option "deviceBound.maxage"'],
+  ])('is refused with %j at the first request', async (deviceBound, expected) => {
+    const { sessions } = createBoundWorld(deviceBound as never)
+    const error = await errorOf(() => sessions.get(new Request('https://example.com/')))
+    expect(error.message).toContain(expected)
+  })
+
+  it('has a cookie and a path of its own', async () => {
+    const { browser, paths, see } = createBoundWorld({
+      cookie: '__Host-dev',
+      path: '/a/b',
+      maxAge: 300,
+    })
+    await see('/login')
+    expect((await see()).bound).toBe(true)
+    expect(browser.jar.get('__Host-dev')).toBeDefined()
+    expect(paths()).toEqual(['200 /a/b/register'])
+  })
+
+  it('lets other sites make the browser refresh unless their frames have the cookie', async () => {
+    const { app, browser } = createBoundWorld(true, { cookie: { sameSite: 'none' } }, createClock())
+    let text = ''
+    await browser.fetch(async (request) => {
+      const response = await app(request)
+      if (request.url.includes('/register')) text = await response.clone().text()
+      return response
+    }, '/login')
+    expect(JSON.parse(text)).toMatchObject({ allowed_refresh_initiators: [] })
+    expect(text).toContain('SameSite=None')
+  })
+})
