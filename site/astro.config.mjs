@@ -17,6 +17,7 @@ export default defineConfig({
       markdown: { processedDirs: ['../docs'] },
       sidebar: sections().map(({ title, paths }) => ({
         label: title,
+        collapsed: title === 'Reference',
         items: paths.map((path) => ({ slug: slugs.get(path) })),
       })),
     }),

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { generateSecret } from '../src/index.ts'
 import { blocksOf, documents, root } from './support/documents.ts'
 
 /** Everything that may stand behind three backticks: a misspelt `typescript` would be checked by nobody. */
@@ -13,6 +14,26 @@ const LANGUAGES =
  */
 const compiled = documents().filter((path) => !/^docs\/(start|reference)\//.test(path))
 const folder = `${root}.test-results/docs`
+
+/** Loads modules one after the other, and prints those that throw. */
+const LOAD = `console.log = () => {}
+let rest = Promise.resolve()
+for (const file of process.argv.slice(1)) {
+  rest = rest.then(() => import(file)).catch((error) => process.stdout.write(file + ': ' + error.message + '\\n'))
+}
+rest.then(() => process.exit())`
+
+/** The environment that the pages tell their readers to make. */
+const env = {
+  ...process.env,
+  ...Object.fromEntries(
+    'SESSION IRON AUTH NUXT_SESSION EXPRESS COOKIE'
+      .split(' ')
+      .flatMap((name) =>
+        ['SECRET', 'PASSWORD', 'KEY'].map((kind) => [`${name}_${kind}`, generateSecret()]),
+      ),
+  ),
+}
 
 /** Writes the blocks of a page as files of one folder: under their titles, or numbered. */
 function writeBlocks(path: string): number {
@@ -63,6 +84,26 @@ describe('the code blocks of README.md and docs/', () => {
     }
     writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config))
     expect(compile()).toBe('')
+  })
+
+  it('run in Node where they are complete: nothing is declared, nothing of another file imported', () => {
+    // In workerd, in Next, and with a package that is not installed: tests of their own run these.
+    const elsewhere = /\bdeclare |from '(?:\.|cloudflare:|next\/|arctic'|sojourn\/durable-object')/
+    rmSync(`${folder}-run`, { recursive: true, force: true })
+    mkdirSync(`${folder}-run`, { recursive: true })
+    const files = compiled.flatMap((path) =>
+      blocksOf(path)
+        .filter(({ language, code }) => language === 'ts' && !elsewhere.test(code))
+        .map(({ code, line }) => {
+          const file = `${folder}-run/${path.replaceAll(/\W/g, '-')}-${line}.ts`
+          writeFileSync(file, code)
+          return file
+        }),
+    )
+    expect(files.length).toBeGreaterThan(35)
+    expect(
+      execFileSync('node', ['-e', LOAD, ...files], { cwd: `${folder}-run`, env, encoding: 'utf8' }),
+    ).toBe('')
   })
 
   it('of JSON are JSON', () => {

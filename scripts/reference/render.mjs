@@ -89,10 +89,15 @@ const section = ({ name, declarations }, home, page) =>
     .filter(Boolean)
     .join('\n\n')
 
+/** Functions and classes come first: the rest is what they take and give. */
+const rankOf = ({ declarations: [{ kind }] }) => (/^(function|class)$/.test(kind) ? 0 : 1)
+
 /** The page of an entry. */
 export function pageOf(entry, { module_doc: module, symbols }, home) {
   const page = fileOf(entry)
-  const own = symbols.filter(({ name }) => home.get(name) === page)
+  const own = symbols
+    .filter(({ name }) => home.get(name) === page)
+    .sort((a, b) => rankOf(a) - rankOf(b))
   const others = symbols
     .filter((one) => !own.includes(one))
     .map(({ name }) => `[\`${name}\`](${home.get(name)}#${anchorOf(name)})`)
