@@ -18,11 +18,12 @@ export interface SqlResult {
  * refuses it and when it cannot be reached.
  *
  * @param call.signal Aborted when nobody waits for the answer any more.
+ * @param call.name Name of the statement, the same for the same text, for drivers that prepare by name (`pg`).
  */
 export type SqlQuery = (
   text: string,
   params: SqlParameter[],
-  call: { signal: AbortSignal | undefined },
+  call: { signal: AbortSignal | undefined; name?: string },
 ) => Promise<SqlResult>
 
 /** Checks what a driver answered. */
@@ -46,7 +47,10 @@ export async function schemaVersion(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   try {
-    const { rows } = answerOf(await query(statement.text, [], { signal }), statement)
+    const { rows } = answerOf(
+      await query(statement.text, [], { signal, name: statement.name }),
+      statement,
+    )
     return Number(rows[0]?.version ?? 0)
   } catch (error) {
     if (isMissing(error)) return 0

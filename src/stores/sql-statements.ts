@@ -14,6 +14,8 @@ export type SqlParameter = string | number | null
 export interface SqlStatement {
   readonly text: string
   readonly names: readonly string[]
+  /** A name that no other text has, for drivers that prepare statements by name. */
+  readonly name: string
   /** It answers with rows; otherwise the number of rows that it changed counts. */
   readonly returnsRows: boolean
 }
@@ -56,7 +58,14 @@ export function statementOf(sql: string, placeholder: Placeholder, repeats: bool
       const position = known < 0 ? names.push(name) : known + 1
       return placeholder(position, NUMBERS.includes(name))
     })
-  return { text, names, returnsRows: /^SELECT|RETURNING/.test(text) }
+  return { text, names, name: nameOf(text), returnsRows: /^SELECT|RETURNING/.test(text) }
+}
+
+/** FNV-1a over UTF-16 units: a connection knows some twenty statements. */
+function nameOf(text: string): string {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return `sojourn_${(hash >>> 0).toString(16)}`
 }
 
 /** A record that has neither expired nor ended. An ended id is marked by a row without a value. */

@@ -217,7 +217,7 @@ class SqlTable {
         signal?.throwIfAborted()
         const params = statement.names.map((name) => values[name] ?? null)
         try {
-          const answer = ask(statement.text, params, { signal })
+          const answer = ask(statement.text, params, { signal, name: statement.name })
           return answerOf(await orAbort(answer, signal), statement)
         } catch (error) {
           signal?.throwIfAborted()

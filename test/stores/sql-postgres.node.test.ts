@@ -31,6 +31,11 @@ const query: SqlQuery = async (text, params) => {
 
 describe('pg', () => {
   testSql('pg', 'postgres', query)
+  const named: SqlQuery = async (text, values, { name }) => {
+    const { rows, rowCount } = await pool.query({ text, values, ...(name && { name }) })
+    return { rows, affected: rowCount }
+  }
+  testSql('pg, with statements prepared by name', 'postgres', named, 5)
 
   /** Runs `lose` while another transaction holds the row, whose version becomes `winner`. */
   async function race<T>(id: string, sql: string, lose: () => Promise<T>): Promise<T> {

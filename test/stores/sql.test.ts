@@ -269,4 +269,32 @@ describe('checkSqlSchema() and applySqlSchema()', () => {
       }
     }
   })
+
+  it('gives a driver a name for every statement, the same for the same text', async () => {
+    const names = new Map<string, string>()
+    const query: SqlQuery = async (text, _params, { name = '' }) => {
+      expect(names.get(text) ?? name).toBe(name)
+      names.set(text, name)
+      return { rows: [{ version: 1 }], affected: 0 }
+    }
+    const record = { value: 'a', version: 'v', epoch: 'e', expiresAt: 9e15 }
+    for (const dialect of ['postgres', 'sqlite'] as const) {
+      const store = createSqlStore({ dialect, query, autoPrune: 0 })
+      const calls = [
+        () => store.read('a'),
+        () => store.write('a', record, null),
+        () => store.write('a', record, 'v0'),
+        () => store.end('a'),
+        () => store.index.list('k'),
+        () => store.index.end('k'),
+        () => store.page(null),
+        () => store.prune({ limit: 1 }),
+      ]
+      // Rows that mean nothing are refused; the statement was made all the same.
+      for (const call of [...calls, ...calls]) await call().catch(() => {})
+    }
+    expect(names.size).toBeGreaterThan(12)
+    expect(new Set(names.values()).size).toBe(names.size)
+    for (const name of names.values()) expect(name).toMatch(/^sojourn_[0-9a-f]{1,8}$/)
+  })
 })
