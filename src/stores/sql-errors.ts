@@ -33,6 +33,8 @@ const MYSQL_PASSING = [
   3101, 3572, 4025,
 ]
 
+const VITESS = /\(errno (\d{4,5})\) \(sqlstate (\w{5})\)/
+
 /** Codes of SQLite that pass: busy, locked, no memory, read-only, interrupted, input and output. */
 const SQLITE_PASSING = [5, 6, 7, 8, 9, 10, 14, 15, 17]
 const SQLITE_WORDS =
@@ -62,6 +64,9 @@ function classOf({
   if (word) return ofSqlite(SQLITE_WORDS.indexOf(word), text)
   const state = [code, errno].find((one) => /^[0-9A-Z]{5}$/.test(String(one)) && !Number(errno))
   if (state !== undefined) return ofState(String(state))
+  // PlanetScale's driver has the number in its text alone.
+  const told = code === undefined && errno === undefined && VITESS.exec(text)
+  if (told) return classOf({ errno: Number(told[1]), sqlState: told[2] })
   if (typeof errno === 'number' && errno >= 1000 && errno < 45_000) {
     const name = /^ER_[A-Z0-9_]{1,60}$/.test(String(code)) ? String(code) : String(errno)
     if (MYSQL_MISSING.includes(errno)) return ['missing', name]

@@ -229,6 +229,17 @@ describe('failures of a database', () => {
     expect(await told(REFUSED)).toEqual(REFUSED.map((error) => [error, 'ERR_STORE']))
   })
 
+  it('are read from the text of PlanetScale, which has no code', async () => {
+    const codeOf = async (errno: number, state: string): Promise<string[]> => {
+      const text = `target: app: vttablet: ${CANARY} (errno ${errno}) (sqlstate ${state})`
+      const error = await errorOf(() => storeWith(rejecting({ status: 400 }, text)).read('a'))
+      expect(`${error.stack}${JSON.stringify(error)}`).not.toContain('canary')
+      return [error.code, error.word]
+    }
+    expect(await codeOf(1213, '40001')).toEqual(['ERR_STORE_UNAVAILABLE', '1213'])
+    expect(await codeOf(1406, '22001')).toEqual(['ERR_STORE', '1406'])
+  })
+
   it('names the migration where a table or a column is missing', async () => {
     const missing: [object, string?][] = [
       [{ code: '42P01' }],
@@ -239,6 +250,7 @@ describe('failures of a database', () => {
       [{ code: 'ERR_SQLITE_ERROR', errcode: 1 }, `no such table: ${CANARY}`],
       [{ code: 'SQLITE_ERROR' }, `SQLITE_ERROR: no such column: ${CANARY}`],
       [{ cause: { code: '42P01' } }],
+      [{ status: 400 }, `vttablet: Table ${CANARY} doesn't exist (errno 1146) (sqlstate 42S02)`],
     ]
     for (const [properties, message] of missing) {
       const store = storeWith(rejecting(properties, message))
