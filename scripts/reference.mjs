@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { EVENT_FILES, eventsPage } from './reference/events.mjs'
 import { limitsPage } from './reference/limits.mjs'
-import { missing } from './reference/missing.mjs'
+import { missing, wrongDefaults } from './reference/missing.mjs'
 import { fileOf, pageOf, prose } from './reference/render.mjs'
 import { documented, entries } from './reference/source.mjs'
 import { root } from './run.mjs'
@@ -63,6 +63,7 @@ if (check) {
   for (const name of stale) console.log(`docs/reference/${name}: run node scripts/reference.mjs`)
   for (const name of missing(nodes))
     console.log(`${name} has no docstring, or does not say its default`)
+  for (const name of wrongDefaults(nodes)) console.log(`${name} has another default in its rule`)
 } else {
   mkdirSync(folder, { recursive: true })
   for (const name of old.filter((one) => !pages.has(one))) rmSync(join(folder, name))

@@ -21,7 +21,7 @@ const copy = join(root, '.test-results', 'tarball')
 const given = process.argv.slice(2)
 const tests = given.length
   ? given
-  : ['test/examples', 'test/docs', 'test/doc-blocks', 'test/skill', 'test/package.node']
+  : ['test/examples', 'test/docs/', 'test/doc-blocks', 'test/skill', 'test/package.node']
 
 async function must(command, args, cwd = root) {
   const { code, stdout, output } = await run(command, args, {}, cwd)
@@ -49,6 +49,8 @@ await must('npm', ['pack', '--ignore-scripts', '--pack-destination', copy])
 const file = `./sojourn-${pkg.version}.tgz`
 const flags = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--legacy-peer-deps']
 await must('npm', ['install', ...flags, file], copy)
+// Tests that start the command line, or lay the package into a folder of their own.
+symlinkSync(join('node_modules', 'sojourn', 'dist'), join(copy, 'dist'))
 const tools = join('node_modules', '.bin')
 for (const name of readdirSync(join(root, tools))) {
   if (name !== 'sojourn') symlinkSync(join(root, tools, name), join(copy, tools, name))

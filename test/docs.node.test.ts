@@ -203,6 +203,23 @@ describe('README.md', () => {
 })
 
 describe('docs/options.md', () => {
+  it('says the defaults that the docstrings say, which are those of the code', () => {
+    const told = /\(default: ([^)]*)\)(?:(?!\(default)[^/])*\*\/\n {2}(\w+)\?:/g
+    const plain = (text: string): string => text.replaceAll(/(\d)[ _](?=\d{3})/g, '$1')
+    const [, body = ''] =
+      /interface SessionsOptions[^{]*\{([\s\S]*?)\n\}/.exec(read('src/options.ts')) ?? []
+    const defaults = [...body.matchAll(told)].map(
+      ([, text = '', name = '']) => [name, /^`?([\d_]+|'\w+'|false)/.exec(text)?.[1]] as const,
+    )
+    const literal = defaults.filter(([, value]) => value)
+    const rows = rowsOf(read('docs/options.md'))
+    expect(literal.length).toBeGreaterThan(12)
+    for (const [name, value = ''] of literal) {
+      const row = rows.find(([names]) => names?.split(', ').includes(`\`${name}\``))
+      expect([name, plain(row?.[1] ?? '')]).toEqual([name, expect.stringContaining(plain(value))])
+    }
+  })
+
   it('has a row for every option', () => {
     const [, body = ''] =
       /interface SessionsOptions[^{]*\{([\s\S]*?)\n\}/.exec(read('src/options.ts')) ?? []

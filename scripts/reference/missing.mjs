@@ -1,4 +1,6 @@
-/** Finds public names without a docstring, and options that do not say what happens without them. */
+/** Finds public names without a docstring, options that do not say what happens without them, and defaults that are not so. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 /** Interfaces whose every member is documented: what an application calls. */
 const COMPLETE = /Options$|^(Session|Sessions|Controls|ResilientPolicy|RetryPolicy)$/
@@ -27,3 +29,41 @@ function membersOf({ def }) {
 const isComplete = ({ name, jsDoc, optional }, isOption) =>
   Boolean(jsDoc?.doc) &&
   (!isOption || !optional || /\bdefault\b/.test(jsDoc.doc) || /^on[A-Z]/.test(name))
+
+/** Options whose docstring says another default than the rule that checks them, in the same file. */
+export function wrongDefaults(nodes) {
+  const found = Object.values(nodes).flatMap(({ symbols }) =>
+    symbols.flatMap(({ name, declarations }) =>
+      declarations.flatMap((one) => differing(name, one, /(Options|Policy)$/.test(name))),
+    ),
+  )
+  return [...new Set(found)]
+}
+
+function differing(name, declaration, isOptions) {
+  if (!isOptions) return []
+  const source = readFileSync(fileURLToPath(declaration.location.filename), 'utf8')
+  return membersOf(declaration).flatMap((member) => {
+    const rule = new RegExp(`\\b${member.name}: (?:number|integer|word|flag)Rule\\(([^,)]+)`)
+    const [, given] = rule.exec(source) ?? []
+    const [, told] = /.*\(default: ([^)]*)/s.exec(member.jsDoc?.doc ?? '') ?? []
+    const isKnown = member.optional && /^('[\w-]+'|[\d_* ]+|true|false)$/.test(given)
+    return !isKnown || valueOfRule(given) === valueTold(told) ? [] : [`${name}.${member.name}`]
+  })
+}
+
+const digits = (text) => text.replaceAll(/(\d)[_,](?=\d)/g, '$1')
+
+function valueOfRule(text) {
+  if (!/^\d/.test(text)) return text.replaceAll("'", '')
+  return String(
+    digits(text)
+      .split('*')
+      .reduce((product, factor) => product * Number(factor), 1),
+  )
+}
+
+function valueTold(text = '') {
+  const [value, unit] = digits(text.replaceAll(/[`']/g, '')).split(/[ ;,]/)
+  return unit === 'MiB' ? String(Number(value) * 1024 * 1024) : value
+}
