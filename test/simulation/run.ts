@@ -2,15 +2,15 @@
 import { SessionError } from '../../src/errors.ts'
 import type { Action, RequestAction } from './actions.ts'
 import { describeAction } from './actions.ts'
-import { parseSetCookie } from './browser.ts'
 import { Clients, fateOf } from './clients.ts'
+import { type CreateKV, Deployment } from './deployment.ts'
 import { FIRST_THIEF } from './generate.ts'
 import { type EndAttempt, type Exchange, fingerprint, type History } from './history.ts'
 import { Network, type Trouble } from './network.ts'
 import type { Plant } from './plants.ts'
 import type { RunConfig } from './profiles.ts'
-import { Isolate } from './server.ts'
-import { createSharedStore, type StorePlace } from './stores.ts'
+import type { Isolate } from './server.ts'
+import { Transcript } from './transcript.ts'
 import { type Activity, World, within } from './world.ts'
 
 /** What one run gave. */
@@ -39,7 +39,6 @@ export async function runActions(
   })
 }
 
-type CreateKV = typeof import('./kv-places.ts').createKVPlaces | undefined
 const NO_KV = { createKVPlaces: undefined }
 
 class Simulation {
@@ -60,15 +59,10 @@ class Simulation {
   readonly #config: RunConfig
   readonly #plant: Plant | null
   readonly #network: Network
-  readonly #place: StorePlace | null
-  readonly #isolates: Isolate[] = []
+  readonly #deployment: Deployment
   readonly #clients: Clients = new Clients()
-  readonly #lines: { at: number; text: string }[] = []
-  readonly #isTraced: boolean
+  readonly #transcript: Transcript
   readonly #start: number
-  #started = 0
-  /** Milliseconds by which each isolate's clock is wrong. */
-  readonly #drifts: number[]
   /** Responses on their way, for the plant that mixes them up. */
   readonly #onTheirWay: { exchange: Exchange; setCookies: readonly string[] }[] = []
 
@@ -77,17 +71,21 @@ class Simulation {
     config: RunConfig,
     plant: Plant | null,
     isTraced: boolean,
-    kv: CreateKV,
+    createKVPlaces: CreateKV,
   ) {
     this.#world = world
     this.#start = world.now()
     this.#config = config
     this.#plant = plant
-    this.#isTraced = isTraced
-    this.#network = new Network(world, config, isTraced)
-    this.#drifts = config.isolates.map(({ drift }) => drift)
-    this.#place = this.#createPlace(kv)
-    for (let i = 0; i < config.isolates.length; i++) this.#startIsolate(i)
+    const network = new Network(world, config, isTraced)
+    this.#network = network
+    this.#transcript = new Transcript(world, network)
+    const { history } = this
+    this.#deployment = new Deployment({ world, config, network, history, plant, createKVPlaces })
+  }
+
+  trace(): string[] {
+    return this.#transcript.lines()
   }
 
   async run(actions: readonly Action[]): Promise<void> {
@@ -115,58 +113,8 @@ class Simulation {
     }
   }
 
-  trace(): string[] {
-    const calls = this.#network.log.map(({ at, activity, name, what }) => ({
-      at,
-      text: `    ${activity}: ${name} ${what}`,
-    }))
-    return [...this.#lines, ...calls]
-      .map((line, i) => ({ ...line, i }))
-      .sort((a, b) => a.at - b.at || a.i - b.i)
-      .map(({ at, text }) => `${((at - this.#start) / 1000).toFixed(3).padStart(9)}  ${text}`)
-  }
-
-  #createPlace(createKVPlaces: CreateKV): StorePlace | null {
-    const { store, lagMs } = this.#config
-    const plant = this.#plant
-    if (store === 'none') return null
-    if (store === 'shared') return createSharedStore(this.#world, this.#network, { lagMs, plant })
-    return createKVPlaces!(this.#world, this.#network, this.#clockOf, plant)
-  }
-
-  readonly #clockOf = (isolate: number) => (): number =>
-    this.#world.now() + (this.#drifts[isolate] ?? 0)
-
-  #startIsolate(i: number, newer: boolean = false): void {
-    const given = this.#config.isolates[i]!
-    const old = this.#isolates[i]
-    if (old) {
-      old.isAlive = false
-      this.history.restarted.add(old.number)
-    }
-    const version = newer || old?.config.version === 2 ? 2 : given.version
-    if (version === 2) this.history.hasVersions = true
-    const order = newer && this.#config.isolates.some((one) => one.order === 1) ? 1 : given.order
-    const config = { ...given, version, order } as const
-    const store = this.#place?.connect(i) ?? null
-    const { timeoutFactor = 1 } = this.#plant ?? {}
-    this.#isolates[i] = new Isolate(
-      this.#world,
-      ++this.#started,
-      config,
-      this.#config,
-      store,
-      timeoutFactor,
-      this.#clockOf(i),
-    )
-  }
-
-  #say(text: string): void {
-    if (this.#isTraced) this.#lines.push({ at: this.#world.now(), text })
-  }
-
   #act(action: Action, activity: Activity): void {
-    this.#say(describeAction(action))
+    this.#transcript.say(describeAction(action))
     switch (action.type) {
       case 'request':
         void this.#request(action, activity)
@@ -179,20 +127,20 @@ class Simulation {
         void this.#end(action)
         break
       case 'list':
-        void this.#list(this.#isolates[action.isolate]!, `u${action.user}`, false)
+        void this.#list(this.#deployment.isolates[action.isolate]!, `u${action.user}`, false)
         break
       case 'restart':
-        this.#startIsolate(action.isolate, action.newer)
+        this.#deployment.start(action.isolate, action.newer)
         break
       case 'trouble':
         this.#trouble(action.trouble as Trouble, action.lasts)
         break
       case 'jump':
-        this.#drifts[action.isolate] = action.drift
+        this.#deployment.jump(action.isolate, action.drift)
         break
       case 'failover':
         this.history.failovers.push({ at: this.#world.now(), loses: action.loses })
-        void this.#place?.failover(action.loses)
+        this.#deployment.failover(action.loses)
     }
   }
 
@@ -209,12 +157,12 @@ class Simulation {
     this.#world.after(lasts, () => {
       if (this.#network.trouble !== trouble) return
       this.#network.trouble = null
-      this.#say(`the trouble is over`)
+      this.#transcript.say(`the trouble is over`)
     })
   }
 
   async #request(action: RequestAction, activity: Activity): Promise<void> {
-    const isolate = this.#isolates[action.isolate]!
+    const isolate = this.#deployment.isolates[action.isolate]!
     const now = this.#world.now()
     const { exchange, header } = this.#clients.send(action, activity, isolate.number, now)
     this.history.exchanges.push(exchange)
@@ -236,13 +184,13 @@ class Simulation {
     exchange.done = this.#world.now()
     exchange.fate = fateOf(exchange)
     if (!isolate.isAlive) exchange.outcome = 'broken'
-    this.#tellAnswer(exchange, setCookies)
+    this.#transcript.sayAnswer(exchange, setCookies)
     if (!isolate.isAlive || action.lost) return
     this.#onTheirWay.push({ exchange, setCookies })
     await this.#world.sleep(action.down)
     const cookies = this.#take(exchange)
     this.#clients.receive(exchange, cookies, this.#world.now())
-    this.#say(`  browser ${exchange.jar} has response ${exchange.id}`)
+    this.#transcript.say(`  browser ${exchange.jar} has response ${exchange.id}`)
   }
 
   /** The cookies that arrive with a response. */
@@ -255,25 +203,8 @@ class Simulation {
     return other!.setCookies
   }
 
-  #tellAnswer(
-    { id, seen, outcome, code, activity }: Exchange,
-    setCookies: readonly string[],
-  ): void {
-    if (!this.#isTraced) return
-    const { status, subject, data } = seen ?? {}
-    const found = seen ? `${status} ${subject ?? 'nobody'} ${JSON.stringify(data)}` : 'nothing'
-    const events = activity.events.map(({ type }) => type).join(' ')
-    const names = setCookies.map((header) => {
-      const { name, until } = parseSetCookie(header, 0)
-      return until > 0 ? name : `-${name}`
-    })
-    this.#say(
-      `  ${id}: ${outcome}${code ? ` ${code}` : ''}, saw ${found} [${events}] sets ${names.join(' ') || 'nothing'}`,
-    )
-  }
-
   async #end(action: Extract<Action, { type: 'revoke' | 'revokeAll' }>): Promise<void> {
-    const { sessions } = this.#isolates[action.isolate]!
+    const { sessions } = this.#deployment.isolates[action.isolate]!
     const spared = action.type === 'revokeAll' && action.except !== null ? action.except : null
     const about = action.type === 'revoke' ? action.jar : spared
     const id = about === null ? null : this.#idOf(about)
@@ -293,10 +224,10 @@ class Simulation {
       if (action.type === 'revoke') await sessions.revoke(id!)
       else await sessions.revokeAll(attempt.user!, id === null ? {} : { except: id })
       attempt.to = this.#world.now()
-      this.#say(`  ${action.type} ${action.id} is done`)
+      this.#transcript.say(`  ${action.type} ${action.id} is done`)
     } catch (error) {
       this.#expectKnown(error, action.type)
-      this.#say(`  ${action.type} ${action.id} failed`)
+      this.#transcript.say(`  ${action.type} ${action.id} failed`)
     }
     attempt.done = this.#world.now()
   }
@@ -314,7 +245,7 @@ class Simulation {
       const infos = await isolate.sessions.list(user)
       const prints = infos.map(({ id }) => fingerprint(id))
       this.history.listings.push({ user, from, at: this.#world.now(), prints, isFinal })
-      this.#say(`  ${user} has ${prints.join(' ') || 'no sessions'}`)
+      this.#transcript.say(`  ${user} has ${prints.join(' ') || 'no sessions'}`)
     } catch (error) {
       this.#expectKnown(error, 'list')
     }
@@ -331,7 +262,7 @@ class Simulation {
     const world = this.#world
     this.#network.isCalm = true
     this.#network.trouble = null
-    this.#say('everything works again')
+    this.#transcript.say('everything works again')
     const step = async (ms: number, act?: () => void): Promise<void> => {
       if (act) world.as(world.activity(`at the end, ${world.now()}`), act)
       const until = world.now() + ms
@@ -350,7 +281,7 @@ class Simulation {
           id: id++,
           at: 0,
           jar,
-          isolate: jar % this.#isolates.length,
+          isolate: jar % this.#deployment.isolates.length,
           uses,
           up: 1,
           think: 0,
@@ -358,12 +289,12 @@ class Simulation {
           lost: false,
         }
         const activity = world.activity(`request ${action.id}`)
-        this.#say(describeAction(action))
+        this.#transcript.say(describeAction(action))
         await step(10_000, () => void world.as(activity, () => this.#request(action, activity)))
       }
     }
     for (let user = 0; user < 3; user++) {
-      await step(10_000, () => void this.#list(this.#isolates[0]!, `u${user}`, true))
+      await step(10_000, () => void this.#list(this.#deployment.isolates[0]!, `u${user}`, true))
     }
   }
 }
