@@ -60,7 +60,9 @@ async function register(asked: Asked): Promise<Response> {
   const change = bindKey({ k: key, t: await thumbprintOf(key) }, instance.options.now())
   const values = await commit(asked, change)
   const refusal = change.refusal()
-  if (refusal || isUnknown(draft)) return refusal ? refuse(asked, refusal) : later()
+  if (refusal) return refuse(asked, refusal)
+  if (draft.status === 'missing') return refuse(asked, 'no-session')
+  if (!isWritten(draft)) return later()
   instance.emit({ type: 'device.registered' }, current)
   return instructions(asked, values)
 }
@@ -89,10 +91,11 @@ async function refresh(asked: Asked): Promise<Response> {
   if (fault) return challenge(asked, claim, fault === 'expired-challenge' ? undefined : fault)
   const change = countProof(claim.t, claim.n, instance.options.now())
   const values = await commit(asked, change)
-  if (isUnknown(draft)) return later()
   const now = draft.current.claims?.d
   const refusal = change.refusal()
   if (refusal) return now ? challenge(asked, now, refusal) : end()
+  if (draft.status === 'missing') return end()
+  if (!isWritten(draft)) return later()
   instance.emit({ type: 'device.refreshed' }, current)
   return instructions(asked, values)
 }
@@ -100,6 +103,11 @@ async function refresh(asked: Asked): Promise<Response> {
 /** Tells whether nothing can be said of the session: the store failed, or another credential is on its way. */
 function isUnknown({ refused, status }: Draft): boolean {
   return status === 'degraded' || status === 'superseded' || refused !== undefined
+}
+
+/** Tells whether a commit has changed the record: it may have met a rotation or an end, and gone without the change. */
+function isWritten({ outcome, status }: Draft): boolean {
+  return outcome === 'written' && status === 'active'
 }
 
 const rotationOf = ({ authenticatedAt, generation }: SessionState): number =>

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { encodeBase64url } from '../../src/crypto/base64url.ts'
+import { bindKey, countProof } from '../../src/device-bound/operations.ts'
 import { sealChallenge } from '../../src/device-bound/tokens.ts'
-import { StoreUnavailableError } from '../../src/errors.ts'
+import { StoreTimeoutError, StoreUnavailableError } from '../../src/errors.ts'
+import type { SessionsOptions } from '../../src/index.ts'
 import { draftOf } from '../../src/session/instances.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createCookieJar, createDeviceBrowser } from '../../src/testing/index.ts'
@@ -402,6 +404,121 @@ describe('a refresh', () => {
       const response = await browser.fetch(after.app, '/')
       expect(await response.json()).toMatchObject({ subject: 'ada', bound: true })
     }
+  })
+})
+
+describe('a registration or a refresh whose write fails', () => {
+  const snapshot = { maxAge: 0, staleIfError: 3600 }
+  /** A session with a proof that only waits to be sent. */
+  const setUp = async (task: string, options: Partial<SessionsOptions> = {}) => {
+    const world = createBoundWorld({ enforce: 'always' }, options)
+    const isRefresh = task === 'refresh'
+    const own = isRefresh ? await bind(world) : { ...(await signIn(world)), next: '' }
+    const proof = isRefresh ? await own.sign(own.next, {}) : await own.sign(own.challenge)
+    const send = () => (isRefresh ? own.refresh(proof) : own.register(proof))
+    const done = isRefresh ? 'device.refreshed' : 'device.registered'
+    const told = () => world.types().filter((type) => type === done).length
+    return { ...world, ...own, send, told }
+  }
+
+  it.each([
+    ['register', {}],
+    ['refresh', {}],
+    ['register', { snapshot }],
+    ['refresh', { snapshot }],
+  ])(
+    '(%s, %j) is answered 503 without a bound cookie, and can be repeated',
+    async (task, options) => {
+      const { send, store, told } = await setUp(task, options)
+      const { write } = store
+      for (const error of [new StoreUnavailableError('down'), new StoreTimeoutError('late')]) {
+        store.write = () => Promise.reject(error)
+        expect(statusOf(await send())).toEqual([503, false])
+      }
+      expect(told()).toBe(0)
+      store.write = write
+      expect(statusOf(await send())).toEqual([200, true])
+      expect(told()).toBe(1)
+    },
+  )
+
+  it.each(['register', 'refresh'])(
+    '(%s) and was applied all the same gives no second cookie for one proof',
+    async (task) => {
+      const { refresh, refusals, send, store, told } = await setUp(task)
+      const { write } = store
+      store.write = async (...call) => {
+        await write.apply(store, call)
+        throw new StoreUnavailableError('the answer was lost')
+      }
+      expect(statusOf(await send())).toEqual([503, false])
+      store.write = write
+      const again = await send()
+      expect(statusOf(again)).toEqual([task === 'refresh' ? 403 : 400, false])
+      expect([refusals(), told()]).toEqual([['used-challenge'], 0])
+      expect((await refresh()).status).toBe(403)
+    },
+  )
+
+  it.each(['register', 'refresh'])(
+    '(%s) because the session was rotated meanwhile is put off',
+    async (task) => {
+      const { jar, seeWith, send, store, told } = await setUp(task)
+      const { write } = store
+      store.write = async (...call) => {
+        store.write = write
+        await seeWith(jar, '/login')
+        return write.apply(store, call)
+      }
+      expect(statusOf(await send())).toEqual([503, false])
+      expect(told()).toBe(0)
+    },
+  )
+
+  it.each(['register', 'refresh'])(
+    '(%s) because the session ended meanwhile gives nothing',
+    async (task) => {
+      const { id, send, sessions, store, told } = await setUp(task)
+      const { write } = store
+      store.write = async (...call) => {
+        store.write = write
+        await sessions.revoke(id)
+        return write.apply(store, call)
+      }
+      const answer = await send()
+      expect(statusOf(answer)).toEqual([task === 'refresh' ? 200 : 400, false])
+      if (task === 'refresh') expect(await answer.json()).toEqual({ continue: false })
+      expect(told()).toBe(0)
+    },
+  )
+})
+
+describe('a change of the device', () => {
+  const first = { k: 'a.b', t: 'first' }
+  const stateOf = (number: number, d?: object) =>
+    ({ generation: { number }, claims: d && { a: 'actor', d } }) as never
+
+  it('is judged by the record that it is replayed on', () => {
+    const bound = bindKey(first, 5)
+    const made = bound.operation(stateOf(2))
+    expect([bound.refusal(), made.claims?.d]).toEqual([null, { ...first, g: 2, r: 2, n: 0, p: 5 }])
+    const other = bindKey({ k: 'c.d', t: 'second' }, 6)
+    expect(other.operation(made)).toBe(made)
+    expect(other.refusal()).toBe('second-key')
+    // The same change on another record.
+    other.operation(stateOf(3))
+    expect(other.refusal()).toBe(null)
+    other.operation(stateOf(3, made.claims?.d))
+    expect(other.refusal()).toBe('former-key')
+  })
+
+  it('counts no proof of a key that another one has replaced', () => {
+    const state = stateOf(2, { ...first, t: 'second', g: 2, r: 2, n: 4, p: 5 })
+    const change = countProof('first', 4, 6)
+    expect(change.operation(state)).toBe(state)
+    expect(change.refusal()).toBe('signature')
+    const own = countProof('second', 4, 6)
+    expect(own.operation(state).claims).toMatchObject({ a: 'actor', d: { n: 5, p: 6, r: 2 } })
   })
 })
 
