@@ -10,6 +10,8 @@ import { EncryptJWT } from 'jose'
 import { NextRequest } from 'next/server.js'
 import { createCookieSessionStorage } from 'react-router'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { createSessions } from '../../src/index.ts'
+import { fromIronSession } from '../../src/migrate/index.ts'
 import { createCookieJar } from '../../src/testing/index.ts'
 import { writeApp } from '../docs/page-app.ts'
 import { blocksOf } from '../support/documents.ts'
@@ -230,6 +232,41 @@ describe('docs/migrating.md and its pages', () => {
       }
     },
   )
+
+  it('iron-session: back, and forward again under another name, what the old library says counts', async () => {
+    const appOf = (name: string) => {
+      const sessions = createSessions({
+        secret: 'a secret of the application afterwards, long enough',
+        cookie: { name },
+        importFrom: [
+          fromIronSession({
+            password,
+            cookieName: 'my-app',
+            toSession: ({ userId }) => ({ data: { a: 1 }, subject: String(userId) }),
+          }),
+        ],
+      })
+      return sessions.handler(
+        async (request) => new Response((await sessions.get(request)).subject),
+      )
+    }
+    const [first, second] = [appOf('__Host-session'), appOf('__Host-session-2')]
+    const arrive = async (userId: number) => {
+      const jar = createCookieJar()
+      const oldCookie = async (id: number) => {
+        const headers = { 'set-cookie': `${await chapters['iron-session']!(id)}; Path=/` }
+        jar.store(new Response('', { headers }))
+      }
+      await oldCookie(userId)
+      expect(await (await jar.fetch(first)).text()).toBe(String(userId))
+      return { jar, oldCookie }
+    }
+    const signedOutThere = await arrive(5)
+    expect(await (await signedOutThere.jar.fetch(second)).text()).toBe('')
+    const anotherUser = await arrive(5)
+    await anotherUser.oldCookie(6)
+    expect(await (await anotherUser.jar.fetch(second)).text()).toBe('6')
+  })
 
   it.each(Object.keys(chapters))('%s: nobody else gets in', async (title) => {
     const { handler } = (await import(fileOf(title))) as {
