@@ -8,7 +8,7 @@
 
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { env, root, run } from './run.mjs'
 
@@ -23,6 +23,12 @@ const build = await run('node', ['scripts/build.mjs'])
 if (build.code !== 0) {
   process.stderr.write(build.output)
   process.exit(build.code)
+}
+// Assets of the page: what runs in the browser.
+const client = join(folder, 'public', 'sojourn')
+mkdirSync(client, { recursive: true })
+for (const file of ['client.js', 'watch.js']) {
+  copyFileSync(join(root, 'dist', 'client', file), join(client, file))
 }
 if (!SESSION_SECRET && !existsSync(vars)) {
   writeFileSync(vars, `SESSION_SECRET=${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })

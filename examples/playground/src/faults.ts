@@ -1,4 +1,4 @@
-/** A switch that breaks the stores of this isolate. What it makes is not real, what follows is. */
+/** A switch that breaks a store. What it makes is not real, what follows is. */
 import { type SessionStore, StoreUnavailableError } from 'sojourn'
 import type { KVBinding } from 'sojourn/kv'
 
@@ -9,27 +9,17 @@ export const FAULTS = {
   slow: 'Slow',
   throttled: '429',
   garbage: 'Garbage',
+  lost: 'Answers lost',
 } as const
-
-/** One of them. */
 export type Fault = keyof typeof FAULTS
 
 const SLOW_MS = 1500
-let current: Fault = 'healthy'
+/** The way to a store in the next house, so that the memory of this isolate is as far away as one. */
+const WAY_MS = 4
 
-/** What is wrong now. */
-export function fault(): Fault {
-  return current
-}
-
-/** Breaks every store, or mends it. */
-export function setFault(next: Fault): void {
-  current = next
-}
-
-const wait = (signal?: AbortSignal | null): Promise<void> =>
+const wait = (ms: number, signal?: AbortSignal | null): Promise<void> =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, SLOW_MS)
+    const timer = setTimeout(resolve, ms)
     signal?.addEventListener('abort', () => {
       clearTimeout(timer)
       reject(signal.reason)
@@ -37,26 +27,34 @@ const wait = (signal?: AbortSignal | null): Promise<void> =>
   })
 
 /** What a REST store gets to see. */
-export async function breakFetch(url: string, init: RequestInit): Promise<Response> {
-  if (current === 'down') throw new TypeError('Network connection lost.')
-  if (current === 'slow') await wait(init.signal)
-  if (current === 'throttled')
-    return new Response('', { status: 429, headers: { 'retry-after': '1' } })
-  if (current === 'garbage') return new Response('<html>Bad gateway</html>')
-  return await fetch(url, init)
+export function breakFetch(fault: () => Fault): typeof fetch {
+  return async (url, init) => {
+    const now = fault()
+    if (now === 'down') throw new TypeError('Network connection lost.')
+    if (now === 'slow') await wait(SLOW_MS, init?.signal)
+    if (now === 'throttled')
+      return new Response('', { status: 429, headers: { 'retry-after': '1' } })
+    if (now === 'garbage') return new Response('<html>Bad gateway</html>')
+    const response = await fetch(url, init)
+    if (now === 'lost') throw new TypeError('Network connection lost.')
+    return response
+  }
 }
 
 /** What a KV binding answers. */
-export function breakNamespace(kv: KVBinding): KVBinding {
+export function breakNamespace(kv: KVBinding, fault: () => Fault): KVBinding {
   const through = async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
-    if (current === 'down') throw new Error(`KV ${operation} failed: 503 Service Unavailable`)
-    if (current === 'throttled') throw new Error(`KV ${operation} failed: 429 Too Many Requests`)
-    if (current === 'slow') await wait()
-    return await call()
+    const now = fault()
+    if (now === 'down') throw new Error(`KV ${operation} failed: 503 Service Unavailable`)
+    if (now === 'throttled') throw new Error(`KV ${operation} failed: 429 Too Many Requests`)
+    if (now === 'slow') await wait(SLOW_MS)
+    const answer = await call()
+    if (now === 'lost') throw new Error(`KV ${operation} failed: network connection lost`)
+    return answer
   }
   return {
     get: (key) =>
-      through('GET', async () => (current === 'garbage' ? '<html>' : await kv.get(key))),
+      through('GET', async () => (fault() === 'garbage' ? '<html>' : await kv.get(key))),
     put: (...args) => through('PUT', () => kv.put(...args)),
     delete: (key) => through('DELETE', () => kv.delete(key)),
     list: (options) => through('GET', () => kv.list(options)),
@@ -64,17 +62,19 @@ export function breakNamespace(kv: KVBinding): KVBinding {
 }
 
 /** Everything else. */
-export function breakStore(store: SessionStore): SessionStore {
+export function breakStore(store: SessionStore, fault: () => Fault): SessionStore {
   const through = async <T>(
     options: { signal?: AbortSignal | undefined } | undefined,
     call: () => Promise<T>,
   ): Promise<T> => {
-    if (current === 'down') throw new StoreUnavailableError('The store is down')
-    if (current === 'throttled')
-      throw new StoreUnavailableError('Too many requests', { retryAfter: 1 })
-    if (current === 'garbage') throw new StoreUnavailableError('The store answered with garbage')
-    if (current === 'slow') await wait(options?.signal)
-    return await call()
+    const now = fault()
+    if (now === 'down') throw new StoreUnavailableError('The store is down')
+    if (now === 'throttled') throw new StoreUnavailableError('Too many requests', { retryAfter: 1 })
+    if (now === 'garbage') throw new StoreUnavailableError('The store answered with garbage')
+    await wait(now === 'slow' ? SLOW_MS : WAY_MS, options?.signal)
+    const answer = await call()
+    if (now === 'lost') throw new StoreUnavailableError('The answer of the store was lost')
+    return answer
   }
   const { index } = store
   return {
@@ -83,7 +83,6 @@ export function breakStore(store: SessionStore): SessionStore {
     write: (id, record, expected, options) =>
       through(options, () => store.write(id, record, expected, options)),
     end: (id, options) => through(options, () => store.end(id, options)),
-    health: (options) => through(options, async () => await store.health?.(options)),
     ...(index && {
       index: {
         list: (key, options) => through(options, () => index.list(key, options)),

@@ -1,69 +1,40 @@
 /** The stores to choose from, each behind a switch that breaks it. */
-import { createSessions, type Sessions } from 'sojourn'
+import type { SessionStore } from 'sojourn'
 import { createDurableObjectStore } from 'sojourn/durable-object'
 import { createKVStore } from 'sojourn/kv'
 import { createMemoryStore } from 'sojourn/memory'
-import { resilient } from 'sojourn/resilience'
 import { createUpstashStore } from 'sojourn/upstash'
-import { breakFetch, breakNamespace, breakStore } from './faults.ts'
-import { countCalls, note } from './probe.ts'
-import type { Data, Env } from './worker.ts'
-
-type Store = Parameters<typeof resilient>[0]
+import { breakFetch, breakNamespace, breakStore, type Fault } from './faults.ts'
+import type { Env } from './worker.ts'
 
 /** What the page says of each. */
 export const STORES = {
-  cookie: 'One encrypted cookie holds everything',
-  memory: 'The memory of this isolate: a restart forgets it',
-  kv: 'Cloudflare KV: fast to read, changes reach other places within a minute',
-  'durable-object': 'A Durable Object for each session: strongly consistent',
-  redis: 'Redis, over the REST protocol of Upstash',
+  memory: ['Memory', 'The memory of this isolate, some milliseconds away. A restart forgets it'],
+  kv: ['KV', 'Cloudflare KV: fast to read, changes reach other places within a minute'],
+  'durable-object': ['Durable Object', 'An object for each session: strongly consistent'],
+  redis: ['Redis', 'Redis, over the REST protocol of Upstash'],
+  cookie: ['Cookie', 'No store: one encrypted cookie holds everything, so nothing can be down'],
 } as const
-
-/** One of them. */
 export type StoreName = keyof typeof STORES
 
-/** How to get Redis, as HTML. */
-export const REDIS_HINT =
-  'Put <code>UPSTASH_REDIS_REST_URL</code> and <code>UPSTASH_REDIS_REST_TOKEN</code> into <code>examples/playground/.dev.vars</code> and restart.'
-
-/** Whether it is there to be chosen. */
+/** Tells whether it is there to be chosen. */
 export function isConfigured(name: StoreName, env: Env): boolean {
   return name !== 'redis' || !!(env.UPSTASH_REDIS_REST_URL && env.UPSTASH_REDIS_REST_TOKEN)
 }
 
-function createStore(name: StoreName, env: Env): Store | undefined {
-  if (name === 'memory') return breakStore(createMemoryStore())
-  if (name === 'kv') return createKVStore({ namespace: breakNamespace(env.SESSIONS_KV) })
+/** Makes a store that breaks as `fault` says, on the clock of the visitor. */
+export function createStore(
+  name: StoreName,
+  env: Env,
+  fault: () => Fault,
+  now: () => number,
+): SessionStore | undefined {
+  if (name === 'memory') return breakStore(createMemoryStore({ now }), fault)
+  if (name === 'kv') return createKVStore({ namespace: breakNamespace(env.SESSIONS_KV, fault) })
   if (name === 'durable-object') {
-    return breakStore(createDurableObjectStore({ namespace: env.SESSIONS }))
+    return breakStore(createDurableObjectStore({ namespace: env.SESSIONS }), fault)
   }
-  if (name !== 'redis') return undefined
+  if (name === 'cookie') return undefined
   const { UPSTASH_REDIS_REST_URL: url = '', UPSTASH_REDIS_REST_TOKEN: token = '' } = env
-  return createUpstashStore({ url, token, fetch: breakFetch })
-}
-
-const stores = new Map<StoreName, Store | undefined>()
-const known = new Map<string, Sessions<Data>>()
-
-/** The sessions in one store, with or without a copy of the data in the cookie. */
-export function sessionsIn(name: StoreName, snapshot: boolean, env: Env): Sessions<Data> {
-  const key = `${name} ${snapshot}`
-  const found = known.get(key)
-  if (found) return found
-  const plain = stores.get(name) ?? createStore(name, env)
-  stores.set(name, plain)
-  const cookie = name === 'cookie' ? 'session' : name
-  const sessions = createSessions<Data>({
-    secret: env.SESSION_SECRET,
-    onEvent: note,
-    cookie:
-      env.SESSION_INSECURE_COOKIE === '1'
-        ? { name: cookie, secure: false }
-        : { name: `__Host-${cookie}` },
-    ...(plain && { store: resilient(countCalls(plain)) }),
-    ...(plain && snapshot && { snapshot: { maxAge: 5, staleIfError: 600 } }),
-  })
-  known.set(key, sessions)
-  return sessions
+  return createUpstashStore({ url, token, fetch: breakFetch(fault) })
 }

@@ -1,12 +1,21 @@
-/** The playground: sign in, fill a cart, break the store, and see what Sojourn did about it. */
-import { type Session, type Sessions, StoreError } from 'sojourn'
+/**
+ * The playground: two browsers, a store to break, and what Sojourn does about it.
+ *
+ * `shop.ts` is the application. Everything else stands around it: `jars.ts` are its two browsers, `faults.ts` and
+ * `stores.ts` what it stands on, `probe.ts` what is seen of it, and this file is what the buttons of the page do.
+ */
 import type { SessionObjectNamespace } from 'sojourn/durable-object'
 import type { KVBinding } from 'sojourn/kv'
-import { createSealer } from 'sojourn/seal'
-import { FAULTS, type Fault, fault, setFault } from './faults.ts'
-import { renderError, renderPage } from './page.ts'
-import { observe, observed } from './probe.ts'
-import { isConfigured, STORES, type StoreName, sessionsIn } from './stores.ts'
+import errorHandling from '../../../docs/error-handling.md'
+import { EVENTS_PATH } from './events.ts'
+import { experiments } from './experiments.ts'
+import { type BrowserName, isBrowser, type Jar, openJar } from './jars.ts'
+import { type Lab, labOf, NAMES } from './lab.ts'
+import { renderPage } from './page.ts'
+import type { Pane } from './panes.ts'
+import { change, readSettings, rotate, settingsCookie } from './settings.ts'
+import { isConfigured } from './stores.ts'
+import { STEPS } from './tour.ts'
 
 export { SessionObject } from 'sojourn/durable-object'
 
@@ -21,198 +30,126 @@ export interface Env {
   UPSTASH_REDIS_REST_TOKEN?: string
 }
 
-/** What the playground keeps in a session. */
-export interface Data {
-  cart: readonly string[]
-  count: number
-}
-
-/** Changes the session and says what it did. */
-type Action = (session: Session<Data>, form: FormData, request: Request) => string
-
-const actions: Record<string, Action> = {
-  '/sign-in': (session, form, request) => {
-    const name = String(form.get('name') ?? '')
-      .trim()
-      .slice(0, 40)
-    if (!name) return 'Type a name first'
-    session.login(name, { persistent: form.has('remember'), label: deviceOf(request) })
-    return `Welcome, ${name}. Your session has a new credential, and your cart is still here`
-  },
-  '/cart/add': (session, form) => {
-    const item = String(form.get('item') ?? '').slice(0, 40)
-    session.append('cart', item)
-    return `${item} is in your cart`
-  },
-  '/cart/remove': (session, form) => {
-    const at = Number(form.get('at'))
-    session.update('cart', (cart = []) => cart.filter((_, i) => i !== at))
-    return 'Removed from your cart'
-  },
-  '/count': (session) => {
-    session.increment('count')
-    return `Counted to ${session.get('count')}`
-  },
-  '/regenerate': (session) => {
-    session.regenerate()
-    return 'Same session, new credential: the former cookie opens nothing'
-  },
-}
-
-/** What needs more than the session, and says where to go. */
-type Task = (visit: Visit, form: FormData) => Promise<string>
-
-const tasks: Record<string, Task> = {
-  // A session that has ended cannot carry a notice, so this one is carried sealed in the address.
-  '/sign-out': async ({ sessions, request, env }) => {
-    const session = await sessions.get(request)
-    session.destroy()
-    const sealer = createSealer({ secret: env.SESSION_SECRET })
-    const text = 'You are signed out, and your session is gone'
-    return `/?notice=${await sealer.seal(text, { purpose: 'notice', ttl: 60 })}`
-  },
-  '/devices/sign-out': async ({ sessions, request }, form) => {
-    const session = await sessions.get(request)
-    const mine = session.subject === null ? [] : await sessions.list(session.subject)
-    const id = String(form.get('id') ?? '')
-    if (mine.some((one) => one.id === id)) await sessions.revoke(id)
-    session.flash('notice', 'That device is signed out')
-    return '/'
-  },
-  '/devices/sign-out-everywhere': async ({ sessions, request }) => {
-    const session = await sessions.get(request)
-    if (session.subject === null) return '/'
-    const count = await sessions.revokeAll(session.subject, { except: session.id })
-    session.flash('notice', `Signed out ${count} other ${count === 1 ? 'device' : 'devices'}`)
-    return '/'
-  },
-}
-
-/** One request, and where its session lives. */
+/** One request of the page. */
 interface Visit {
   readonly request: Request
   readonly env: Env
-  readonly store: StoreName
-  readonly snapshot: boolean
-  readonly sessions: Sessions<Data>
+  readonly lab: Lab
+  readonly jars: Readonly<Record<BrowserName, Jar>>
 }
 
-/** Which browser this is, as far as its name tells. */
-function deviceOf({ headers }: Request): string {
-  const agent = headers.get('user-agent') ?? ''
-  const browser = /Edg|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? 'A browser'
-  const system = /Windows|Android|iPhone|Mac OS|Linux/.exec(agent)?.[0]
-  return system ? `${browser} on ${system}` : browser
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  'img-src data:',
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** Answers with a response, and gives the real browser the cookies of the two. */
+function answer({ jars, lab }: Visit, body: string | null, init: ResponseInit): Response {
+  const headers = new Headers(init.headers)
+  headers.set('cache-control', 'no-store')
+  headers.append('set-cookie', settingsCookie(lab.settings))
+  for (const name of NAMES) {
+    for (const line of jars[name].changes) headers.append('set-cookie', line)
+  }
+  return new Response(body, { ...init, headers })
 }
 
-const redirect = (location: string, cookies: readonly string[] = []): Response =>
-  new Response(null, {
-    status: 303,
-    headers: [
-      ['location', location],
-      ...cookies.map((one): [string, string] => ['set-cookie', one]),
-    ],
+const redirect = (visit: Visit, location = '/'): Response =>
+  answer(visit, null, { status: 303, headers: { location } })
+
+/** Draws the whole page, whatever went wrong in one of the browsers. */
+async function show(
+  visit: Visit,
+  failed?: { name: BrowserName; response: Response },
+): Promise<Response> {
+  const { env, jars, lab, request } = visit
+  const bye = new URL(request.url).searchParams.get('bye')
+  const panes: Pane[] = []
+  for (const name of NAMES) {
+    const shown = await lab.look(jars[name], bye === name ? '/?bye' : '/')
+    const refusal = failed?.name === name ? refusalOf(failed.response) : null
+    panes.push({ jar: jars[name], shown, refusal, now: lab.now() })
+  }
+  const page = renderPage({ lab, panes, isConfigured: (name) => isConfigured(name, env) })
+  lab.result = null
+  const headers = { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': POLICY }
+  const after = failed?.response.headers.get('retry-after')
+  const status = failed?.response.status ?? 200
+  return answer(visit, page, {
+    status,
+    headers: after ? { ...headers, 'retry-after': after } : headers,
   })
-
-// SameSite=Lax keeps other sites from posting these forms with the visitor's cookie.
-async function act(visit: Visit, path: string): Promise<Response> {
-  const { request, sessions } = visit
-  const form = await request.clone().formData()
-  const task = tasks[path]
-  if (task) return redirect(await task(visit, form))
-  const session = await sessions.get(request)
-  const notice = actions[path]?.(session, form, request)
-  if (notice) session.flash('notice', notice)
-  return redirect('/')
 }
 
-async function show(visit: Visit): Promise<Response> {
-  const { env, request, sessions, store } = visit
-  const session = await sessions.get(request)
-  const sealed = new URL(request.url).searchParams.get('notice') ?? ''
-  const sealer = createSealer({ secret: env.SESSION_SECRET })
-  const notice = session.flash('notice') ?? (await sealer.open(sealed, { purpose: 'notice' }))
-  const listed = store !== 'cookie' && session.subject !== null && session.status === 'active'
-  const page = renderPage({
-    session,
-    notice,
-    cookie: cookieOf(request, store)?.[0] ?? null,
-    waiting: request.headers.get('cookie')?.match(/\.d[\w-]{4}=/g)?.length ?? 0,
-    requests: observed(),
-    store,
-    snapshot: visit.snapshot,
-    fault: fault(),
-    configured: (name) => isConfigured(name, env),
-    health: await sessions.health(),
-    devices: listed ? await sessions.list(session.subject ?? '').catch(() => []) : [],
-  })
-  const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }
-  return new Response(page, { headers })
+/** Says why the shop refused a request. */
+function refusalOf({ headers, status }: Response): string {
+  if (status === 401) {
+    const isKnown = headers.get('www-authenticate')?.includes('insufficient')
+    return isKnown
+      ? '401: first prove the passkey, within the last five minutes.'
+      : '401: nobody is signed in.'
+  }
+  if (status === 403) return '403: only the user may do that, and not who acts for them.'
+  const after = headers.get('retry-after')
+  const advice = after ? `Try again in ${after} s.` : 'Another attempt would be refused too.'
+  return `${status}: the store could not take it, so nothing was changed, and nobody is signed out. ${advice}`
 }
 
-/** The session's cookie in a request: all of it, its name, its value. */
-function cookieOf(request: Request, store: StoreName): RegExpExecArray | null {
-  const name = store === 'cookie' ? 'session' : store
-  const pattern = new RegExp(`(?<![\\w-])((?:__Host-)?${name})=([\\w-]+)`)
-  return pattern.exec(request.headers.get('cookie') ?? '')
+/** Passes a form on to the shop, as one of the browsers. */
+async function browse(visit: Visit, name: BrowserName, path: string): Promise<Response> {
+  const form = await visit.request.formData()
+  const response = await visit.lab.visit(visit.jars[name], 'POST', path, form)
+  if (response.status >= 400) return show(visit, { name, response })
+  advance(visit.lab, form)
+  const isBye = response.headers.get('location')?.includes('bye')
+  return redirect(visit, isBye ? `/?bye=${name}` : '/')
 }
 
-/** Spoils one character of the cookie, as somebody would who tries to forge one. */
-function tamper(request: Request, store: StoreName): Response {
-  const [, cookie, value] = cookieOf(request, store) ?? []
-  if (!cookie || !value) return redirect('/')
-  const spoiled = value.slice(0, 40) + (value[40] === 'A' ? 'B' : 'A') + value.slice(41)
-  const secure = cookie.startsWith('__Host-') ? '; Secure' : ''
-  return redirect('/', [`${cookie}=${spoiled}; Path=/; HttpOnly; SameSite=Lax${secure}`])
+/** Goes on to the next step of the tour, if this was the one that came next. */
+function advance(lab: Lab, form: FormData): void {
+  if (form.get('tour') === String(lab.step)) lab.step = Math.min(lab.step + 1, STEPS.length)
 }
 
-/** The settings of the playground itself: no secret, so a plain cookie. */
-function settingsOf(request: Request, env: Env): { store: StoreName; snapshot: boolean } {
-  const cookie = request.headers.get('cookie') ?? ''
-  const name = (/playground-store=([\w-]+)/.exec(cookie)?.[1] ?? 'cookie') as StoreName
-  const store = Object.hasOwn(STORES, name) && isConfigured(name, env) ? name : 'cookie'
-  return { store, snapshot: cookie.includes('playground-snapshot=on') }
-}
-
-async function configure(path: string, request: Request): Promise<Response> {
+/** Changes the playground itself. */
+async function control(visit: Visit, name: string): Promise<Response> {
+  const { jars, lab, request } = visit
   const form = await request.formData()
   const value = String(form.get('value') ?? '')
-  if (path === '/fault' && Object.hasOwn(FAULTS, value)) setFault(value as Fault)
-  if (path === '/store')
-    return redirect('/', [`playground-store=${encodeURIComponent(value)}; Path=/`])
-  if (path === '/snapshot')
-    return redirect('/', [`playground-snapshot=${value === 'on' ? 'on' : ''}; Path=/`])
-  return redirect('/')
-}
-
-/** Answers a change that the store refused: another attempt would be refused too. */
-function refused(error: unknown): Response {
-  if (!(error instanceof StoreError)) throw error
-  return new Response(null, { status: 500, headers: { 'cache-control': 'no-store' } })
+  if (name === 'tour') lab.step = 0
+  else if (name === 'secrets') lab.settings = rotate(lab.settings, value)
+  else if (Object.hasOwn(experiments, name)) lab.result = await experiments[name]!(lab, jars)
+  else lab.settings = change(lab.settings, name, value)
+  advance(lab, form)
+  return redirect(visit)
 }
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const { pathname } = new URL(request.url)
-    const settings = settingsOf(request, env)
-    const isPost = request.method === 'POST'
-    if (isPost && ['/fault', '/store', '/snapshot'].includes(pathname)) {
-      return configure(pathname, request)
+    const header = request.headers.get('cookie')
+    if (pathname === EVENTS_PATH) {
+      return new Response(errorHandling, {
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+      })
     }
-    if (isPost && pathname === '/tamper') return tamper(request, settings.store)
-    const isAction = isPost && (Object.hasOwn(actions, pathname) || Object.hasOwn(tasks, pathname))
-    if (!isAction && pathname !== '/') return new Response('Not found', { status: 404 })
-    const seen = observe(`${request.method} ${pathname}`)
-    const sessions = sessionsIn(settings.store, settings.snapshot, env)
-    const visit: Visit = { request, env, sessions, ...settings }
-    const answer = sessions.handler(() => (isAction ? act(visit, pathname) : show(visit)))
-    const response = await answer(request).catch(refused)
-    seen.setCookie = response.headers.has('set-cookie')
-    seen.status = response.status
-    if (response.status < 500) return response
-    const headers = new Headers(response.headers)
-    headers.set('content-type', 'text/html; charset=utf-8')
-    const page = renderError(headers.get('retry-after'))
-    return new Response(page, { status: response.status, headers })
+    const lab = labOf(readSettings(request), env)
+    const jars = { a: openJar('a', header), b: openJar('b', header) }
+    const visit: Visit = { request, env, lab, jars }
+    const isPost = request.method === 'POST'
+    if (pathname === '/') return show(visit)
+    const [, room = '', rest = ''] = /^\/(\w+)\/(.+)$/.exec(pathname) ?? []
+    if (isBrowser(room) && rest === 'session-status') {
+      return lab.visit(jars[room], request.method, '/session-status')
+    }
+    // SameSite=Lax keeps other sites from posting these forms with the visitor's cookies.
+    if (isPost && isBrowser(room)) return browse(visit, room, `/${rest}`)
+    if (isPost && room === 'lab') return control(visit, rest)
+    return new Response('Not found', { status: 404 })
   },
 }
