@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { commandLinePage } from './reference/command-line.mjs'
 import { EVENT_FILES, eventsPage } from './reference/events.mjs'
 import { limitsPage } from './reference/limits.mjs'
 import { missing, wrongDefaults } from './reference/missing.mjs'
@@ -32,6 +33,7 @@ for (const isOwn of [true, false]) {
 const pages = new Map(all.map(([entry, file]) => [fileOf(entry), pageOf(entry, nodes[file], home)]))
 pages.set('events.md', `${eventsPage(await documented(EVENT_FILES, ['--private']), home)}\n`)
 pages.set('limits.md', limitsPage())
+pages.set('command-line.md', `${await commandLinePage()}\n`)
 pages.set('../README.md', contents())
 const old = existsSync(folder) ? readdirSync(folder) : []
 const stale = [
@@ -52,6 +54,7 @@ function contents() {
     return [entry, fileOf(entry), text.replace(/\.$/, '')]
   })
   items.push(['Events', 'events.md', 'every type, its level and its properties'])
+  items.push(['The command line', 'command-line.md', 'every command, with its options'])
   items.push(['Limits', 'limits.md', 'those that no option changes'])
   const list = items.map(([title, file, text]) => `- [${title}](reference/${file}): ${text}\n`)
   const text = readFileSync(join(folder, '../README.md'), 'utf8')

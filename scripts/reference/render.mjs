@@ -104,8 +104,8 @@ export function pageOf(entry, { module_doc: module, symbols }, home) {
   const parts = [
     `# ${entry}`,
     ...told(module, home, page),
-    others.length ? `It also exports ${others.join(', ')}.` : '',
     ...own.map((one) => section(one, home, page)),
+    others.length ? `## Also exported\n\n${others.join(', ')}.` : '',
   ]
   const [title, first, ...more] = parts.filter(Boolean)
   return `${[title, first, HEAD, ...more].join('\n\n')}\n`
