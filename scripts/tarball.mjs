@@ -51,7 +51,9 @@ const flags = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--l
 await must('npm', ['install', ...flags, file], copy)
 // Tests that start the command line, or lay the package into a folder of their own.
 symlinkSync(join('node_modules', 'sojourn', 'dist'), join(copy, 'dist'))
-symlinkSync(join(root, 'node_modules', '@types'), join(copy, 'node_modules', '@types'))
+for (const name of ['@types', 'undici-types']) {
+  symlinkSync(join(root, 'node_modules', name), join(copy, 'node_modules', name))
+}
 const tools = join('node_modules', '.bin')
 for (const name of readdirSync(join(root, tools))) {
   if (name !== 'sojourn') symlinkSync(join(root, tools, name), join(copy, tools, name))
