@@ -134,7 +134,8 @@ export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
 export function withSnapshot(instance: Instance, stored: Stored): OpenedRecord | null {
   const { cookie, format, options } = instance
   const { state, version } = stored
-  if (!options.snapshot || version === undefined) return null
+  // Data of a newer version were not read.
+  if (!options.snapshot || version === undefined || state.version > options.version) return null
   const { data: _, flash: __, ...fields } = state
   const extra = { ...extraOf(instance, stored), r: version }
   const opened = { ...fields, ...format.write(state), extra }

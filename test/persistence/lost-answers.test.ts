@@ -52,6 +52,27 @@ describe('a write whose answer was lost', () => {
   })
 })
 
+describe('a write whose answer was lost, and which a deployment with newer data went on from', () => {
+  it('leaves no empty snapshot in the cookie', async () => {
+    const clock = createClock()
+    const { store, loseAnswer } = createRetryingStore(clock)
+    const options = { store, snapshot: { maxAge: 10 } }
+    const older = createWorld(options, clock)
+    const migrate = (data: unknown) => ({ ...(data as object), migrated: true })
+    const newer = createWorld({ ...options, version: 2, migrate }, clock)
+    await older.visit((session) => session.set('a', 1))
+    const cookie = older.jar.header()
+    loseAnswer(async () => {
+      const session = await newer.sessions.open(cookie)
+      session.set('b', 2)
+      await newer.sessions.save(session)
+    })
+    await older.visit((session) => session.set('c', 3))
+    const session = await newer.sessions.open(older.jar.header())
+    expect(session.data).toEqual({ a: 1, b: 2, c: 3, migrated: true })
+  })
+})
+
 describe('a write to a copy of a session', () => {
   const isUnset = async (options: Partial<SessionsOptions>, clock = createClock()) => {
     const memory = createMemoryStore({ now: clock })

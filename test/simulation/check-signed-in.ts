@@ -128,6 +128,8 @@ function isSwallowed(
   const written = visits.filter(
     (one) =>
       one.sent <= base.sent &&
+      // What reads a copy, or finds data of a newer version, renews nothing.
+      one.seen?.status !== 'degraded' &&
       !failedToWrite(one) &&
       !(facts.config.store === 'kv' && facts.overlapOnKV(one, reader)) &&
       !(forgives && facts.isForgotten(one.sent, one.done)),
