@@ -91,13 +91,27 @@ function pathOf({ key, above }: Place): string {
   return pathOf(above) + (typeof key === 'number' ? `[${key}]` : `.${key}`)
 }
 
-/** Freezes a value and all it holds; what cannot be frozen (bytes, the inside of a Map) is not. */
+/** Freezes a value and all it holds, but for bytes, which cannot be frozen. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   if (ArrayBuffer.isView(value) || Object.isFrozen(value)) return value
+  if (value instanceof Map || value instanceof Set || value instanceof Date) refuseChanges(value)
   Object.freeze(value)
   for (const item of Object.values(value)) deepFreeze(item)
   return value
+}
+
+/** Freezes the inside of a value from a codec: a change of it would be lost without a word. */
+function refuseChanges(value: Map<unknown, unknown> | Set<unknown> | Date): void {
+  const kind = Object.getPrototypeOf(value)
+  for (const name of Object.getOwnPropertyNames(kind)) {
+    if (/^(set|add|delete|clear)/.test(name)) Object.defineProperty(value, name, { value: refuse })
+  }
+  if (!(value instanceof Date)) for (const items of value.entries()) items.forEach(deepFreeze)
+}
+
+function refuse(): never {
+  throw new TypeError('Cannot change a value of the session in place: change a copy and set that')
 }
 
 /**

@@ -210,12 +210,34 @@ describe('codec', () => {
     expect(session.data).toEqual(values)
   })
 
-  it('gives every request values of its own, since a Map cannot be frozen', async () => {
+  it('gives values that refuse a change in place, which would be lost', async () => {
     const { sessions, visit, jar } = createWorld({ codec: devalue })
-    await visit((s) => s.set('map', new Map([['a', 1]])))
+    await visit((s) => {
+      s.set('map', new Map([['a', { n: 1 }]]))
+      s.set('list', [new Set([1]), new Date(5)])
+      expect(() => s.get('map').set('b', 2)).toThrow(TypeError)
+    })
     const session = await sessions.open(jar.header())
-    session.get('map').set('b', 2)
-    expect((await sessions.open(jar.header())).get('map')).toEqual(new Map([['a', 1]]))
+    const map = session.get('map')
+    const [set, date] = session.get('list')
+    const changes = [
+      () => map.set('b', 2),
+      () => map.delete('a'),
+      () => map.clear(),
+      () => {
+        map.get('a').n = 2
+      },
+      () => set.add(2),
+      () => set.clear(),
+      () => date.setTime(6),
+      () => date.setFullYear(2030),
+    ]
+    for (const change of changes) expect(change).toThrow(TypeError)
+    expect(new Map(map).set('b', 2).size).toBe(2)
+    expect(session.data).toEqual({
+      map: new Map([['a', { n: 1 }]]),
+      list: [new Set([1]), new Date(5)],
+    })
   })
 
   it('is not asked to keep a promise, of which many make an empty object', async () => {
