@@ -20,6 +20,18 @@ export function checkOwner(facts: Facts, reader: Exchange, { holders, origin }: 
   facts.report('4 session of another browser', reader, `it is that of browser ${[...holders]}`)
 }
 
+/** A factor was proven by the user who is signed in, in this session or one that it was copied from. */
+export function checkProofs(facts: Facts, reader: Exchange, { holders }: Lineage): void {
+  const { factors, subject } = reader.seen!
+  for (const at of Object.values(factors)) {
+    const isOwn = facts.history.proofs.some(
+      (one) => one.user === subject && one.at === at && holders.has(one.jar),
+    )
+    if (!isOwn)
+      facts.report('4 proof of somebody else', reader, `${subject} proved nothing at ${at}`)
+  }
+}
+
 /** A credential from before a rotation does not open what came after it. */
 export function checkCredential(facts: Facts, reader: Exchange, lineage: Lineage): void {
   const unknown = rotationsOf(lineage).filter((one) => isUnknown(facts, one, reader, lineage))

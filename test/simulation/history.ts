@@ -13,6 +13,8 @@ export interface Seen {
   /** Fingerprint of its id, as events have it. */
   readonly print: string
   readonly data: Readonly<Record<string, unknown>>
+  /** When each factor was proven, by the isolate's clock. */
+  readonly factors: Readonly<Record<string, number>>
   readonly flash: string | undefined
   /** How many events there had been. */
   readonly events: number
@@ -96,6 +98,14 @@ export interface OnceRun {
   to: number
 }
 
+/** One proof of a factor. */
+export interface Proof {
+  readonly user: string
+  /** By the clock of the isolate, epoch milliseconds. */
+  readonly at: number
+  readonly jar: number
+}
+
 export interface Failover {
   readonly at: number
   readonly loses: number
@@ -106,6 +116,7 @@ export interface History {
   readonly ends: EndAttempt[]
   readonly listings: Listing[]
   readonly onceRuns: OnceRun[]
+  readonly proofs: Proof[]
   readonly failovers: Failover[]
   /** Copies of jars: `thief` was made from `jar` then. */
   readonly thefts: { readonly thief: number; readonly jar: number; readonly at: number }[]

@@ -1,5 +1,11 @@
 /** What must hold, checked against what happened. */
-import { checkCredential, checkEnded, checkOwner, checkRotationId } from './check-access.ts'
+import {
+  checkCredential,
+  checkEnded,
+  checkOwner,
+  checkProofs,
+  checkRotationId,
+} from './check-access.ts'
 import {
   checkDeadline,
   checkGhosts,
@@ -23,6 +29,7 @@ export function check(config: RunConfig, history: History): Problem[] {
     const lineage = facts.lineages.found(exchange)
     if (!lineage) continue
     checkOwner(facts, exchange, lineage)
+    checkProofs(facts, exchange, lineage)
     checkDoubles(facts, exchange, lineage)
     checkCredential(facts, exchange, lineage)
     checkRotationId(facts, exchange, lineage)

@@ -86,6 +86,18 @@ const ALL: readonly Plant[] = [
     ],
   },
   {
+    name: 'proofs stay when somebody else signs in',
+    profile: 'memory',
+    rule: '4 proof',
+    source: [
+      {
+        file: 'session/operations.ts',
+        from: 'const f = isOther ? undefined : base.claims?.f',
+        to: 'const f = state.claims?.f',
+      },
+    ],
+  },
+  {
     name: 'an answer that nobody can read is taken for nothing',
     profile: 'kv',
     rule: '5',

@@ -47,6 +47,7 @@ class Simulation {
     ends: [],
     listings: [],
     onceRuns: [],
+    proofs: [],
     failovers: [],
     thefts: [],
     troubles: [],

@@ -112,7 +112,7 @@ export class Isolate {
       exchange.seen = look(session, print(session), this.#world)
       if (exchange.action.think) await this.#world.sleep(exchange.action.think)
       for (const [i, use] of exchange.action.uses.entries()) {
-        await this.#use(session, use, `${exchange.id}.${i}`, exchange, history.onceRuns)
+        await this.#use(session, use, `${exchange.id}.${i}`, exchange, history)
       }
       exchange.aims = print(session)
       return new Response(null)
@@ -121,7 +121,7 @@ export class Isolate {
     return await handler(new Request('https://example.com/', { headers }))
   }
 
-  async #use(session: Session, use: Use, token: string, exchange: Exchange, runs: OnceRun[]) {
+  async #use(session: Session, use: Use, token: string, exchange: Exchange, history: History) {
     const effect: Effect = { token, use, exchange, acked: Infinity, isLeft: false }
     switch (use.op) {
       case 'append':
@@ -152,12 +152,23 @@ export class Isolate {
         break
       }
       case 'once':
-        await this.#once(session, use.key, exchange, runs)
+        await this.#once(session, use.key, exchange, history.onceRuns)
         return
+      case 'regenerate':
+        // Every other rotation of somebody who is signed in is a step-up.
+        if (session.subject === null || exchange.id % 2) session.regenerate()
+        else this.#elevate(session, session.subject, exchange, history)
+        break
       default:
         session[use.op]()
     }
     exchange.effects.push(effect)
+  }
+
+  #elevate(session: Session, user: string, { jar }: Exchange, { proofs }: History): void {
+    session.elevate('passkey')
+    // An outage may allow no change: then it has thrown.
+    proofs.push({ user, at: session.factors.passkey!, jar })
   }
 
   async #once(session: Session, key: number, exchange: Exchange, runs: OnceRun[]): Promise<void> {
@@ -175,7 +186,7 @@ export class Isolate {
 }
 
 function look(session: Session, print: string, { now, current }: World): Seen {
-  const { status, subject, data } = session
+  const { status, subject, data, factors } = session
   const flash = session.flash('f') as string | undefined
   return {
     at: now(),
@@ -184,6 +195,7 @@ function look(session: Session, print: string, { now, current }: World): Seen {
     rotationId: session.rotationId,
     print,
     data: { ...data },
+    factors: { ...factors },
     flash,
     events: current.events.length,
   }
