@@ -1,5 +1,5 @@
 // Express 5 with sojourn/node beside express-session, over real sockets on 127.0.0.1, in one run: microseconds per
-// request as ratios to Express alone, and how often each asks its store. 16 of 500 browsers at once, each with a
+// request as ratios to Express alone, those of this process (the client is in it, the database is not), and how often each asks its store. 16 of 500 browsers at once, each with a
 // session of its own. With PostgreSQL where Debian's package is installed. Build this project first.
 import { Agent, request } from 'node:http'
 import connectPgSimple from 'connect-pg-simple'
@@ -99,18 +99,20 @@ let pool
 if (postgresFolder()) {
   server = await startPostgres()
   pool = new pg.Pool({ connectionString: postgresUrl(server.port), max: WIDTH })
-  const query = async (text, params) => {
-    const { rows, rowCount } = await pool.query(text, params)
+  const query = async (text, values, { name }) => {
+    const { rows, rowCount } = await pool.query({ name, text, values })
     return { rows, affected: rowCount }
   }
+  const unnamed = (text, values) => query(text, values, {})
   for (const statement of sqlSchema('postgres')) await pool.query(statement)
   const PgStore = connectPgSimple(expressSession)
   const options = { pool, createTableIfMissing: true, pruneSessionInterval: false }
   candidates['express-session, connect-pg-simple'] = withExpressSession(new PgStore(options))
-  const createStore = () => createSqlStore({ dialect: 'postgres', query })
-  candidates['Sojourn, PostgreSQL'] = withSojourn((store) => ({ store }), createStore())
+  const named = () => createSqlStore({ dialect: 'postgres', query })
   const snapshot = { maxAge: 10 }
-  candidates['Sojourn, PostgreSQL, snapshot of 10 s'] = withSojourn((store) => ({ store, snapshot }), createStore())
+  candidates['Sojourn, PostgreSQL'] = withSojourn((store) => ({ store }), createSqlStore({ dialect: 'postgres', query: unnamed }))
+  candidates['Sojourn, PostgreSQL by name'] = withSojourn((store) => ({ store }), named())
+  candidates['Sojourn, PostgreSQL by name, snapshot of 10 s'] = withSojourn((store) => ({ store, snapshot }), named())
 }
 for (const one of Object.values(candidates)) {
   one.port = await start(one.app)
@@ -128,9 +130,9 @@ for (const path of ['/unused', '/read', '/write']) {
   for (const [id, { browsers, calls, port }] of Object.entries(candidates)) {
     calls.n = 0
     for (const browser of browsers) await ask(port, path, browser)
-    const { med, ratio } = result[id]
+    const { cpu, med, ratio } = result[id]
     const asked = calls.n / BROWSERS
-    rows.push({ request: path.slice(1), candidate: id, us: fmt(med), 'x Express': fmt(ratio), 'store calls': fmt(asked) })
+    rows.push({ request: path.slice(1), candidate: id, us: fmt(med), 'x Express': fmt(ratio), 'us of processor': fmt(cpu), 'store calls': fmt(asked) })
   }
 }
 console.log(table(rows, Object.keys(rows[0])))

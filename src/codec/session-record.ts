@@ -141,9 +141,14 @@ interface Fields {
   e?: CookieExtra | undefined
 }
 
-/** The id as the application and the store know it. */
+let lastKey: SessionState['key'] | undefined
+let lastId = ''
+
+/** The id as the application and the store know it. A request asks for it ten times over. */
 export function idOf({ key }: Pick<SessionState, 'key'>): string {
-  return encodeBase64url(key.subarray(0, ID_BYTES))
+  if (key !== lastKey) lastId = encodeBase64url(key.subarray(0, ID_BYTES))
+  lastKey = key
+  return lastId
 }
 
 /** Lays a session out. */

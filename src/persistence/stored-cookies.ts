@@ -56,6 +56,8 @@ export async function candidatesOf(
   cookies: CookieFound,
   all: readonly OpenedCookie[],
 ): Promise<OpenedRecord[]> {
+  const [only] = all
+  if (only && all.length === 1 && !cookies.notes.length) return [withShare(only.opened)]
   const notes = await readNotes(instance, cookies)
   const named = [...all.map(({ opened }) => opened), ...notes.opened].map(withShare)
   const rank = ({ signedIn, subject }: OpenedRecord): number => Number(signedIn || subject !== null)
