@@ -114,6 +114,16 @@ describe.each(places)('session.ended %s', (_place, options) => {
 })
 
 describe('session.ended in a store', () => {
+  it('names an actor whom this isolate has not met before', async () => {
+    const { clock, jar, store, visit } = createEnds({})
+    await visit((s) => s.login('ann', { actor: 'support-7' }))
+    const { events, sessions } = createWorld({ store }, clock)
+    const elsewhere = await sessions.open(jar.header('/'))
+    elsewhere.destroy()
+    await sessions.save(elsewhere)
+    expect(events).toMatchObject([{ type, actor: expect.stringMatching(/^[\w-]{7}$/) }])
+  })
+
   it('tells of revoke, with its reason; with "subject" only of that user', async () => {
     const { ends, sessions, visit } = createEnds({})
     const { id } = (await visit((s) => s.login('ann'))).session
