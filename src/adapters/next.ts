@@ -34,7 +34,7 @@ import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
 import { refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
-import { getDraft, instanceOf, openedOf } from '../session/instances.ts'
+import { draftOf, getDraft, instanceOf, openedOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { FLASH, openFlash } from './next-flash.ts'
@@ -125,7 +125,7 @@ export function withSession<D extends SessionData, Data extends object = Partial
       const commit = async (): Promise<void> => {
         refuseClear(session)
         const changed = getDraft(session).operations.length > 0
-        const setCookie = await sessions.save(session)
+        const setCookie = await withOffer(session, await sessions.save(session))
         await setCookies(setCookie)
         try {
           // A cookie makes Next render the page again; what only the store has seen does not.
@@ -177,13 +177,23 @@ export function handler<D extends SessionData, Data extends object = Partial<D>>
         return await queueUse(sessions, run, (share) => share(() => sessions.get(request), run))
       } catch (error) {
         if (isRedirect(error)) {
-          refuseClear(await openedOf(sessions, request))
-          const saved = await sessions.commit(request, new Response())
-          await setCookies(saved.headers.getSetCookie())
+          const session = await openedOf(sessions, request)
+          refuseClear(session)
+          const { headers } = await sessions.commit(request, new Response())
+          await setCookies(await withOffer(session, headers.getSetCookie()))
         }
         throw error
       }
     })
+}
+
+/** Adds the cookie by which the next response asks for a key (`deviceBound`): Next sets no header here. */
+async function withOffer(
+  session: object | null | undefined,
+  values: readonly string[],
+): Promise<readonly string[]> {
+  const { device } = draftOf(Object(session))?.[0] ?? {}
+  return device ? (await device.finish(new Response(), values, true))[1] : values
 }
 
 const isRedirect = (error: unknown): boolean =>

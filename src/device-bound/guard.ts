@@ -1,5 +1,6 @@
 /** Checks whether a request of a bound session proves its device, and says what its response adds. */
 import { MAX_TOKEN } from '../codec/cookie-tokens.ts'
+import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { SessionBindingError } from '../errors.ts'
 import type { DeviceRefusal, DeviceSkip } from '../events.ts'
@@ -9,12 +10,18 @@ import type { Instance } from '../session/instance.ts'
 import { emptyDraft } from '../session/open.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { NO_COOKIES, type Settings, settingsOf, taskOf } from './settings.ts'
-import { type BoundCookie, challengeField, openBound, sealChallenge } from './tokens.ts'
+import {
+  type BoundCookie,
+  challengeField,
+  openBound,
+  openChallenge,
+  sealChallenge,
+} from './tokens.ts'
 
 /** Milliseconds for which requests may be under way with a bound cookie whose time is up, or without the first one. */
 const GRACE_MS = 30_000
-/** Milliseconds after a proof of the former key for which responses ask for a new one. */
-const OFFER_MS = 60_000
+/** Seconds after a proof of the former key, or a sign-in whose response had no headers, for which responses ask for a key. */
+const OFFER_S = 60
 const READS = /^(?:GET|HEAD|OPTIONS)$/
 const SKIPS = /unreachable|server_error|quota_exceeded/
 
@@ -121,18 +128,27 @@ function deviceOf(
   bound: CookieFound,
   isProven: boolean,
 ): DraftDevice {
+  const { cookie } = settings
   // One response may be committed twice: it asks for one key.
-  let fields: readonly (readonly [name: string, value: string])[] | undefined
+  let challenge: string | null | undefined
   const device: DraftDevice = {
     get bound() {
       if (draft.status === 'unproven') return false
       return draft.current.claims?.d ? isProven : null
     },
-    async finish(response, values) {
-      // Without it the browser refreshes at once, and learns that the session has ended.
-      const isEnd = draft.status === 'destroyed' && bound.tokens.length > 0
-      const all = isEnd ? [...new Set([...values, ...settings.cookie.remove(NO_COOKIES)])] : values
-      fields ??= await fieldsOf(instance, settings, draft, device)
+    async finish(response, values, later = false) {
+      const offer = await offerOf(instance, draft, bound)
+      if (challenge === undefined) {
+        const isAsked = !offer && asks(instance, draft, device)
+        challenge = isAsked ? await sealChallenge(instance, draft.current) : offer
+      }
+      // At the end of a session the browser refreshes at once without it, and learns of the end.
+      const isWorthless = offer || (draft.status === 'destroyed' && bound.tokens.length > 0)
+      const removed = isWorthless ? cookie.remove(NO_COOKIES) : []
+      const more =
+        later && challenge ? cookie.write([challenge], OFFER_S, true, NO_COOKIES) : removed
+      const all = more.length ? [...new Set([...values, ...more])] : values
+      const fields = later ? [] : await fieldsOf(instance, settings, draft, challenge)
       if (!fields.length) return [response, all]
       const own = new Response(response.body, response)
       for (const [name, value] of fields) own.headers.set(name, value)
@@ -144,23 +160,37 @@ function deviceOf(
   return device
 }
 
+/** Returns the challenge of a registration that a response before had no headers for; `null`: there is none. */
+async function offerOf(
+  instance: Instance,
+  { current, found, status }: Draft,
+  { budget, tokens }: CookieFound,
+): Promise<string | null> {
+  if (!found || status !== 'active' || current.claims?.d) return null
+  for (const token of tokens) {
+    const [id, generation, , proof] = (await openChallenge(instance, token, budget)) ?? []
+    const isOwn = id === idOf(current) && generation === nameOf(current.generation)
+    if (isOwn && proof === null) return token
+  }
+  return null
+}
+
 /** Returns the headers by which a response asks the browser for a key, or for a proof of the one that it has. */
 async function fieldsOf(
   instance: Instance,
-  settings: Settings,
-  draft: Draft,
-  device: DraftDevice,
+  { algorithms, maxAge, path }: Settings,
+  { current, found, outcome }: Draft,
+  challenge: string | null,
 ): Promise<[name: string, value: string][]> {
-  const { current, found, outcome } = draft
-  if (asks(instance, draft, device)) {
-    return [['secure-session-registration', await registrationOf(instance, settings, current)]]
+  if (challenge) {
+    const value = `(${algorithms.join(' ')});path="${path}/register";challenge="${challenge}"`
+    return [['secure-session-registration', value]]
   }
   const claim = current.claims?.d
   const isRotated = current.generation.number !== found?.state.generation.number
   if (!claim || !isRotated || outcome !== 'written') return []
   // The challenge that the browser has is of the former generation: with this one its next refresh is one request.
-  const value = await challengeField(instance, current, claim, settings.maxAge)
-  return [['secure-session-challenge', value]]
+  return [['secure-session-challenge', await challengeField(instance, current, claim, maxAge)]]
 }
 
 /** Tells whether a response asks the browser for a key. */
@@ -173,14 +203,5 @@ function asks(instance: Instance, draft: Draft, { asks, bound }: DraftDevice): b
   if (!claim) return signsIn || (asks === true && (isWritten || found !== null))
   // After a rotation a new key is taken from whoever has proven the former one since.
   const isFormer = claim.g !== current.generation.number && claim.r === current.generation.number
-  return bound === true && isFormer && instance.options.now() - claim.p < OFFER_MS
-}
-
-async function registrationOf(
-  instance: Instance,
-  { algorithms, path }: Settings,
-  state: SessionState,
-): Promise<string> {
-  const challenge = await sealChallenge(instance, state)
-  return `(${algorithms.join(' ')});path="${path}/register";challenge="${challenge}"`
+  return bound === true && isFormer && instance.options.now() - claim.p < 1000 * OFFER_S
 }

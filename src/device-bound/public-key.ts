@@ -11,6 +11,11 @@ export type DeviceAlgorithm = 'ES256' | 'RS256'
  */
 export type PublicKeyText = string
 
+/** A public key as a JWK. Not every environment has the type of the DOM. */
+type PublicJwk =
+  | { readonly crv: string; readonly kty: string; readonly x: string; readonly y: string }
+  | { readonly e: string; readonly kty: string; readonly n: string }
+
 const EC_BYTES = 32
 /** Bytes of an RSA modulus: 2048 to 4096 bits. */
 const RSA_BYTES = [256, 512] as const
@@ -45,7 +50,7 @@ export function algorithmOf(key: PublicKeyText): DeviceAlgorithm {
 }
 
 /** Returns the JWK with the members that RFC 7638 hashes, in its order, and no others. */
-export function jwkOf(key: PublicKeyText): JsonWebKey {
+export function jwkOf(key: PublicKeyText): PublicJwk {
   const [x, y] = key.split('.') as [string, string?]
   return y === undefined ? { e: 'AQAB', kty: 'RSA', n: x } : { crv: 'P-256', kty: 'EC', x, y }
 }

@@ -74,8 +74,16 @@ export interface DraftDevice {
   readonly bound: boolean | null
   /** The application asks the browser for a key. */
   asks?: boolean
-  /** Adds the header that asks for a key, and cookies, to a response that is about to leave. */
-  finish(response: Response, values: readonly string[]): Promise<[Response, readonly string[]]>
+  /**
+   * Adds the header that asks for a key, and cookies, to a response that is about to leave.
+   *
+   * @param later No header can be set: a cookie lets the next response ask.
+   */
+  finish(
+    response: Response,
+    values: readonly string[],
+    later?: boolean,
+  ): Promise<[Response, readonly string[]]>
 }
 
 /** The session of one request between opening and committing. */

@@ -1,7 +1,13 @@
+import '../support/next-scope.ts'
+import { redirect } from 'next/navigation.js'
+import { NextRequest } from 'next/server.js'
 import { describe, expect, it } from 'vitest'
+import { handler, withSession } from '../../src/adapters/next.ts'
+import { sessionProxy } from '../../src/adapters/next-proxy.ts'
 import { createSessions, generateSecret } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createDeviceBrowser } from '../../src/testing/index.ts'
+import { runInNext } from '../support/next-scope.ts'
 import { adapters, type Visit } from './every-adapter.ts'
 
 describe.each(adapters)('$name', ({ serve }) => {
@@ -41,5 +47,54 @@ describe.each(adapters)('$name', ({ serve }) => {
       '200 /device-bound/refresh',
       '200 /device-bound/refresh',
     ])
+  })
+})
+
+describe('Next', () => {
+  it.each([
+    ['an action', false],
+    ['an action, and a redirect', true],
+    ['a route handler that redirects', 'handler'],
+  ] as const)('%s signs in, and the page after it asks for the key', async (_, how) => {
+    const clock = createClock(Date.now())
+    const sessions = createSessions({
+      secret: generateSecret(),
+      store: createMemoryStore({ now: clock }),
+      deviceBound: { enforce: 'always' },
+      now: clock,
+    })
+    const signIn = async (): Promise<Response> => {
+      await withSession(sessions)((session) => {
+        session.login('ada')
+        if (how) redirect('/account')
+      })
+      return new Response('signed in')
+    }
+    const route = handler(sessions)(async (request) => {
+      const session = await sessions.get(request)
+      session.login('ada')
+      redirect('/account')
+    })
+    const proxy = sessionProxy(sessions)
+    const app = async (request: Request): Promise<Response> => {
+      if (!request.url.endsWith('/login')) return proxy(new NextRequest(request))
+      return runInNext(request, async (own) => {
+        try {
+          return await (how === 'handler' ? route(own) : signIn())
+        } catch {
+          // Next itself turns it into a response.
+          return new Response(null, { status: 303, headers: { location: '/account' } })
+        }
+      })
+    }
+    const browser = createDeviceBrowser({ now: clock })
+    await browser.fetch(app, '/login')
+    expect(browser.asked).toEqual([])
+    await browser.fetch(app, '/account')
+    expect(browser.asked.map(({ path }) => path)).toEqual(['/device-bound/register'])
+    clock.advance(3600)
+    await browser.fetch(app, '/account')
+    expect((await sessions.open(browser.jar.header())).bound).toBe(true)
+    expect(browser.asked).toHaveLength(3)
   })
 })

@@ -288,6 +288,22 @@ describe('a refresh', () => {
     expect(statusOf(await ada.refresh(await ada.prove(ada.next)))).toEqual([200, true])
   })
 
+  it('of one of two sessions with one key proves nothing for the other', async () => {
+    const world = createBoundWorld({ enforce: 'always' })
+    const [ada, bob] = [await bind(world), await signIn(world, 'bob')]
+    expect(statusOf(await bob.register(await ada.sign(bob.challenge)))).toEqual([200, true])
+    world.clock.advance(31)
+    await ada.refresh(await ada.prove(ada.next))
+    await bob.refresh()
+    const bound = ada.jar.get(BOUND)
+    bob.jar.store(
+      new Response(null, { headers: { 'set-cookie': `${BOUND}=${bound}; Path=/; Secure` } }),
+    )
+    // Past the time in which the first bound cookie is on its way.
+    expect(await world.seeWith(ada.jar)).toMatchObject({ subject: 'ada', bound: true })
+    expect(await world.seeWith(bob.jar)).toMatchObject({ subject: null, bound: false })
+  })
+
   it('that no browser has sent is refused, and one of another session ends that', async () => {
     const world = createBoundWorld()
     const { jar, next, prove, refresh } = await bind(world)

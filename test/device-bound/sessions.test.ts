@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { deviceOf } from '../../src/device-bound/index.ts'
 import { createClock, createCookieJar } from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 import { BOUND, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
@@ -364,6 +365,42 @@ describe('a rotation of a bound session', () => {
   })
 })
 
+describe('a session whose former key was just proven', () => {
+  it('asks for a new one only where the request proves the device', async () => {
+    const { app, browser, clock, only, see, steal } = createBoundWorld()
+    await see('/login')
+    await see('/regenerate')
+    clock.advance(31)
+    await browser.refresh(app, only().id)
+    const asks = async (jar: typeof browser.jar) =>
+      (await jar.fetch(app, '/')).headers.has('secure-session-registration')
+    const thief = steal()
+    thief.store(
+      new Response(null, { headers: { 'set-cookie': `${BOUND}=; Path=/; Secure; Max-Age=0` } }),
+    )
+    expect(await asks(thief)).toBe(false)
+    expect(await asks(browser.jar)).toBe(true)
+    clock.advance(60)
+    expect(await asks(browser.jar)).toBe(false)
+  })
+})
+
+describe('deviceOf()', () => {
+  it('tells the key of a bound session, and nothing of others', async () => {
+    const { app, browser, clock, only, see, sessions } = createBoundWorld({ algorithms: ['RS256'] })
+    const open = () => sessions.open(browser.jar.header())
+    expect(deviceOf(await open())).toBe(null)
+    await see('/login')
+    const thumbprint = only().thumbprint
+    expect(deviceOf(await open())).toEqual({ thumbprint, algorithm: 'RS256', provenAt: clock() })
+    const provenAt = clock.advance(700)
+    await browser.fetch(app, '/')
+    expect(deviceOf(await open())?.provenAt).toBe(provenAt)
+    const error = await errorOf(() => deviceOf({}))
+    expect(error.message).toBe('Argument "session" must be an awaited session, got object')
+  })
+})
+
 describe('the end of a bound session', () => {
   it('by destroy() removes the bound cookie, and tells the browser to give up its key', async () => {
     const { browser, paths, see } = createBoundWorld()
@@ -432,6 +469,25 @@ describe('deviceBound', () => {
     expect((await see()).bound).toBe(true)
     expect(browser.jar.get('__Host-dev')).toBeDefined()
     expect(paths()).toEqual(['200 /a/b/register'])
+  })
+
+  it('names the domain of the cookie to the browser', async () => {
+    const { app, browser } = createBoundWorld(true, {
+      cookie: { name: 'session', domain: 'example.com', sameSite: 'strict' },
+    })
+    let text = ''
+    await browser.fetch(async (request) => {
+      const response = await app(request)
+      if (request.url.includes('/register')) text = await response.clone().text()
+      return response
+    }, '/login')
+    expect(JSON.parse(text).credentials).toEqual([
+      {
+        type: 'cookie',
+        name: 'session-bound',
+        attributes: 'Domain=example.com; Path=/; HttpOnly; Secure; SameSite=Strict',
+      },
+    ])
   })
 
   it('lets other sites make the browser refresh unless their frames have the cookie', async () => {

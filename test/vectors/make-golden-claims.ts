@@ -37,12 +37,22 @@ function recordOf(description: string, claims: Claims): object {
 
 const f = { passkey: NOW / 1000, 'ä\n\\"': 0 }
 
+const d = {
+  t: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I',
+  k: 'l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs.9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA',
+  g: 2,
+  r: 3,
+  n: 4,
+  p: NOW,
+}
+
 const golden = {
   about: 'Made by Sojourn 0.1.0, format version 1. Never made again; see README.md',
   records: [
     recordOf('tags', { t: ['sid:08a5', 'tenant:7', 'ä'] }),
     recordOf('factors', { f }),
     recordOf('an actor', { a: 'support-7' }),
+    recordOf('a device', { d }),
     recordOf('all claims', { t: ['tenant:7'], f, a: 'ä' }),
   ],
 }
