@@ -125,14 +125,22 @@ export class Commit {
   ): Promise<Committed> {
     const state = this.#finish(current)
     const { subject } = state
-    const { at, ok, version } = await this.#write(state, null).catch(async (error) => {
+    const {
+      at,
+      current: there,
+      ok,
+      version,
+    } = await this.#write(state, null).catch(async (error) => {
       // Perhaps it is there: nobody has its cookie, and lists must not show it.
       if (subject !== null && isFailure(error)) {
         await endSession(this.#p, startCalls(this.#p), idOf(state)).catch(() => {})
       }
       throw error
     })
-    if (!ok) throw new SessionConflictError('Cannot create session: its id is taken')
+    // Beyond `maxSessions` another sign-in ends it, on MySQL perhaps before it is read there.
+    const isEnded = !ok && !there && !!this.#p.instance.options.maxSessions
+    if (isEnded) this.#p.latest.recordEnd(idOf(state))
+    else if (!ok) throw new SessionConflictError('Cannot create session: its id is taken')
     if (replaced && signsIn(this.#draft) && (await isOf(this.#p, subject, replaced.keys))) {
       const about = { key: decodeBase64url(replaced.id)!, subject }
       await tryToEnd(this.#p, this.#calls, 'login', about)

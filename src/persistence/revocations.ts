@@ -47,6 +47,8 @@ const MAX_KNOWN = 10_000
 const MAX_SPARED = 8
 /** Condition of an end that does not depend on the session's user. */
 const ANY = '*'
+/** Condition of an end that means a session only while nobody is signed in. */
+const NOBODY = '-'
 /** No entry is ever appended to a mark. */
 const EPOCH = 'revoked'
 /** Seconds for which a mark lasts longer than a session: requests under way, and clocks that differ. */
@@ -91,7 +93,7 @@ export async function lookFor(
   const since = authenticatedAt ?? createdAt
   const users: readonly string[] = subject === null ? [] : await marks.keysOf(subject)
   const tags = await Promise.all((claims?.t ?? []).map(marks.tagKeysOf))
-  const owners: readonly string[] = [ANY, ...users]
+  const owners: readonly string[] = [ANY, ...(subject === null ? [NOBODY] : users)]
   const isBefore = (one: string): boolean => {
     const [time, spared] = parse(one)
     return since < time && spared !== id
@@ -112,23 +114,25 @@ export async function lookFor(
 /**
  * Marks a session as ended, for as long as it could have lived. Returns `false` where it was marked already.
  *
- * @param owners Hashes of the user whose session alone is meant. (default: whoever's it is)
- * @param isVisitor Nobody was signed in: a store that has to evict drops this mark first.
+ * @param owners Hashes of the user whose session alone is meant, or {@link NOBODY}. (default: whoever's it is)
  */
 export async function markSession(
   marks: Marks,
   id: string,
   calls: StoreCalls,
-  { owners = [ANY], isVisitor = false }: { owners?: Conditions; isVisitor?: boolean } = {},
+  owners: Conditions = [ANY],
 ): Promise<boolean> {
   const add = (there: Conditions): Conditions => {
     const isNew = !there.includes(ANY) && owners.some((one) => !there.includes(one))
     return isNew ? [...there, ...owners] : there
   }
-  return await leave(marks, id, calls, add, isVisitor)
+  return await leave(marks, id, calls, add)
 }
 
-/** Leaves a mark for each session that is not over. */
+/**
+ * Leaves a mark for each session that is not over. A copy from before the sign-in has the same id, and may be that of
+ * whoever planted the session: it cannot end what the user has since.
+ */
 export async function markEnds(
   instance: Instance,
   all: readonly (SessionTimes & Pick<SessionState, 'key' | 'subject'>)[],
@@ -138,7 +142,9 @@ export async function markEnds(
   const live = all.filter((one) => !isOver(instance, one))
   try {
     await Promise.all(
-      live.map((one) => markSession(marks, idOf(one), calls, { isVisitor: one.subject === null })),
+      live.map((one) =>
+        markSession(marks, idOf(one), calls, [one.subject === null ? NOBODY : ANY]),
+      ),
     )
   } catch (error) {
     reportFailure(marks, error, 'store.unavailable', live[0])
@@ -157,8 +163,8 @@ export async function revokeMarked(
   if (subject !== undefined) assertSubject(subject)
   // No session has another one.
   if (!isId(id)) return false
-  const only = subject === undefined ? {} : { owners: await marks.keysOf(subject) }
-  const isNew = await markSession(marks, id, startCalls(marks), only)
+  const owners = subject === undefined ? undefined : await marks.keysOf(subject)
+  const isNew = await markSession(marks, id, startCalls(marks), owners)
   tellEnd(instance.emit, 'id', { key: decodeBase64url(id)!, subject }, reason, Number(isNew))
   return isNew
 }
@@ -250,7 +256,6 @@ async function leave(
   name: string,
   calls: StoreCalls,
   add: (there: Conditions) => Conditions,
-  isVisitor = false,
 ): Promise<boolean> {
   const { instance, known, store } = marks
   const id = idOfMark(name)
@@ -266,7 +271,9 @@ async function leave(
     if (value === there.join()) return false
     const expected = current?.version ?? null
     const record = { value, version: newVersion(), epoch: EPOCH, expiresAt }
-    const owned = isVisitor ? record : { ...record, keys: [] }
+    // Where a store has to evict, marks of visitors go first: they can make as many as they like.
+    const isVisitors = conditions.every((one) => one === NOBODY)
+    const owned = isVisitors ? record : { ...record, keys: [] }
     const at = now()
     const result = await calls.make('write', (call) => store.write(id, owned, expected, call))
     if (result.ok) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
@@ -78,6 +79,27 @@ describe('maxSessions', () => {
     await signIn('ann')
     await signIn('ann')
     expect(calls().slice(5)).toEqual(['write', 'list', 'write', 'list', 'end'])
+  })
+
+  it('answers a sign-in whose session another one ended before its write was answered', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    // As on MySQL: a creation is written by one statement, and read by the next one.
+    const store: SessionStore = {
+      ...memory,
+      write: async (id, record, expected, call) => {
+        await memory.write(id, record, expected, call)
+        await memory.end(id)
+        return { ok: false, current: null }
+      },
+    }
+    for (const maxSessions of [1, undefined]) {
+      const { visit, sessions } = createWorld({ store, ...(maxSessions && { maxSessions }) }, clock)
+      const { response } = await visit((session) => session.login('ann'))
+      expect(response.status).toBe(maxSessions ? 200 : 503)
+      expect(response.headers.getSetCookie()).toEqual([])
+      expect(await sessions.list('ann')).toEqual([])
+    }
   })
 
   it('undoes no sign-in where the store cannot be asked, and the next one makes up for it', async () => {

@@ -68,6 +68,29 @@ describe('destroy() of a session in a cookie, with revocations', () => {
     expect(await statusOf(two.header)).toBe('active')
   })
 
+  it('by a copy from before the sign-in ends such copies, and not what the user has since', async () => {
+    const { sessions, signIn, signOut, statusOf } = createEndable()
+    // Planted by somebody who knows the cookie: in a cookie the id stays the same.
+    const planted = await signIn(null)
+    const session = await sessions.open(planted.header)
+    session.login('ann')
+    const own = (await sessions.save(session))[0]!.split(';')[0]!
+    await signOut(planted.header)
+    expect(await statusOf(planted.header)).toBe('missing')
+    expect(await statusOf(own)).toBe('active')
+    await signOut(own)
+    expect(await statusOf(own)).toBe('missing')
+  })
+
+  it('by the user ends copies from before the sign-in too', async () => {
+    const { sessions, signIn, signOut, statusOf } = createEndable()
+    const before = await signIn(null)
+    const session = await sessions.open(before.header)
+    session.login('ann')
+    await signOut((await sessions.save(session))[0]!.split(';')[0]!)
+    expect(await statusOf(before.header)).toBe('missing')
+  })
+
   it('ends every session that the cookies of the request open', async () => {
     const { signIn, signOut, statusOf } = createEndable()
     const [one, two] = [await signIn('ann'), await signIn('bob')]

@@ -107,14 +107,26 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
 /** After an acknowledged end nobody sees the session. */
 export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): void {
   for (const end of endsOf(facts, lineage)) {
-    if (isForgottenEnd(facts, end, reader)) continue
+    if (isForgottenEnd(facts, end, reader) || isOfOtherCopy(facts, end, reader)) continue
     if (!(reader.sent > end.at + latenessOfEnd(facts, reader, end))) continue
     facts.report('3 ended session is shown', reader, `${end.by} was acknowledged before`)
     return
   }
 }
 
+/**
+ * Whether copies of one cookie are at different sides of a sign-in, whose response was overtaken: one of nobody is no
+ * session of the user, and cannot end it.
+ */
+function isOfOtherCopy({ config }: Facts, { by, of }: End, { seen }: Exchange): boolean {
+  if (!config.revocations || by === 'revoke') return false
+  return by === 'revokeAll' ? seen!.subject !== of : of === null && seen!.subject !== null
+}
+
 interface End {
+  /** The user whose session it ended; `null`: nobody's, or nobody knows. */
+  readonly of: string | null
+
   /** When it was acknowledged. */
   readonly at: number
   readonly by: string
@@ -128,10 +140,12 @@ function latenessOfEnd(
   reader: Exchange,
   { isolate, jar }: Pick<End, 'isolate' | 'jar'>,
 ): number {
-  const { cached, snapshot, lagMs, store } = facts.config
+  const { cached, revocations, snapshot, lagMs, store } = facts.config
   // The browser that signed out has nothing left to show.
-  if (store === 'none' || jar === reader.jar) return 0
+  if ((store === 'none' && !revocations) || jar === reader.jar) return 0
   const isStale = reader.seen?.status === 'degraded'
+  // Where the marks cannot be asked for, the session goes on.
+  if (revocations) return isStale ? Infinity : 1000 * revocations.ttl + SLACK
   const seconds = (fresh: number, stale: number): number =>
     1000 * (fresh + (isStale ? stale : 0)) + SLACK
   const copies = snapshot ? seconds(snapshot.maxAge, snapshot.staleIfError) : 0
@@ -147,7 +161,8 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
     if (one.outcome !== 'ok' || facts.lineages.found(one) !== lineage) continue
     const isLeft = changesUser(one) && facts.lineages.target(one) !== lineage
     if (!destroys(one) && !isLeft) continue
-    if (facts.config.store === 'none' && !isOnlyCopy(facts, one)) continue
+    const endsCopies = facts.config.store !== 'none' || facts.config.revocations
+    if (!endsCopies && !isOnlyCopy(facts, one)) continue
     const by = `${destroys(one) ? 'destroy' : 'the sign-in of somebody else'} by request ${one.id}`
     ends.push(endBy(one, by))
   }
@@ -163,7 +178,7 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
       kind === 'revoke'
         ? byPrint(print!) === lineage
         : belongsTo(facts, lineage, user!, from) && (!except || byPrint(except) !== lineage)
-    if (isMeant) ends.push({ at: to, by: kind, isolate: null, jar: -1, tried })
+    if (isMeant) ends.push({ at: to, by: kind, of: user, isolate: null, jar: -1, tried })
   }
   return ends.filter(({ at, by, tried }) => {
     // A session that was written over its end is in no list, nor is one of whose end only a part was done.
@@ -175,7 +190,7 @@ function endsOf(facts: Facts, lineage: Lineage): End[] {
 function endBy(one: Exchange, by: string): End {
   const { action, done, isolate, jar, received, sent } = one
   const tried = { from: sent, done, place: action.isolate }
-  return { at: received, by, isolate, jar, tried }
+  return { at: received, by, of: one.seen?.subject ?? null, isolate, jar, tried }
 }
 
 /** Whether a credential that was replaced moments ago is for certain one of this session. */
@@ -206,10 +221,14 @@ function isOnlyCopy({ history }: Facts, { jar }: Exchange): boolean {
 
 /** Whether it was certainly this user's before. */
 function belongsTo(facts: Facts, { effects }: Lineage, user: string, from: number): boolean {
-  const lag = facts.config.store === 'kv' ? KV_LAG : 0
+  const { revocations, store } = facts.config
+  const lag = store === 'kv' ? KV_LAG : 0
   const logins = effects.filter(
     ({ use, exchange }) => use.op === 'login' && !facts.isForgotten(exchange.sent, exchange.done),
   )
   const isOther = logins.some(({ use }) => use.op === 'login' && `u${use.user}` !== user)
+  const isTheirs = !isOther && logins.length > 0
+  // A mark in time ends those that signed in before it, by clocks that differ.
+  if (revocations) return isTheirs && logins.every(({ acked }) => acked + SLACK <= from)
   return !isOther && logins.some(({ acked }) => acked + lag <= from)
 }

@@ -9,6 +9,7 @@ import {
   LINGER,
   SLACK,
 } from './facts.ts'
+import { LAST_JAR } from './generate.ts'
 import type { Effect, Exchange } from './history.ts'
 import { isLive, type Lineage } from './lineages.ts'
 
@@ -57,6 +58,33 @@ export function checkRefusals(facts: Facts, exchange: Exchange): void {
   if (!isTroubled) facts.report('9 refused for no reason', exchange, `it was answered ${code}`)
 }
 
+/** A user's tag finds what the user does, and a user has no more sessions than there may be. */
+export function checkTagsAndCap(facts: Facts): void {
+  const { config, history, problems } = facts
+  if (config.store !== 'shared') return
+  for (const { user, prints, byTag = prints, isFinal, at } of history.listings) {
+    if (!isFinal) continue
+    if ([...prints].sort().join() !== [...byTag].sort().join()) {
+      const text = `the tag of ${user} finds ${byTag.join(' ')}, and the user ${prints.join(' ')}`
+      problems.push({ rule: '9 tags', text, at })
+    }
+    const { maxSessions = Infinity } = config
+    if (prints.length <= maxSessions || !hasSignedInLast(facts, user)) continue
+    const text = `${user} has ${prints.length} sessions of at most ${maxSessions}`
+    problems.push({ rule: '9 cap', text, at })
+  }
+}
+
+/** Whether a user signed in at the end, when everything worked. */
+function hasSignedInLast({ history }: Facts, user: string): boolean {
+  return history.exchanges.some(
+    ({ action, jar, outcome }) =>
+      jar >= LAST_JAR &&
+      outcome === 'ok' &&
+      action.uses.some((use) => use.op === 'login' && `u${use.user}` === user),
+  )
+}
+
 /** A list shows the sessions that somebody has, and no others. */
 export function checkGhosts(facts: Facts): void {
   if (facts.config.store === 'kv') return
@@ -90,7 +118,10 @@ function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number):
   const swallows = accepts('an outage swallows a renewal')
   const visits = lineage.visits.filter(
     (one) =>
-      one.seen?.status === 'active' && one.fate !== 'dropped' && !(swallows && failedToWrite(one)),
+      one.seen?.status === 'active' &&
+      one.outcome === 'ok' &&
+      one.fate !== 'dropped' &&
+      !(swallows && failedToWrite(one)),
   )
   const last = Math.max(...visits.map(({ sent }) => sent))
   const first = Math.min(...lineage.visits.map(({ sent }) => sent))

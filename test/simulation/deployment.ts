@@ -70,8 +70,8 @@ export class Deployment {
   #createPlace(): StorePlace | null {
     const { config, createKVPlaces, network, plant, world } = this.#options
     const { lagMs, store } = config
-    if (store === 'none') return null
-    if (store === 'shared') return createSharedStore(world, network, { lagMs, plant })
+    if (store === 'none' && !config.revocations) return null
+    if (store !== 'kv') return createSharedStore(world, network, { lagMs, plant })
     return createKVPlaces!(world, network, this.#clockOf, plant)
   }
 }

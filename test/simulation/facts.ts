@@ -172,7 +172,7 @@ export class Facts {
     const { ends, exchanges } = this.history
     const byRequest = exchanges.filter((one) =>
       this.config.store === 'none'
-        ? lineage.holders.has(one.jar) && (destroys(one) || changesUser(one))
+        ? lineage.holders.has(one.jar) && (destroys(one) || changesUser(one) || tellsEnd(one))
         : one.activity.ends.has(lineage.name),
     )
     const byOthers = ends.filter(({ kind, print, user }) =>
@@ -205,6 +205,11 @@ export function cannotSee({ sent, done, action }: Exchange, end: EndTried): bool
 
 export function destroys({ action }: Exchange): boolean {
   return action.uses.some(({ op }) => op === 'destroy')
+}
+
+/** Whether it said that a session ended, as a sign-in over data of a newer version does. */
+function tellsEnd({ activity }: Exchange): boolean {
+  return activity.events.some(({ type }) => type === 'session.ended')
 }
 
 export function signsIn({ action }: Exchange): boolean {

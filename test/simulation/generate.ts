@@ -6,6 +6,8 @@ import { streamOf } from './world.ts'
 
 /** The first thief; browsers are below. */
 export const FIRST_THIEF = 10
+/** The first of the browsers that sign in at the end, where a user has a limit of sessions. */
+export const LAST_JAR = 200
 /** The user as whom thieves sign in. */
 export const MALLORY = 9
 

@@ -87,6 +87,8 @@ export interface Listing {
   readonly from: number
   readonly at: number
   readonly prints: readonly string[]
+  /** Those that the user's tag finds, where that was asked. */
+  readonly byTag?: readonly string[]
   readonly isFinal: boolean
 }
 

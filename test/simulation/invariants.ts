@@ -11,6 +11,7 @@ import {
   checkGhosts,
   checkOnce,
   checkRefusals,
+  checkTagsAndCap,
   checkTimeouts,
 } from './check-rest.ts'
 import { checkSignedIn } from './check-signed-in.ts'
@@ -39,6 +40,7 @@ export function check(config: RunConfig, history: History): Problem[] {
   }
   checkFlash(facts)
   checkGhosts(facts)
+  checkTagsAndCap(facts)
   checkOnce(facts)
   return facts.problems.sort((a, b) => a.at - b.at)
 }

@@ -110,6 +110,54 @@ const ALL: readonly Plant[] = [
     ],
   },
   {
+    name: 'tags in no index',
+    profile: 'memory',
+    rule: '3',
+    source: [
+      {
+        file: 'persistence/stored-record.ts',
+        from: '...(claims?.t ?? []).map(tagKeysOf)',
+        to: '...[].map(tagKeysOf)',
+      },
+    ],
+  },
+  {
+    name: 'one session more than there may be',
+    profile: 'memory',
+    rule: '9 cap',
+    source: [
+      {
+        file: 'persistence/cap.ts',
+        from: 'slice(maxSessions)',
+        to: 'slice(maxSessions + 1)',
+      },
+    ],
+  },
+  {
+    name: 'marks of sessions in cookies not looked for',
+    profile: 'cookie',
+    rule: '3',
+    source: [
+      {
+        file: 'persistence/revocable.ts',
+        from: 'if (!hasEnded) return draft',
+        to: 'return draft',
+      },
+    ],
+  },
+  {
+    name: 'an answer about a mark remembered for ever',
+    profile: 'cookie',
+    rule: '3',
+    source: [
+      {
+        file: 'persistence/revocations.ts',
+        from: 'if (there && Math.abs(at - there.at) < 1000 * revocations!.ttl)',
+        to: 'if (there && at - there.at < Infinity && revocations)',
+      },
+    ],
+  },
+  {
     name: 'generation ignored',
     profile: 'memory',
     rule: '4',

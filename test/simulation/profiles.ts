@@ -15,6 +15,10 @@ export interface RunConfig {
   readonly profile: string
   readonly seed: number
   readonly store: 'none' | 'shared' | 'kv'
+  /** With sessions in cookies: what marks their ends. */
+  readonly revocations?: false | { readonly ttl: number; readonly onFailure: 'open' | 'closed' }
+  /** Sessions of one user, at most. */
+  readonly maxSessions?: number | undefined
   readonly isolates: readonly IsolateConfig[]
   readonly snapshot: false | { readonly maxAge: number; readonly staleIfError: number }
   readonly cached: false | { readonly ttl: number; readonly staleIfError: number }
@@ -50,6 +54,20 @@ const QUICK: readonly Fault[] = ['refused', 'lost', 'twice', 'late', 'garbage']
 
 /** Everything about a run that does not happen in it. */
 export function configOf(profile: string, seed: number): RunConfig {
+  const config = baseOf(profile, seed)
+  // Numbers of their own, so that the others stay as they were.
+  const random = streamOf(seed, `ends ${profile}`)
+  if (profile === 'cookie' && random() < 0.6) {
+    const ttl = random() < 0.5 ? 0 : 5
+    const onFailure = random() < 0.7 ? 'open' : 'closed'
+    const rates = { ...config.rates, revoke: 4, revokeAll: 5 }
+    return { ...config, revocations: { ttl, onFailure }, rates }
+  }
+  const canCount = config.store === 'shared' && config.seal === 'secret'
+  return canCount && random() < 0.3 ? { ...config, maxSessions: random() < 0.5 ? 1 : 2 } : config
+}
+
+function baseOf(profile: string, seed: number): RunConfig {
   const random = streamOf(seed, `config ${profile}`)
   const pick = <T>(...list: T[]): T => list[Math.floor(random() * list.length)]!
   const chance = (percent: number): boolean => random() * 100 < percent

@@ -4,7 +4,7 @@ import type { Action, RequestAction } from './actions.ts'
 import { describeAction } from './actions.ts'
 import { Clients, fateOf } from './clients.ts'
 import { type CreateKV, Deployment } from './deployment.ts'
-import { FIRST_THIEF } from './generate.ts'
+import { FIRST_THIEF, LAST_JAR } from './generate.ts'
 import { type EndAttempt, type Exchange, fingerprint, type History } from './history.ts'
 import { Network, type Trouble } from './network.ts'
 import type { Plant } from './plants.ts'
@@ -209,7 +209,8 @@ class Simulation {
     const spared = action.type === 'revokeAll' && action.except !== null ? action.except : null
     const about = action.type === 'revoke' ? action.jar : spared
     const id = about === null ? null : this.#idOf(about)
-    if (this.#config.store === 'none' || (about !== null && id === null)) return
+    const { revocations, store } = this.#config
+    if ((store === 'none' && !revocations) || (about !== null && id === null)) return
     const attempt: EndAttempt = {
       kind: action.type,
       from: this.#world.now(),
@@ -223,7 +224,12 @@ class Simulation {
     this.history.ends.push(attempt)
     try {
       if (action.type === 'revoke') await sessions.revoke(id!)
-      else await sessions.revokeAll(attempt.user!, id === null ? {} : { except: id })
+      else {
+        const except = id === null ? {} : { except: id }
+        // Each user has a tag, and no other session has it.
+        if (action.id % 2) await sessions.revokeAll(attempt.user!, except)
+        else await sessions.revokeBy(`t${action.user}`, except)
+      }
       attempt.to = this.#world.now()
       this.#transcript.say(`  ${action.type} ${action.id} is done`)
     } catch (error) {
@@ -245,7 +251,9 @@ class Simulation {
     try {
       const infos = await isolate.sessions.list(user)
       const prints = infos.map(({ id }) => fingerprint(id))
-      this.history.listings.push({ user, from, at: this.#world.now(), prints, isFinal })
+      const tagged = isFinal ? await isolate.sessions.listBy(user.replace('u', 't')) : infos
+      const byTag = tagged.map(({ id }) => fingerprint(id))
+      this.history.listings.push({ user, from, at: this.#world.now(), prints, byTag, isFinal })
       this.#transcript.say(`  ${user} has ${prints.join(' ') || 'no sessions'}`)
     } catch (error) {
       this.#expectKnown(error, 'list')
@@ -256,6 +264,27 @@ class Simulation {
     if (error instanceof SessionError) return
     const text = `${what}: ${String((error as Error).stack ?? error)}`
     this.history.problems.push({ rule: '10 unexpected error', text, at: this.#world.now() })
+  }
+
+  /** A user signs in from several new browsers, everywhere at once. */
+  #signInAtOnce(): void {
+    for (let i = 0; i < 4; i++) {
+      const action: RequestAction = {
+        type: 'request',
+        id: 200_000 + i,
+        at: 0,
+        jar: LAST_JAR + i,
+        isolate: i % this.#deployment.isolates.length,
+        uses: [{ op: 'login', user: 0 }],
+        up: 1 + i,
+        think: 0,
+        down: 1,
+        lost: false,
+      }
+      const activity = this.#world.activity(`request ${action.id}`)
+      this.#transcript.say(describeAction(action))
+      void this.#world.as(activity, () => this.#request(action, activity))
+    }
   }
 
   /** Everything works again; every browser looks twice, once after a write. */
@@ -294,6 +323,7 @@ class Simulation {
         await step(10_000, () => void world.as(activity, () => this.#request(action, activity)))
       }
     }
+    if (this.#config.maxSessions) await step(10_000, () => this.#signInAtOnce())
     for (let user = 0; user < 3; user++) {
       await step(10_000, () => void this.#list(this.#deployment.isolates[0]!, `u${user}`, true))
     }

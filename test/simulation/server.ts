@@ -47,7 +47,7 @@ export class Isolate {
     now: () => number,
   ) {
     this.#world = world
-    this.#hasStore = store !== null
+    this.#hasStore = store !== null && !run.revocations
     this.number = number
     this.config = config
     const options: SessionsOptions = {
@@ -67,9 +67,15 @@ export class Isolate {
       ...(config.version > 1 && {
         migrate: (data: unknown) => ({ ...(data as object), migrated: true }),
       }),
-      ...(store && { store: this.#around(store, run, now) }),
+      ...(store && this.#placeOf(store, run, now)),
     }
     this.sessions = createSessions(options)
+  }
+
+  #placeOf(given: SessionStore, run: RunConfig, now: () => number): Partial<SessionsOptions> {
+    const store = this.#around(given, run, now)
+    if (run.revocations) return { revocations: { store, ...run.revocations } }
+    return run.maxSessions ? { store, maxSessions: run.maxSessions } : { store }
   }
 
   /** Whoever was killed calls nobody any more. */
@@ -144,7 +150,7 @@ export class Isolate {
         break
       case 'login': {
         const before = session.subject
-        session.login(`u${use.user}`)
+        session.login(`u${use.user}`, { tags: [`t${use.user}`] })
         // The data of somebody else are left behind, and what was just written with them.
         if (before !== null && before !== session.subject) {
           for (const one of exchange.effects) one.isLeft = true
