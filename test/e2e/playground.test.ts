@@ -192,12 +192,23 @@ describe('the playground in Chromium', () => {
   })
 
   it('a stolen cookie is of no use when sessions are bound to their browser', async () => {
-    await press('#lab-bound-true')
+    await press('#lab-binding-browser')
     await signIn('a')
     await press('#lab-steal')
     expect(await page.locator('#b-user').count()).toBe(0)
     expect(await text('#requests')).toContain('session.binding-mismatch')
     expect(await text('#a-user')).toBe('Ada')
+  })
+
+  it('stolen cookies are of no use without the key, once a proof is due', async () => {
+    await press('#lab-binding-device')
+    await signIn('a')
+    expect(await text('#requests')).toContain('/device-bound/register')
+    await press('#lab-steal')
+    expect(await text('#b-user')).toBe('Ada')
+    await press('#lab-ahead-1')
+    expect([await text('#a-user'), await text('#b-status')]).toEqual(['Ada', 'unproven'])
+    expect(await text('#requests')).toContain('/device-bound/refresh')
   })
 
   it('a cookie that was tampered with opens to nothing', async () => {

@@ -1,6 +1,7 @@
 /** Experiments with both browsers, each of which says what it showed. */
 import { type BrowserName, type Jar, steal, store } from './jars.ts'
 import { type Lab, NAMES } from './lab.ts'
+import type { Binding } from './settings.ts'
 
 type Jars = Readonly<Record<BrowserName, Jar>>
 
@@ -51,16 +52,24 @@ async function tamper(_: Lab, { a }: Jars): Promise<string> {
   return 'One character of the cookie was changed: it opens to nothing.'
 }
 
+/** What a thief has of a copied cookie. */
+const OUTCOMES: Record<Binding, string> = {
+  nothing:
+    'Browser B has the cookie of A, so it is in. Now get a new credential in A, or sign out, and look at B.',
+  browser: 'Browser B has the cookie of A, of no use there: the session is bound to its browser.',
+  device:
+    'Browser B has all cookies of A, and not the key. Go on by an hour: A proves its key and stays, B cannot.',
+}
+
 /** Runs each, by the name of its button. */
 export const experiments: Record<string, (lab: Lab, jars: Jars) => Promise<string | null>> = {
   race,
   tamper,
   look: async () => null,
-  steal: async ({ settings }, { a, b }) => {
+  steal: async (lab, { a, b }) => {
     if (!hasSession(a)) return 'Browser A has no cookie yet.'
     steal(a, b)
-    return settings.bound
-      ? 'Browser B has the cookie of A, and it is of no use there: the session is bound to its browser.'
-      : 'Browser B has the cookie of A, so it is in. Now get a new credential in A, or sign out, and look at B.'
+    lab.devices.delete('b')
+    return OUTCOMES[lab.settings.binding]
   },
 }

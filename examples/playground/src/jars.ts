@@ -3,6 +3,8 @@
  * application sees a request of an ordinary browser.
  */
 
+import type { DeviceBrowser } from 'sojourn/testing'
+
 export const BROWSERS = {
   a: {
     name: 'Browser A',
@@ -38,11 +40,26 @@ export function openJar(name: BrowserName, header: string | null): Jar {
 }
 
 /** Makes a request of this browser. */
-export function requestOf(jar: Jar, url: string | URL, init: RequestInit = {}): Request {
-  const headers = new Headers({ 'user-agent': BROWSERS[jar.name].agent })
-  const cookie = [...jar.cookies].map((pair) => pair.join('=')).join('; ')
+export function requestOf({ cookies, name }: Jar, url: string | URL, init: RequestInit): Request {
+  const headers = new Headers({ 'user-agent': BROWSERS[name].agent })
+  const cookie = [...cookies].map((pair) => pair.join('=')).join('; ')
   if (cookie) headers.set('cookie', cookie)
   return new Request(url, { ...init, headers })
+}
+
+/**
+ * Gives a device the cookies of a browser: all of them if it has none yet, else those that were changed from outside. It forgets
+ * by itself those whose time is up, on the clock of the visitor.
+ */
+export function fill({ jar: own }: DeviceBrowser, { cookies }: Jar, origin: string): void {
+  const isFresh = own.cookies(origin).length === 0
+  const headers = new Headers()
+  for (const [name, value] of cookies) {
+    const there = own.get(name, origin)
+    const isChanged = there !== undefined && there !== value
+    if (isFresh || isChanged) headers.append('set-cookie', `${name}=${value}; Path=/; Secure`)
+  }
+  own.store(new Response(null, { headers }), origin)
 }
 
 /** Stores the cookies of a response. */

@@ -1,12 +1,15 @@
 /** The playground of one visitor: their settings, their stores, and what happened. */
 import { createSessions, type SessionStore, type Sessions, StoreError } from 'sojourn'
 import { type ResilientPolicy, resilient } from 'sojourn/resilience'
-import { BROWSERS, type BrowserName, type Jar, requestOf, store } from './jars.ts'
+import { createDeviceBrowser, type DeviceBrowser } from 'sojourn/testing'
+import { BROWSERS, type BrowserName, fill, type Jar, requestOf, store } from './jars.ts'
 import { countCalls, note, type Observed, observe } from './probe.ts'
 import type { Settings } from './settings.ts'
 import { createShop, type Data, type Shown } from './shop.ts'
 import { createStore } from './stores.ts'
 import type { Env } from './worker.ts'
+
+const ORIGIN = 'https://shop.example'
 
 type Fetch = (request: Request) => Promise<Response>
 
@@ -21,6 +24,8 @@ export class Lab {
   readonly seen: Observed[] = []
   /** What the last experiment showed, until it is shown. */
   result: string | null = null
+  /** Browsers with keys of their own, which this isolate keeps, for sessions that are bound to them. */
+  readonly devices = new Map<BrowserName, DeviceBrowser>()
   /** The step of the tour that comes next. */
   step = 0
   readonly #env: Env
@@ -37,14 +42,27 @@ export class Lab {
   /** Sends a request of one browser to the shop, and stores its cookies. */
   async visit(jar: Jar, method: string, path: string, form?: FormData): Promise<Response> {
     form?.set('device', BROWSERS[jar.name].device)
-    const url = new URL(path, 'https://shop.example')
-    const request = requestOf(jar, url, { method, ...(form && { body: form }) })
-    const [seen, response] = await observe({ browser: jar.name, method, path: url.pathname }, () =>
+    const url = new URL(path, ORIGIN)
+    const init = { method, ...(form && { body: form }) }
+    const send = (request: Request): Promise<Response> => this.#send(jar, request)
+    if (this.settings.binding !== 'device') return await send(requestOf(jar, url, init))
+    // Registers a key where a response asks for one, and proves it before a request that needs it.
+    const device =
+      this.devices.get(jar.name) ?? createDeviceBrowser({ origin: ORIGIN, now: this.now })
+    this.devices.set(jar.name, device)
+    fill(device, jar, ORIGIN)
+    return await device.fetch(send, url, init)
+  }
+
+  async #send(jar: Jar, request: Request): Promise<Response> {
+    const { method, url } = request
+    const path = new URL(url).pathname
+    const [seen, response] = await observe({ browser: jar.name, method, path }, () =>
       this.#shop()(request).catch(refused),
     )
     seen.breaker = String(this.#store()?.details?.()?.readBreaker ?? 'off')
     store(jar, response)
-    if (url.pathname === '/session-status') return response
+    if (path === '/session-status') return response
     this.seen.unshift(seen)
     this.seen.length = Math.min(this.seen.length, MAX_SEEN)
     return response
@@ -61,8 +79,8 @@ export class Lab {
   }
 
   #shop(): Fetch {
-    const { bound, secrets, snapshot, store } = this.settings
-    const key = JSON.stringify([bound, secrets, snapshot, store, this.#breaker()])
+    const { binding, secrets, snapshot, store } = this.settings
+    const key = JSON.stringify([binding, secrets, snapshot, store, this.#breaker()])
     const shop = this.#shops.get(key) ?? createShop(this.#sessions(), this.now)
     this.#shops.set(key, shop)
     return shop
@@ -70,7 +88,7 @@ export class Lab {
 
   /** Everybody has secrets of their own, so that nobody meets the sessions of another visitor. */
   #sessions(): Sessions<Data> {
-    const { bound, id, secrets, snapshot, store: name } = this.settings
+    const { binding, id, secrets, snapshot, store: name } = this.settings
     const secretOf = (number: number): string => `${this.#env.SESSION_SECRET} ${id} ${number}`
     const [first = 1, ...former] = secrets
     const kept = this.#store()
@@ -87,7 +105,8 @@ export class Lab {
         : { name: `__Host-${name}-session` },
       ...(kept && { store: kept }),
       ...(kept && snapshot && { snapshot: { maxAge: 0, staleIfError: 600 } }),
-      ...(bound && { binding: { userAgent: true } }),
+      ...(binding === 'browser' && { binding: { userAgent: true } }),
+      ...(binding === 'device' && { deviceBound: { enforce: 'always' as const } }),
     })
   }
 

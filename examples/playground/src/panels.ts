@@ -2,7 +2,7 @@
 import { FAULTS } from './faults.ts'
 import { button, choice, html, part } from './html.ts'
 import type { Lab } from './lab.ts'
-import { SLIDERS, type Slider } from './settings.ts'
+import { BINDINGS, SLIDERS, type Slider } from './settings.ts'
 import { STORES, type StoreName } from './stores.ts'
 import { STEPS } from './tour.ts'
 
@@ -48,16 +48,12 @@ export function renderStore({ settings }: Lab, isConfigured: (name: StoreName) =
 
 /** Draws the experiments, and what the last one showed. */
 export function renderExperiments({ result, settings }: Lab): string {
-  const { ahead, bound, secrets } = settings
-  const bindings = [
-    [false, 'Sessions go anywhere'],
-    [true, 'Bound to the browser'],
-  ] as const
+  const { ahead, binding, secrets } = settings
   const newer = secrets.length > 1 ? ', and cookies of the former one still open' : ''
   const content = `<h2 id="try-title">Try</h2>
     <div class="row">${button('/lab/race', 'Race: 5 requests each, at once')}${button('/lab/steal', "B steals A's cookie", { kind: 'plain' })}${button('/lab/tamper', "Tamper with A's cookie", { kind: 'plain' })}</div>
     <p class="result" id="result">${html(result ?? 'A copied cookie is the session, until its owner gets a new credential or signs out. Steal it, then try that in A.')}</p>
-    ${choice('/lab/bound', 'Binding', bindings, bound)}
+    ${choice('/lab/binding', 'Binding', Object.entries(BINDINGS), binding)}
     <div class="row">${button('/lab/ahead', '+ 1 hour', { fields: { value: ahead + 1 }, kind: 'plain small' })}${button('/lab/ahead', '+ 1 day', { fields: { value: ahead + 24 }, kind: 'plain small' })}${button('/lab/ahead', 'Now', { fields: { value: 0 }, kind: 'plain small', disabled: !ahead })}
       <span class="hint" id="clock">${ahead ? `The clock is ${ahead} h ahead.` : 'Sessions are idle after 8 hours.'}</span></div>
     <div class="row">${button('/lab/secrets', 'New secret', { fields: { value: 'new' }, kind: 'plain small' })}${button('/lab/secrets', 'Drop the former', { fields: { value: 'drop' }, kind: 'plain small', disabled: secrets.length < 2 })}

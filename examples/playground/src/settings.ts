@@ -2,14 +2,22 @@
 import { FAULTS, type Fault } from './faults.ts'
 import { STORES, type StoreName } from './stores.ts'
 
+/** What a session can be bound to. */
+export const BINDINGS = {
+  nothing: 'Sessions go anywhere',
+  browser: 'Bound to the browser',
+  device: 'Bound to a key of the device',
+} as const
+export type Binding = keyof typeof BINDINGS
+
 export interface Settings {
   /** Of the visitor: their log, their memory store and their secrets. */
   readonly id: string
   readonly store: StoreName
   /** A copy of the data in the cookie, for outages. */
   readonly snapshot: boolean
-  /** Sessions are bound to the browser that began them. */
-  readonly bound: boolean
+  /** What a session is bound to. */
+  readonly binding: Binding
   readonly fault: Fault
   /** Hours that the clock is ahead. */
   readonly ahead: number
@@ -34,7 +42,7 @@ export type Slider = keyof typeof SLIDERS
 const DEFAULTS: Omit<Settings, 'id'> = {
   store: 'memory',
   snapshot: true,
-  bound: false,
+  binding: 'nothing',
   fault: 'healthy',
   ahead: 0,
   secrets: [1],
@@ -76,7 +84,9 @@ export function change(settings: Settings, name: string, value: string): Setting
     return { ...settings, store: value as StoreName }
   if (name === 'fault' && Object.hasOwn(FAULTS, value))
     return { ...settings, fault: value as Fault }
-  if (name === 'snapshot' || name === 'bound') return { ...settings, [name]: value === 'true' }
+  if (name === 'binding' && Object.hasOwn(BINDINGS, value))
+    return { ...settings, binding: value as Binding }
+  if (name === 'snapshot') return { ...settings, snapshot: value === 'true' }
   if (name === 'ahead') {
     const hours = Number(value)
     return hours >= 0 && hours <= 10_000 ? { ...settings, ahead: hours } : settings
