@@ -93,7 +93,8 @@ async function refresh(asked: Asked): Promise<Response> {
   const values = await commit(asked, change)
   const now = draft.current.claims?.d
   const refusal = change.refusal()
-  if (refusal) return now ? challenge(asked, now, refusal) : end()
+  // With the cookies of what the record is by now: a snapshot that is behind it would ask for a former proof again.
+  if (refusal) return now ? challenge(asked, now, refusal, values) : end()
   if (draft.status === 'missing') return end()
   if (!isWritten(draft)) return later()
   instance.emit({ type: 'device.refreshed' }, current)
@@ -164,10 +165,15 @@ async function instructions(asked: Asked, values: readonly string[]): Promise<Re
 }
 
 /** Asks for a proof. */
-function challenge(asked: Asked, claim: DeviceClaim, reason?: DeviceRefusal): Promise<Response> {
+function challenge(
+  asked: Asked,
+  claim: DeviceClaim,
+  reason?: DeviceRefusal,
+  values?: readonly string[],
+): Promise<Response> {
   const { draft, instance } = asked
   if (reason) instance.emit({ type: 'device.refused', reason }, draft.current)
-  return challenging(asked, claim, answer(403))
+  return challenging(asked, claim, answer(403, null, values))
 }
 
 /** Puts the challenge for the next proof on an answer. */

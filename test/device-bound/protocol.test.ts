@@ -330,6 +330,28 @@ describe('a refresh', () => {
     expect(paths().slice(1)).toEqual([`403 ${REFRESH}`, `200 ${REFRESH}`])
   })
 
+  it('whose answer is lost is made up for where other isolates see an older snapshot', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const options = { store, snapshot: { maxAge: 3600 } }
+    const create = () => createBoundWorld({ enforce: 'always' }, options, clock)
+    const [one, ...others] = [create(), create(), create(), create()] as const
+    const browser = createDeviceBrowser({ now: clock })
+    await browser.fetch(one.app, '/login')
+    clock.advance(700)
+    const losing = async (request: Request): Promise<Response> => {
+      const response = await one.app(request)
+      if (request.url.endsWith(REFRESH)) throw new TypeError('network')
+      return response
+    }
+    await browser.fetch(losing, '/')
+    // Each request goes to another one, which knows nothing newer.
+    let at = 0
+    const response = await browser.fetch((request) => others[at++]!.app(request), '/')
+    expect(await response.json()).toMatchObject({ subject: 'ada', bound: true })
+    expect(browser.asked.slice(1).map(({ status }) => status)).toEqual([403, 200])
+  })
+
   it('of a session that lost the answer to its registration cannot be: a sign-in binds anew', async () => {
     const { app, browser, clock, see } = createBoundWorld({ enforce: 'always' })
     await browser.fetch(async (request) => {
