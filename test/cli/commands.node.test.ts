@@ -199,6 +199,7 @@ describe('sojourn list', () => {
     expect(Object.keys(infos[0]!).sort((a, b) => (a < b ? -1 : 1))).toEqual([
       'actor',
       'authenticatedAt',
+      'bound',
       'createdAt',
       'expiresAt',
       'factors',
