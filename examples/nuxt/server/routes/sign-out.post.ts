@@ -1,4 +1,5 @@
 export default defineEventHandler(async (event) => {
-  await withSession(event, (session) => session.destroy())
+  const session = await event.node.req.session()
+  session.destroy()
   await sendRedirect(event, '/', 303)
 })

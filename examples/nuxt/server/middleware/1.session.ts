@@ -1,0 +1,1 @@
+export default defineEventHandler((event) => attachSession(event.node.req, event.node.res))
