@@ -78,7 +78,7 @@ export class Facts {
         other.jar === writer.jar &&
         other.received >= writer.received &&
         other.received < reader.sent &&
-        (other.sent < writer.received || (this.sessionOf(other) ?? own) !== own),
+        (other.sent <= writer.received || (this.sessionOf(other) ?? own) !== own),
     )
   }
 
