@@ -120,7 +120,8 @@ function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number):
     (one) =>
       one.seen?.status === 'active' &&
       one.outcome === 'ok' &&
-      one.fate !== 'dropped' &&
+      one.fate === 'kept' &&
+      !facts.isForgotten(one.sent, one.done) &&
       !(swallows && failedToWrite(one)),
   )
   const last = Math.max(...visits.map(({ sent }) => sent))

@@ -128,6 +128,7 @@ function isSwallowed(
   const written = visits.filter(
     (one) =>
       one.sent <= base.sent &&
+      one.outcome === 'ok' &&
       // What reads a copy, or finds data of a newer version, renews nothing.
       one.seen?.status !== 'degraded' &&
       !failedToWrite(one) &&
