@@ -206,6 +206,7 @@ describe('sojourn list', () => {
       'id',
       'label',
       'lastSeenAt',
+      'tags',
     ])
   })
 
