@@ -204,6 +204,8 @@ describe('the playground in Chromium', () => {
     await press('#lab-binding-device')
     await signIn('a')
     expect(await text('#requests')).toContain('/device-bound/register')
+    expect(await page.locator('#a-key').textContent()).toMatch(/^[\w-]{43}$/)
+    expect(await page.locator('#a-bound').textContent()).toMatch(/^\d+ bytes$/)
     await press('#lab-steal')
     expect(await text('#b-user')).toBe('Ada')
     await press('#lab-ahead-1')

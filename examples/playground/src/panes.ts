@@ -99,12 +99,15 @@ function devices({ jar: { name }, shown: { devices, id } }: Pane): string {
 function cookie({ jar: { cookies, name }, shown, now }: Pane): string {
   const sealed = [...cookies].find(([one]) => one.endsWith('session'))?.[1]
   const deferred = [...cookies.keys()].filter((one) => /\.d[\w-]{4}$/.test(one)).length
-  const { data, expiresAt, id, rotationId, subject } = shown
+  const bound = [...cookies].find(([one]) => one.endsWith('session-bound'))?.[1]
+  const { data, expiresAt, id, key, rotationId, subject } = shown
   const minutes = Math.max(0, Math.round((expiresAt - now) / 60_000))
   const rows = [
     ['Session', `<span id="${name}-id">${html(id)}</span>`],
     ['Credential', `<span id="${name}-rotation">${html(rotationId)}</span>`],
     ['Ends in', `${minutes} min`],
+    ['Bound cookie', `<span id="${name}-bound">${bound ? `${bound.length} bytes` : 'none'}</span>`],
+    ['Key of the device', `<span id="${name}-key">${html(key ?? 'none')}</span>`],
     [
       'Changes that wait',
       `<span id="${name}-waiting">${deferred ? `in ${deferred} cookies` : 'none'}</span>`,

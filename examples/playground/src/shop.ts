@@ -1,5 +1,6 @@
 /** The application: a shop with a cart, as anybody would write it with Sojourn. The playground around it is its two browsers. */
 import type { Session, SessionInfo, Sessions } from 'sojourn'
+import { deviceOf } from 'sojourn/device-bound'
 import { requireSession } from 'sojourn/guard'
 
 /** What the shop keeps in a session. */
@@ -22,6 +23,8 @@ export interface Shown {
   readonly id: string
   readonly rotationId: string
   readonly expiresAt: number
+  /** Thumbprint of the key that the session is bound to; `null`: of none. */
+  readonly key: string | null
   readonly devices: readonly SessionInfo[]
 }
 
@@ -140,6 +143,7 @@ async function show(
     id,
     rotationId,
     expiresAt,
+    key: deviceOf(session)?.thumbprint ?? null,
     // Without a store there is no list, and while it is down neither.
     devices: isListed ? await sessions.list(subject).catch(() => []) : [],
   }
