@@ -365,6 +365,13 @@ describe('the playground in Chromium', () => {
     expect(await text('#said')).toContain('Counted to 2.')
   })
 
+  it('keeps what is being typed while the page looks again', async () => {
+    await page.locator('#b-name').fill('Bob')
+    await press('#b-count')
+    await press('#a-count')
+    expect(await page.locator('#b-name').inputValue()).toBe('Bob')
+  })
+
   it('works without scripts', async () => {
     const plain = await browser.newContext({ javaScriptEnabled: false })
     const tab = await plain.newPage()

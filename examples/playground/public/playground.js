@@ -21,8 +21,14 @@ function show(text) {
       id,
       scrollTop,
     ])
+    const inputs = [...part.querySelectorAll('input[maxlength]')]
+    const typed = inputs.filter(({ defaultValue, value }) => value !== defaultValue)
     part.innerHTML = content
     sent.set(part.id, content)
+    for (const { id, value } of typed) {
+      const input = document.getElementById(id)
+      if (input) input.value = value
+    }
     for (const [id, top] of tops) document.getElementById(id)?.scrollTo(0, top)
   }
   for (const id of open) document.getElementById(id)?.setAttribute('open', '')

@@ -103,8 +103,8 @@ function cookie({ jar: { cookies, name }, shown, now }: Pane): string {
   const { data, expiresAt, id, key, rotationId, subject } = shown
   const minutes = Math.max(0, Math.round((expiresAt - now) / 60_000))
   const rows = [
-    ['Session', `<span id="${name}-id">${html(id)}</span>`],
-    ['Credential', `<span id="${name}-rotation">${html(rotationId)}</span>`],
+    ['Session', `<span id="${name}-id">${sealed ? html(id) : 'none yet'}</span>`],
+    ['Credential', `<span id="${name}-rotation">${sealed ? html(rotationId) : 'none yet'}</span>`],
     ['Ends in', `${minutes} min`],
     ['Bound cookie', `<span id="${name}-bound">${bound ? `${bound.length} bytes` : 'none'}</span>`],
     ['Key of the device', `<span id="${name}-key">${html(key ?? 'none')}</span>`],
