@@ -172,7 +172,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   /** Seconds for which an answer of `controls` is in force before it is asked again. (default: 5) */
   controlsTtl?: number
   /**
-   * With a store: what happens when a cookie comes back that a rotation (`login`, `regenerate`)
+   * With a store: what happens when a cookie comes back that a rotation (`login`, `elevate`, `regenerate`)
    * replaced more than 30 seconds ago, because somebody has a copy or because its replacement never
    * arrived. Such a cookie opens nothing, and there is the event `session.reused`; `'revoke'` also
    * ends the session. (default: `'report'`)

@@ -33,7 +33,7 @@ export type ItemOf<V> = NonNullable<V> extends readonly (infer T)[] ? T : never
  * - `expired`: idle for too long, or too old.
  * - `invalid`: the cookie, or the stored record, does not open or is not a session.
  * - `missing`: it has ended, the store does not have it, or its cookie was replaced too long ago.
- * - `superseded`: a rotation (`login`, `regenerate`) replaced its cookie moments ago, while this
+ * - `superseded`: a rotation (`login`, `elevate`, `regenerate`) replaced its cookie moments ago, while this
  *   request was under way. Its changes are dropped without a `Set-Cookie`; only `login` and `destroy`
  *   work.
  * - `unproven`: it is bound to a device, `deviceBound.enforce` asks for a proof, and this request brings
@@ -141,7 +141,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    */
   readonly id: string
   /**
-   * A hash of the id and the credential: another one after each `login` and `regenerate`. Bind to it
+   * A hash of the id and the credential: another one after each `login`, `elevate` and `regenerate`. Bind to it
    * what must not survive a sign-in, CSRF tokens for example.
    */
   readonly rotationId: string
