@@ -58,7 +58,7 @@ async function stop(): Promise<void> {
 }
 
 /** No script of a form is under way. */
-const IDLE = `document.documentElement.ariaBusy !== 'true'`
+const IDLE = `document.documentElement.dataset.busy !== 'true'`
 
 /** Waits in the test: the page forbids what Playwright's own wait evaluates in it. */
 async function until(tab: Page, expression: string): Promise<void> {

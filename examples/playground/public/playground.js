@@ -55,18 +55,18 @@ async function send(url, init) {
 
 /** Sends one request after the other, so that no click is lost. */
 function load(url, init) {
-  document.documentElement.ariaBusy = 'true'
+  document.documentElement.dataset.busy = 'true'
   const mine = queue.then(() => send(url, init))
   queue = mine
     .catch(() => {}) // Offline: the next click tries again.
     .then(() => {
-      if (last === mine) document.documentElement.ariaBusy = 'false'
+      if (last === mine) document.documentElement.dataset.busy = 'false'
     })
   last = mine
 }
 
 /** Looks again, unless something is under way, which looks by itself. */
-const refresh = () => document.documentElement.ariaBusy === 'true' || load('/')
+const refresh = () => document.documentElement.dataset.busy === 'true' || load('/')
 
 document.addEventListener('submit', (event) => {
   event.preventDefault()
