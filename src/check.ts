@@ -137,8 +137,7 @@ export function flagRule(fallback: boolean): Rule {
 
 /** Tells whether a session can have these tags. */
 export function isTags(tags: unknown): boolean {
-  const isTag = (one: string): boolean =>
-    one?.length > 0 && one.length <= 200 && !LONE_SURROGATE.test(one)
+  const isTag = (one: unknown): boolean => isSubject(one) && one.length <= 200
   return Array.isArray(tags) && tags.length < 9 && tags.every(isTag)
 }
 

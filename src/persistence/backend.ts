@@ -7,7 +7,7 @@ import { type Source, tellEnd } from '../events.ts'
 import type { Backend, CommitTask } from '../session/backend.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
-import { noteEnd, noteRotation } from '../session/notes.ts'
+import { noteEnd, noteRotation, removeOver } from '../session/notes.ts'
 import { goneDraft, liveDraft } from '../session/open.ts'
 import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
@@ -116,7 +116,7 @@ async function cookiesFor(
   // next request of this credential all the same. Without any cookie in the request there is no such response.
   const hadCookies = cookies.tokens.length + cookies.notes.length > 0
   const isNoted = signsIn(draft) || (isNew ? hadCookies : rotates)
-  if (!isNoted) return setCookie
+  if (!isNoted) return [...setCookie, ...(isTold ? await removeOver(instance, cookies) : [])]
   const note = await noteRotation(instance, cookies, idOnly(instance, stored))
   // Somebody else signed in: the cookie of whoever was there before may still be on its way.
   const end = found && isNew ? await noteEnd(instance, cookies, [idOf(found.state)]) : []

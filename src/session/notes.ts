@@ -34,6 +34,8 @@ export interface Notes {
   readonly until: number
   /** The cookies that a new credential replaces: all but those of ends. */
   readonly replaceable: readonly SideCookie[]
+  /** Those of them whose time is up. */
+  readonly over: readonly SideCookie[]
 }
 
 /** First byte of a note of an end, before its time and the ids; that of a credential has only low bits. */
@@ -51,6 +53,8 @@ export async function readNotes(instance: Instance, cookies: CookieFound): Promi
   const opened: OpenedRecord[] = []
   const ended = new Set<string>()
   const replaceable: SideCookie[] = []
+  const over: SideCookie[] = []
+  const now = instance.options.now()
   let until = 0
   for (const [i, bytes] of (await openSides(instance, 'note', cookies)).entries()) {
     if (bytes?.[0] === ENDED) {
@@ -62,14 +66,19 @@ export async function readNotes(instance: Instance, cookies: CookieFound): Promi
     }
     replaceable.push(cookies.notes[i]!)
     const record = bytes && decodeRecord(bytes)
-    if (record && !isAhead(record, instance.options.now())) opened.push(record)
+    if (!record || isAhead(record, now)) continue
+    // Some end with the browser alone.
+    const madeAt = record.renewedAt + 1000 * (record.extra?.t ?? 0)
+    if (now - madeAt < 1000 * NOTE_S) opened.push(record)
+    else over.push(cookies.notes[i]!)
   }
-  return { opened, ended, replaceable, until }
+  return { opened, ended, replaceable, over, until }
 }
 
 /**
- * Returns the `Set-Cookie` values of a rotation: the new credential, instead of those before. What
- * earlier notes called ended stays so: the cookie of such a session may still be on its way.
+ * Returns the `Set-Cookie` values of a rotation: the new credential, instead of those before. It is as good as a
+ * session cookie, so that it never outlives one. What earlier notes called ended stays so: the cookie of such a
+ * session may still be on its way.
  */
 export async function noteRotation(
   instance: Instance,
@@ -77,8 +86,16 @@ export async function noteRotation(
   credential: OpenedRecord,
 ): Promise<string[]> {
   const { replaceable } = await readNotes(instance, cookies)
-  const note = await writeSide(instance, 'note', encodeRecord(credential), NOTE_S)
+  const { maxAge = credential.persistent ? NOTE_S : undefined } = instance.options.cookie
+  const age = maxAge && Math.min(maxAge, NOTE_S)
+  const note = await writeSide(instance, 'note', encodeRecord(credential), age)
   return note ? [note, ...removeSides(instance, replaceable)] : []
+}
+
+/** Returns the `Set-Cookie` values that remove notes whose time is up, for browsers that are never closed. */
+export async function removeOver(instance: Instance, cookies: CookieFound): Promise<string[]> {
+  if (!cookies.notes.length) return []
+  return removeSides(instance, (await readNotes(instance, cookies)).over)
 }
 
 /**

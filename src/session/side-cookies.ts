@@ -25,13 +25,13 @@ export async function openSides(
  * Seals a side cookie, and returns its `Set-Cookie` value; `null` where it is too large, or nothing can
  * travel beside the session.
  *
- * @param age Its `Max-Age`, seconds.
+ * @param age Its `Max-Age`, seconds; `undefined`: it ends with the browser.
  */
 export async function writeSide(
   { cookie, options, tokens }: Instance,
   kind: SideContent,
   bytes: Uint8Array<ArrayBuffer>,
-  age: number,
+  age: number | undefined,
 ): Promise<string | null> {
   const { name, side } = cookie
   const token = await sealToken(tokens.ring, `${kind}:${name}`, bytes, options.now())

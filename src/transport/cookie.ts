@@ -94,10 +94,10 @@ export interface SessionCookie {
   /** The `Set-Cookie` values that remove it. */
   remove(found: CookieFound): string[]
   /**
-   * The `Set-Cookie` value of a side cookie; lives `age` seconds. Absent where nothing can travel
-   * beside the session: then there are no notes and no deferred writes.
+   * The `Set-Cookie` value of a side cookie; lives `age` seconds, or as long as the browser. Absent where
+   * nothing can travel beside the session: then there are no notes and no deferred writes.
    */
-  readonly side?: (label: string, value: string, age: number) => string
+  readonly side?: (label: string, value: string, age: number | undefined) => string
 }
 
 /** RFC 6265bis, 5.6.2: user agents cap lifetimes at 400 days. */
@@ -173,7 +173,8 @@ export function createSessionCookie(options: CookieOptions = {}): SessionCookie 
       ]
     },
     remove: (found) => [0, ...found.chunks].map(removal),
-    side: (label, value, age) => `${name}.${label}=${value}; Max-Age=${age}${suffix}`,
+    side: (label, value, age) =>
+      `${name}.${label}=${value}${age === undefined ? '' : `; Max-Age=${age}`}${suffix}`,
   }
 }
 

@@ -145,3 +145,48 @@ describe('a late response', () => {
     expect((await look(here)).subject).toBe('ada')
   })
 })
+
+describe('the note of a sign-in', () => {
+  const maxAgesOf = (response: Response): (string | undefined)[] =>
+    response.headers.getSetCookie().map((one) => /; Max-Age=(\d+)/.exec(one)?.[1])
+  const signIn = async (options: Parameters<typeof createWorld>[0], persistent: boolean) => {
+    const clock = createClock()
+    const world = createWorld({ store: createMemoryStore({ now: clock }), ...options }, clock)
+    const handler = world.sessions.handler(async (request) => {
+      const session = await world.sessions.get(request)
+      session.login('ada', { persistent })
+      return new Response('ok')
+    })
+    return maxAgesOf(await handler(world.jar.request('/')))
+  }
+
+  it('ends with the browser where the session cookie does', async () => {
+    expect(await signIn({}, false)).toEqual([undefined, undefined])
+  })
+
+  it('lives for an hour beside a persistent session cookie', async () => {
+    expect(await signIn({}, true)).toEqual(['86400', '3600'])
+  })
+
+  it('lives no longer than cookie.maxAge', async () => {
+    expect(await signIn({ cookie: { maxAge: 60 } }, false)).toEqual(['60', '60'])
+  })
+
+  it('opens nothing after an hour, and the next renewal removes it', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const { jar, sessions, visit } = createWorld({ store, renewAfter: 4000 }, clock)
+    await visit((session) => session.login('ada'))
+    const note = jar
+      .header()!
+      .split('; ')
+      .find((one) => one.includes('.n'))!
+    clock.advance(3599)
+    expect((await sessions.open(note)).subject).toBe('ada')
+    clock.advance(1)
+    expect((await sessions.open(note)).status).toBe('new')
+    clock.advance(400)
+    expect(await visit((session) => session.subject)).toBe('ada')
+    expect(jar.header()).not.toContain('.n')
+  })
+})
