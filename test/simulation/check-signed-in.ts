@@ -30,10 +30,13 @@ export function checkSignedIn(facts: Facts, reader: Exchange): void {
   facts.report('5 signed out', reader, `${text}, after request ${base.id} was answered`)
 }
 
-/** Whether a session ended that is in copies still, or that a place of KV then wrote over, so that it is back. */
+/** Whether a session ended that is in copies still, or is back: a place of KV wrote over it, or a failover undid its end. */
 function isBack(facts: Facts, found: Lineage, reader: Exchange): boolean {
   const ends = facts.endsTried(found, reader.sent)
-  return isInCopies(facts, reader, found) || facts.isWrittenOver(found, ends)
+  const isUndone =
+    accepts('a failover undoes an end') &&
+    ends.some(({ from, done }) => facts.isForgotten(from, done))
+  return isUndone || isInCopies(facts, reader, found) || facts.isWrittenOver(found, ends)
 }
 
 /** Whether another session of the browser was rotated elsewhere a moment ago: none takes its place meanwhile. */
@@ -123,8 +126,13 @@ function isSwallowed(
   reader: Exchange,
 ): boolean {
   const { seen } = reader
-  if (seen!.status !== 'expired' || !accepts('an outage swallows a renewal')) return false
+  const { cached, snapshot } = facts.config
+  const copies = 1000 * ((snapshot ? snapshot.maxAge : 0) + (cached ? cached.ttl : 0))
   const forgives = accepts('a failover forgets a sign-in or a beginning')
+  const forgotten = visits.filter(({ sent, done }) => forgives && facts.isForgotten(sent, done))
+  // A cookie knows of the renewal that the store forgot: to it the record is missing.
+  if (seen!.status !== 'expired' && !(seen!.status === 'missing' && forgotten.length)) return false
+  if (!accepts('an outage swallows a renewal')) return false
   const written = visits.filter(
     (one) =>
       one.sent <= base.sent &&
@@ -133,7 +141,7 @@ function isSwallowed(
       one.seen?.status !== 'degraded' &&
       !failedToWrite(one) &&
       !(facts.config.store === 'kv' && facts.overlapOnKV(one, reader)) &&
-      !(forgives && facts.isForgotten(one.sent, one.done)),
+      !forgotten.some(({ sent, done }) => sent <= one.sent && one.sent < done + copies),
   )
   const last = Math.max(...written.map(({ sent }) => sent))
   return last < base.sent && !isWithinTimes(facts, visits, last, seen!.at)
