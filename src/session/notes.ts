@@ -34,7 +34,7 @@ export interface Notes {
   readonly until: number
   /** The cookies that a new credential replaces: all but those of ends. */
   readonly replaceable: readonly SideCookie[]
-  /** Those of them whose time is up. */
+  /** The ones of these whose time is up. */
   readonly over: readonly SideCookie[]
 }
 

@@ -186,7 +186,7 @@ describe('the note of a sign-in', () => {
     clock.advance(1)
     expect((await sessions.open(note)).status).toBe('new')
     clock.advance(400)
-    expect(await visit((session) => session.subject)).toBe('ada')
+    expect((await visit()).session.subject).toBe('ada')
     expect(jar.header()).not.toContain('.n')
   })
 })
