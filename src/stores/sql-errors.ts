@@ -110,7 +110,7 @@ export function assertVersion(found: unknown, table: string, dialect: string): v
 }
 
 const remedy = (dialect: string): string =>
-  `apply the files in migrations/${dialect} of sojourn, or run "npx sojourn migrate --print"`
+  `apply the files in migrations/${dialect} of sojourn, or run "npx sojourn migrate --apply" (--print shows them)`
 
 /** Tells whether a statement failed because a table or a column is missing. */
 export function isMissing(error: unknown): boolean {

@@ -5,7 +5,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Session, SessionsOptions } from '../../src/index.ts'
+import type { Session, SessionEvent, SessionsOptions } from '../../src/index.ts'
 import { logEvents } from '../../src/observe/log.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock } from '../../src/testing/index.ts'
@@ -212,6 +212,46 @@ describe.each([
       expect(said('session.missing')).toEqual([])
     })
   }
+})
+
+describe('a user in use, whose cookie does not last', () => {
+  it('a renewal that never arrives: session.renewed again and again, then session.expired with idleFor equal to age', async () => {
+    const clock = createClock(Date.now())
+    const told: SessionEvent[] = []
+    const options = { idleTimeout: HOUR, onEvent: (event: SessionEvent) => void told.push(event) }
+    const { jar, sessions, visit } = createWorld(options, clock)
+    await visit(signIn)
+    const cookie = jar.header()
+    for (let visits = 0; visits < 3; visits++) {
+      clock.advance(600)
+      const session = await sessions.open(cookie)
+      expect(await sessions.save(session)).toHaveLength(1)
+    }
+    clock.advance(HOUR)
+    expect((await sessions.open(cookie)).status).toBe('expired')
+    const events = told.filter(({ type }) => /renewed|expired/.test(type))
+    const [first, , , last] = events
+    expect(events.map(({ type }) => type)).toEqual([
+      ...Array(3).fill('session.renewed'),
+      'session.expired',
+    ])
+    expect(last).toMatchObject({
+      reason: 'idle',
+      idleFor: near(HOUR + 1800),
+      age: near(HOUR + 1800),
+      session: (first as { session?: string }).session,
+    })
+  })
+
+  it('cookie.maxAge is shorter than their pauses: a new session, and no line', async () => {
+    const clock = createClock(Date.now())
+    const { lines, visit } = createServerHere({ cookie: { maxAge: 600 } }, clock)
+    await visit((session) => session.login('ann', { persistent: true }))
+    const before = lines.length
+    clock.advance(601)
+    expect((await visit()).session.status).toBe('new')
+    expect(lines.slice(before)).toEqual([])
+  })
 })
 
 describe('a user who is never signed in', () => {

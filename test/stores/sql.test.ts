@@ -257,7 +257,9 @@ describe('failures of a database', () => {
       const error = await errorOf(() => store.write('a', newRecord(), null))
       expect([error.code, error.message, `${error.stack}`.includes('canary')]).toEqual([
         'ERR_STORE',
-        expect.stringMatching(/no table sojourn_sessions.*migrations\/postgres.*sojourn migrate/),
+        expect.stringMatching(
+          /no table sojourn_sessions.*migrations\/postgres.*sojourn migrate --apply/,
+        ),
         false,
       ])
     }

@@ -62,7 +62,7 @@ const STATES: Record<StoreProblem | StoreWarning, string> = {
     'It takes no writes: a replica, or a disk that is full. Use the address of the primary',
   emptied: 'It lost everything that was in it',
   lagging: 'Its answers, or its replicas, are seconds behind',
-  migrations: 'A table or a column is missing: npx sojourn migrate --print',
+  migrations: 'A table or a column is missing: npx sojourn migrate --apply, or --print',
   'eviction-policy': 'It drops sessions to make room: maxmemory-policy noeviction loses none',
   clock: 'Its clock and that of this machine are over a minute apart: synchronize them (NTP)',
 }
