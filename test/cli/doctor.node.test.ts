@@ -114,6 +114,7 @@ describe('sojourn doctor', () => {
     expect([wrong, code]).toEqual([[], 0])
     const texts = findings.map(({ text }) => text)
     expect(texts).toContain('It is Secure, and came over https')
+    expect(texts).toContain('The session cookie came: a browser keeps it until it is closed')
     expect(texts.some((text) => /It comes back, and is (the same session|taken)/.test(text))).toBe(
       true,
     )
@@ -244,9 +245,29 @@ describe('sojourn doctor', () => {
     let requests = 0
     const balanced: Handler = (request) => app(instances[requests++ % 2]!)(request)
     const divided = await examine(await serve(balanced))
-    expect(divided.wrong).toEqual([expect.stringContaining('another session takes its place')])
+    expect(divided.wrong).toEqual([
+      expect.stringContaining('another session takes its place'),
+      expect.stringMatching(
+        /different keys \([0-9a-f]{8}, [0-9a-f]{8}\): instances have different/,
+      ),
+    ])
+    // The ids of keys are told without a secret, too.
+    const outside = await examine(await serve(balanced), [], {})
+    expect(outside.wrong).toEqual([expect.stringContaining('different keys')])
     const unknown = await examine(await serve(app(instances[1]!)))
     expect(unknown.wrong).toEqual([expect.stringContaining('does not open with the secret')])
+  })
+
+  it('says how long a browser keeps the cookie', async () => {
+    const sessions = createSessions({ secret, cookie: { maxAge: 7200 } })
+    const signIn = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).login('ann', { persistent: true })
+      return new Response()
+    })
+    const { findings } = await examine(await serve(signIn))
+    expect(findings.map(({ text }) => text)).toContain(
+      'The session cookie came: a browser keeps it for 2 hours',
+    )
   })
 
   it('finds a server that refuses the cookie it has set', async () => {

@@ -10,6 +10,7 @@ import { sealData } from 'iron-session'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateSecret } from '../../src/secret.ts'
 import type { Sessions } from '../../src/session/sessions.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
 import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
 import { begin, type Circumstances, createSessions, forbid, headerOf, sojourn } from './support.ts'
@@ -207,6 +208,43 @@ describe('sojourn explain, sessions in cookies', () => {
       input: header,
     })
     expect(stdout).toContain('secret 2 of 2, which opens and no longer seals')
+    // Which ids are those of the secrets here is said, too.
+    const { keyId } = (
+      await explain(await fresh(createSessions({ secret: other })), [], { SESSION_SECRET: other })
+    ).json.cookies![0 as never] as { keyId: string }
+    expect(wrong.text).toContain(`the 1 secret known here (${keyId})`)
+    const told = await sojourn(['explain'], { env: { SESSION_SECRET: other }, input: header })
+    expect(told.stdout).toContain(`: of none of 1 secret here (${keyId})`)
+  })
+
+  it('of a note without its cookie says so, and the timeout of its session', async () => {
+    const sessions = ago(HOUR / 2, { store: createMemoryStore() })
+    const session = await sessions.open(await begin(sessions, SUBJECT))
+    session.regenerate()
+    const note = headerOf(await sessions.save(session))
+      .split('; ')
+      .find((pair) => /^[^=]+\.n/.test(pair))
+    const input = `theme=dark; ${note}`
+    for (const idle of ['1200', '7200']) {
+      const env = { SESSION_IDLE_TIMEOUT: idle }
+      const { code, json, reason, text } = await explain(input, [], env)
+      expect([code, reason]).toEqual([1, 'no-cookie'])
+      expect(text).toContain('Only the note of a sign-in')
+      expect(json.session).toMatchObject({ idleTimeout: Number(idle) })
+    }
+  })
+
+  it('marks timeouts that nobody has given as defaults', async () => {
+    const input = await fresh()
+    const told = async (env: object, ...args: string[]) => {
+      const given = { env: { SESSION_SECRET: secret, ...env }, input }
+      return (await sojourn(['explain', ...args], given)).stdout.includes('these are defaults')
+    }
+    const path = join(folder, 'timeouts.config.mjs')
+    writeFileSync(path, 'export const options = { idleTimeout: 600 }')
+    expect(await told({})).toBe(true)
+    expect(await told({ SESSION_IDLE_TIMEOUT: '600' })).toBe(false)
+    expect(await told({}, '--config', path)).toBe(false)
   })
 
   it('of one from the future says how far the clock is ahead', async () => {
@@ -395,6 +433,24 @@ describe('sojourn explain, sessions in a store', () => {
       expect(explained.text).toContain(words)
       expect(explained.json.store).toEqual(['"redis" has it, with a newer credential'])
     }
+  })
+
+  it('of a note without its cookie says that no session cookie came, and the timeout of its session', async () => {
+    const sessions = stored(1800)
+    const session = await sessions.open(await begin(sessions, SUBJECT))
+    session.regenerate()
+    const pairs = headerOf(await sessions.save(session)).split('; ')
+    const note = pairs.find((pair) => /^[^=]+\.n/.test(pair)) ?? ''
+    expect((await explain(note, [], env())).reason).toBe('active')
+    const short = await explain(note, [], { ...env(), SESSION_IDLE_TIMEOUT: '1200' })
+    await stored().revokeAll(SUBJECT)
+    const ended = await explain(note, [], env())
+    for (const { code, reason, text } of [short, ended]) {
+      expect([code, reason]).toEqual([1, 'no-cookie'])
+      expect(text).toContain('Only the note of a sign-in')
+    }
+    expect(short.json.session).toMatchObject({ idleTimeout: 1200 })
+    expect(ended.json.session).toMatchObject({ idleTimeout: DAY })
   })
 
   it('does not end a session that was reused, whatever the application does', async () => {

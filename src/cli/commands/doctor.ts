@@ -18,7 +18,7 @@ export const doctor: Command = {
   argument: 'url',
   options: ['config', 'cookie'],
   details:
-    'Give it a page that starts a session. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
+    'Give it a page that starts a session. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
   examples: [
     ['npx sojourn doctor https://example.com/cart', 'From outside, without a secret'],
     ['npx sojourn doctor https://example.com/cart --cookie sid', 'For a cookie of another name'],

@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { isToken } from '../../check.ts'
 import { type Command, CommandError, usageError, type Values } from '../command.ts'
 import { readInput } from '../explain/input.ts'
@@ -14,7 +15,7 @@ export const explain: Command = {
   summary: 'Says of a cookie on standard input which session it opens, or why none',
   options: ['config', 'store', 'cookie', 'show'],
   details:
-    'Takes the value of a session cookie, a Cookie header, or a line that a browser or curl has copied. Tells its key, its age and timeouts, what the store says, and why it would be refused. It opens the cookie as the application does, and writes nothing; a snapshot and the browser it is bound to are not looked at. Timeouts are those of the application with --config, or with SESSION_IDLE_TIMEOUT and SESSION_ABSOLUTE_TIMEOUT. It never shows data; subject and id only with --show. Exit code 0: the session is live',
+    'Takes the value of a session cookie, a Cookie header, or a line that a browser or curl has copied; the file of a curl cookie jar is none of them. Tells its key, its age and timeouts, what the store says, and why it would be refused. It opens the cookie as the application does, and writes nothing; a snapshot and the browser it is bound to are not looked at. Timeouts are those of the application with --config, or with SESSION_IDLE_TIMEOUT and SESSION_ABSOLUTE_TIMEOUT. It never shows data; subject and id only with --show. Exit code 0: the session is live',
   examples: [
     ['pbpaste | npx sojourn explain', 'What was copied in a browser'],
     [
@@ -39,7 +40,7 @@ export const explain: Command = {
       const input = readInput(text, isCookie ? name : undefined)
       const inspection = await inspect(instance, input.header, isCookie ? values.cookie : undefined)
       const verdict = judge(instance, inspection, input.hint)
-      const lines = linesOf(instance, inspection, verdict, shown)
+      const lines = linesOf(instance, inspection, verdict, shown, hasDefaults(values))
       return {
         ok: inspection.status === 'active',
         text: textOf(lines, verdict, terminal),
@@ -51,6 +52,12 @@ export const explain: Command = {
       }
     })
   },
+}
+
+/** Tells whether the timeouts are nobody's but the library's. */
+function hasDefaults({ config }: Values): boolean {
+  const { SESSION_ABSOLUTE_TIMEOUT, SESSION_IDLE_TIMEOUT } = process.env
+  return config === undefined && !SESSION_IDLE_TIMEOUT && !SESSION_ABSOLUTE_TIMEOUT
 }
 
 function assertName({ cookie }: Values): void {

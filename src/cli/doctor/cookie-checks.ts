@@ -1,4 +1,7 @@
 /** Checks of one `Set-Cookie`: its attributes, its prefix, its size. */
+
+import { spellKey } from '../../crypto/keyring.ts'
+import { parseToken } from '../../crypto/token.ts'
 import { MAX_COOKIE_BYTES } from '../../transport/cookie.ts'
 import { plain } from '../words.ts'
 import { type Finding, fine, note, wrong } from './finding.ts'
@@ -102,6 +105,17 @@ export function checkAttributes({ attributes, hop: { url } }: SetCookie): Findin
     found.push(wrong('attributes', text, 'Leave cookie.path at its default, "/"'))
   }
   return found.length ? found : [fine('attributes', `It is HttpOnly and SameSite=${sameSite}`)]
+}
+
+/** Checks that all answers seal under one key, whose id can be read without its secret. */
+export function checkKeys(cookies: readonly (SetCookie | undefined)[]): Finding[] {
+  const tokens = cookies.map((cookie) => parseToken(cookie?.value.replace(/^[2-4]\./, '') ?? ''))
+  const ids = new Set(tokens.flatMap((token) => (token ? [spellKey(token.id)] : [])))
+  if (ids.size < 2) return []
+  const text = `Two visits got cookies sealed under different keys (${[...ids].join(', ')}): instances have different secrets`
+  const advice =
+    'Give all of them the same list of secrets. While a secret is being replaced, it passes when the deployment is done'
+  return [wrong('returns', text, advice)]
 }
 
 /** Checks that a browser takes a cookie of this size. */

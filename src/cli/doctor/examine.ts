@@ -2,8 +2,14 @@
 import type { CookieTokens, OpenedCookie } from '../../codec/cookie-tokens.ts'
 import { idOf } from '../../codec/session-record.ts'
 import type { CookieJar } from '../../testing/cookie-jar.ts'
-import { plain } from '../words.ts'
-import { checkAttributes, checkLength, checkPrefix, checkSecure } from './cookie-checks.ts'
+import { duration, plain } from '../words.ts'
+import {
+  checkAttributes,
+  checkKeys,
+  checkLength,
+  checkPrefix,
+  checkSecure,
+} from './cookie-checks.ts'
 import { type Finding, fine, note, wrong } from './finding.ts'
 import { checkCache, checkClock, checkSizes, checkVary } from './response-checks.ts'
 import { isRemoval, isToken, type SetCookie, setCookiesOf } from './set-cookie.ts'
@@ -39,6 +45,7 @@ export async function examine(visits: Visits): Promise<Finding[]> {
     ...checkLength(set),
     checkSecure(set),
     await checkReturns(visits, set, opened),
+    ...checkKeys([set, sessionCookie(second, name), sessionCookie(visits.other, name)]),
     ...checkCache(set, sessionCookie(visits.other, name)),
     checkVary(second),
     ...checkSizes(first, second),
@@ -85,7 +92,8 @@ function checkName(first: Visit, set: SetCookie, name: string): Finding[] {
   }
   const { hop } = set
   const same = setCookiesOf(first).filter((one) => one.hop === hop && one.name === name)
-  if (same.length < 2) return [fine('cookie', 'The session cookie came')]
+  if (same.length < 2)
+    return [fine('cookie', `The session cookie came: a browser keeps it ${lifetimeOf(set)}`)]
   const text = `One answer sets the cookie ${same.length} times`
   return [
     wrong(
@@ -94,6 +102,13 @@ function checkName(first: Visit, set: SetCookie, name: string): Finding[] {
       'Is the response committed twice, or are there two sessions of one name?',
     ),
   ]
+}
+
+/** Says how long a browser keeps a cookie. */
+function lifetimeOf({ attributes }: SetCookie): string {
+  const seconds = Number(attributes.get('max-age'))
+  if (attributes.has('max-age') && seconds > 0) return `for ${duration(seconds)}`
+  return attributes.has('expires') ? 'for some time' : 'until it is closed'
 }
 
 /** Opens the cookie that a visit set; also where something renamed it. */

@@ -6,6 +6,7 @@ import { SessionError } from '../../errors.ts'
 import { fingerprint, type Invalidity, type SessionEvent } from '../../events.ts'
 import type { Instance } from '../../session/instance.ts'
 import { getDraft, instanceOf } from '../../session/instances.ts'
+import { readNotes } from '../../session/notes.ts'
 import { whyClosed } from '../../session/reasons.ts'
 import type { SessionStatus } from '../../session/session.ts'
 import { createSessions } from '../../session/sessions.ts'
@@ -34,7 +35,8 @@ export interface Inspection {
   readonly name: string
   readonly cookies: CookieFound
   readonly tokens: readonly InspectedToken[]
-  readonly secrets: number
+  /** The ids of the keys of the secrets, in their order; 8 hex characters each. */
+  readonly keyIds: readonly string[]
   readonly status: SessionStatus
   /** The events of the opening. */
   readonly events: readonly SessionEvent[]
@@ -52,22 +54,25 @@ export async function inspect(given: Instance, header: string, name?: string): P
   const found = own.cookie.find(header)
   const cookies = found.pieces ? joinChunks(found) : found
   const tokens = await Promise.all(cookies.tokens.map((token) => inspectToken(own, token)))
+  // A note knows the times of its session, too.
+  const notes = tokens.length ? [] : (await readNotes(own, cookies)).opened
+  const known = tokens.find(({ opened }) => opened)?.opened ?? notes[0]
+  const keys = own.tokens.ring.keys ?? (await own.tokens.ring.derive())
   try {
     const session = await sessions.open(header)
     const { found: live, reason } = getDraft(session)
-    const about = live?.state ?? tokens.find(({ opened }) => opened)?.opened
+    const about = live?.state ?? known
     const error = reason ? await reason() : null
     const { status } = session
     return { ...common(), status, error, ...(about && { about }) }
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
-    const about = tokens.find(({ opened }) => opened)?.opened
-    return { ...common(), status: 'invalid', error, ...(about && { about }) }
+    return { ...common(), status: 'invalid', error, ...(known && { about: known }) }
   }
 
-  function common(): Pick<Inspection, 'name' | 'cookies' | 'tokens' | 'secrets' | 'events'> {
+  function common(): Pick<Inspection, 'name' | 'cookies' | 'tokens' | 'keyIds' | 'events'> {
     const { name } = own.cookie
-    return { name, cookies, tokens, secrets: own.options.secrets.length, events }
+    return { name, cookies, tokens, keyIds: keys.map(({ id }) => spellKey(id)), events }
   }
 }
 

@@ -68,38 +68,43 @@ function timeoutsOf(
   return { idleTimeout, absoluteTimeout: about.absoluteTimeout ?? fallback }
 }
 
-/** Returns the lines of the report. */
+const DEFAULTS =
+  "these are defaults; for the application's use --config, or SESSION_IDLE_TIMEOUT and SESSION_ABSOLUTE_TIMEOUT"
+
+/** Returns the lines of the report. `isDefault`: nobody has given timeouts. */
 export function linesOf(
   instance: Instance,
   inspection: Inspection,
   verdict: Verdict,
   shown: Shown,
+  isDefault: boolean,
 ): Line[] {
-  const { about, cookies, secrets, tokens } = inspection
+  const { about, cookies, keyIds, tokens } = inspection
   const now = instance.options.now()
   const beside = [
     ...(cookies.notes.length ? [count(cookies.notes.length, 'note')] : []),
     ...(cookies.entries.length ? [count(cookies.entries.length, 'deferred write')] : []),
   ]
   return [
-    ...tokens.flatMap((token) => tokenLines(token, secrets, now)),
+    ...tokens.flatMap((token) => tokenLines(token, keyIds, now)),
     ...(beside.length ? [['Beside it', beside.join(', ')] as const] : []),
     ...(about ? sessionLines(instance, about, shown) : []),
+    ...(about && isDefault ? [['', DEFAULTS] as const] : []),
     ...verdict.store.map((text) => ['Store', text] as const),
   ]
 }
 
 function tokenLines(
   { bytes, keyId, opened, position, sealedAt }: InspectedToken,
-  secrets: number,
+  keyIds: readonly string[],
   now: number,
 ): Line[] {
   const lines: Line[] = bytes ? [['Cookie', count(bytes, 'byte')]] : []
   if (keyId === undefined) return lines
   const whose =
     position === undefined
-      ? `of none of ${count(secrets, 'secret')} here`
-      : `secret ${position + 1} of ${secrets}`
+      ? `of none of ${count(keyIds.length, 'secret')} here (${keyIds.join(', ')})`
+      : `secret ${position + 1} of ${keyIds.length}`
   const use =
     position === undefined
       ? ''

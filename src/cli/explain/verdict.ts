@@ -27,6 +27,7 @@ export function judge(instance: Instance, inspection: Inspection, hint?: string)
     inspection.events.find((event): event is EventOf<T> => event.type === type)
   if (status === 'active') return { ...live(inspection), store }
   if (status === 'new') return { ...nothing(inspection, hint), store: [] }
+  if (isNoteAlone(inspection)) return { ...nothing(inspection, hint), store }
   const invalid = of('session.invalid')
   if (invalid) return { ...closed(inspection, invalid, hint), store: [] }
   const expired = of('session.expired')
@@ -68,16 +69,22 @@ function live({ events }: Inspection): Words {
 }
 
 function nothing({ cookies, name }: Inspection, hint: string | undefined): Words {
-  const text = `There is no session cookie in it: the name looked for is ${name}`
+  const text = `${cookies.notes.length ? 'Only the note of a sign-in or sign-out is in it, and no session cookie' : 'There is no session cookie in it'}: the name looked for is ${name}`
   if (hint) return { reason: 'no-cookie', text, advice: hint }
   const advice = cookies.notes.length
-    ? 'Only a note is there, which goes with a session cookie: paste the whole Cookie header'
+    ? 'Paste the whole Cookie header. If this is all of it, the browser has no session cookie: npx sojourn doctor shows whether one is set'
     : 'Paste the value of the session cookie, or the whole Cookie header of a request. Another name: --cookie, or SESSION_COOKIE_NAME'
   return { reason: 'no-cookie', text, advice }
 }
 
+/** Tells whether a note came without its cookie, and opens nothing by itself. */
+function isNoteAlone({ cookies, status, tokens }: Inspection): boolean {
+  const isGone = status === 'missing' || status === 'expired' || status === 'invalid'
+  return isGone && !tokens.length && cookies.notes.length > 0
+}
+
 function closed(
-  { secrets, tokens }: Inspection,
+  { keyIds, tokens }: Inspection,
   { aheadBy = 0, keyId, reason }: Invalidity,
   hint: string | undefined,
 ): Words {
@@ -85,7 +92,7 @@ function closed(
     case 'unknown-key':
       return {
         reason,
-        text: `It was sealed under the key ${keyId}, which is that of none of the ${count(secrets, 'secret')} known here`,
+        text: `It was sealed under the key ${keyId}, which is that of none of the ${count(keyIds.length, 'secret')} known here (${keyIds.join(', ')})`,
         advice:
           "If SESSION_SECRET is that of the application here, a secret was replaced without the first of three steps, or dropped too early: put the former one back behind the new one. Else it is another application's cookie",
       }
