@@ -134,7 +134,8 @@ async function run<T>(one: Lease, held: StoredRecord, fn: () => Promise<T>): Pro
 }
 
 function remember({ id, polls }: Lease, text: string, until: number): void {
-  polls.set(id, { at: Date.now(), text: text.length > MAX_TEXT ? '' : text, until })
+  const isLong = text.length > MAX_TEXT
+  polls.set(id, { at: isLong ? 0 : Date.now(), text: isLong ? '' : text, until })
 }
 
 async function seal({ about, id, p }: Lease, text: string, seconds: number): Promise<StoredRecord> {

@@ -43,7 +43,9 @@ let bridge: Bridge
 
 async function start(): Promise<void> {
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder]
-  child = spawn('redis-server', [...args, '--appendonly', 'yes'], { stdio: 'ignore' })
+  // With `everysec` a slow disk makes it answer first, and write up to two seconds later.
+  const file = ['--appendonly', 'yes', '--appendfsync', 'no']
+  child = spawn('redis-server', [...args, ...file], { stdio: 'ignore' })
   for (let tries = 0; tries < 200; tries++) {
     const pong = await bridge.redis('PING').catch(() => undefined)
     if (pong === 'PONG') return

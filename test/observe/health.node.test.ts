@@ -155,13 +155,15 @@ describe('health({ deep: true }) of a real Redis', () => {
     expect([ok, store?.reason, store?.word]).toEqual([false, 'auth', 'NOPERM'])
   })
 
-  it('is not ready while a breaker is open, and ready when Redis is back', async () => {
+  it('is not ready while a breaker is not closed, and ready when Redis is back', async () => {
     const { client, start, stop } = await server()
     const { sessions, store } = sessionsOver(client)
     await stop()
     for (let i = 0; i < 5; i++) await store.read('id').catch(() => {})
     const { ok, ready, store: about } = await sessions.health()
-    expect([ok, ready, about?.details?.readBreaker]).toEqual([false, false, 'open'])
+    expect([ok, ready]).toEqual([false, false])
+    // On a machine that is busy it tries the next call by now.
+    expect(['open', 'half-open']).toContain(about?.details?.readBreaker)
     await start()
     await until(async () => (await sessions.health()).ready)
     expect((await sessions.health(deep)).ready).toBe(true)
