@@ -76,7 +76,10 @@ function whyNot(
   code: string,
   help: string,
 ): CommandError {
-  for (const text of args) refuseSecret(text.replace(/^--?[\w-]*=?/, ''))
+  for (const text of args) {
+    // One that begins with a dash is taken for an option.
+    refuseSecret(LONG_RANDOM.test(text) ? text : text.replace(/^--?[\w-]*=?/, ''))
+  }
   const known = new Set<string>([...command.options, 'json', 'help'])
   const given = args
     .filter((text) => text.startsWith('-') && text !== '-')

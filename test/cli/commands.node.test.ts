@@ -118,6 +118,8 @@ describe('sojourn', () => {
     forbid(iron, signed, 'hunter2')
     for (const args of [
       ['list', secret],
+      ['list', `-${secret.slice(1)}`],
+      ['list', `--${secret.slice(2)}`],
       ['revoke-all', cookie],
       ['revoke-all', header],
       ['list', `__Host-session=${cookie}`],
