@@ -27,9 +27,10 @@ async function start(): Promise<void> {
   const port = await freePort()
   origin = `http://127.0.0.1:${port}`
   const script = fileURLToPath(new URL('../../scripts/docs.mjs', import.meta.url))
-  // Of the environment of vitest, nothing: its `DEV` would make a build for development.
-  const { PATH, HOME } = process.env
-  server = spawn('node', [script], { env: { PATH, HOME, PORT: `${port}` } })
+  // Nothing that vitest adds: its `DEV` would make a build for development.
+  const isAdded = /^(DEV|PROD|MODE|SSR|TEST|BASE_URL|NODE_ENV|NODE_OPTIONS|VITEST.*)$/
+  const own = Object.entries(process.env).filter(([name]) => !isAdded.test(name))
+  server = spawn('node', [script], { env: { ...Object.fromEntries(own), PORT: `${port}` } })
   for (const stream of [server.stdout, server.stderr]) {
     stream?.on('data', (text) => (output += text))
   }
