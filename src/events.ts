@@ -1,6 +1,5 @@
 /** The events that Sojourn reports. It never writes to the console: listen with `onEvent`. */
 
-import { ID_BYTES, type SessionState } from './codec/session-record.ts'
 import type { ExpiryReason, InvalidReason, SessionErrorCode } from './errors.ts'
 import type { SessionStatus } from './session/session.ts'
 import type {
@@ -222,85 +221,9 @@ interface AboutSession {
   readonly actor?: string
 }
 
-/** All that is known of the session, or of the user, that an event is about. */
-export interface Source extends Pick<Partial<SessionState>, 'label' | 'claims'> {
-  readonly key?: SessionState['key'] | undefined
-  readonly subject?: string | null | undefined
-  /** With `by: 'tag'`. */
-  readonly tag?: string | undefined
-  /** With `by: 'subject'` and `by: 'tag'`: the id of the session that goes on. */
-  readonly except?: string | undefined
-}
-
-const sources = new WeakMap<SessionEvent, Source>()
-
-/** Returns what an event is about; `undefined` for one that is about no session, or that was copied. */
-export function sourceOf(event: SessionEvent): Source | undefined {
-  return sources.get(event)
-}
-
-type WithoutContext<E> = E extends unknown ? Omit<E, 'at' | 'session' | 'actor'> : never
-
-/** Reports one event, about a session where one is given; never throws. */
-export type Emit = (event: WithoutContext<SessionEvent>, about?: Source) => void
-
 /** Is called with every event. Neither its errors nor its result matter. */
 export interface SessionEventListener {
   (event: SessionEvent): unknown
   /** Is told of the store when sessions are created with one, for figures that exist from the start. */
   attach?(store: Pick<SessionStore, 'name' | 'details'>): void
-}
-
-/**
- * Wraps listeners so that nothing they do changes the outcome of a request; `undefined` where there are
- * none, so that `emit?.(...)` does not even make the event.
- *
- * @param actors The hashes of actors that are known.
- */
-export function createEmit(
-  listeners: readonly SessionEventListener[],
-  now: () => number,
-  store: SessionStore | undefined,
-  actors: ReadonlyMap<string | undefined, string>,
-): Emit | undefined {
-  if (!listeners.length) return undefined
-  if (store) for (const one of listeners) guarded(() => one.attach?.(store))
-  return (event, about) => {
-    const { key, claims } = about ?? {}
-    const actor = actors.get(claims?.a)
-    const told = {
-      at: now(),
-      ...event,
-      ...(key && { session: fingerprint(key.subarray(0, ID_BYTES)) }),
-      ...(actor && { actor }),
-    } as SessionEvent
-    if (about) sources.set(told, about)
-    for (const one of listeners) guarded(() => one(told))
-  }
-}
-
-/** Calls a listener. A broken one is its owner's business. */
-function guarded(call: () => unknown): void {
-  try {
-    const result = call()
-    if (result instanceof Promise) result.catch(() => {})
-  } catch {}
-}
-
-/** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */
-export function fingerprint(bytes: Uint8Array, start = 0x811c9dc5): string {
-  let hash = start
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
-  return (hash >>> 0).toString(36)
-}
-
-/** Reports the end of sessions. */
-export function tellEnd(
-  emit: Emit,
-  by: EndedBy,
-  about: Source,
-  reason?: string | undefined,
-  count = 1,
-): void {
-  emit({ type: 'session.ended', by, count, ...(reason && { reason }) }, about)
 }

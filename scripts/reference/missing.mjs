@@ -1,5 +1,6 @@
 /** Finds public names without a docstring, options that do not say what happens without them, and defaults that are not so. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Interfaces whose every member is documented: what an application calls. */
@@ -30,7 +31,7 @@ const isComplete = ({ name, jsDoc, optional }, isOption) =>
   Boolean(jsDoc?.doc) &&
   (!isOption || !optional || /\bdefault\b/.test(jsDoc.doc) || /^on[A-Z]/.test(name))
 
-/** Options whose docstring says another default than the rule that checks them, in the same file. */
+/** Options whose docstring says another default than the rule that checks them, in the same file or in `resolve-<file>`. */
 export function wrongDefaults(nodes) {
   const found = Object.values(nodes).flatMap(({ symbols }) =>
     symbols.flatMap(({ name, declarations }) =>
@@ -42,7 +43,7 @@ export function wrongDefaults(nodes) {
 
 function differing(name, declaration, isOptions) {
   if (!isOptions) return []
-  const source = readFileSync(fileURLToPath(declaration.location.filename), 'utf8')
+  const source = sourceOf(fileURLToPath(declaration.location.filename))
   return membersOf(declaration).flatMap((member) => {
     const rule = new RegExp(`\\b${member.name}: (?:number|integer|word|flag)Rule\\(([^,)]+)`)
     const [, given] = rule.exec(source) ?? []
@@ -50,6 +51,11 @@ function differing(name, declaration, isOptions) {
     const isKnown = member.optional && /^('[\w-]+'|[\d_* ]+|true|false)$/.test(given)
     return !isKnown || valueOfRule(given) === valueTold(told) ? [] : [`${name}.${member.name}`]
   })
+}
+
+function sourceOf(file) {
+  const rules = join(dirname(file), `resolve-${basename(file)}`)
+  return [file, rules].map((one) => (existsSync(one) ? readFileSync(one, 'utf8') : '')).join('')
 }
 
 const digits = (text) => text.replaceAll(/(\d)[_,](?=\d)/g, '$1')

@@ -2,8 +2,8 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type FormerUsed, type KeyRing } from '../crypto/keyring.ts'
 import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
-import type { Emit } from '../events.ts'
-import type { ResolvedOptions } from '../options.ts'
+import type { Emit } from '../emit.ts'
+import type { ResolvedOptions } from '../resolve-options.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import {
   decodeRecord,

@@ -1,6 +1,6 @@
 /** From text to data and back: codec, migration, schema. */
 import { SessionCorruptionError, SessionValidationError } from '../errors.ts'
-import type { ResolvedOptions } from '../options.ts'
+import type { ResolvedOptions } from '../resolve-options.ts'
 import type { OpenedRecord, SessionState } from './session-record.ts'
 import { type CopyValue, copyJson, copyWith, deepFreeze, EMPTY, freezeCopy } from './values.ts'
 

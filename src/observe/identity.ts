@@ -1,6 +1,7 @@
 /** The session and the user behind an event, for code that asks: the event itself does not say, and no log shows it. */
 import { idOf } from '../codec/session-record.ts'
-import { type SessionEvent, sourceOf } from '../events.ts'
+import { sourceOf } from '../emit.ts'
+import type { SessionEvent } from '../events.ts'
 
 /** The session and the user that an event is about. `null`: not known, or nobody. */
 export interface EventIdentity {

@@ -1,5 +1,6 @@
 /** Reports the calls of the store, where somebody listens. */
-import type { Emit, StoreCallEvent } from '../events.ts'
+import type { Emit } from '../emit.ts'
+import type { StoreCallEvent } from '../events.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { CallNotes, StoreAttempt, StoreFailure, StoreOperation } from '../stores/store.ts'
 

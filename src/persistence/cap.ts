@@ -1,7 +1,7 @@
 /** The limit of sessions of one user. Loaded with the option `maxSessions`. */
 import type { SessionState } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
-import { tellEnd } from '../events.ts'
+import { tellEnd } from '../emit.ts'
 import { endSession, type Persistence, reportFailure, startCalls } from './persistence.ts'
 import { list, type SessionInfo } from './subjects.ts'
 

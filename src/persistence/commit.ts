@@ -3,9 +3,9 @@ import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
+import { tellEnd } from '../emit.ts'
 import { SessionConflictError } from '../errors.ts'
-import { tellEnd } from '../events.ts'
-import type { Draft, ReplacedSession } from '../session/draft.ts'
+import { type Draft, type ReplacedSession, signsIn } from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
@@ -22,6 +22,7 @@ import {
   pause,
   type StoreCalls,
   startCalls,
+  tellRollback,
   tryToEnd,
 } from './persistence.ts'
 import { credentialOf, openRecord, sealEntry, sealRecord } from './stored-record.ts'
@@ -229,15 +230,8 @@ export class Commit {
     const before = withoutLast(found)
     const isBack = before.counter < from.counter && descends(from, before)
     if (!isBack || this.#calls.isOver()) return false
-    this.#tellRollback(from, before)
+    tellRollback(this.#p, from, from.counter - before.counter)
     return true
-  }
-
-  /** Tells that the store lost what is between two states. */
-  #tellRollback(from: SessionState, found: SessionState): void {
-    const { instance, store } = this.#p
-    const lost = from.counter - found.counter
-    if (lost > 0) instance.emit({ type: 'store.rolled-back', store: store.name, lost }, from)
   }
 
   /** Returns the state that a refused write goes on from, and the next one; `null`: it must not go on. */
@@ -261,7 +255,7 @@ export class Commit {
     const lags = !store.atomic && options.now() - (opened?.at ?? 0) < LAG_MS
     const isOwn = lags || descends(from, found)
     const base = !isOlder ? found : isOwn ? from : ahead(found, from, context.now())
-    if (isOlder && !lags) this.#tellRollback(from, found)
+    if (isOlder && !lags) tellRollback(this.#p, from, from.counter - found.counter)
     const newer = newerData(base, options.version)
     if (newer) throw newer
     // An earlier attempt that failed was applied after all: what came after it is left.
@@ -300,9 +294,4 @@ export class Commit {
     const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
     return sealEntry(this.#p, state, entry)
   }
-}
-
-/** Tells whether a request signs a user in. */
-export function signsIn({ operations }: Draft): boolean {
-  return operations.some((operation) => operation.signsIn)
 }

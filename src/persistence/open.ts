@@ -3,12 +3,12 @@ import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
+import { nameActors } from '../session/actors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
 import { isRenewalDue } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
-import { nameActors } from './actors.ts'
 import { openDeferred } from './deferred.ts'
 import { ahead, compare, relate } from './newest.ts'
 import {
@@ -17,6 +17,7 @@ import {
   reportFailure,
   type StoreCalls,
   startCalls,
+  tellRollback,
   tryToEnd,
 } from './persistence.ts'
 import { candidatesOf, credentialName, madeAt, snapshotOf, withSnapshot } from './stored-cookies.ts'
@@ -237,14 +238,12 @@ async function rolledBack(
   mark: unknown,
 ): Promise<Draft> {
   const { cookies, opened, p, snapshot } = opening
-  const { emit, options } = p.instance
+  const { options } = p.instance
   const lost = found ? opened.counter - found.state.counter : 1
-  if (lost > 0) {
-    if (options.onRollback === 'refuse') {
-      throw new SessionCorruptionError('Cannot read session: the store went back')
-    }
-    emit({ type: 'store.rolled-back', store: p.store.name, lost }, opened)
+  if (lost > 0 && options.onRollback === 'refuse') {
+    throw new SessionCorruptionError('Cannot read session: the store went back')
   }
+  tellRollback(p, opened, lost)
   if (!found) return goneDraft(p.instance, cookies, opened, 'missing')
   const heals = { heals: true, refresh: true }
   if (snapshot?.state.subject === found.state.subject && descends(snapshot.state, found.state)) {

@@ -2,8 +2,9 @@
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
+import { type Source, tellEnd } from '../emit.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
-import { type EndedBy, type Source, tellEnd } from '../events.ts'
+import type { EndedBy } from '../events.ts'
 import { observeCall } from '../observe/store-call.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
@@ -155,6 +156,15 @@ export async function tryToEnd(
   } catch (error) {
     reportFailure(p, error, 'store.degraded')
   }
+}
+
+/** Reports how many writes of a session the store has lost, if any. */
+export function tellRollback(
+  { instance, store }: Persistence,
+  newest: Pick<SessionState, 'key'>,
+  lost: number,
+): void {
+  if (lost > 0) instance.emit({ type: 'store.rolled-back', store: store.name, lost }, newest)
 }
 
 /** Tells whether a record is listed under the index keys of a user. */

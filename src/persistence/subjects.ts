@@ -2,8 +2,8 @@
 import { assertReason, assertSubject, expectArgument, isTags } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import type { KeyedHash } from '../crypto/keyed-hash.ts'
+import { tellEnd } from '../emit.ts'
 import { SessionError } from '../errors.ts'
-import { tellEnd } from '../events.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
 import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
@@ -101,7 +101,7 @@ export async function revoke(
   options: RevokeOptions = {},
 ): Promise<boolean> {
   if (instance.options.revocations) {
-    return (await import('./revocations.ts')).revokeMarked(instance, id, options)
+    return (await import('../revocation/marks.ts')).revokeMarked(instance, id, options)
   }
   const { reason, subject } = options
   assertReason(reason)
@@ -126,7 +126,7 @@ export async function revokeAll(
   options: RevokeAllOptions = {},
 ): Promise<number> {
   if (instance.options.revocations) {
-    return (await import('./revocations.ts')).revokeAllMarked(instance, subject, options)
+    return (await import('../revocation/marks.ts')).revokeAllMarked(instance, subject, options)
   }
   const p = persistenceOf(instance)
   assertSubject(subject)
@@ -141,7 +141,7 @@ export async function revokeBy(
 ): Promise<number> {
   assertTag(tag)
   if (instance.options.revocations) {
-    return (await import('./revocations.ts')).revokeByMarked(instance, tag, options)
+    return (await import('../revocation/marks.ts')).revokeByMarked(instance, tag, options)
   }
   const p = persistenceOf(instance)
   return await endAll(p, () => p.tagKeysOf(tag), options, { tag })

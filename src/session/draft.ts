@@ -156,3 +156,8 @@ export interface SessionContext {
   readonly expiresAt: (times: SessionTimes) => number
   readonly same: (a: unknown, b: unknown) => boolean
 }
+
+/** Tells whether a request signs a user in. */
+export function signsIn({ operations }: Draft): boolean {
+  return operations.some((operation) => operation.signsIn)
+}

@@ -3,13 +3,9 @@ import { type CookieTokens, createCookieTokens } from '../codec/cookie-tokens.ts
 import { createFormat, type DataFormat } from '../codec/data.ts'
 import { ID_BYTES } from '../codec/session-record.ts'
 import { type FormerUsed, spellKey } from '../crypto/keyring.ts'
-import { createEmit, type Emit } from '../events.ts'
-import {
-  type Controls,
-  type ResolvedOptions,
-  resolveOptions,
-  type SessionsOptions,
-} from '../options.ts'
+import { createEmit, type Emit } from '../emit.ts'
+import type { Controls, SessionsOptions } from '../options.ts'
+import { type ResolvedOptions, resolveOptions } from '../resolve-options.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import { createSessionHeader } from '../transport/header.ts'

@@ -17,7 +17,7 @@ import {
   type SessionTimes,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import { tellEnd } from '../events.ts'
+import { tellEnd } from '../emit.ts'
 import { late } from '../late.ts'
 import { type CookieFound, MAX_COOKIE_AGE, type SideCookie } from '../transport/cookie.ts'
 import type { Draft } from './draft.ts'
@@ -46,7 +46,7 @@ const NOTE_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
 
-const revocations = late(() => import('../persistence/revocations.ts'))
+const revocations = late(() => import('../revocation/marks.ts'))
 
 /** Opens the notes of a request. */
 export async function readNotes(instance: Instance, cookies: CookieFound): Promise<Notes> {

@@ -4,21 +4,15 @@ import {
   assertSubject,
   assertTime,
   expectArgument,
-  flagRule,
-  isSubject,
   isToken,
-  type Rule,
   refuseUnless,
-  SUBJECT_WORDS,
-  TAGS,
-  timeoutRule,
 } from '../check.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
+import { fingerprint } from '../emit.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
-import { fingerprint } from '../events.ts'
-
+import { DESTROY_RULES, LOGIN_RULES } from './argument-rules.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { setReader } from './instances.ts'
@@ -49,7 +43,6 @@ import type {
   Session,
   SessionData,
   SessionStatus,
-  SiteData,
 } from './session.ts'
 
 /** Implements {@link Session}; its fields are private, so printing one shows no data. */
@@ -304,30 +297,4 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     if (refused) throw refused
     if (readOnly && !(ends && found)) throw readOnly
   }
-}
-
-const TEXT: Rule = [
-  undefined,
-  'a string of at most 200 characters',
-  (value: unknown) => typeof value === 'string' && value.length <= 200,
-]
-
-const SITE_DATA: readonly SiteData[] = ['cache', 'storage', 'cookies']
-
-const DESTROY_RULES: Record<string, Rule> = {
-  reason: TEXT,
-  clear: [
-    undefined,
-    `a list of ${SITE_DATA.join(', ')}`,
-    (all: unknown) => Array.isArray(all) && all.every((one) => SITE_DATA.includes(one)),
-  ],
-}
-
-const LOGIN_RULES: Record<string, Rule> = {
-  persistent: flagRule(false),
-  idleTimeout: timeoutRule(undefined),
-  absoluteTimeout: timeoutRule(undefined),
-  actor: [undefined, SUBJECT_WORDS, isSubject],
-  label: TEXT,
-  tags: TAGS,
 }

@@ -12,7 +12,7 @@ import { expiryOf } from './reasons.ts'
 
 export { updateControls } from './controls.ts'
 
-const revocable = late(() => import('../persistence/revocable.ts'))
+const revocable = late(() => import('../revocation/revocable.ts'))
 /** Answers registrations and refreshes of `deviceBound`. */
 export const answerDevice: typeof AnswerDevice = async (...call) =>
   (await device()).answerDevice(...call)

@@ -2,15 +2,15 @@
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import type { Emit } from '../emit.ts'
 import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
-import type { Emit } from '../events.ts'
 import { late } from '../late.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { hasChanges } from './operations.ts'
 
-const acting = late(() => import('../persistence/actors.ts'))
+const acting = late(() => import('./actors.ts'))
 const chunked = late(() => import('../transport/too-large.ts'))
 
 /** The class itself is loaded when a cookie is too large. */

@@ -139,7 +139,7 @@ const ALL: readonly Plant[] = [
     rule: '3',
     source: [
       {
-        file: 'persistence/revocable.ts',
+        file: 'revocation/revocable.ts',
         from: 'if (!hasEnded) return draft',
         to: 'return draft',
       },
@@ -151,7 +151,7 @@ const ALL: readonly Plant[] = [
     rule: '3',
     source: [
       {
-        file: 'persistence/revocations.ts',
+        file: 'revocation/marks.ts',
         from: 'if (there && Math.abs(at - there.at) < 1000 * revocations!.ttl)',
         to: 'if (there && at - there.at < Infinity && revocations)',
       },

@@ -1,7 +1,7 @@
 /** Names of actors for events. Loaded when somebody acts for a user, and somebody listens. */
 import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
-import type { Instance } from '../session/instance.ts'
+import type { Instance } from './instance.ts'
 
 const hashes = new WeakMap<Instance, KeyedHash>()
 const MAX_ACTORS = 1000

@@ -1,12 +1,12 @@
 /** Sessions in cookies that can be ended, copies included. Loaded with the option `revocations`. */
 import { idOf, type SessionTimes } from '../codec/session-record.ts'
 import type { StoreUnavailableError } from '../errors.ts'
+import { reportFailure, startCalls } from '../persistence/persistence.ts'
 import type { Draft } from '../session/draft.ts'
 import { createInCookie } from '../session/in-cookie.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, goneDraft, isOver } from '../session/open.ts'
-import { reportFailure, startCalls } from './persistence.ts'
-import { lookFor, type Marks, marksOf, maxLifetimeOf } from './revocations.ts'
+import { lookFor, type Marks, marksOf, maxLifetimeOf } from './marks.ts'
 
 /**
  * Lets a draft through unless its session was ended. Then another live session of the request takes its

@@ -10,14 +10,14 @@ import { assertReason, assertSubject, expectArgument } from '../check.ts'
 import { ID_BYTES, idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { tellEnd } from '../emit.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
-import { tellEnd } from '../events.ts'
+import { pause, reportFailure, type StoreCalls, startCalls } from '../persistence/persistence.ts'
+import { newVersion } from '../persistence/stored-record.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
 import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
-import { pause, reportFailure, type StoreCalls, startCalls } from './persistence.ts'
-import { newVersion } from './stored-record.ts'
 
 /** The conditions of one mark, the oldest first; none where there is no mark. */
 type Conditions = readonly string[]

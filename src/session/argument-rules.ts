@@ -1,0 +1,29 @@
+/** The rules of what `login` and `destroy` are given. */
+import { flagRule, isSubject, type Rule, SUBJECT_WORDS, TAGS, timeoutRule } from '../check.ts'
+import type { SiteData } from './session.ts'
+
+const TEXT: Rule = [
+  undefined,
+  'a string of at most 200 characters',
+  (value: unknown) => typeof value === 'string' && value.length <= 200,
+]
+
+const SITE_DATA: readonly SiteData[] = ['cache', 'storage', 'cookies']
+
+export const DESTROY_RULES: Record<string, Rule> = {
+  reason: TEXT,
+  clear: [
+    undefined,
+    `a list of ${SITE_DATA.join(', ')}`,
+    (all: unknown) => Array.isArray(all) && all.every((one) => SITE_DATA.includes(one)),
+  ],
+}
+
+export const LOGIN_RULES: Record<string, Rule> = {
+  persistent: flagRule(false),
+  idleTimeout: timeoutRule(undefined),
+  absoluteTimeout: timeoutRule(undefined),
+  actor: [undefined, SUBJECT_WORDS, isSubject],
+  label: TEXT,
+  tags: TAGS,
+}
