@@ -8,7 +8,7 @@ import { openToken, sealToken } from '../crypto/token.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { getDraft, instanceOf } from '../session/instances.ts'
-import { hasChanges, ownValue } from '../session/operations.ts'
+import { ownValue } from '../session/operations.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
@@ -105,10 +105,4 @@ export async function openFlash<D extends SessionData, Data extends object = Par
     handedOut().set(keyOf(draft), true)
     return value
   }
-}
-
-/** Tells that a session was changed, and not only opened. */
-export function isChanged(session: object): boolean {
-  const { operations, status } = getDraft(session)
-  return status === 'destroyed' || hasChanges(operations)
 }

@@ -1,11 +1,12 @@
 /** Next's proxy, which runs before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { isAhead } from '../session/ahead.ts'
-import { instanceOf, openedOf } from '../session/instances.ts'
+import { getDraft, instanceOf, openedOf } from '../session/instances.ts'
+import { isChanged } from '../session/operations.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
-import { FLASH, isChanged, sealFlash } from './next-flash.ts'
+import { FLASH, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
 
 /** Returns a response of the proxy itself, or nothing to go on. */
@@ -84,7 +85,7 @@ export function sessionProxy<D extends SessionData>(
 /** Tells that the handler has changed the session of a request. */
 async function hasChanged(sessions: object, request: Request): Promise<boolean> {
   const session = await openedOf(sessions, request)
-  return Boolean(session && isChanged(session))
+  return Boolean(session && isChanged(getDraft(session)))
 }
 
 /**

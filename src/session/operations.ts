@@ -7,6 +7,7 @@
 import { applyRules, TAGS } from '../check.ts'
 import { FIRST, nextGeneration } from '../codec/generation.ts'
 import { ID_BYTES, type SessionState } from '../codec/session-record.ts'
+import type { SessionStatus } from './session.ts'
 
 /** A section of the session: 0 for data, 1 for flash. */
 export type Section = 0 | 1
@@ -43,6 +44,14 @@ type Same = (a: unknown, b: unknown) => boolean
 /** Tells whether the application made any of them: the library sweeps flash values and imports by itself. */
 export function hasChanges(operations: readonly Operation[]): boolean {
   return operations.some(({ isAutomatic }) => !isAutomatic)
+}
+
+/** Tells whether the application changed a session: set something in it, or ended it. */
+export function isChanged(draft: {
+  readonly operations: readonly Operation[]
+  readonly status: SessionStatus
+}): boolean {
+  return draft.status === 'destroyed' || hasChanges(draft.operations)
 }
 
 /** Replays every operation on `state`, in order. */

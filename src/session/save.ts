@@ -72,7 +72,7 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
   const written = operations.length ? format.write(current) : undefined
-  const changed = isDoubtful || (written !== undefined && hasChanged(draft, written))
+  const changed = isDoubtful || (written !== undefined && differs(draft, written))
   if (!renewalDue && !changed && !refresh) return clear ? cookie.remove(cookies) : []
   if (current.binding === undefined) draft.binding = await draft.bind?.()
   const setCookie = await backend.commit(draft, { renewalDue, changed, written })
@@ -97,7 +97,7 @@ export function isRenewalDue(
 }
 
 /** Tells whether there is anything to save that was not there before. */
-function hasChanged({ found, current }: Draft, { text }: DataText): boolean {
+function differs({ found, current }: Draft, { text }: DataText): boolean {
   if (found) {
     const { claims, generation, key } = found.state
     const isSame = current.key === key && current.generation === generation

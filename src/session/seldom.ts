@@ -7,7 +7,7 @@ import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { type Instance, UNSAVED_MS } from './instance.ts'
 import { draftOf, getDraft } from './instances.ts'
-import { applyAll, hasChanges } from './operations.ts'
+import { applyAll, hasChanges, isChanged } from './operations.ts'
 import { saveSession } from './save.ts'
 import type { SessionData } from './session.ts'
 
@@ -50,8 +50,7 @@ export function tellUnsaved(instance: Instance, draft?: Draft): void {
 }
 
 function tell({ emit, unsaved }: Instance, draft: Draft): void {
-  const isChanged = draft.status === 'destroyed' || hasChanges(draft.operations)
-  if (isChanged && !draft.committed && !draft.unsaved) {
+  if (isChanged(draft) && !draft.committed && !draft.unsaved) {
     emit({ type: 'session.uncommitted' }, draft.current)
   }
   draft.unsaved = true

@@ -4,7 +4,7 @@ import { isUnavailable, markResponse } from '../transport/response.ts'
 import type { Opener } from './backend.ts'
 import type { Instance } from './instance.ts'
 import { getDraft } from './instances.ts'
-import { hasChanges } from './operations.ts'
+import { isChanged } from './operations.ts'
 import { isRequest, refuse } from './requests.ts'
 import { saveSession } from './save.ts'
 import type { Session, SessionData } from './session.ts'
@@ -55,7 +55,7 @@ export async function tellStatus<D extends SessionData>(
  */
 async function forget({ opened }: Instance, request: Request): Promise<void> {
   const opening = opened.get(request)
-  if (opening && hasChanges(getDraft(await opening).operations)) return
+  if (opening && isChanged(getDraft(await opening))) return
   opened.set(request, null)
 }
 

@@ -228,6 +228,18 @@ describe('statusHandler() inside of a handler', () => {
     expect((await visit()).session.get('seen')).toBe(1)
   })
 
+  it('ends the session that something else of the request has destroyed', async () => {
+    const { ask, jar, sessions, status, visit } = createStatus()
+    await visit((session) => session.login('ann'))
+    const handler = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).destroy()
+      return status(request)
+    })
+    const response = await jar.fetch(handler, '/')
+    expect(response.headers.getSetCookie()[0]).toContain('Max-Age=0')
+    expect((await ask()).body.signedIn).toBe(false)
+  })
+
   it('answers with the renewed cookie once', async () => {
     const { clock, jar, sessions, status, visit } = createStatus()
     await visit((session) => session.login('ann'))
