@@ -35,7 +35,7 @@ function handedOut(): BoundedMap<string, true> {
 }
 
 const keyOf = ({ cookies, found }: Draft): string =>
-  [...cookies.tokens, ...cookies.entries.map(([label]) => label), found?.version].join()
+  [...cookies.tokens, ...cookies.deferred.map(([label]) => label), found?.version].join()
 /** The flash that the session was opened with, deferred writes included. */
 const flashOf = ({ deferred, found }: Draft): Values =>
   (deferred?.base ?? found?.state)?.flash ?? {}
@@ -59,12 +59,12 @@ interface Sealed {
 /**
  * Opens the session of a request that has one, and seals its flash; `null` when there is none.
  *
- * @param isAhead The page is only fetched ahead: it shows nobody anything yet, and gets no flash.
+ * @param isUnseen The page is only fetched ahead: it shows nobody anything yet, and gets no flash.
  */
 export async function sealFlash<D extends SessionData, Data extends object = Partial<D>>(
   sessions: Sessions<D, Data>,
   request: Request,
-  isAhead: boolean,
+  isUnseen: boolean,
 ): Promise<string | null> {
   const instance = instanceOf(sessions)
   const { cookie, format, options } = instance
@@ -75,9 +75,9 @@ export async function sealFlash<D extends SessionData, Data extends object = Par
   const draft = getDraft(session)
   if (!Object.keys(flashOf(draft)).length) return null
   const flash = handedOut().get(keyOf(draft)) ? {} : flashOf(draft)
-  if (!isAhead) handedOut().set(keyOf(draft), true)
+  if (!isUnseen) handedOut().set(keyOf(draft), true)
   const now = options.now()
-  const sealed: Sealed = { id: session.id, at: now, flash: isAhead ? null : flash }
+  const sealed: Sealed = { id: session.id, at: now, flash: isUnseen ? null : flash }
   const bytes = encoder.encode(format.stringify(sealed))
   return await sealToken(ringOf(instance), LABEL, bytes, now)
 }

@@ -1,10 +1,10 @@
 /** Next's proxy, which runs before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
-import { isAhead } from '../session/ahead.ts'
 import { getDraft, instanceOf, openedOf } from '../session/instances.ts'
 import { isChanged } from '../session/operations.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { isUnseen } from '../session/unseen.ts'
 import { isUnavailable } from '../transport/response.ts'
 import { FLASH, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
@@ -43,7 +43,7 @@ export function sessionProxy<D extends SessionData>(
     if (ASSET.test(request.nextUrl.pathname)) return NextResponse.next()
     const isPage = request.method === 'GET'
     const isEarly =
-      (isPage && isAhead(request)) || PREFETCH.some((name) => request.headers.has(name))
+      (isPage && isUnseen(request)) || PREFETCH.some((name) => request.headers.has(name))
     try {
       const own = await instanceOf(sessions)?.route?.(request)
       if (own) return own

@@ -219,7 +219,7 @@ async function setCookies(setCookie: readonly string[]): Promise<void> {
 
 /** Next lets nobody set a header beside its own response of an action or a redirect. */
 function refuseClear(session: object | null | undefined): void {
-  if (!session || !getDraft(session).clears) return
+  if (!session || !getDraft(session).clearsSite) return
   throw new SessionError(
     'Cannot send Clear-Site-Data here: call destroy({ clear }) in a route handler wrapped in handler(), and return a Response of 303 instead of redirect()',
   )

@@ -32,7 +32,7 @@ const HOUR_MS = 3_600_000
 export const MAX_TOKEN = 16_384
 
 /** Tells whether a session is from more than an hour ahead of `now`: no clock of ours made it. */
-export function isAhead(
+export function isFromFuture(
   { createdAt, renewedAt }: Pick<OpenedRecord, 'createdAt' | 'renewedAt'>,
   now: number,
 ): boolean {
@@ -76,7 +76,7 @@ export function createCookieTokens(
         const cookie = recall(token, time) ?? (await open(token, budget))
         if (!cookie) continue
         const { opened } = cookie
-        if (isAhead(opened, time)) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
+        if (isFromFuture(opened, time)) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
         // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
         else all.push(codec ? { opened } : cookie)
       }

@@ -111,7 +111,7 @@ async function unprovenDraft(
   const { rotatedAt } = state.generation
   const draft = await emptyDraft(instance, cookies, {
     status: 'unproven',
-    reason: () =>
+    noSession: () =>
       new SessionBindingError('There is no session for this client: it does not prove its device'),
     // A sign-in of the same user ends it, and so does a sign-out.
     replaced: { id: idOf(state), keys, isLate: true, rotatedAt, state: null, version },

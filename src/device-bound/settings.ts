@@ -34,7 +34,7 @@ export const NO_COOKIES: CookieFound = {
   tokens: [],
   chunks: [],
   notes: [],
-  entries: [],
+  deferred: [],
   budget: { newHours: 0 },
 }
 

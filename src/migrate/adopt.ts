@@ -77,8 +77,8 @@ async function adopt(adoption: Adoption, found: Import): Promise<Draft> {
   if (winner === 'ours') return Object.assign(draft, { leftovers })
   if (winner === 'neither') {
     const message = 'There is no session: an old cookie and a new one name two users'
-    const reason = () => new SessionNotFoundError(message)
-    return await emptyDraft(instance, draft.cookies, { status: 'invalid', reason, leftovers })
+    const noSession = () => new SessionNotFoundError(message)
+    return await emptyDraft(instance, draft.cookies, { status: 'invalid', noSession, leftovers })
   }
   const empty = isEmpty(draft) ? draft : await startOver(instance, draft)
   adoption.otherwise = empty
@@ -95,7 +95,7 @@ async function adopt(adoption: Adoption, found: Import): Promise<Draft> {
   return {
     ...empty,
     status: 'active',
-    reason: null,
+    noSession: null,
     current: first,
     operations: [operation],
     removals: found.removals,
@@ -140,15 +140,15 @@ function failed({ asked, draft, instance, otherwise }: Adoption, error: unknown)
   const type = isThrown ? 'store.unavailable' : 'store.degraded'
   emit({ type, store: asked, code: error.code }, draft.current)
   if (isThrown) throw error
-  const reason = () => error
-  return emptyDraft(instance, draft.cookies, { status: 'degraded', reason, readOnly: error })
+  const noSession = () => error
+  return emptyDraft(instance, draft.cookies, { status: 'degraded', noSession, readOnly: error })
 }
 
 /** Returns true where no cookie of ours stands for a session. */
 const isEmpty = ({ status }: Draft): boolean => status === 'new' || status === 'invalid'
 
 const startOver = (instance: Instance, { cookies }: Draft): Promise<Draft> =>
-  emptyDraft(instance, cookies, { status: 'new', reason: null })
+  emptyDraft(instance, cookies, { status: 'new', noSession: null })
 
 /**
  * Returns the user of an old session; `null` for nobody.

@@ -192,7 +192,7 @@ async function failed(
 /** Ends every session that the request's cookies open, whoever writes to it meanwhile. */
 async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { instance } = p
-  const { cookies, found, replaced, why } = draft
+  const { cookies, endReason, found, replaced } = draft
   const late = replaced?.isLate ? (replaced.state ?? { key: decodeBase64url(replaced.id)! }) : null
   const own = found?.state ?? late
   const all = await instance.tokens.openAll(cookies)
@@ -210,7 +210,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   } catch (error) {
     reportFailure(p, error, 'store.unavailable', draft.current)
   }
-  for (const about of ending.values()) tellEnd(instance.emit, 'destroy', about, why)
+  for (const about of ending.values()) tellEnd(instance.emit, 'destroy', about, endReason)
   const note = ending.size ? await noteEnd(instance, cookies, ending.keys()) : []
   return [...note, ...(await dropDeferred(instance, draft))]
 }

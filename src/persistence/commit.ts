@@ -12,12 +12,12 @@ import { isRenewalDue, isSame } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
 import { changesOf } from './journal.ts'
-import { ahead, compare, relate } from './newest.ts'
+import { compare, relate, withCredentialOf } from './newest.ts'
 import { GRACE_MS, LAG_MS } from './open.ts'
 import {
   endSession,
   isFailure,
-  isOf,
+  isListedFor,
   type Persistence,
   pause,
   type StoreCalls,
@@ -142,7 +142,7 @@ export class Commit {
     const isEnded = !ok && !there && !!this.#p.instance.options.maxSessions
     if (isEnded) this.#p.latest.recordEnd(idOf(state))
     else if (!ok) throw new SessionConflictError('Cannot create session: its id is taken')
-    if (replaced && signsIn(this.#draft) && (await isOf(this.#p, subject, replaced.keys))) {
+    if (replaced && signsIn(this.#draft) && (await isListedFor(this.#p, subject, replaced.keys))) {
       const about = { key: decodeBase64url(replaced.id)!, subject }
       await tryToEnd(this.#p, this.#calls, 'login', about)
     }
@@ -151,7 +151,7 @@ export class Commit {
 
   /** Signs in under a new id, where the session before has ended or belongs to another credential. */
   async #startNew(replaced?: Pick<ReplacedSession, 'id' | 'keys'>): Promise<Committed> {
-    const none = { status: 'missing', reason: null } as const
+    const none = { status: 'missing', noSession: null } as const
     this.#draft.status = none.status
     this.lastRotation = null
     const { current } = await emptyDraft(this.#p.instance, this.#draft.cookies, none)
@@ -254,7 +254,7 @@ export class Commit {
     const isOlder = relation === 'ahead' || compare(found, from) < 0
     const lags = !store.atomic && options.now() - (opened?.at ?? 0) < LAG_MS
     const isOwn = lags || descends(from, found)
-    const base = !isOlder ? found : isOwn ? from : ahead(found, from, context.now())
+    const base = !isOlder ? found : isOwn ? from : withCredentialOf(found, from, context.now())
     if (isOlder && !lags) tellRollback(this.#p, from, from.counter - found.counter)
     const newer = newerData(base, options.version)
     if (newer) throw newer

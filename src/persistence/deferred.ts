@@ -49,7 +49,7 @@ export function canDefer({ options }: Instance, draft: Draft, error: unknown): b
 export async function openDeferred(instance: Instance, draft: Draft): Promise<Draft> {
   const { context, format, options } = instance
   const { cookies, current, found, readOnly } = draft
-  if (!cookies.entries.length || !found || readOnly) return draft
+  if (!cookies.deferred.length || !found || readOnly) return draft
   const byTag = new Map<string, Entry>()
   const lost: { reason: DropReason; changes: number }[] = []
   for (const sealed of await openAll(instance, cookies)) {
@@ -148,7 +148,7 @@ function clearDeferred(instance: Instance, draft: Draft): string[] {
   reportDropped(instance, draft, countOf(deferred.dropped), 'conflict', true)
   for (const { changes, reason } of deferred.lost)
     reportDropped(instance, draft, changes, reason, true)
-  return removeSides(instance, cookies.entries)
+  return removeSides(instance, cookies.deferred)
 }
 
 /** Removes the deferred writes of a session that ends; they are dropped. */
@@ -157,7 +157,7 @@ export async function dropDeferred(instance: Instance, draft: Draft): Promise<st
   const all = await openAll(instance, cookies)
   const changes = all.reduce((sum, sealed) => sum + sealed[3], 0)
   reportDropped(instance, draft, changes, 'ended', true)
-  return removeSides(instance, cookies.entries)
+  return removeSides(instance, cookies.deferred)
 }
 
 /**

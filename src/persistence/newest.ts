@@ -78,7 +78,7 @@ export class LatestKnown {
 }
 
 /** Returns an older state with the credential and the counter of a newer one. */
-export function ahead(
+export function withCredentialOf(
   state: SessionState,
   { counter, generation, key }: Age,
   now: number,

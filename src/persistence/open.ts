@@ -10,7 +10,7 @@ import { isRenewalDue } from '../session/save.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
-import { ahead, compare, relate } from './newest.ts'
+import { compare, relate, withCredentialOf } from './newest.ts'
 import {
   isFailure,
   type Persistence,
@@ -76,7 +76,9 @@ export async function openStored(
   }
   if (first) return first
   const [ended] = all
-  return ended ? goneDraft(p.instance, cookies, ended.opened, 'missing', { clear: true }) : null
+  return ended
+    ? goneDraft(p.instance, cookies, ended.opened, 'missing', { removesCookie: true })
+    : null
 }
 
 /** Opens the session of one cookie or note. */
@@ -135,7 +137,7 @@ async function bridge(opening: Opening, error: unknown): Promise<Draft> {
   const { cause } = reason
   return emptyDraft(instance, cookies, {
     status: 'degraded',
-    reason: () => reason,
+    noSession: () => reason,
     readOnly: cause instanceof StoreError ? cause : reason,
   })
 }
@@ -250,7 +252,7 @@ async function rolledBack(
     return live(opening, { ...snapshot, version: record.version }, heals)
   }
   p.latest.recordRollback(found.state, mark)
-  const state = ahead(found.state, opened, options.now())
+  const state = withCredentialOf(found.state, opened, options.now())
   return live(opening, { ...found, state }, heals)
 }
 

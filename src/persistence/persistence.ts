@@ -168,7 +168,7 @@ export function tellRollback(
 }
 
 /** Tells whether a record is listed under the index keys of a user. */
-export async function isOf(
+export async function isListedFor(
   { keysOf }: Persistence,
   subject: string | null,
   keys: readonly string[] = [],

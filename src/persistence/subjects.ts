@@ -8,7 +8,13 @@ import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
 import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
-import { endSession, isOf, type Persistence, persistenceOf, startCalls } from './persistence.ts'
+import {
+  endSession,
+  isListedFor,
+  type Persistence,
+  persistenceOf,
+  startCalls,
+} from './persistence.ts'
 import { openRecord } from './stored-record.ts'
 
 /** A session in a list of a user's sessions. Times are epoch milliseconds. */
@@ -111,7 +117,7 @@ export async function revoke(
   if (subject !== undefined) {
     assertSubject(subject)
     const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh: true }))
-    if (!(await isOf(p, subject, record?.keys))) return false
+    if (!(await isListedFor(p, subject, record?.keys))) return false
   }
   const wasLive = await endSession(p, calls, id)
   const key = decodeBase64url(id) ?? undefined

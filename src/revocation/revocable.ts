@@ -33,7 +33,7 @@ export async function withoutEnded(
     const next = left.length ? await createInCookie(instance).open(cookies, left, signal) : null
     draft = next?.found
       ? { ...(await limited(instance, next)), refresh: true }
-      : await goneDraft(instance, cookies, state, 'missing', { clear: true })
+      : await goneDraft(instance, cookies, state, 'missing', { removesCookie: true })
   }
   return draft
 }
@@ -64,7 +64,7 @@ async function withoutAnswer(marks: Marks, draft: Draft, failure: unknown): Prom
   const reason = failure as StoreUnavailableError
   return emptyDraft(marks.instance, draft.cookies, {
     status: 'degraded',
-    reason: () => reason,
+    noSession: () => reason,
     readOnly: reason,
   })
 }

@@ -105,7 +105,7 @@ export interface Draft {
   /** With a store: the tag under which saving it failed, and how many operations it had then. */
   failed?: { readonly tag: string; readonly operations: number }
   /** The application's word for the end of the session. */
-  why?: string | undefined
+  endReason?: string | undefined
   /** An error or the event `session.uncommitted` has told of changes that were not saved. */
   unsaved?: boolean
   /** The outcome of saving it, where its cookies do not tell. */
@@ -113,9 +113,9 @@ export interface Draft {
   /** The cookie is written again, whether anything changed or not. */
   refresh?: boolean
   /** The cookie is removed: a note says that its session has ended. */
-  clear?: boolean
+  removesCookie?: boolean
   /** The data of the site that the browser is told to clear, once the end is saved. */
-  clears?: readonly SiteData[] | undefined
+  clearsSite?: readonly SiteData[] | undefined
   /** `Set-Cookie` values that remove what it was imported from, once it is saved. */
   removals?: readonly string[]
   /** `Set-Cookie` values that remove an old cookie beside ours, once ours is there or written. */
@@ -136,7 +136,7 @@ export interface Draft {
   /** The error that a write throws; `null`: the session can be written. */
   readOnly: SessionError | null
   /** Makes the error of `require` where there is no session; made when asked for, since an error costs its stack. */
-  readonly reason: (() => SessionError | Promise<SessionError>) | null
+  readonly noSession: (() => SessionError | Promise<SessionError>) | null
   /** With a store: the state differs from the record, which lost its last writes. */
   readonly heals?: boolean
   /** With a store: the session that this request has a replaced credential of. */

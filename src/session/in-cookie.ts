@@ -1,7 +1,7 @@
 /** Sessions that live in the cookie alone. */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { late } from '../late.ts'
+import { lazy } from '../lazy.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Backend, CommitTask } from './backend.ts'
 import type { Draft } from './draft.ts'
@@ -25,7 +25,7 @@ export function createInCookie(instance: Instance): Backend {
   }
 }
 
-const notes = late(() => import('./notes.ts'))
+const notes = lazy(() => import('./notes.ts'))
 
 /** The newest cookie whose session has not ended wins, then the newest. */
 async function open(
@@ -44,7 +44,9 @@ async function open(
   const first = byAge.find((one) => !isOver(instance, one.opened)) ?? byAge[0]
   if (!first) {
     const [some] = opened
-    return some ? goneDraft(instance, cookies, some.opened, 'missing', { clear: true }) : null
+    return some
+      ? goneDraft(instance, cookies, some.opened, 'missing', { removesCookie: true })
+      : null
   }
   const about = first.opened
   if (isOver(instance, about)) return goneDraft(instance, cookies, about, 'expired')

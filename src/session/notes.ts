@@ -6,7 +6,7 @@
  * rotation sends the new credential, a sign-out that the id has ended. Opening a session
  * reads cookies and notes together.
  */
-import { isAhead } from '../codec/cookie-tokens.ts'
+import { isFromFuture } from '../codec/cookie-tokens.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -18,7 +18,7 @@ import {
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { tellEnd } from '../emit.ts'
-import { late } from '../late.ts'
+import { lazy } from '../lazy.ts'
 import { type CookieFound, MAX_COOKIE_AGE, type SideCookie } from '../transport/cookie.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
@@ -46,7 +46,7 @@ const NOTE_S = 3600
 /** Ids that one note calls ended. */
 const MAX_ENDED = 16
 
-const revocations = late(() => import('../revocation/marks.ts'))
+const revocations = lazy(() => import('../revocation/marks.ts'))
 
 /** Opens the notes of a request. */
 export async function readNotes(instance: Instance, cookies: CookieFound): Promise<Notes> {
@@ -66,7 +66,7 @@ export async function readNotes(instance: Instance, cookies: CookieFound): Promi
     }
     replaceable.push(cookies.notes[i]!)
     const record = bytes && decodeRecord(bytes)
-    if (!record || isAhead(record, now)) continue
+    if (!record || isFromFuture(record, now)) continue
     // Some end with the browser alone.
     const madeAt = record.renewedAt + 1000 * (record.extra?.t ?? 0)
     if (now - madeAt < 1000 * NOTE_S) opened.push(record)
@@ -134,7 +134,7 @@ export async function noteEnd(
  */
 export async function noteCookieEnds(
   instance: Instance,
-  { cookies, found, status, why }: Draft,
+  { cookies, endReason, found, status }: Draft,
   ended: readonly (SessionTimes & Pick<SessionState, 'key' | 'subject'>)[],
 ): Promise<string[]> {
   if (instance.options.revocations) await (await revocations()).markEnds(instance, ended)
@@ -142,6 +142,6 @@ export async function noteCookieEnds(
   const ends = ended.map((one) => instance.context.expiresAt({ ...one, renewedAt }))
   const age = Math.min((Math.max(...ends) - renewedAt) / 1000, MAX_COOKIE_AGE)
   const by = status === 'destroyed' ? 'destroy' : 'login'
-  if (found) tellEnd(instance.emit, by, found.state, why)
+  if (found) tellEnd(instance.emit, by, found.state, endReason)
   return noteEnd(instance, cookies, ended.map(idOf), age)
 }

@@ -3,13 +3,13 @@ import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
 import { SessionError } from '../errors.ts'
-import { late } from '../late.ts'
+import { lazy } from '../lazy.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Backend } from './backend.ts'
 import type { Draft, FoundSession, Gone, NamedSession } from './draft.ts'
 import type { Instance } from './instance.ts'
 
-const chunked = late(() => import('../transport/too-large.ts'))
+const chunked = lazy(() => import('../transport/too-large.ts'))
 
 /** Opens the session of a header. Throws as {@link Backend.open}. */
 export async function openSession(
@@ -30,11 +30,11 @@ export async function openSession(
   if (!isNew && observe) await (await seldom()).tellInvalid(instance, cookies)
   return emptyDraft(instance, cookies, {
     status: isNew ? 'new' : 'invalid',
-    reason: async () => (await seldom()).invalidError(instance, cookies),
+    noSession: async () => (await seldom()).invalidError(instance, cookies),
   })
 }
 
-const seldom = late(() => import('./seldom.ts'))
+const seldom = lazy(() => import('./seldom.ts'))
 
 /** Tells whether a session's time is up; what is no time is up too. */
 export function isOver({ context, options }: Instance, times: SessionTimes): boolean {
@@ -58,7 +58,7 @@ export function liveDraft(
     cookies,
     committed: false,
     readOnly: newer,
-    reason: newer && (() => newer),
+    noSession: newer && (() => newer),
   }
 }
 
@@ -75,7 +75,7 @@ export function newerData({ version }: SessionState, known: number): SessionErro
 export async function emptyDraft(
   { context, format, options }: Instance,
   cookies: CookieFound,
-  more: Pick<Draft, 'status' | 'reason'> & Partial<Draft>,
+  more: Pick<Draft, 'status' | 'noSession'> & Partial<Draft>,
 ): Promise<Draft> {
   const now = context.now()
   const current = {
@@ -115,8 +115,8 @@ export async function goneDraft(
 ): Promise<Draft> {
   const rotatedAt = more.replaced?.rotatedAt
   if (instance.observe) (await seldom()).tellGone(instance, about, status, rotatedAt)
-  const reason = async () => (await seldom()).goneError(instance, about, status, rotatedAt)
-  return emptyDraft(instance, cookies, { status, reason, ...more })
+  const noSession = async () => (await seldom()).goneError(instance, about, status, rotatedAt)
+  return emptyDraft(instance, cookies, { status, noSession, ...more })
 }
 
 /** A session whose data cannot be used: `onCorruption` says what that means. */
@@ -130,5 +130,5 @@ export async function unreadableDraft(
   if (!(error instanceof SessionError)) throw error
   emit({ type: 'session.corrupt', code: error.code }, opened)
   if (options.onCorruption === 'throw') throw error
-  return emptyDraft(instance, cookies, { status: 'invalid', reason: () => error })
+  return emptyDraft(instance, cookies, { status: 'invalid', noSession: () => error })
 }

@@ -57,11 +57,11 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     setReader((session) => (#draft in session ? [session.#draft, session.#instance] : undefined))
   }
 
-  /** @param isAhead Nobody sees the page yet: flash values wait for the next request. */
-  constructor(draft: Draft, instance: Instance, isAhead: boolean) {
+  /** @param isUnseen Nobody sees the page yet: flash values wait for the next request. */
+  constructor(draft: Draft, instance: Instance, isUnseen: boolean) {
     this.#draft = draft
     this.#instance = instance
-    const seen = isAhead ? EMPTY : draft.current.flash
+    const seen = isUnseen ? EMPTY : draft.current.flash
     this.#flash = seen
     if (Object.keys(seen).length && !draft.readOnly) {
       this.#apply(sweepFlash(seen, instance.context.same))
@@ -216,8 +216,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       draft.status = 'destroyed'
       this.#instance.context.changed(draft)
     }
-    draft.clears ??= clear
-    draft.why ??= reason
+    draft.clearsSite ??= clear
+    draft.endReason ??= reason
   }
 
   async once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {

@@ -1,7 +1,6 @@
 /** From a `Request` to its session, and back to its response. */
-import { late } from '../late.ts'
+import { lazy } from '../lazy.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
-import { isAhead } from './ahead.ts'
 import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { createInCookie } from './in-cookie.ts'
@@ -11,6 +10,7 @@ import { openSession } from './open.ts'
 import { RequestSession } from './request-session.ts'
 import { saveSession } from './save.ts'
 import type { Session, SessionData } from './session.ts'
+import { isUnseen } from './unseen.ts'
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
@@ -20,7 +20,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
-  const stored = late(async () =>
+  const stored = lazy(async () =>
     (await import('../persistence/backend.ts')).storedBackendOf(instance),
   )
   const backend = (): Backend | Promise<Backend> => inCookie ?? stored()
@@ -46,7 +46,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
     // Where nobody sees the page, flash values wait for the next request.
-    const keepsFlash = again || (request !== undefined && isAhead(request))
+    const keepsFlash = again || (request !== undefined && isUnseen(request))
     return new RequestSession<D>(draft, instance, keepsFlash)
   }
   const opener = { instance, carrier, backend, open }
@@ -109,18 +109,18 @@ async function commitOpened<D extends SessionData>(
   } catch {
     return markResponse(response, [], carrier)
   }
-  const { clears, committed, device, found } = draft
+  const { clearsSite, committed, device, found } = draft
   // Another handler of the same page has set the cookie.
   const isSecond = !committed && response.headers.get('set-cookie')?.includes(instance.cookie.name)
-  if (!save || clears || device || isSecond) {
+  if (!save || clearsSite || device || isSecond) {
     return (await seldom()).commitSeldom(opener, request, response, draft, save)
   }
   const values = await saveSession(instance, await backend(), draft)
   return markResponse(response, values, carrier, found !== null)
 }
 
-const seldom = late(() => import('./seldom.ts'))
-const restrictions = late(() => import('./restrictions.ts'))
+const seldom = lazy(() => import('./seldom.ts'))
+const restrictions = lazy(() => import('./restrictions.ts'))
 /** Throws what tells why a request cannot be opened. */
 export const refuse = async (request: Request): Promise<never> =>
   (await seldom()).refuseRequest(request)

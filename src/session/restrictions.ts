@@ -3,7 +3,7 @@ import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import type { answerDevice as AnswerDevice } from '../device-bound/device.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
-import { late } from '../late.ts'
+import { lazy } from '../lazy.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
@@ -12,12 +12,12 @@ import { expiryOf } from './reasons.ts'
 
 export { updateControls } from './controls.ts'
 
-const revocable = late(() => import('../revocation/revocable.ts'))
+const revocable = lazy(() => import('../revocation/revocable.ts'))
 /** Answers registrations and refreshes of `deviceBound`. */
 export const answerDevice: typeof AnswerDevice = async (...call) =>
   (await device()).answerDevice(...call)
 
-const device = late(() => import('../device-bound/device.ts'))
+const device = lazy(() => import('../device-bound/device.ts'))
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
 const MAX_AGENT = 512
@@ -37,7 +37,7 @@ export async function guardDraft(
 ): Promise<Draft> {
   const ends = instance.options.revocations && (await revocable())
   const living = ends ? await ends.withoutEnded(instance, draft, request?.signal) : draft
-  let guarded = await replaced(instance, living, request)
+  let guarded = await restrict(instance, living, request)
   ends?.limitLifetime(instance, guarded)
   if (instance.options.deviceBound) {
     guarded = await (await device()).guardDevice(instance, guarded, header, request, again)
@@ -51,7 +51,8 @@ export async function guardDraft(
   return guarded
 }
 
-async function replaced(
+/** Puts an empty draft in the place of one whose session is too old, or another client's. */
+async function restrict(
   instance: Instance,
   draft: Draft,
   request: Request | undefined,
@@ -93,7 +94,7 @@ export async function checkAge(
     if (isThrown) throw reason
     return await emptyDraft(instance, draft.cookies, {
       status: 'degraded',
-      reason: () => reason,
+      noSession: () => reason,
       readOnly: reason,
     })
   }
@@ -102,9 +103,9 @@ export async function checkAge(
 async function overDraft(instance: Instance, draft: Draft, why: string): Promise<Draft> {
   const { timeout: _, ...expiry } = expiryOf(instance, draft.current)
   instance.emit({ type: 'session.expired', ...expiry, reason: 'not-before' }, draft.current)
-  const reason = () =>
+  const noSession = () =>
     new SessionExpiredError(`The session is over: ${why}`, { reason: 'not-before' })
-  return await emptyDraft(instance, draft.cookies, { status: 'expired', reason })
+  return await emptyDraft(instance, draft.cookies, { status: 'expired', noSession })
 }
 
 /** Lets a session belong to the client that proves something now, and drops what another one has proven. */
@@ -139,7 +140,7 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
   }
   return await emptyDraft(instance, draft.cookies, {
     status: 'invalid',
-    reason: () =>
+    noSession: () =>
       new SessionBindingError('There is no session for this client: it is of another one'),
     bind: draft.bind,
   })

@@ -4,14 +4,14 @@ import type { DataText } from '../codec/data.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import type { Emit } from '../emit.ts'
 import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
-import { late } from '../late.ts'
+import { lazy } from '../lazy.ts'
 import type { Backend } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { hasChanges } from './operations.ts'
 
-const acting = late(() => import('./actors.ts'))
-const chunked = late(() => import('../transport/too-large.ts'))
+const acting = lazy(() => import('./actors.ts'))
+const chunked = lazy(() => import('../transport/too-large.ts'))
 
 /** The class itself is loaded when a cookie is too large. */
 const TOO_LARGE: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
@@ -56,7 +56,7 @@ function tellSaved(observe: Emit, { outcome }: Draft, values: readonly string[])
 
 async function save(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
   const { cookie, format } = instance
-  const { clear, cookies, current, found, operations, refresh, status } = draft
+  const { cookies, current, found, operations, refresh, removesCookie, status } = draft
   if (instance.observe && (found?.state.claims?.a ?? current.claims?.a)) {
     await (await acting()).nameActors(instance, [found?.state ?? current, current])
   }
@@ -73,10 +73,10 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   const isDoubtful = found?.isCopy && hasChanges(operations)
   const written = operations.length ? format.write(current) : undefined
   const changed = isDoubtful || (written !== undefined && differs(draft, written))
-  if (!renewalDue && !changed && !refresh) return clear ? cookie.remove(cookies) : []
+  if (!renewalDue && !changed && !refresh) return removesCookie ? cookie.remove(cookies) : []
   if (current.binding === undefined) draft.binding = await draft.bind?.()
   const setCookie = await backend.commit(draft, { renewalDue, changed, written })
-  return clear && !setCookie.length ? cookie.remove(cookies) : setCookie
+  return removesCookie && !setCookie.length ? cookie.remove(cookies) : setCookie
 }
 
 /**

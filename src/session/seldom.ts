@@ -81,8 +81,8 @@ export async function commitSeldom<D extends SessionData>(
 const CLEAR = 'clear-site-data'
 
 /** Puts `Clear-Site-Data` on the response of a sign-out, once: handlers may be nested. */
-function clearSite(response: Response, { clears = [] }: Draft): Response {
-  const value = clears.map((one) => `"${one}"`).join(', ')
+function clearSite(response: Response, { clearsSite = [] }: Draft): Response {
+  const value = clearsSite.map((one) => `"${one}"`).join(', ')
   const { headers, status } = response
   if (value && status >= 200 && !headers.get(CLEAR)?.includes(value)) headers.append(CLEAR, value)
   return response
@@ -118,7 +118,7 @@ async function saveOnto(
   onto.current = applyAll(own, onto.current)
   onto.operations.push(...own)
   if (draft.status === 'destroyed') onto.status = 'destroyed'
-  onto.why = draft.why
+  onto.endReason = draft.endReason
   draft.saving = saveSession(instance, backend, onto)
   const values = await draft.saving
   const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!

@@ -150,8 +150,8 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
     get: (request) => openRequest(opener, request),
     async require(request) {
       const session = await sessions.get(request)
-      const { reason } = getDraft(session)
-      if (reason) throw await reason()
+      const { noSession } = getDraft(session)
+      if (noSession) throw await noSession()
       return session
     },
     commit: async (request, response, { save } = {}) =>

@@ -11,10 +11,10 @@ type SideContent = 'note' | 'deferred'
 export async function openSides(
   { cookie, options, tokens }: Instance,
   kind: SideContent,
-  { budget, entries, notes }: CookieFound,
+  { budget, deferred, notes }: CookieFound,
 ): Promise<(Uint8Array<ArrayBuffer> | null)[]> {
   const all: (Uint8Array<ArrayBuffer> | null)[] = []
-  for (const [, token] of kind === 'note' ? notes : entries) {
+  for (const [, token] of kind === 'note' ? notes : deferred) {
     const label = `${kind}:${cookie.name}`
     all.push(await openToken(tokens.ring, label, token, options.now(), budget))
   }

@@ -63,7 +63,7 @@ export interface CookieFound {
   /** Notes of rotations and ends, sealed. */
   readonly notes: readonly SideCookie[]
   /** Deferred writes, sealed. */
-  readonly entries: readonly SideCookie[]
+  readonly deferred: readonly SideCookie[]
   /** The budget for opening all of these. */
   readonly budget: OpenBudget
 }
@@ -245,7 +245,7 @@ function findCookie(header: string | null, name: string): CookieFound {
     chunks,
     ...(chunks.length && { pieces: found }),
     notes: side.n,
-    entries: side.d,
+    deferred: side.d,
     budget: { newHours: MAX_NEW_HOURS },
   }
 }

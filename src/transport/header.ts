@@ -14,7 +14,7 @@ export function createSessionHeader(name: string): SessionCookie {
     find(value) {
       const token = value?.replace(/^Bearer +/i, '')
       const tokens = token ? [token] : []
-      return { tokens, chunks: [], notes: [], entries: [], budget: { newHours: 1 } }
+      return { tokens, chunks: [], notes: [], deferred: [], budget: { newHours: 1 } }
     },
     write: (parts) => [...parts],
     remove: () => [''],

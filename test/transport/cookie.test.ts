@@ -86,7 +86,7 @@ describe('the Cookie header', () => {
     const found = joinChunks(cookie.find(header.flat().join('; ')))
     expect(found.tokens.length).toBe(32)
     expect(new Set(found.tokens).size).toBe(32)
-    expect([found.notes.length, found.entries.length]).toEqual([16, 16])
+    expect([found.notes.length, found.deferred.length]).toEqual([16, 16])
     expect(found.chunks).toEqual([1, 2, 3])
   })
 

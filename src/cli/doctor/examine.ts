@@ -12,7 +12,7 @@ import {
 } from './cookie-checks.ts'
 import { type Finding, fine, note, wrong } from './finding.ts'
 import { checkCache, checkClock, checkSizes, checkVary } from './response-checks.ts'
-import { isRemoval, isToken, type SetCookie, setCookiesOf } from './set-cookie.ts'
+import { isOurs, isRemoval, type SetCookie, setCookiesOf } from './set-cookie.ts'
 import type { Visit } from './visit.ts'
 
 /** Three visits, and what is known beside them. */
@@ -57,7 +57,7 @@ export async function examine(visits: Visits): Promise<Finding[]> {
 function sessionCookie(visit: Visit, name: string): SetCookie | undefined {
   const all = setCookiesOf(visit)
   const named = all.filter((one) => one.name === name)
-  return named.filter((one) => !isRemoval(one)).at(-1) ?? all.find(isToken) ?? named[0]
+  return named.filter((one) => !isRemoval(one)).at(-1) ?? all.find(isOurs) ?? named[0]
 }
 
 function checkPage({ page: { response } }: Visit): Finding {

@@ -19,7 +19,7 @@ export function setCookiesOf({ hops }: Visit): SetCookie[] {
 }
 
 /** Tells whether a cookie looks like a session of ours, whatever its name: its first chunk, for a large one. */
-export function isToken({ value }: SetCookie): boolean {
+export function isOurs({ value }: SetCookie): boolean {
   return parseToken(value) !== null || /^[2-4]\.AQ[\w-]{40,}$/.test(value)
 }
 

@@ -1,5 +1,5 @@
 /** Opens the cookies of a header as the application would, writes nothing, and tells what was found. */
-import { ID_BYTES, idOf, type OpenedRecord, type SessionState } from '../../codec/session-record.ts'
+import { ID_BYTES, type OpenedRecord, type SessionState } from '../../codec/session-record.ts'
 import { spellKey } from '../../crypto/keyring.ts'
 import { parseToken } from '../../crypto/token.ts'
 import { fingerprint } from '../../emit.ts'
@@ -61,9 +61,9 @@ export async function inspect(given: Instance, header: string, name?: string): P
   const keys = own.tokens.ring.keys ?? (await own.tokens.ring.derive())
   try {
     const session = await sessions.open(header)
-    const { found: live, reason } = getDraft(session)
+    const { found: live, noSession } = getDraft(session)
     const about = live?.state ?? known
-    const error = reason ? await reason() : null
+    const error = noSession ? await noSession() : null
     const { status } = session
     return { ...common(), status, error, ...(about && { about }) }
   } catch (error) {
@@ -120,8 +120,6 @@ async function inspectToken({ options, tokens }: Instance, token: string): Promi
 }
 
 /** Returns the fingerprint by which events and logs name a session. */
-export function nameOf({ key }: Pick<SessionState, 'key'>): string {
+export function fingerprintOf({ key }: Pick<SessionState, 'key'>): string {
   return fingerprint(key.subarray(0, ID_BYTES))
 }
-
-export { idOf }

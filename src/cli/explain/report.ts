@@ -1,9 +1,10 @@
 /** The outcome of `explain` in words. Shows no secret, token, cookie or session data; subject and id only when asked to. */
+import { idOf } from '../../codec/session-record.ts'
 import type { Instance } from '../../session/instance.ts'
 import { expiryOf } from '../../session/reasons.ts'
 import { type CommandError, usageError } from '../command.ts'
 import { count, distance, duration, plain } from '../words.ts'
-import { type InspectedToken, type Inspection, idOf, nameOf } from './inspect.ts'
+import { fingerprintOf, type InspectedToken, type Inspection } from './inspect.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A line of the report: what it is about, and what is known. */
@@ -33,7 +34,7 @@ export function jsonOf(instance: Instance, inspection: Inspection, shown: Shown)
   return {
     cookies: tokens.map(({ closed, opened: _, ...token }) => ({ ...token, ...closed })),
     notes: cookies.notes.length,
-    deferred: cookies.entries.length,
+    deferred: cookies.deferred.length,
     ...(about && { session: sessionOf(instance, about, shown) }),
   }
 }
@@ -45,7 +46,7 @@ function sessionOf(
 ): object {
   const { authenticatedAt, claims, createdAt, persistent, renewedAt, subject } = about
   return {
-    fingerprint: nameOf(about),
+    fingerprint: fingerprintOf(about),
     createdAt,
     renewedAt,
     authenticatedAt,
@@ -83,7 +84,7 @@ export function linesOf(
   const now = instance.options.now()
   const beside = [
     ...(cookies.notes.length ? [count(cookies.notes.length, 'note')] : []),
-    ...(cookies.entries.length ? [count(cookies.entries.length, 'deferred write')] : []),
+    ...(cookies.deferred.length ? [count(cookies.deferred.length, 'deferred write')] : []),
   ]
   return [
     ...tokens.flatMap((token) => tokenLines(token, keyIds, now)),
@@ -134,7 +135,7 @@ function sessionLines(
   const who =
     shown.has('subject') && subject !== null ? plain(subject) : 'somebody (--show subject)'
   return [
-    ['Session', `${nameOf(about)} in events and logs`],
+    ['Session', `${fingerprintOf(about)} in events and logs`],
     ...(shown.has('id') ? [['Id', idOf(about)] as const] : []),
     // The cookie of a session in a store does not say who is signed in.
     ...(subject === null

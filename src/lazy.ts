@@ -3,7 +3,7 @@
  * again what is there takes longer than to open a known cookie. It is the value that is stored: on Workers a
  * promise of another request may hang.
  */
-export function late<T>(load: () => Promise<T>): () => T | Promise<T> {
+export function lazy<T>(load: () => Promise<T>): () => T | Promise<T> {
   let loaded: T | undefined
   const first = async (): Promise<T> => {
     loaded = await load()

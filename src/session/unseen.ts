@@ -4,7 +4,7 @@
  * Tells whether a request is a `HEAD`, or fetches a page ahead of a click that may never come: browsers say
  * so in `Sec-Purpose`, older ones in `Purpose`.
  */
-export function isAhead({ headers, method }: Request): boolean {
+export function isUnseen({ headers, method }: Request): boolean {
   const purpose = headers.get('sec-purpose') ?? headers.get('purpose')
   return method === 'HEAD' || /^prefetch/i.test(purpose ?? '')
 }
