@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { session } from '../src/adapters/hono.ts'
+import type { ReadonlySession } from '../src/adapters/next.ts'
 import { createSessionMiddleware } from '../src/adapters/react-router.ts'
 import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
@@ -156,4 +157,13 @@ export async function adapters(sessions: Sessions<{ visits: number }>): Promise<
   holds<Equal<Awaited<ReturnType<typeof getSession>>, Session<{ visits: number }>>>()
   sessionHandle(sessions)
   sessionHandle(defaults)
+}
+
+/** The properties of a session that are no methods. */
+type Property = {
+  [K in keyof Session]-?: Session[K] extends (...given: never[]) => unknown ? never : K
+}[keyof Session]
+
+export function serverComponents(): void {
+  holds<Equal<keyof ReadonlySession, Property | 'get' | 'has' | 'flash'>>()
 }

@@ -22,6 +22,8 @@ export type ReadonlySession<
   | 'authenticatedAt'
   | 'factors'
   | 'actor'
+  | 'tags'
+  | 'bound'
   | 'get'
   | 'has'
 > & {
