@@ -68,9 +68,7 @@ export function adviceOn({ code, reason }: SessionError): string {
 function fromSessionError(error: SessionError): CommandError {
   const { code, message, reason, word } = error as SessionError & { word?: string }
   const said = word && !message.includes(word) ? ` (${word})` : ''
-  const advice =
-    BY_REASON[reason ?? ''] ?? BY_CODE[code] ?? 'See docs/error-handling.md for this code'
-  return new CommandError(`${message}${said}`, advice, EXIT.wrong, {
+  return new CommandError(`${message}${said}`, adviceOn(error), EXIT.wrong, {
     code,
     ...(reason && { reason }),
     ...(word && { word }),

@@ -1,8 +1,8 @@
 /**
  * The credential of a session: a generation, which each rotation replaces.
  *
- * A session keeps its id from its first write to its end. `login` and `regenerate` replace its
- * generation, and with it every cookie made before: a cookie is good only with the number and the
+ * A session keeps its id from its first write to its end. A rotation (`login`, `elevate`,
+ * `regenerate`) replaces its generation, and with it every cookie made before: a cookie is good only with the number and the
  * nonce of the record. The number alone orders generations; the nonce keeps two apart that were
  * given the same number, because a store lost its last writes in between.
  */

@@ -70,7 +70,7 @@ export interface SessionState {
   readonly persistent: boolean
   /** Number of writes so far; only counted with a store. */
   readonly counter: number
-  /** With a store: the session's last writes, packed (`persistence/journal`). */
+  /** With a store: the session's last writes, packed (`codec/write-list`). */
   readonly writes?: string | undefined
   /** Seconds for which the id of an imported session stays marked as ended after its end. */
   readonly markFor?: number | undefined

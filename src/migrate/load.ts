@@ -1,16 +1,16 @@
 import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { inTime, isObject, type OldData } from './importer.ts'
 
-/** Finds the data of an old session in the store of the old library. */
-export type LoadSession = (id: string) => unknown
-
 /**
  * Asks the old store. Its failure is not "no session", and its message stays with it. A record that does
  * not parse is no failure: it would lock its visitor out for as long as the old cookie lives.
  *
  * @throws {@link StoreUnavailableError}, {@link SessionCorruptionError}, or TypeError for what are no data.
  */
-export async function loadSession(load: LoadSession, id: string): Promise<OldData | null> {
+export async function loadSession(
+  load: (id: string) => unknown,
+  id: string,
+): Promise<OldData | null> {
   let data: unknown
   try {
     data = await inTime(() => load(id))

@@ -116,7 +116,7 @@ export async function lookFor(
  *
  * @param owners Hashes of the user whose session alone is meant, or {@link NOBODY}. (default: whoever's it is)
  */
-export async function markSession(
+async function markSession(
   marks: Marks,
   id: string,
   calls: StoreCalls,

@@ -51,6 +51,7 @@ const SHARE_BYTES = 32
 /** Milliseconds between two events about one former secret. */
 const MINUTE_MS = 60_000
 
+/** Checks the options, and puts together what follows from them. No I/O. */
 export function createInstance<D extends SessionData>(given: SessionsOptions<D>): Instance {
   const options = resolveOptions(given)
   const { revocations, now, transport } = options

@@ -37,7 +37,7 @@ export function expiryOf(
 }
 
 /** Returns the age of a session as its cookie says, and that of the cookie. */
-export function absenceOf(now: number, { createdAt, extra, renewedAt }: NamedSession): Absence {
+function absenceOf(now: number, { createdAt, extra, renewedAt }: NamedSession): Absence {
   const madeAt = renewedAt + 1000 * (extra?.t ?? 0)
   return { age: seconds(now - createdAt), sinceLastSeen: seconds(now - madeAt) }
 }

@@ -21,7 +21,6 @@ const TABLE: ReasonTable = {
 
 const STATUSES: Readonly<Record<string, StoreReason>> = {
   401: 'auth',
-
   403: 'auth',
   408: 'timeout',
   413: 'too-large',

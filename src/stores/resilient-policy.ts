@@ -1,5 +1,5 @@
 /** The policy of `resilient`, which may change while the application runs. */
-import { applyRules, numberRule, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, isObject, numberRule, type Rule, refuseUnless } from '../check.ts'
 import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
@@ -50,7 +50,6 @@ export interface CheckedPolicy {
   readonly healthTimeoutMs: number
 }
 
-const isObject = (value: unknown): boolean => Object(value) === value
 const isBreaker = (value: unknown): boolean => value === false || isObject(value)
 const breakerRule: Rule = [{}, 'a circuit breaker, its options or false', isBreaker]
 
