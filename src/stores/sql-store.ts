@@ -38,7 +38,7 @@ export interface SqlStore extends SessionStore {
   readonly index: SessionIndex
   page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /**
-   * Removes expired records and marks, 100 rows per statement with a pause after each.
+   * Removes expired records and marks, 100 rows per statement. After each it leaves the server alone for as long as the statement took.
    *
    * @param options Or the `limit` alone.
    * @returns Number of rows removed.
@@ -64,7 +64,7 @@ const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
   olderThan: numberRule(60, 0, 1e9),
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A store's table: its statements, and the connections that run them. */
 class SqlTable {
@@ -170,10 +170,11 @@ class SqlTable {
     let removed = 0
     while (removed < limit) {
       const step = Math.min(limit - removed, PRUNE_STEP)
+      const began = performance.now()
       const count = await this.#pruneStep(step, olderThan)
       removed += count
       if (count < step) break
-      await pause()
+      await pause(performance.now() - began)
     }
     return removed
   }

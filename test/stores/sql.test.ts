@@ -311,4 +311,21 @@ describe('checkSqlSchema() and applySqlSchema()', () => {
     expect(new Set(names.values()).size).toBe(names.size)
     for (const name of names.values()) expect(name).toMatch(/^sojourn_[0-9a-f]{1,8}$/)
   })
+
+  it('prune() leaves the server alone after each statement for as long as that took', async () => {
+    const times: number[] = []
+    const store = storeWith(async () => {
+      times.push(performance.now())
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      times.push(performance.now())
+      return { rows: [], affected: 100 }
+    })
+    expect(await store.prune(300)).toBe(300)
+    expect(times).toHaveLength(6)
+    for (const step of [1, 3]) {
+      const [began, ended, next] = times.slice(step - 1) as [number, number, number]
+      // Timers may be a millisecond early.
+      expect(next - ended).toBeGreaterThan(0.9 * (ended - began) - 1)
+    }
+  })
 })
