@@ -194,9 +194,11 @@ export function resolveOptions<D extends SessionData>(
   const misfit = store ? 'revocations' : 'maxSessions'
   const where = store ? 'with' : 'without'
   refuseUnless(!rest[misfit], misfit, `left out ${where} a store`, rest[misfit])
-  const canBind = store && transport === 'cookie' && !cookie.partitioned
-  const unless = 'left out without a store, with transport { header } and with cookie.partitioned'
-  refuseUnless(!deviceBound || !!canBind, 'deviceBound', unless, deviceBound)
+  const misplaced =
+    (!store && 'without a store') ||
+    (transport !== 'cookie' && 'with transport { header }') ||
+    (cookie.partitioned && 'with cookie.partitioned')
+  refuseUnless(!deviceBound || !misplaced, 'deviceBound', `left out ${misplaced}`, deviceBound)
   const isReadable = transport === 'cookie' || !importFrom?.length
   const rule = 'left out with transport { header }: importers read and remove cookies'
   refuseUnless(isReadable, 'importFrom', rule, importFrom)

@@ -431,11 +431,12 @@ describe('deviceBound', () => {
     errorOf(() => createBoundWorld(true, options).sessions).then(({ message }) => message)
 
   it('is refused at creation where it cannot work', async () => {
-    const left =
-      'Option "deviceBound" must be left out without a store, with transport { header } and with cookie.partitioned, got boolean'
-    expect(await refusal({ store: undefined })).toBe(left)
-    expect(await refusal({ cookie: { partitioned: true } })).toBe(left)
-    expect(await refusal({ transport: { header: 'x-session' } })).toBe(left)
+    const left = (where: string) => `Option "deviceBound" must be left out ${where}, got boolean`
+    const header = { transport: { header: 'x-session' } }
+    expect(await refusal({ store: undefined })).toBe(left('without a store'))
+    expect(await refusal({ store: undefined, ...header })).toBe(left('without a store'))
+    expect(await refusal(header)).toBe(left('with transport { header }'))
+    expect(await refusal({ cookie: { partitioned: true } })).toBe(left('with cookie.partitioned'))
     for (const wrong of [{ maxAge: 299 }, 'yes', 1, { maxAge: 0 }]) {
       const message = await refusal({ deviceBound: wrong })
       expect(message).toContain(
