@@ -12,7 +12,7 @@ import type {
 } from '../stores/store.ts'
 
 /** The calls of a store; `list` and `endAll` are those of its index. */
-export type StoreOperation =
+export type FaultyOperation =
   | 'read'
   | 'write'
   | 'end'
@@ -42,7 +42,7 @@ export type Fault =
 
 /** One call, in the order they came. */
 export interface FaultyCall {
-  readonly operation: StoreOperation
+  readonly operation: FaultyOperation
   readonly id: string | null
   readonly fault: Fault['type']
 }
@@ -62,9 +62,9 @@ export interface FaultyStore extends SessionStore {
   /** Every call so far. */
   readonly calls: readonly FaultyCall[]
   /** Adds faults for the next calls, optionally only for calls of one operation. */
-  inject(faults: Fault | readonly Fault[], operation?: StoreOperation): void
+  inject(faults: Fault | readonly Fault[], operation?: FaultyOperation): void
   /** Every call without an injected fault fails like this, until `up`. */
-  down(fault?: Fault, operation?: StoreOperation): void
+  down(fault?: Fault, operation?: FaultyOperation): void
   /** Ends what `down` began, and forgets injected faults. */
   up(): void
 }
@@ -73,7 +73,7 @@ type Found = Awaited<ReturnType<SessionStore['read']>>
 
 interface Planned {
   readonly fault: Fault
-  readonly operation: StoreOperation | undefined
+  readonly operation: FaultyOperation | undefined
 }
 
 const realSleep = (ms: number, signal?: AbortSignal): Promise<void> =>
@@ -132,11 +132,11 @@ class Faulty implements FaultyStore {
     }
   }
 
-  inject(faults: Fault | readonly Fault[], operation?: StoreOperation): void {
+  inject(faults: Fault | readonly Fault[], operation?: FaultyOperation): void {
     for (const fault of [faults].flat() as Fault[]) this.#planned.push({ fault, operation })
   }
 
-  down(fault: Fault = { type: 'throw-before' }, operation?: StoreOperation): void {
+  down(fault: Fault = { type: 'throw-before' }, operation?: FaultyOperation): void {
     this.#standing.unshift({ fault, operation })
   }
 
@@ -192,7 +192,7 @@ class Faulty implements FaultyStore {
     this.#latest.set(id, record)
   }
 
-  #next(operation: StoreOperation): Fault {
+  #next(operation: FaultyOperation): Fault {
     const fits = (planned: Planned): boolean => (planned.operation ?? operation) === operation
     const place = this.#planned.findIndex(fits)
     const planned = place < 0 ? this.#standing.find(fits) : this.#planned.splice(place, 1)[0]
@@ -200,7 +200,7 @@ class Faulty implements FaultyStore {
   }
 
   async #call<T>(
-    operation: StoreOperation,
+    operation: FaultyOperation,
     id: string | null,
     options: StoreCallOptions | undefined,
     apply: (fault: Fault) => Promise<T>,

@@ -26,7 +26,7 @@ export {
   createFaultyStore,
   type Fault,
   type FaultyCall,
+  type FaultyOperation,
   type FaultyStore,
   type FaultyStoreOptions,
-  type StoreOperation,
 } from './faulty-store.ts'
