@@ -50,6 +50,11 @@ export class MessageParts {
     }
   }
 
+  /** Returns the parts in place of a `Request`, for sessions alone: opening and committing them reads nothing else of one. */
+  asRequest(): Request {
+    return this as object as Request
+  }
+
   get controller(): AbortController {
     this.#controller ??= new AbortController()
     return this.#controller

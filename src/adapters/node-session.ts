@@ -109,7 +109,7 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
   }
 
   know(request: Request): void {
-    const known = this.#instance?.opened.get(this.#parts as unknown as Request)
+    const known = this.#instance?.opened.get(this.#parts)
     if (known !== undefined) this.#instance!.opened.set(request, known)
   }
 
@@ -117,6 +117,6 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
   #request(): Request {
     const isSeen = !this.#instance || this.#instance.options.binding?.ip
     if (this.#parts.request || isSeen) return requestOf(this.#message)
-    return this.#parts as unknown as Request
+    return this.#parts.asRequest()
   }
 }

@@ -30,7 +30,7 @@ export interface Instance {
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
   /** The session of each request; `null`: it was committed without one. */
-  readonly opened: WeakMap<Request, Promise<object> | null>
+  readonly opened: WeakMap<object, Promise<object> | null>
   /** The controls in force, once they are known. */
   inForce?: Controls
   /** Epoch milliseconds of the last write to the store, if it failed. */
@@ -98,6 +98,6 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     formerUsed,
     context,
     unsaved,
-    opened: new WeakMap<Request, Promise<object> | null>(),
+    opened: new WeakMap<object, Promise<object> | null>(),
   }
 }

@@ -66,7 +66,7 @@ export function openRequest<D extends SessionData>(
   { carrier, instance, open }: Opener<D>,
   request: Request,
 ): Promise<Session<D, D>> {
-  const opened = instance.opened as WeakMap<Request, ReturnType<typeof open> | null>
+  const opened = instance.opened as WeakMap<object, ReturnType<typeof open> | null>
   let session = isRequest(request) ? opened.get(request) : null
   if (session === null) return refuse(request)
   if (!session) {
