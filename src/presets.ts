@@ -7,7 +7,7 @@
  *
  * const sessions = createSessions(fromEnv(process.env, production()))
  */
-import { integerRule, type Rule, timeoutRule, wordRule } from './check.ts'
+import { integerRule, isToken, type Rule, timeoutRule, wordRule } from './check.ts'
 import type { Controls, SessionsOptions } from './options.ts'
 import { assertServer, generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
 import type { ResilientPolicy } from './stores/resilient-policy.ts'
@@ -135,7 +135,7 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
   SESSION_COOKIE_NAME: [
     'cookie',
     'name',
-    textRule('a token (RFC 9110, 5.6.2)', /^[\w!#$%&'*+.^`|~-]+$/),
+    [undefined, 'a token (RFC 9110, 5.6.2) of at most 200 characters', isToken],
   ],
   SESSION_COOKIE_DOMAIN: [
     'cookie',

@@ -54,7 +54,7 @@ export function createSessionMiddleware<D extends SessionData, Data extends obje
   return [
     ({ request, context }, next) => {
       if (scopes.has(context)) {
-        throw new Error('The session middleware runs twice: keep it in app/root.tsx only')
+        throw new TypeError('The session middleware runs twice: keep it in app/root.tsx only')
       }
       const scope = createScope(sessions, request, 'in a loader, before it returns')
       scopes.set(context, scope)
@@ -63,7 +63,9 @@ export function createSessionMiddleware<D extends SessionData, Data extends obje
     async (context) => {
       const scope = scopes.get(context)
       if (scope) return scope.open()
-      throw new Error('The session middleware did not run: add it to `middleware` in app/root.tsx')
+      throw new TypeError(
+        'The session middleware did not run: add it to `middleware` in app/root.tsx',
+      )
     },
   ]
 }

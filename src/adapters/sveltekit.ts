@@ -57,7 +57,9 @@ export function sessionHandle<D extends SessionData>(sessions: Sessions<D>): Ses
   return ({ event, resolve }) => {
     const locals = event.locals as Partial<SessionLocals<D>>
     if (locals.session) {
-      throw new Error('`locals.session` is taken: keep one sessionHandle in src/hooks.server.ts')
+      throw new TypeError(
+        '`locals.session` is taken: keep one sessionHandle in src/hooks.server.ts',
+      )
     }
     const scope = createScope(sessions, event.request, 'and await it before `load` returns')
     locals.session = scope.open

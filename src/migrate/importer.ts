@@ -1,5 +1,5 @@
 /** Importers turn another library's cookie into a session; here is what all of them share. */
-import { functionRule, numberRule, type Rule } from '../check.ts'
+import { functionRule, isToken, numberRule, type Rule } from '../check.ts'
 import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
 import type { SessionData } from '../session/session.ts'
@@ -118,7 +118,7 @@ export function importerRules(): Record<keyof ImporterOptions, Rule> {
 
 /** A rule for the name of a cookie. */
 export function nameRule(fallback?: string): Rule {
-  return [fallback, 'the name of a cookie', (value) => /^[\w!#$%&'*+.^`|~-]+$/.test(value)]
+  return [fallback, 'the name of a cookie', isToken]
 }
 
 /** A rule for secrets: a list of texts, at least one. */

@@ -60,13 +60,12 @@ function sessionOf(
 }
 
 function timeoutsOf(
-  { options }: Instance,
+  { context }: Instance,
   about: NonNullable<Inspection['about']>,
 ): { idleTimeout: number; absoluteTimeout: number } {
-  const idleTimeout = about.idleTimeout ?? options.idleTimeout
-  // As createSessions has it by default.
-  const fallback = options.absoluteTimeout ?? Math.max(604_800, idleTimeout)
-  return { idleTimeout, absoluteTimeout: about.absoluteTimeout ?? fallback }
+  const idleEnd = context.expiresAt({ ...about, renewedAt: 0, createdAt: Infinity })
+  const absoluteEnd = context.expiresAt({ ...about, renewedAt: Infinity, createdAt: 0 })
+  return { idleTimeout: idleEnd / 1000, absoluteTimeout: absoluteEnd / 1000 }
 }
 
 const DEFAULTS =
