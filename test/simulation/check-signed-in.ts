@@ -87,8 +87,21 @@ function settles(one: Exchange): boolean {
 function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): boolean {
   if (destroys(one) || changesUser(one)) return false
   if (one.seen === null) return one.outcome === 'failed' && !rotates(one)
-  if (lineages.found(one) === lineage) return (lineages.target(one) ?? lineage) === lineage
+  const own = lineages.found(one)
+  if (own === lineage) return (lineages.target(one) ?? lineage) === lineage
+  if (own && lineage && isRenewal(one) && beganTogether(own, lineage)) return false
   return (one.effects.length === 0 || one.seen.status === 'superseded') && !rotates(one)
+}
+
+const isRenewal = ({ activity }: Exchange): boolean =>
+  activity.events.some(({ type }) => type === 'session.renewed')
+
+/** Whether overlapping first requests began two sessions, of nobody: the browser has the one whose cookie comes last. */
+function beganTogether({ origin: a }: Lineage, { origin: b }: Lineage): boolean {
+  if (!a || !b || a.jar !== b.jar || a.sent >= endOf(b) || b.sent >= endOf(a)) return false
+  return [a, b].every(
+    ({ action, seen }) => seen?.status === 'new' && !action.uses.some(({ op }) => op === 'login'),
+  )
 }
 
 /** Whether nothing that is allowed can have ended the session for this browser. */

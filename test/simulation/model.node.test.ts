@@ -221,4 +221,32 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesOf('failover', begun({ at: 10 }), at(100))).toEqual(['9 not listed'])
     expect(rulesOf('failover', begun({ at: 10 }), at(1.2))).toEqual([])
   })
+
+  it('a session that a late response replaced, and not one of two that first requests began at once', () => {
+    const told = (exchange: Exchange, type: string, session: string): Exchange => ({
+      ...exchange,
+      aims: session,
+      activity: { ...exchange.activity, events: [{ type, session } as SessionEvent] },
+    })
+    const histories = [[], [LOGIN]].map((uses) => {
+      const subject = uses.length ? 'u0' : null
+      const nobody = { status: 'new', subject: null }
+      const late = exchangeOf({ at: 1.01, seen: { subject: null } }, 3)
+      return [
+        told(exchangeOf({ at: 1, seen: nobody }, 1), 'session.created', 'x'),
+        told(
+          exchangeOf({ at: 1, uses, seen: { ...nobody, print: 'y' } }, 2),
+          'session.created',
+          'y',
+        ),
+        told({ ...late, received: 60_000 }, 'session.renewed', 'x'),
+        { ...exchangeOf({ at: 10, knows: [2], seen: { subject, print: 'y' } }, 4), aims: 'y' },
+        exchangeOf({ at: 100, knows: [2], seen: { subject: null } }, 5),
+      ]
+    })
+    expect(histories.map((exchanges) => rulesOf('memory', exchanges))).toEqual([
+      [],
+      ['5 signed out'],
+    ])
+  })
 })
