@@ -72,10 +72,17 @@ export function expectArgument(
     throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
+/** A rule for a text that lists and logs show. */
+export const SHORT_TEXT: Rule = [
+  undefined,
+  'a string of at most 200 characters',
+  (value: unknown) => typeof value === 'string' && value.length <= 200,
+]
+
 /** Throws unless `reason`, of an end, is a short text or left out. */
 export function assertReason(reason: unknown): void {
-  const holds = reason === undefined || (typeof reason === 'string' && reason.length <= 200)
-  expectArgument(holds, 'reason', 'a string of at most 200 characters', reason)
+  const [, expected, holds] = SHORT_TEXT
+  expectArgument(reason === undefined || holds(reason as never), 'reason', expected, reason)
 }
 
 /** Tells whether a value can have properties of its own. */

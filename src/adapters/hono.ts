@@ -118,12 +118,12 @@ function createOpener<D extends SessionData, Data extends object>(
   sessions: Sessions<D, Data>,
   request: Request,
 ): () => Promise<Session<D, Data>> {
-  const { openStored, options } = instanceOf(sessions) ?? {}
+  const { options, reopen } = instanceOf(sessions) ?? {}
   let stored: Promise<Session<D, Data>> | undefined
   let isMarked = false
   return async () => {
-    if (c.error && openStored) {
-      stored ??= openStored(request) as Promise<Session<D, Data>>
+    if (c.error && reopen) {
+      stored ??= reopen(request) as Promise<Session<D, Data>>
       return stored
     }
     const session = await sessions.get(request)

@@ -45,8 +45,8 @@ export function createScope<D extends SessionData, Data extends object>(
         )
       }
       opened = true
-      const openStored = failed.has(request) && instance?.openStored
-      return openStored ? ((await openStored(request)) as Session<D, Data>) : sessions.get(request)
+      const reopen = failed.has(request) && instance?.reopen
+      return reopen ? ((await reopen(request)) as Session<D, Data>) : sessions.get(request)
     },
     async answer(respond) {
       const own = await instance?.route?.(request)

@@ -107,3 +107,14 @@ export function refuseSecret(text: string): void {
 }
 
 const isUrl = (text: string): boolean => /^[a-z]+:\/\//i.test(text)
+
+/**
+ * Reads `--limit`.
+ *
+ * @throws CommandError with exit code 2 for what is no whole number above 0.
+ */
+export function limitOf({ limit }: Values, fallback: number): number {
+  if (limit === undefined) return fallback
+  if (/^[1-9]\d{0,8}$/.test(limit)) return Number(limit)
+  throw usageError('--limit must be a whole number above 0', 'For example: --limit 10000')
+}

@@ -5,6 +5,7 @@ import { idOf, type SessionState } from '../codec/session-record.ts'
 import { SessionBindingError } from '../errors.ts'
 import type { DeviceRefusal, DeviceSkip } from '../events.ts'
 import { persistenceOf } from '../persistence/persistence.ts'
+import type { Visit } from '../session/backend.ts'
 import type { Draft, DraftDevice } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft } from '../session/open.ts'
@@ -28,16 +29,11 @@ const SKIPS = /unreachable|server_error|quota_exceeded/
 /**
  * Lets a draft through, and notes whether its device is proven; puts an empty one in its place where
  * `enforce` says so.
- *
- * @param header The `Cookie` header.
- * @param again The request was checked before: nothing is reported.
  */
 export async function guardDevice(
   instance: Instance,
   draft: Draft,
-  header: string | null,
-  request: Request | undefined,
-  again: boolean,
+  { again, header, request }: Visit,
 ): Promise<Draft> {
   const settings = settingsOf(instance)
   const cookies = settings.cookie.find(header)

@@ -44,13 +44,13 @@ export async function adoptSession(
   backend: StoredBackend | undefined,
   draft: Draft,
   header: string,
-  importers: readonly CookieImporter[],
   signal: AbortSignal | undefined,
 ): Promise<Draft> {
   const { cookie, options } = instance
   const { found: ours, status } = draft
   // Nothing is known about ours, or it goes on with another credential.
   if ((status === 'degraded' && !ours) || status === 'superseded') return draft
+  const importers = options.importFrom ?? []
   // Beside ours there is rarely one; ours has taken the place of an old one of its own name.
   const isBeside = ({ name }: CookieImporter): boolean =>
     name !== cookie.name && `; ${header}`.includes(`; ${name}`)

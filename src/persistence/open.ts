@@ -7,6 +7,7 @@ import { nameActors } from '../session/actors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
 import { isRenewalDue } from '../session/save.ts'
+import { LAG_SECONDS } from '../stores/limits.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
@@ -25,8 +26,8 @@ import { credentialOf, openRecord } from './stored-record.ts'
 
 /** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */
 export const GRACE_MS = 30_000
-/** Milliseconds for which the answers of a store that is not atomic may lag, also "there is nothing". */
-export const LAG_MS = 120_000
+/** Milliseconds for which the answers of a store that is not atomic may lag. */
+export const LAG_MS: number = 1000 * LAG_SECONDS
 /** Sessions of one request that are tried until one is live. */
 const MAX_TRIED = 3
 

@@ -1,17 +1,19 @@
 /** The rules of what `login` and `destroy` are given. */
-import { flagRule, isSubject, type Rule, SUBJECT_WORDS, TAGS, timeoutRule } from '../check.ts'
+import {
+  flagRule,
+  isSubject,
+  type Rule,
+  SHORT_TEXT,
+  SUBJECT_WORDS,
+  TAGS,
+  timeoutRule,
+} from '../check.ts'
 import type { SiteData } from './session.ts'
-
-const TEXT: Rule = [
-  undefined,
-  'a string of at most 200 characters',
-  (value: unknown) => typeof value === 'string' && value.length <= 200,
-]
 
 const SITE_DATA: readonly SiteData[] = ['cache', 'storage', 'cookies']
 
 export const DESTROY_RULES: Record<string, Rule> = {
-  reason: TEXT,
+  reason: SHORT_TEXT,
   clear: [
     undefined,
     `a list of ${SITE_DATA.join(', ')}`,
@@ -24,6 +26,6 @@ export const LOGIN_RULES: Record<string, Rule> = {
   idleTimeout: timeoutRule(undefined),
   absoluteTimeout: timeoutRule(undefined),
   actor: [undefined, SUBJECT_WORDS, isSubject],
-  label: TEXT,
+  label: SHORT_TEXT,
   tags: TAGS,
 }

@@ -14,7 +14,7 @@ export interface CommitTask {
   /** Data, flash or credential differ from what was opened. */
   readonly changed: boolean
   /** The data of the draft as text, where that was needed already. */
-  readonly written?: DataText | undefined
+  readonly dataText?: DataText | undefined
 }
 
 /**
@@ -44,6 +44,15 @@ export interface Backend {
   end(draft: Draft): Promise<string[]>
 }
 
+/** One opening: the header that was sent, and the request that it came with. */
+export interface Visit {
+  /** The `Cookie` header, or that of the transport. */
+  readonly header: string | null
+  readonly request: Request | undefined
+  /** It was opened before, and is opened once more to be read: its flash values wait, and nobody is told. */
+  readonly again: boolean
+}
+
 /** Opens the sessions of one instance. */
 export interface Opener<D extends SessionData> {
   readonly instance: Instance
@@ -51,6 +60,6 @@ export interface Opener<D extends SessionData> {
   readonly carrier: Carrier
   /** Loads what deals with a store when it is first needed; sessions in cookies never load it. */
   backend(): Backend | Promise<Backend>
-  /** @param again It was opened before, and is opened once more to be read: its flash values wait, and nobody is told. */
+  /** @param again See {@link Visit.again}. */
   open(header: string | null, request?: Request, again?: boolean): Promise<Session<D, D>>
 }

@@ -75,8 +75,8 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
     renewedAt: context.now(),
     version: options.version,
   }
-  const { renewalDue, written = format.write(state) } = task
-  const opened = { opened: { ...state, ...written }, state }
+  const { dataText = format.write(state), renewalDue } = task
+  const opened = { opened: { ...state, ...dataText }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
   // The cookie of whoever was signed in before may be there twice, or come back.
   const ends = found && isNew ? (await notes()).noteCookieEnds(instance, draft, [found.state]) : []

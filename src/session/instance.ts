@@ -38,7 +38,7 @@ export interface Instance {
   /** Answers requests for paths of the library itself, and `null` for all others. */
   route?: (request: Request) => Promise<Response | null>
   /** Opens the session of a request once more, as it was before the request, and only to be read. */
-  openStored?: (request: Request) => Promise<object>
+  reopen?: (request: Request) => Promise<object>
 }
 
 /** Changed sessions that are watched at once, at most: more would cost memory for the sake of an event. */

@@ -39,10 +39,10 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       const { adoptSession } = await import('../migrate/adopt.ts')
       // What is imported into a store is written at once.
       const own = store && !instance.inForce?.readOnly ? await stored() : undefined
-      draft = await adoptSession(instance, own, draft, header, importFrom, request?.signal)
+      draft = await adoptSession(instance, own, draft, header, request?.signal)
     }
     if (notBefore || binding || controls || revocations || deviceBound) {
-      draft = await (await restrictions()).guardDraft(instance, draft, request, header, again)
+      draft = await (await restrictions()).guardDraft(instance, draft, { header, request, again })
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
     // Where nobody sees the page, flash values wait for the next request.
@@ -53,7 +53,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   if (deviceBound) {
     instance.route = async (request) => (await restrictions()).answerDevice(opener, request)
   }
-  instance.openStored = async (request) => {
+  instance.reopen = async (request) => {
     const session = await open(request.headers.get(carrier[0]), request, true)
     getDraft(session).committed = true
     return session

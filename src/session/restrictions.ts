@@ -5,6 +5,7 @@ import type { answerDevice as AnswerDevice } from '../device-bound/device.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { lazy } from '../lazy.ts'
 import { within } from '../resilience/deadline.ts'
+import type { Visit } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
@@ -28,19 +29,14 @@ const HALF = 11
 const READ_ONLY_SECONDS = 30
 
 /** Lets a draft through, or puts an empty one in its place; notes that an operator allows no changes. */
-export async function guardDraft(
-  instance: Instance,
-  draft: Draft,
-  request: Request | undefined,
-  header: string | null,
-  again: boolean,
-): Promise<Draft> {
+export async function guardDraft(instance: Instance, draft: Draft, visit: Visit): Promise<Draft> {
+  const { request } = visit
   const ends = instance.options.revocations && (await revocable())
   const living = ends ? await ends.withoutEnded(instance, draft, request?.signal) : draft
   let guarded = await restrict(instance, living, request)
   ends?.limitLifetime(instance, guarded)
   if (instance.options.deviceBound) {
-    guarded = await (await device()).guardDevice(instance, guarded, header, request, again)
+    guarded = await (await device()).guardDevice(instance, guarded, visit)
   }
   if (instance.inForce?.readOnly) {
     guarded.refused = new StoreUnavailableError(

@@ -71,11 +71,11 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   const renewalDue = isUsed ? isRenewalDue(instance, found.state, draft.renewedAt) : false
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
-  const written = operations.length ? format.write(current) : undefined
-  const changed = isDoubtful || (written !== undefined && differs(draft, written))
+  const dataText = operations.length ? format.write(current) : undefined
+  const changed = isDoubtful || (dataText !== undefined && differs(draft, dataText))
   if (!renewalDue && !changed && !refresh) return removesCookie ? cookie.remove(cookies) : []
   if (current.binding === undefined) draft.binding = await draft.bind?.()
-  const setCookie = await backend.commit(draft, { renewalDue, changed, written })
+  const setCookie = await backend.commit(draft, { renewalDue, changed, dataText })
   return removesCookie && !setCookie.length ? cookie.remove(cookies) : setCookie
 }
 

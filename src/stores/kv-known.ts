@@ -1,6 +1,7 @@
 import { bytesOf } from './copy.ts'
 import { throttled } from './kv-call.ts'
 import type { KVRecord } from './kv-value.ts'
+import { LAG_SECONDS } from './limits.ts'
 
 /** The latest state that this isolate read or wrote under an id. */
 export interface Known {
@@ -13,8 +14,6 @@ export interface Known {
   isPending: boolean
 }
 
-/** Seconds for which other locations, and KV's caches, may show what is no longer there. */
-export const LAG = 120
 /** Time for which a write counts as under way; its request may have been cancelled. */
 const PENDING_MS = 5000
 /** The latest states that are remembered, and their bytes: two per character. */
@@ -47,7 +46,7 @@ export class KnownStates {
 
   /** Tells whether this isolate wrote something newer than what KV answers. */
   isOld(found: KVRecord | null, { at, replaced }: Known, meanwhile: boolean): boolean {
-    if (replaced.length === 0 || this.#now() - at >= LAG * 1000) return false
+    if (replaced.length === 0 || this.#now() - at >= LAG_SECONDS * 1000) return false
     return meanwhile || replaced.includes(found?.version ?? null)
   }
 

@@ -1,5 +1,6 @@
 /** The text that Cloudflare KV stores under a session's key. */
 import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { ForeignValueError } from './foreign-value.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A record, and how long its entries in the index last. */
@@ -12,15 +13,6 @@ export interface KVRecord extends StoredRecord {
 export interface KVTombstone {
   /** Epoch milliseconds until which the session counts as ended. */
   endedUntil: number
-}
-
-/** A value under a session's key that is not ours: a failure of the store, and never "no session". */
-export class ForeignValueError extends StoreError {}
-
-/** Skips a value that is not ours: ending a user's other sessions must not stop at it. */
-export function skipForeign(error: unknown): null {
-  if (error instanceof ForeignValueError) return null
-  throw error
 }
 
 /** First element of the stored JSON array. */

@@ -20,8 +20,10 @@
 
 import { applyRules, refuseUnless } from '../check.ts'
 import { copyRecord } from './copy.ts'
+import { EndedIds } from './ended-ids.ts'
+import { skipForeign } from './foreign-value.ts'
 import { callKV, listSuffixes } from './kv-call.ts'
-import { KnownStates, LAG, refuseOverlap, UNKNOWN } from './kv-known.ts'
+import { KnownStates, refuseOverlap, UNKNOWN } from './kv-known.ts'
 import { KV_RULES, type KVBinding, type KVStoreOptions } from './kv-options.ts'
 import {
   decodeValue,
@@ -29,10 +31,8 @@ import {
   encodeTombstone,
   type KVRecord,
   type KVTombstone,
-  skipForeign,
 } from './kv-value.ts'
-import { MARK_SECONDS } from './limits.ts'
-import { Marks } from './marks.ts'
+import { LAG_SECONDS, MARK_SECONDS } from './limits.ts'
 import { notShown } from './not-shown.ts'
 import type {
   EndAllOptions,
@@ -69,14 +69,14 @@ class KVStore {
   readonly #prefix: string
   readonly #now: () => number
   readonly #known: KnownStates
-  readonly #ended: Marks
+  readonly #ended: EndedIds
 
   constructor({ namespace, prefix, now }: Required<KVStoreOptions>) {
     this.#kv = namespace
     this.#prefix = prefix
     this.#now = now
     this.#known = new KnownStates(now)
-    this.#ended = new Marks(MAX_MARKS, now)
+    this.#ended = new EndedIds(MAX_MARKS, now)
   }
 
   async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null | undefined> {
@@ -117,7 +117,7 @@ class KVStore {
     refuseOverlap(known)
     const record = found === 'ended' ? null : (this.#live(known.record) ?? found)
     const seconds = Math.max(markFor, record?.markFor ?? 0)
-    const lasts = seconds && Math.max(seconds, LAG)
+    const lasts = seconds && Math.max(seconds, LAG_SECONDS)
     const value = encodeTombstone({ endedUntil: this.#now() + lasts * 1000 })
     await this.#known.change(id, null, record, () =>
       lasts
@@ -157,7 +157,7 @@ class KVStore {
     const before = this.#known.get(id)
     // What this isolate deleted does not come back from KV's caches.
     const isDeleted = !before.record && before.replaced.length > 0
-    if (Math.abs(at - before.at) < (isDeleted ? LAG * 1000 : maxAgeMs)) {
+    if (Math.abs(at - before.at) < (isDeleted ? LAG_SECONDS * 1000 : maxAgeMs)) {
       return this.#live(before.record)
     }
     const text = await callKV('get', () => this.#kv.get(this.#key(id)), options?.signal)

@@ -1,6 +1,9 @@
 /** Seconds for which an id stays marked as ended: longer than any client queues a call. */
 export const MARK_SECONDS = 600
 
+/** Seconds for which the answers of a store that is not atomic may lag, also "there is nothing": places far away, caches. */
+export const LAG_SECONDS = 120
+
 /** Entries that a store appends to one record at most. */
 export const MAX_ENTRIES = 64
 

@@ -13,10 +13,10 @@ import { applyRules, functionRule, integerRule } from '../check.ts'
 import { StoreError } from '../errors.ts'
 import { applyWrite } from './apply-write.ts'
 import { bytesOf, copyRecord } from './copy.ts'
+import { EndedIds } from './ended-ids.ts'
 import { ExpiryHistogram } from './expiry-histogram.ts'
 import { MARK_SECONDS } from './limits.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
-import { Marks } from './marks.ts'
 import { SHARDS, ShardedMap } from './sharded-map.ts'
 import type {
   EndAllOptions,
@@ -105,7 +105,7 @@ class Memory {
   readonly #records: LruMap<StoredRecord>
   readonly #idsByKey: ShardedMap<Set<string>> = new ShardedMap()
   readonly #expiry: ExpiryHistogram = new ExpiryHistogram()
-  readonly #marks: Marks
+  readonly #ended: EndedIds
   #cursor: Iterator<LruEntry<StoredRecord>>
   #hits = 0
   #misses = 0
@@ -114,7 +114,7 @@ class Memory {
     this.#now = options.now
     this.#maxBytes = options.maxBytes
     this.#records = new LruMap(options, this.#entries, (entry) => this.#forget(entry))
-    this.#marks = new Marks(MAX_MARKS, options.now)
+    this.#ended = new EndedIds(MAX_MARKS, options.now)
     this.#cursor = this.#entries.values()
   }
 
@@ -138,7 +138,7 @@ class Memory {
   ): Promise<WriteResult> {
     signal?.throwIfAborted()
     const current = this.#live(id)?.value ?? null
-    if (!current && this.#marks.has(id)) return { ok: false, current: null }
+    if (!current && this.#ended.has(id)) return { ok: false, current: null }
     const { result, next } = applyWrite(current, record, expected, entry)
     if (next) await this.#put(id, next)
     return result
@@ -148,7 +148,7 @@ class Memory {
     signal?.throwIfAborted()
     const record = this.#live(id)?.value
     this.#records.delete(id)
-    this.#marks.add(id, Math.max(markFor, record?.markFor ?? 0))
+    this.#ended.add(id, Math.max(markFor, record?.markFor ?? 0))
     return record !== undefined
   }
 

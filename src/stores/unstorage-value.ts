@@ -1,9 +1,7 @@
 /** The values of sessions in unstorage, as text. */
-import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { StoreUnavailableError } from '../errors.ts'
+import { ForeignValueError } from './foreign-value.ts'
 import type { StoredRecord } from './store.ts'
-
-/** A value under a session's key that is not ours. */
-class ForeignValueError extends StoreError {}
 
 /**
  * Format, expiry, version, epoch, seconds of the mark, index keys and value, each ending its line;
@@ -53,10 +51,4 @@ export function decode(text: unknown): Stored | null {
   } catch {
     throw new ForeignValueError('What is stored in unstorage is no record of ours')
   }
-}
-
-/** Skips a value that is not ours: walking through all sessions must not stop at it. */
-export function skipForeign(error: unknown): null {
-  if (error instanceof ForeignValueError) return null
-  throw error
 }

@@ -20,10 +20,11 @@ import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { orAbort } from './abort.ts'
 import { type Because, becauseOf, isFinal } from './errors.ts'
-import { MARK_SECONDS } from './limits.ts'
+import { skipForeign } from './foreign-value.ts'
+import { LAG_SECONDS, MARK_SECONDS } from './limits.ts'
 import { notShown } from './not-shown.ts'
 import type { SessionStore, StoreCallOptions, StoredPage, StoredRecord } from './store.ts'
-import { decode, encode, type Stored, skipForeign } from './unstorage-value.ts'
+import { decode, encode, type Stored } from './unstorage-value.ts'
 
 /** The methods of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
 export interface UnstorageStorage {
@@ -59,8 +60,6 @@ export interface UnstorageStore extends SessionStore {
 
 /** Records on a page. */
 const PAGE = 100
-/** Seconds for which a driver's caches may show what is no longer there. */
-const LAG = 120
 
 const methods = ['getItem', 'setItem', 'removeItem', 'getKeys'] as const
 
@@ -220,7 +219,7 @@ export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageS
       const seconds = Math.max(markFor, record?.markFor ?? 0)
       if (seconds === 0) await items.remove(name, signal)
       else {
-        const lasts = Math.max(seconds, LAG)
+        const lasts = Math.max(seconds, LAG_SECONDS)
         const until = Math.ceil(now() + lasts * 1000)
         await items.put(name, `sojourn 1\n${until}\nended\n`, lasts, signal)
       }

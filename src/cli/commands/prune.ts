@@ -1,4 +1,5 @@
-import { type Command, usageError, type Values } from '../command.ts'
+import { limitOf } from '../arguments.ts'
+import type { Command } from '../command.ts'
 import { callStore, withSessions } from '../load.ts'
 import { count } from '../words.ts'
 import { noStore } from './no-store.ts'
@@ -28,15 +29,4 @@ export const prune: Command = {
       }
       return { text: `${count(removed, 'expired record')} removed.\n`, json: { removed } }
     }),
-}
-
-/**
- * Reads `--limit`.
- *
- * @throws CommandError with exit code 2 for what is no whole number above 0.
- */
-export function limitOf({ limit }: Values, fallback: number): number {
-  if (limit === undefined) return fallback
-  if (/^[1-9]\d{0,8}$/.test(limit)) return Number(limit)
-  throw usageError('--limit must be a whole number above 0', 'For example: --limit 10000')
 }

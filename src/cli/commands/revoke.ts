@@ -25,6 +25,7 @@ export const revoke: Command = {
       )
     }
     return withSessions(values, { secret: false }, async ({ instance, sessions }) => {
+      // Its refusal comes before anybody is asked.
       if (!instance.store) await sessions.revoke(argument)
       await confirmEnd(terminal, values, 'This ends the session, and signs its user out there.')
       if (await sessions.revoke(argument))

@@ -8,11 +8,11 @@ import type {
   StoreProblem,
   StoreWarning,
 } from '../../stores/store.ts'
+import { limitOf } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { callStore, withSessions } from '../load.ts'
 import { count, plain, size } from '../words.ts'
 import { noStore } from './no-store.ts'
-import { limitOf } from './prune.ts'
 
 /** Sessions that are counted by default. */
 const LIMIT = 10_000

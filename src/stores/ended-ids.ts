@@ -7,7 +7,7 @@ const SWEEP = 4
  * Ids that have ended, each for a while of its own. They are bounded by a number of their own, so
  * that no record pushes one out; the oldest goes first.
  */
-export class Marks {
+export class EndedIds {
   readonly #until = new Map<string, number>()
   readonly #max: number
   readonly #now: () => number
