@@ -1,7 +1,9 @@
 // Express 5 with sojourn/node beside express-session, over real sockets on 127.0.0.1, in one run: microseconds per
 // request as ratios to Express alone, those of this process (the client is in it, the database is not), and how often each asks its store. 16 of 500 browsers at once, each with a
-// session of its own. With PostgreSQL where Debian's package is installed. Build this project first.
+// session of its own. With PostgreSQL where Debian's package is installed; then also what one browser waits for when each query takes a
+// millisecond longer, as from another machine. Build this project first.
 import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import connectPgSimple from 'connect-pg-simple'
 import express from 'express'
 import expressSession from 'express-session'
@@ -87,6 +89,52 @@ function bare() {
   return { app: one, calls: { n: 0 } }
 }
 
+/** Candidates with PostgreSQL; `query` is that of a pool. */
+function withPostgres(query) {
+  const pool = { query }
+  const ask = async (name, text, values) => {
+    const { rows, rowCount } = await query({ name, text, values })
+    return { rows, affected: rowCount }
+  }
+  const unnamed = (text, values) => ask(undefined, text, values)
+  const named = (text, values, { name }) => ask(name, text, values)
+  const storeOf = (query) => createSqlStore({ dialect: 'postgres', query })
+  const PgStore = connectPgSimple(expressSession)
+  const options = { pool, createTableIfMissing: true, pruneSessionInterval: false }
+  const snapshot = { maxAge: 10 }
+  return {
+    'express-session, connect-pg-simple': withExpressSession(new PgStore(options)),
+    'Sojourn, PostgreSQL': withSojourn((store) => ({ store }), storeOf(unnamed)),
+    'Sojourn, PostgreSQL by name': withSojourn((store) => ({ store }), storeOf(named)),
+    'Sojourn, PostgreSQL by name, snapshot of 10 s': withSojourn((store) => ({ store, snapshot }), storeOf(named)),
+  }
+}
+
+/** Compares candidates, with `width` requests at a time. */
+async function compare(paths, candidates, width, ref) {
+  const rows = []
+  for (const one of Object.values(candidates)) {
+    one.port = await start(one.app)
+    one.browsers = Array.from({ length: BROWSERS }, () => ({ cookie: '' }))
+    for (const browser of one.browsers) await ask(one.port, '/write', browser)
+  }
+  for (const path of paths) {
+    const tasks = Object.entries(candidates).map(([id, { port, browsers }]) => {
+      let i = 0
+      return { id, f: () => ask(port, path, browsers[i++ % BROWSERS]) }
+    })
+    const result = await interleave(tasks, { rounds: 15, slowRounds: 15, chunkMs: 60, width, ref })
+    for (const [id, { browsers, calls, port }] of Object.entries(candidates)) {
+      calls.n = 0
+      for (const browser of browsers) await ask(port, path, browser)
+      const { cpu, med, ratio } = result[id]
+      const asked = calls.n / BROWSERS
+      rows.push({ request: path.slice(1), candidate: id, us: fmt(med), [`x ${ref}`]: fmt(ratio), 'us of processor': fmt(cpu), 'store calls': fmt(asked) })
+    }
+  }
+  console.log(`\n${table(rows, Object.keys(rows[0]))}`)
+}
+
 const candidates = {
   'Express alone': bare(),
   'express-session, memory': withExpressSession(),
@@ -99,43 +147,19 @@ let pool
 if (postgresFolder()) {
   server = await startPostgres()
   pool = new pg.Pool({ connectionString: postgresUrl(server.port), max: WIDTH })
-  const query = async (text, values, { name }) => {
-    const { rows, rowCount } = await pool.query({ name, text, values })
-    return { rows, affected: rowCount }
-  }
-  const unnamed = (text, values) => query(text, values, {})
   for (const statement of sqlSchema('postgres')) await pool.query(statement)
-  const PgStore = connectPgSimple(expressSession)
-  const options = { pool, createTableIfMissing: true, pruneSessionInterval: false }
-  candidates['express-session, connect-pg-simple'] = withExpressSession(new PgStore(options))
-  const named = () => createSqlStore({ dialect: 'postgres', query })
-  const snapshot = { maxAge: 10 }
-  candidates['Sojourn, PostgreSQL'] = withSojourn((store) => ({ store }), createSqlStore({ dialect: 'postgres', query: unnamed }))
-  candidates['Sojourn, PostgreSQL by name'] = withSojourn((store) => ({ store }), named())
-  candidates['Sojourn, PostgreSQL by name, snapshot of 10 s'] = withSojourn((store) => ({ store, snapshot }), named())
+  Object.assign(candidates, withPostgres((...args) => pool.query(...args)))
 }
-for (const one of Object.values(candidates)) {
-  one.port = await start(one.app)
-  one.browsers = Array.from({ length: BROWSERS }, () => ({ cookie: '' }))
-  for (const browser of one.browsers) await ask(one.port, '/write', browser)
-}
-
-const rows = []
-for (const path of ['/unused', '/read', '/write']) {
-  const tasks = Object.entries(candidates).map(([id, { port, browsers }]) => {
-    let i = 0
-    return { id, f: () => ask(port, path, browsers[i++ % BROWSERS]) }
-  })
-  const result = await interleave(tasks, { rounds: 15, chunkMs: 60, width: WIDTH, ref: 'Express alone' })
-  for (const [id, { browsers, calls, port }] of Object.entries(candidates)) {
-    calls.n = 0
-    for (const browser of browsers) await ask(port, path, browser)
-    const { cpu, med, ratio } = result[id]
-    const asked = calls.n / BROWSERS
-    rows.push({ request: path.slice(1), candidate: id, us: fmt(med), 'x Express': fmt(ratio), 'us of processor': fmt(cpu), 'store calls': fmt(asked) })
+await compare(['/unused', '/read', '/write'], candidates, WIDTH, 'Express alone')
+if (pool) {
+  const away = async (...args) => {
+    await sleep(1)
+    return pool.query(...args)
   }
+  const { 'Sojourn, PostgreSQL': _, ...others } = withPostgres(away)
+  console.log('\nOne browser at a time, each query a millisecond longer:')
+  await compare(['/read', '/write'], others, 1, 'express-session, connect-pg-simple')
 }
-console.log(table(rows, Object.keys(rows[0])))
 await pool?.end()
 await server?.stop()
 process.exit(0)
