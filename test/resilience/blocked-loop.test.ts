@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { StoreTimeoutError } from '../../src/errors.ts'
 import { createRetryBudget } from '../../src/resilience/budget.ts'
 import { within } from '../../src/resilience/deadline.ts'
+import { createRetry } from '../../src/resilience/retry.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import { createFaultyStore } from '../../src/testing/index.ts'
@@ -91,5 +92,47 @@ describe('a time limit of an event loop that was blocked', () => {
     await clock.run(5)
     caller.abort('gone')
     expect([await running, clock.waiting()]).toEqual([{ error: 'gone' }, 0])
+  })
+
+  it('is judged at once when its timer is late by no more than 10 milliseconds', async () => {
+    const clock = createTestClock()
+    const hang = (): Promise<never> => new Promise(() => {})
+    const late = (delay: number): string => `late by ${delay}`
+    const running = outcomeOf(within(500, undefined, late, hang, clock.timer, clock))
+    clock.block(510)
+    await clock.run(0)
+    expect([await running, clock.waiting()]).toEqual([{ error: 'late by 0' }, 0])
+  })
+
+  it('is no other error than that of the time limit where there is no breaker', async () => {
+    const { clock, options } = createWorld()
+    const hang = (): Promise<never> => new Promise(() => {})
+    const running = outcomeOf(createRetry({ ...options, attempts: 1 })(hang))
+    clock.block(751)
+    await clock.run(10)
+    expect(((await running).error as Error).name).toBe('TimeoutError')
+  })
+})
+
+describe('within()', () => {
+  it('asks nobody for a caller that has gone already', async () => {
+    const clock = createTestClock()
+    let calls = 0
+    const fn = async (): Promise<number> => ++calls
+    const running = within(500, AbortSignal.abort('gone'), () => 'late', fn, clock.timer, clock)
+    expect([await outcomeOf(running), calls, clock.waiting()]).toEqual([{ error: 'gone' }, 0, 0])
+  })
+
+  it('goes by the timer and the clock of the runtime, where it is given none', async () => {
+    const hang = (): Promise<never> => new Promise(() => {})
+    expect(await outcomeOf(within(1, undefined, () => 'late', hang))).toEqual({ error: 'late' })
+    expect(
+      await within(
+        60_000,
+        undefined,
+        () => 'late',
+        async () => 'there',
+      ),
+    ).toBe('there')
   })
 })

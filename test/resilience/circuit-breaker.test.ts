@@ -163,6 +163,65 @@ describe('createCircuitBreaker()', () => {
     expect(refusal(breaker)).toBe(2)
   })
 
+  it('is half-open from the moment at which the next call would probe', () => {
+    const { breaker, advance } = setUp()
+    fail(breaker, 5)
+    advance(999)
+    expect(breaker.status).toBe('open')
+    advance(1)
+    expect(breaker.status).toBe('half-open')
+  })
+
+  it('stays open by hand until it is closed by hand', () => {
+    const { breaker, seen, advance } = setUp()
+    breaker.open()
+    breaker.open()
+    advance(365 * 86_400_000)
+    expect([breaker.status, refusal(breaker)]).toEqual(['open', 60])
+    breaker.close()
+    expect([seen, refusal(breaker)]).toEqual([['open', 'closed'], undefined])
+  })
+
+  it.each([0, -1, NaN])('does not open for %d seconds', (seconds) => {
+    const { breaker } = setUp()
+    breaker.open(seconds)
+    expect(breaker.status).toBe('closed')
+  })
+
+  it('opens again at the first failure after a Retry-After', () => {
+    const { breaker, advance } = setUp()
+    breaker.open(7)
+    advance(7000)
+    fail(breaker)
+    expect([breaker.status, refusal(breaker)]).toEqual(['open', 1])
+  })
+
+  it('counts calls at any time of its window, in ten numbers', () => {
+    const { breaker, advance } = setUp({ consecutiveFailures: 1000 })
+    for (let i = 0; i < 9; i++) {
+      fail(breaker)
+      advance(1000)
+    }
+    expect(breaker.status).toBe('closed')
+    fail(breaker)
+    expect(breaker.status).toBe('open')
+    const steady = setUp()
+    for (let i = 0; i < 1000; i++) {
+      succeed(steady.breaker)
+      steady.advance(100)
+    }
+    expect(steady.breaker.state().window.length).toBe(10)
+  })
+
+  it('stays closed while fewer than half of its calls fail', () => {
+    const { breaker } = setUp()
+    for (let i = 0; i < 100; i++) {
+      succeed(breaker, 3)
+      fail(breaker, 2)
+    }
+    expect(breaker.status).toBe('closed')
+  })
+
   it('goes on from an exported state', () => {
     const first = setUp()
     fail(first.breaker, 5)
@@ -180,6 +239,8 @@ describe('createCircuitBreaker()', () => {
     fail(breaker, 5)
     advance(-86_400_000)
     expect(refusal(breaker)).toBe(60)
+    advance(60_000)
+    expect(refusal(breaker)).toBe(undefined)
   })
 
   it('survives a listener that throws', () => {
@@ -196,13 +257,21 @@ describe('createCircuitBreaker()', () => {
     expect(() => createCircuitBreaker({ [name]: 0 })).toThrow(RangeError)
   })
 
-  it.each([{}, { status: 'ajar' }, { ...createCircuitBreaker().state(), window: null }, 'open'])(
-    'refuses a state that is none, case %#',
-    (state) => {
-      const options = { state } as CircuitBreakerOptions
-      expect(() => createCircuitBreaker(options)).toThrow(/"state" must be what state\(\) returned/)
-    },
-  )
+  it.each([
+    null,
+    {},
+    { status: 'ajar' },
+    { ...createCircuitBreaker().state(), window: null },
+    'open',
+  ])('refuses a state that is none, case %#', (state) => {
+    const options = { state } as CircuitBreakerOptions
+    expect(() => createCircuitBreaker(options)).toThrow(/"state" must be what state\(\) returned/)
+  })
+
+  it('refuses a number that is written as text', () => {
+    const options = { openMs: '5' } as unknown as CircuitBreakerOptions
+    expect(() => createCircuitBreaker(options)).toThrow(TypeError)
+  })
 
   it('refuses an option that it does not know', () => {
     const misspelt = { openMS: 5 } as CircuitBreakerOptions

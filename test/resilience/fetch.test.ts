@@ -202,6 +202,76 @@ describe('resilientFetch()', () => {
     expect([refuse.calls[0]?.redirect, refuse.calls.length]).toEqual(['manual', 1])
   })
 
+  it('returns what is no redirect, and frees what is one, where redirects are refused', async () => {
+    const refuse = { redirects: 'refuse' } as const
+    expect((await setUp([status(200)], refuse).fetch(URL_)).status).toBe(200)
+    // The runtime hides a redirect that is not followed, some with the status of none.
+    const opaque = Object.defineProperty(status(200), 'type', { value: 'opaqueredirect' })
+    const empty = new Response(null, { status: 302 })
+    for (const redirect of [opaque, empty]) {
+      const { error } = await outcomeOf(setUp([redirect], refuse).fetch(URL_))
+      expect(error instanceof TypeError).toBe(true)
+    }
+    const large = endless(new Uint8Array(1000))
+    await outcomeOf(setUp([new Response(large.stream, { status: 303 })], refuse).fetch(URL_))
+    expect(large.state.cancelled).toBe(true)
+  })
+
+  it.each([101, 0])(
+    'returns an answer of status %d as it is: it has no body to read',
+    async (code) => {
+      const answer = Object.defineProperty(new Response(), 'status', { value: code })
+      expect(await setUp([answer]).fetch(URL_)).toBe(answer)
+    },
+  )
+
+  it('returns an answer without a body where the runtime gives it an empty one', async () => {
+    const answer = Object.defineProperty(new Response(''), 'status', { value: 204 })
+    const { body, status: code } = await setUp([answer]).fetch(URL_)
+    expect([body, code]).toEqual([null, 204])
+  })
+
+  it('keeps the address that answered', async () => {
+    const answer = Object.defineProperty(status(200), 'url', { value: `${URL_}/b` })
+    expect((await setUp([answer]).fetch(URL_)).url).toBe(`${URL_}/b`)
+  })
+
+  it('accepts a body of maxBytes', async () => {
+    const { fetch } = setUp([new Response('x'.repeat(100))], { maxBytes: 100 })
+    expect((await (await fetch(URL_)).text()).length).toBe(100)
+  })
+
+  it('makes one attempt when it is switched off', async () => {
+    const { fetch, calls } = setUp([status(503), status(200)], { enabled: false })
+    expect([(await fetch(URL_)).status, calls.length]).toEqual([503, 1])
+  })
+
+  it('hands the address and what belongs to it on as they were given', async () => {
+    const seen: unknown[] = []
+    const fetch = resilientFetch({
+      fetch: async (input, init) => {
+        seen.push(input, { ...init, signal: 'its own' })
+        return status(200)
+      },
+    })
+    const init = { method: 'PUT', body: 'x', cf: { cacheTtl: 5 } }
+    await fetch(URL_, init)
+    expect(seen).toEqual([URL_, { ...init, signal: 'its own' }])
+  })
+
+  it('goes by the clock of the runtime where it is given none', async () => {
+    const seen: unknown[] = []
+    const fetch = resilientFetch({
+      fetch: async () => status(503, { 'retry-after': 'Sun, 06 Nov 1994 08:49:37 GMT' }),
+      retryIf: (error) => {
+        seen.push((error as { retryAfter: unknown }).retryAfter)
+        return false
+      },
+    })
+    await fetch(URL_)
+    expect(seen).toEqual([0])
+  })
+
   it("ends at once with the reason of the caller's signal", async () => {
     const reason = new Error('The caller has gone')
     const controller = new AbortController()

@@ -70,6 +70,40 @@ describe('createRetry()', () => {
     expect(delays).toEqual([1500])
   })
 
+  it.each(['1', -1, NaN, Infinity, null])(
+    'waits as ever for a Retry-After that is no number of seconds: %j',
+    async (retryAfter) => {
+      const { retry, delays } = setUp()
+      expect(await retry(script(Object.assign(new Error('down'), { retryAfter })))).toBe(2)
+      expect(delays).toEqual([50])
+    },
+  )
+
+  it.each([null, 'text', 5])('retries what was thrown and is no Error: %j', async (thrown) => {
+    const { retry, delays } = setUp()
+    expect(await outcomeOf(retry(() => Promise.reject(thrown)))).toEqual({ error: thrown })
+    expect(delays).toEqual([50, 100])
+  })
+
+  it('waits by its timer where it is given no sleep', async () => {
+    const { clock } = createWorld()
+    const retry = createRetry({ now: clock, timer: clock.timer, jitter: false })
+    const fn = script(down())
+    const running = retry(fn)
+    await clock.run(99)
+    expect(fn.calls()).toBe(1)
+    await clock.run(1)
+    expect([await running, clock.waiting()]).toEqual([2, 0])
+  })
+
+  it('makes no other attempt when the caller goes between two of them', async () => {
+    const caller = new AbortController()
+    const { retry } = setUp({ sleep: async () => caller.abort('gone') })
+    const fn = script(down())
+    expect(await outcomeOf(retry(fn, { signal: caller.signal }))).toEqual({ error: 'gone' })
+    expect(fn.calls()).toBe(1)
+  })
+
   it('fails at once when Retry-After does not fit the deadline', async () => {
     const { retry, delays, clock } = setUp()
     const started = clock()
@@ -176,6 +210,19 @@ describe('createRetry()', () => {
     expect(delays).toEqual([100, 7, 14])
   })
 
+  it('takes undefined for not given', async () => {
+    const operations = { write: { attempts: undefined } } as unknown as RetryPolicy['operations']
+    const { retry, delays } = setUp({ attempts: 2, ...(operations && { operations }) })
+    const call = { operation: 'write', attempts: undefined } as unknown as RetryPolicy
+    await outcomeOf(retry(script(1, 2, 3), call))
+    expect(delays).toEqual([50])
+  })
+
+  it('takes one attempt that may last as long as all', async () => {
+    const { retry } = setUp({ attemptTimeoutMs: 700, deadlineMs: 700 })
+    expect(await retry(script())).toBe(1)
+  })
+
   it('asks a policy that is a function for every call', async () => {
     const world = createWorld()
     let attempts = 1
@@ -258,13 +305,16 @@ describe('createRetry()', () => {
     { attempts: '3' },
     { enabled: 'no' },
     { budget: true },
+    { budget: null },
     { breaker: {} },
+    { breaker: null },
     { retryIf: 5 },
     { sleep: 5 },
     { operations: 5 },
     { operations: { read: { jitter: 1 } } },
   ])('refuses an option of the wrong type, case %#', async (policy) => {
     expect(() => createRetry(policy as unknown as RetryPolicy)).toThrow(TypeError)
+    expect(() => createRetry(policy as unknown as RetryPolicy)).toThrow(/Option ".*" must be/)
     const late = createRetry(() => policy as unknown as RetryPolicy)
     const { error } = await outcomeOf(late(script(), { operation: 'read' }))
     expect(error instanceof TypeError).toBe(true)
@@ -282,6 +332,32 @@ describe('createRetry() with a breaker', () => {
     const refused = script()
     expect((await outcomeOf(retry(refused))).error instanceof CircuitOpenError).toBe(true)
     expect(refused.calls()).toBe(0)
+  })
+
+  it('gives its own error when others open the breaker while it waits', async () => {
+    const world = createWorld()
+    const breaker = createCircuitBreaker({ now: world.clock })
+    const retry = createRetry({ ...world.options, breaker, onRetry: () => breaker.open(60) })
+    const first = down()
+    const fn = script(first)
+    expect(await outcomeOf(retry(fn))).toEqual({ error: first })
+    expect(fn.calls()).toBe(1)
+  })
+
+  it('counts an answer that is no failure as one, and nothing for what concerns one key', async () => {
+    const world = createWorld()
+    const breaker = createCircuitBreaker({ now: world.clock })
+    const policy = { ...world.options, breaker, attempts: 1 }
+    await outcomeOf(createRetry(policy)(script(down())))
+    expect(breaker.state().consecutive).toBe(1)
+    const retry = createRetry({ ...policy, isFailure: () => false })
+    const busy = Object.assign(down(), { perKey: true })
+    expect(await outcomeOf(retry(script(busy)))).toEqual({ error: busy })
+    expect(breaker.state().consecutive).toBe(1)
+    await outcomeOf(retry(script(down())))
+    expect(breaker.state().consecutive).toBe(0)
+    const without = setUp({ isFailure: () => false, attempts: 1 })
+    expect(await outcomeOf(without.retry(script(busy)))).toEqual({ error: busy })
   })
 
   it('counts what it abandons, and not what the caller gave up', async () => {
