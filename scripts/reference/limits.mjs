@@ -63,9 +63,9 @@ const LIMITS = [
     'then the cookie was copied: `session.reused`, `missing`',
   ],
   [
-    'LAG_MS',
-    'persistence/open.ts',
-    'milliseconds',
+    'LAG_SECONDS',
+    'stores/limits.ts',
+    'seconds',
     'Time for which a store without compare-and-set may lag',
     'then what it says is believed',
   ],
