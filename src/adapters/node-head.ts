@@ -51,57 +51,88 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
   // `compression` replaces `on` and passes it to its own stream, whose 'drain' cannot be emitted from here.
   const canDrain = !Object.hasOwn(response, 'on')
   const held: [Method, readonly unknown[]][] = []
-  let state: 'waiting' | 'held' | 'answering' | 'through' | 'dropped' = 'waiting'
-  let isEnded = false
+  const hold: Hold = { state: 'waiting', isEnded: false }
 
   const repeat = (): void => {
-    state = 'through'
+    hold.state = 'through'
     if (response.destroyed) return
     let isFull = false
     for (const [name, given] of held) isFull = call(name, given) === false && name === 'write'
-    if (!isFull && !isEnded) response.emit('drain')
+    if (!isFull && !hold.isEnded) response.emit('drain')
   }
   const fail = (error: unknown): void => {
-    state = 'answering'
+    hold.state = 'answering'
     if (response.destroyed) return
-    hooks.failed(error, isEnded)
-    if (!isEnded) state = 'dropped'
+    hooks.failed(error, hold.isEnded)
+    if (!hold.isEnded) hold.state = 'dropped'
   }
   const keep = (name: Method, given: readonly unknown[]): unknown => {
-    if (isEnded) return name === 'write' ? false : response
+    if (hold.isEnded) return name === 'write' ? false : response
     if (name === 'writeHead') {
       // Node calls it for an implicit head too.
-      if (state === 'held') return response
+      if (hold.state === 'held') return response
       given = setHead(response, given)
     }
     held.push([name, given])
-    if (name === 'end') isEnded = true
-    if (state !== 'held') {
-      state = 'held'
-      show(response, 'headersSent', () => state === 'held')
-      show(response, 'writableEnded', () => state === 'held' && isEnded)
+    if (name === 'end') hold.isEnded = true
+    if (hold.state !== 'held') {
+      hold.state = 'held'
+      show(response, hold)
       hooks.before().then(repeat, fail)
     }
     return name === 'write' ? !canDrain : response
   }
   for (const name of METHODS) {
     response[name] = ((...given: unknown[]) => {
-      if (state === 'answering') {
-        state = 'through'
+      if (hold.state === 'answering') {
+        hold.state = 'through'
         hooks.answering()
       }
-      if (state === 'through') return call(name, given)
-      if (state === 'dropped') return name === 'write' ? false : response
+      if (hold.state === 'through') return call(name, given)
+      if (hold.state === 'dropped') return name === 'write' ? false : response
       return keep(name, given)
     }) as never
   }
 }
 
-/** Shows `true` for a property while `isTrue()`, and otherwise what Node computes. */
-function show(response: NodeResponse, name: string, isTrue: () => boolean): void {
-  const get = (): unknown =>
-    isTrue() || Reflect.get(Object.getPrototypeOf(response), name, response)
-  Object.defineProperty(response, name, { get, configurable: true })
+/** The progress of one head. */
+interface Hold {
+  state: 'waiting' | 'held' | 'answering' | 'through' | 'dropped'
+  isEnded: boolean
+}
+
+const HOLD: unique symbol = Symbol('sojourn')
+
+type Held = NodeResponse & { [HOLD]: Hold }
+
+/** Returns what Node computes for a property. */
+const nodes = (response: Held, name: string): unknown =>
+  Reflect.get(Object.getPrototypeOf(response), name, response)
+
+/**
+ * The properties that a response shows while its head waits. All responses share the getters: those of each one
+ * would make V8 keep its shape apart, and the response in memory for as long as that.
+ */
+const SHOWN: PropertyDescriptorMap & ThisType<Held> = {
+  headersSent: {
+    get() {
+      return this[HOLD].state === 'held' || nodes(this, 'headersSent')
+    },
+    configurable: true,
+  },
+  writableEnded: {
+    get() {
+      const { isEnded, state } = this[HOLD]
+      return (state === 'held' && isEnded) || nodes(this, 'writableEnded')
+    },
+    configurable: true,
+  },
+}
+
+/** Shows on a response that its head waits. */
+function show(response: NodeResponse, hold: Hold): void {
+  Object.assign(response, { [HOLD]: hold })
+  Object.defineProperties(response, SHOWN)
 }
 
 /**
