@@ -148,6 +148,15 @@ describe('docs/migrating.md and its pages', () => {
     expect(await (await jar.fetch(handler, url)).text()).toBe('7 changed from dark')
   })
 
+  it('iron-session: a visitor who has no theme gets the default, and not the text "undefined"', async () => {
+    const { handler } = (await import(fileOf('iron-session'))) as {
+      handler: (request: Request) => Promise<Response>
+    }
+    const headers = { cookie: `my-app=${await sealData({ userId: 7 }, { password })}` }
+    const response = await handler(new Request('https://example.com/', { headers }))
+    expect(await response.text()).toBe('7 changed from light')
+  })
+
   it('iron-session, in Next.js: nobody is signed out, wherever the old cookie arrives first', async () => {
     type Next = {
       proxy(request: NextRequest): Promise<Response>
