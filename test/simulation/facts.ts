@@ -93,6 +93,8 @@ export class Facts {
     return (
       (isOk || seal === 'cookie') &&
       !this.isOverwritten(rotation) &&
+      // What a failover forgot is made by whoever has its cookie, when that comes back.
+      !this.isForgotten(rotation.sent, rotation.done) &&
       rotation.done + copies + late + SLACK < sent
     )
   }

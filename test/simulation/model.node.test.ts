@@ -249,4 +249,18 @@ describe('the model finds what lies outside of an accepted limit:', () => {
       ['5 signed out'],
     ])
   })
+
+  it('a sign-out by a copy that was rotated long ago, and not by one whose rotation a failover forgot', () => {
+    const exchanges = begun(
+      { at: 10, jar: 10, uses: [{ op: 'regenerate' }], writes: true },
+      { at: 100 },
+      { at: 200, seen: { ...missing, status: 'superseded' } },
+    )
+    const failedAt = (at: number) => ({
+      failovers: [{ at, loses: 5000 }],
+      thefts: [{ thief: 10, jar: 0, at: 5000 }],
+    })
+    expect(rulesOf('failover', exchanges, failedAt(60_000))).toEqual(['5 signed out'])
+    expect(rulesOf('failover', exchanges, failedAt(12_000))).toEqual([])
+  })
 })
