@@ -3,9 +3,23 @@
 import { quote } from '../check.ts'
 import type { DataFormat } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'
+import type { Emit } from '../emit.ts'
 import { CookieTooLargeError } from '../errors.ts'
-import type { Instance } from '../session/instance.ts'
-import { type CookieFound, type Found, MAX_CHUNKS, MAX_COOKIE_BYTES, MAX_TOKENS } from './cookie.ts'
+import {
+  type CookieFound,
+  type Found,
+  MAX_CHUNKS,
+  MAX_COOKIE_BYTES,
+  MAX_TOKENS,
+  type SessionCookie,
+} from './cookie.ts'
+
+/** The parts of an instance that splitting a session takes. */
+interface Splitter {
+  readonly cookie: SessionCookie
+  readonly emit: Emit
+  readonly format: DataFormat
+}
 
 /** Chunks of one number that are tried with a first one. */
 const MAX_NEAREST = 3
@@ -43,12 +57,12 @@ function join({ value, at }: Found, all: readonly (readonly Found[])[]): string[
  *
  * @throws {@link CookieTooLargeError} where the cookies it may use do not take it either.
  */
-export function split(instance: Instance, state: SessionState, token: string): string[] {
-  const { maxChunks, name } = instance.cookie
+export function split(splitter: Splitter, state: SessionState, token: string): string[] {
+  const { maxChunks, name } = splitter.cookie
   // Two bytes for `.1` in the name of a chunk, or for `3.` in the value of the first.
   const room = MAX_COOKIE_BYTES - name.length - 2
   const count = Math.ceil(token.length / room)
-  if (count > maxChunks) throw tooLarge(instance, state, token)
+  if (count > maxChunks) throw tooLarge(splitter, state, token)
   return Array.from({ length: count }, (_, i) => {
     const part = token.slice(i * room, (i + 1) * room)
     return i ? part : `${count}.${part}`
@@ -57,7 +71,7 @@ export function split(instance: Instance, state: SessionState, token: string): s
 
 /** Reports it, and says by which keys. */
 function tooLarge(
-  { cookie: { limit, maxChunks, name }, emit, format }: Instance,
+  { cookie: { limit, maxChunks, name }, emit, format }: Splitter,
   state: SessionState,
   token: string,
 ): CookieTooLargeError {
