@@ -76,7 +76,7 @@ type Resolved<D extends SessionData> = Requirements<D> &
 /** Answers who lacks something; `missing`: the factors that have to be proven. */
 type AnswerMissing = (request: Request, missing: string[]) => Response | Promise<Response>
 
-/** Says no, or `null`. */
+/** Checks a request: the response that refuses it, or `null` for who may go on. */
 export type Guard = (request: Request) => Promise<Response | null>
 
 const ANSWER: Rule = [

@@ -44,7 +44,7 @@ export function returnPath(request: Request, fallback = '/'): string {
   return isPath(path) ? (path as string) : fallback
 }
 
-/** To the page to sign in on, and back to this one if there is one. */
+/** Returns the redirect to the page to sign in on, with the way back to this one if there is one. */
 export function redirect(page: string, to: string): Response {
   const sent = page.replace(/^\w+:\/\/[^/]*|#.*$/g, '')
   // A form on the page to sign in on knows the way back already; a way back to it would grow each time.
@@ -60,7 +60,7 @@ export function redirect(page: string, to: string): Response {
 }
 
 /**
- * The page that a browser is on its way to, or that the form it sends is on: `''` where nobody says
+ * Returns the page that a browser is on its way to, or that the form it sends is on: `''` where nobody says
  * which. `null` for scripts.
  */
 export function pageOf({ headers, method, url }: Request): string | null {

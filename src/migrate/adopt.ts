@@ -29,7 +29,7 @@ interface Adoption {
   readonly backend: StoredBackend | undefined
   readonly draft: Draft
   readonly signal: AbortSignal | undefined
-  /** Whoever is being asked, for events. */
+  /** Name of the option or the store that is being asked, for events. */
   asked: string
   /** The session of a request whose old cookie is of no use. */
   otherwise: Draft

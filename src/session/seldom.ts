@@ -57,7 +57,10 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
   unsaved.delete(draft)
 }
 
-/** Commits a request that saves nothing, that clears data of the site, that may bind a device, or whose response has the cookie already. */
+/**
+ * Commits a request that saves nothing, that clears data of the site or may bind a device, or whose response has the
+ * cookie already.
+ */
 export async function commitSeldom<D extends SessionData>(
   { backend, carrier, instance, open }: Opener<D>,
   request: Request,
@@ -70,8 +73,9 @@ export async function commitSeldom<D extends SessionData>(
   if (!save) tellUnsaved(instance, draft)
   else if (!draft.committed && own.headers.get('set-cookie')?.includes(instance.cookie.name)) {
     const header = request.headers.get('cookie')
-    const reopen = (cookies: string): Promise<object> => open(cookies, request, true)
-    ;[own, values] = await saveOnto(instance, await backend(), draft, header, response, reopen)
+    const reopen: Reopen = (pairs) =>
+      open(pairs ? [...pairs, header].join('; ') : '', request, true)
+    ;[own, values] = await saveOnto(instance, await backend(), draft, response, reopen)
   } else values = await saveSession(instance, await backend(), draft)
   if (save && draft.device) [own, values] = await draft.device.finish(own, values)
   const marked = markResponse(own, values, carrier, draft.found !== null)
@@ -89,20 +93,23 @@ function clearSite(response: Response, { clearsSite = [] }: Draft): Response {
 }
 
 /**
+ * Opens the session of a request anew, flash values untouched: with cookies that its response sets, before those that were
+ * sent; `null`: with none.
+ */
+type Reopen = (pairs: readonly string[] | null) => Promise<object>
+
+/**
  * Saves a session on top of the one that a response brings along from another handler of the same page:
  * an inner request of SvelteKit's `event.fetch`, or an application that is mounted in another one.
  *
- * @param header The `Cookie` header of the request.
- * @param open Opens the session of such a header, flash values untouched.
  * @returns The response, without cookies that others replace, and the `Set-Cookie` values for it.
  */
 async function saveOnto(
   instance: Instance,
   backend: Backend,
   draft: Draft,
-  header: string | null,
   response: Response,
-  open: (header: string) => Promise<object>,
+  reopen: Reopen,
 ): Promise<[response: Response, values: string[]]> {
   const { name } = instance.cookie
   const place = placeOf(spellAttributes({ path: '/', ...instance.options.cookie }))
@@ -111,7 +118,7 @@ async function saveOnto(
   const pairs = set.filter(isSamePlace).map((one) => one.split(';', 1)[0]!)
   // The newest that opens wins, the first of those that are equally new.
   const isOver = pairs.includes(`${name}=`)
-  const onto = getDraft(await open(isOver ? '' : [...pairs, header].join('; ')))
+  const onto = getDraft(await reopen(isOver ? null : pairs))
   if (onto.readOnly && hasChanges(draft.operations)) throw onto.readOnly
   draft.committed = true
   const own = draft.operations.filter(({ isDeferred }) => !isDeferred)

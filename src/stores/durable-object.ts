@@ -81,7 +81,7 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
   )
   const { namespace, now } = applyRules<Required<DurableObjectStoreOptions>>('', RULES, options)
 
-  /** Until when overloaded objects are left alone, by their names. */
+  /** Times until which overloaded objects are left alone, by their names. Epoch milliseconds. */
   const overloaded = new BoundedMap<string, number>(MAX_OVERLOADED)
 
   /** A stub is not used again: after an error it stays broken. */

@@ -24,9 +24,12 @@ export interface CookieOptions {
    * localhost (Safari): `{ name: 'session', secure: false }`. (default: `true`)
    */
   secure?: boolean
-  /** (default: `'lax'`) */
+  /**
+   * Limits in which requests that other sites cause it is sent: `'lax'` in links that are followed, `'strict'` in none, `'none'` in
+   * all, which needs `secure`. (default: `'lax'`)
+   */
   sameSite?: 'strict' | 'lax' | 'none'
-  /** (default: `'/'`) */
+  /** Path below which it is sent. (default: `'/'`, everywhere) */
   path?: string
   /** Shares it with subdomains, which `__Host-` forbids. (default: this host only) */
   domain?: string
@@ -40,7 +43,7 @@ export interface CookieOptions {
    */
   maxAge?: number
   /**
-   * Into how many cookies a large session may be split, 1 to 4. Node refuses requests with over 16 KB
+   * Number of cookies that a large session may be split into, 1 to 4. Node refuses requests with over 16 KB
    * of headers, which four full ones are, and many proxies refuse 8 KB. (default: 1)
    */
   maxChunks?: number

@@ -1,4 +1,4 @@
-/** Why a session is opened or not, and what to do. */
+/** The verdict on a cookie: why it opens a session or none, and what to do. */
 import type { Invalidity, SessionEvent } from '../../events.ts'
 import type { Instance } from '../../session/instance.ts'
 import { expiryOf } from '../../session/reasons.ts'
