@@ -190,3 +190,17 @@ describe('the note of a sign-in', () => {
     expect(jar.header()).not.toContain('.n')
   })
 })
+
+describe('the note of a sign-out', () => {
+  it('names the 16 sessions that ended last, and no more', async () => {
+    const { visit, jar } = createWorld()
+    const lengths: number[] = []
+    for (let i = 0; i < 20; i++) {
+      await visit((session) => session.login('ada'))
+      await visit((session) => session.destroy())
+      lengths.push(jar.header()!.length)
+    }
+    expect(lengths[15]! > lengths[14]!).toBe(true)
+    expect(new Set(lengths.slice(15)).size).toBe(1)
+  })
+})

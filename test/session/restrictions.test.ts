@@ -152,6 +152,28 @@ for (const [where, createOptions] of Object.entries(stores)) {
       expect([mine.get('a'), typeof mine.authenticatedAt]).toEqual([1, 'number'])
     })
 
+    it('takes no tag and no actor from a session that another client elevates', async () => {
+      const options = { userAgent: true, onMismatch: 'step-down' } as const
+      const { from, jar } = createBound(options, createOptions)
+      const { response } = await from({ 'user-agent': FIREFOX }, (s) => {
+        s.login('ann', { tags: ['admin'], actor: 'bob' })
+        s.elevate('otp')
+      })
+      jar.store(response)
+      jar.store((await from({ 'user-agent': CURL }, (s) => s.elevate('passkey'))).response)
+      const { session } = await from({ 'user-agent': CURL })
+      expect([session.subject, session.actor, session.tags]).toEqual(['ann', 'bob', ['admin']])
+      // What the other client had proven is not proven by this one.
+      expect(Object.keys(session.factors)).toEqual(['passkey'])
+    })
+
+    it('knows a client by each of its version numbers, however long', async () => {
+      const { from, signIn } = createBound({ userAgent: true }, createOptions)
+      await signIn({ 'user-agent': 'Browser/9.9' })
+      expect((await from({ 'user-agent': 'Browser/110.0.1' })).session.subject).toBe('ann')
+      expect((await from({})).session.subject).toBe(null)
+    })
+
     it('may go by the address', async () => {
       const ip = (request: Request) => request.headers.get('cf-connecting-ip')
       const { from, signIn } = createBound({ ip }, createOptions)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, type LoginOptions, type Session } from '../../src/index.ts'
-import { createCookieJar } from '../../src/testing/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock, createCookieJar } from '../../src/testing/index.ts'
 import { createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 const NAME = '__Host-session'
@@ -256,6 +257,65 @@ describe('Session', () => {
     expect((await visit()).session.data).toEqual({})
   })
 
+  it('adds to numbers and lists, and to what is not there yet', async () => {
+    const { visit } = createWorld()
+    await visit((s) => {
+      s.set('none', null)
+      s.set('nothing', null)
+      for (const by of [1, 2.5, -0.5]) s.increment('n', by)
+      s.append('list', 'a', 'b')
+      s.append('list', ['c'])
+      s.increment('none')
+      s.append('nothing', 1)
+    })
+    expect((await visit()).session.data).toEqual({
+      n: 3,
+      list: ['a', 'b', ['c']],
+      none: 1,
+      nothing: [1],
+    })
+  })
+
+  it.each([
+    ['to text', (s: Session) => s.increment('text'), '"text": it holds no number'],
+    ['to a list', (s: Session) => s.increment('list'), '"list": it holds no number'],
+    ['to no list', (s: Session) => s.append('n', 1), '"n": it holds no list'],
+    ['NaN', (s: Session) => s.increment('n', Number.NaN), 'finite number'],
+    ['text', (s: Session) => s.increment('n', '1' as never), 'finite number'],
+    ['infinitely', (s: Session) => s.increment('big', 1.7e308), 'finite number'],
+  ])('refuses to add %s, and changes nothing', async (_what, add, message) => {
+    const { sessions } = createWorld()
+    const session = await sessions.open(null)
+    const data = { text: '1', list: [1], n: 1, big: 1.7e308 }
+    for (const [key, value] of Object.entries(data)) session.set(key, value)
+    const error = await errorOf(() => add(session))
+    expect([error instanceof TypeError, error.message.includes(message)]).toEqual([true, true])
+    expect(session.data).toEqual(data)
+  })
+
+  it('is no session of a page any more once it is destroyed: nothing can be changed', async () => {
+    const { sessions } = createWorld()
+    const changes: ((session: Session) => unknown)[] = [
+      (s) => s.set('a', 1),
+      (s) => s.unset('a'),
+      (s) => s.update('a', () => 1),
+      (s) => s.increment('n'),
+      (s) => s.append('list', 1),
+      (s) => s.flash('notice', 'bye'),
+      (s) => s.login('ann'),
+      (s) => s.elevate('otp'),
+      (s) => s.tag('a'),
+      (s) => s.untag('a'),
+      (s) => s.regenerate(),
+      (s) => s.bind(),
+    ]
+    for (const change of changes) {
+      const session = await sessions.open(null)
+      session.destroy()
+      expect((await errorOf(() => change(session))).code).toBe('ERR_SESSION_DESTROYED')
+    }
+  })
+
   it('names the path of a value that would not survive', async () => {
     const { sessions } = createWorld()
     const session = await sessions.open(null)
@@ -334,6 +394,20 @@ describe('Session', () => {
     expect([session.id, session.createdAt]).toEqual([before.id, before.createdAt])
     expect(session.rotationId === before.rotationId).toBe(false)
     expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('replaces the credential once in a request, however often it is asked to', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const { visit } = createWorld({ store }, clock)
+    const { session } = await visit((s) => s.set('a', 1))
+    await visit((s) => {
+      s.regenerate()
+      s.login('ann')
+      s.regenerate()
+      s.elevate('otp')
+    })
+    expect((await store.read(session.id))?.epoch).toMatch(/^2\./)
   })
 
   it('removes the cookie of a destroyed session and refuses further changes', async () => {

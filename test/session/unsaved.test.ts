@@ -213,4 +213,28 @@ describe('a response that brings the session of an inner request along', () => {
       expect([session.subject, session.get('seen')]).toEqual(['ann', true])
     },
   )
+
+  it.each([
+    [{}, ';Path=/;Secure'],
+    [{}, '; Path=; Secure'],
+    [{ domain: 'example.com' }, ';domain=.Example.com;path=/'],
+    [{ domain: 'example.com', path: '/app' }, '; PATH=/app ; Domain=EXAMPLE.com'],
+    [{ partitioned: true }, ';Path=/;Secure;Partitioned'],
+    [{ partitioned: true }, '; Path=/; Partitioned ; Secure'],
+  ])(
+    'stays signed out where that very cookie is removed, with %j as it%s',
+    async (where, place) => {
+      const { sessions, jar, visit } = createWorld({ cookie: { name: 'session', ...where } })
+      await visit((session) => session.login('ann'))
+      const outer = sessions.handler(async (request) => {
+        ;(await sessions.get(request)).set('seen', true)
+        return new Response('', { headers: { 'set-cookie': `session=; Max-Age=0${place}` } })
+      })
+      const response = await outer(jar.request('/'))
+      const [cookie, ...more] = response.headers.getSetCookie()
+      expect(more).toEqual([])
+      const session = await sessions.open(cookie!.split(';')[0]!)
+      expect([session.subject, session.get('seen')]).toEqual([null, true])
+    },
+  )
 })
