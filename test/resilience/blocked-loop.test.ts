@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { StoreTimeoutError } from '../../src/errors.ts'
 import { createRetryBudget } from '../../src/resilience/budget.ts'
-import { within } from '../../src/resilience/deadline.ts'
+import { startTimer, within } from '../../src/resilience/deadline.ts'
 import { createRetry } from '../../src/resilience/retry.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
@@ -111,6 +111,17 @@ describe('a time limit of an event loop that was blocked', () => {
     clock.block(751)
     await clock.run(10)
     expect(((await running).error as Error).name).toBe('TimeoutError')
+  })
+})
+
+describe('startTimer()', () => {
+  it('fires nothing once it was cancelled', async () => {
+    let fired = false
+    startTimer(1, () => {
+      fired = true
+    })()
+    await new Promise<void>((resolve) => startTimer(5, resolve))
+    expect(fired).toBe(false)
   })
 })
 

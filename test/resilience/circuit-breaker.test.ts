@@ -178,6 +178,8 @@ describe('createCircuitBreaker()', () => {
     breaker.open()
     advance(365 * 86_400_000)
     expect([breaker.status, refusal(breaker)]).toEqual(['open', 60])
+    advance(365 * 86_400_000)
+    expect([breaker.status, refusal(breaker)]).toEqual(['open', 60])
     breaker.close()
     expect([seen, refusal(breaker)]).toEqual([['open', 'closed'], undefined])
   })
@@ -194,6 +196,16 @@ describe('createCircuitBreaker()', () => {
     advance(7000)
     fail(breaker)
     expect([breaker.status, refusal(breaker)]).toEqual(['open', 1])
+  })
+
+  it('opens for as long as asked, though its clock was set back while it probed', () => {
+    const { breaker, advance } = setUp()
+    fail(breaker, 5)
+    advance(1000)
+    const probe = breaker.acquire()
+    advance(-500)
+    probe.failure(0.1)
+    expect(refusal(breaker)).toBe(0.1)
   })
 
   it('counts calls at any time of its window, in ten numbers', () => {

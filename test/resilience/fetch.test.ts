@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { readBody } from '../../src/resilience/body.ts'
 import { type ResilientFetchOptions, resilientFetch } from '../../src/resilience/fetch.ts'
 import { createWorld, outcomeOf } from './world.ts'
 
@@ -138,6 +139,12 @@ describe('resilientFetch()', () => {
     { retries: 3 },
   ])('refuses %j', (options) => {
     expect(() => resilientFetch(options as unknown as ResilientFetchOptions)).toThrow(TypeError)
+  })
+
+  it.each([null, 5, 'all'])('refuses %j in place of options', (options) => {
+    expect(() => resilientFetch(options as unknown as ResilientFetchOptions)).toThrow(
+      /Argument "options" must be/,
+    )
   })
 
   it('sends the same body again when it is a Request or a stream', async () => {
@@ -281,5 +288,29 @@ describe('resilientFetch()', () => {
     controller.abort(reason)
     expect(await running).toEqual({ error: reason })
     expect(clock.waiting()).toBe(0)
+  })
+})
+
+describe('readBody()', () => {
+  it('gives no part of a body whose reading was ended, and frees it', async () => {
+    const slow = endless(null)
+    const caller = new AbortController()
+    const running = readBody(new Response(slow.stream), 100, caller.signal, () => 'too large')
+    await Promise.resolve()
+    caller.abort('gone')
+    expect(await outcomeOf(running)).toEqual({ error: 'gone' })
+    expect(slow.state.cancelled).toBe(true)
+  })
+
+  it('leaves no listener behind', async () => {
+    const { signal } = new AbortController()
+    const names: string[] = []
+    const remove = signal.removeEventListener.bind(signal)
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      names.push(args[0])
+      remove(...args)
+    }
+    const body = await readBody(new Response('hello'), 100, signal, () => 'too large')
+    expect([await body?.text(), names]).toEqual(['hello', ['abort']])
   })
 })

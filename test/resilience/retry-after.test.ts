@@ -84,4 +84,10 @@ describe('retryAfterOf()', () => {
     expect(retryAfterOf(headers, NOW)).toBe(3)
     expect(retryAfterOf(new Headers(), NOW)).toBe(undefined)
   })
+
+  it.each([null, undefined, {}])('refuses %j in place of headers', (headers) => {
+    expect(() => retryAfterOf(headers as unknown as Headers, NOW)).toThrow(
+      /Argument "headers" must be a Headers/,
+    )
+  })
 })

@@ -292,6 +292,10 @@ describe('createRetry()', () => {
     expect(() => createRetry(policy)).toThrow(RangeError)
   })
 
+  it.each([null, 5, 'often'])('refuses %j in place of options', (policy) => {
+    expect(() => createRetry(policy as unknown as RetryPolicy)).toThrow(/Argument "policy" must be/)
+  })
+
   it.each([{ attempt: 5 }, { operations: { read: { deadline: 5 } } }])(
     'refuses an option that it does not know, case %#',
     (policy) => {
@@ -358,6 +362,17 @@ describe('createRetry() with a breaker', () => {
     expect(breaker.state().consecutive).toBe(0)
     const without = setUp({ isFailure: () => false, attempts: 1 })
     expect(await outcomeOf(without.retry(script(busy)))).toEqual({ error: busy })
+  })
+
+  it('counts no attempt that is not made, because the pause took all the time', async () => {
+    const world = createWorld()
+    const breaker = createCircuitBreaker({ now: world.clock })
+    const sleep = (): Promise<void> => world.clock.run(5000)
+    const retry = createRetry({ ...world.options, breaker, sleep })
+    const fn = script(down())
+    expect(((await outcomeOf(retry(fn))).error as Error).name).toBe('TimeoutError')
+    await world.clock.run(0)
+    expect([fn.calls(), breaker.state().consecutive]).toEqual([1, 1])
   })
 
   it('counts what it abandons, and not what the caller gave up', async () => {
