@@ -12,6 +12,7 @@ import { generateSecret } from '../../src/secret.ts'
 import type { Sessions } from '../../src/session/sessions.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
+import { createDeviceBrowser } from '../../src/testing/index.ts'
 import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
 import { begin, type Circumstances, createSessions, forbid, headerOf, sojourn } from './support.ts'
 
@@ -492,6 +493,40 @@ describe('sojourn explain, sessions in a store', () => {
         .status,
     ).toBe('active')
     expect((await explain(header, ['--config', path])).reason).toBe('missing')
+  })
+
+  it('of one that is bound to a device says that, and does not ask for its proof', async () => {
+    const path = join(folder, 'bound.config.mjs')
+    const importOf = (file: string): string => JSON.stringify(`${root}${file}`)
+    writeFileSync(
+      path,
+      `import { Redis } from ${importOf('node_modules/ioredis/built/index.js')}
+      import { createRedisStore } from ${importOf('src/stores/redis.ts')}
+      const client = new Redis(${server.port})
+      const store = createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) })
+      export const options = { deviceBound: { enforce: 'always' }, store }`,
+    )
+    const deviceBound = { enforce: 'always' } as const
+    const sessions = createSessions({ secret, store: store(), deviceBound })
+    // Longer ago than requests may be under way without the bound cookie.
+    const before = ago(60, { store: store(() => Date.now() - 60_000), deviceBound })
+    const browser = createDeviceBrowser()
+    const signIn = before.handler(async (request) => {
+      ;(await before.get(request)).login(SUBJECT)
+      return new Response('in')
+    })
+    await browser.fetch(signIn, '/sign-in', { method: 'POST' })
+    expect(browser.bound.size).toBe(1)
+    const header = `__Host-session=${browser.jar.get('__Host-session')}`
+    expect((await sessions.open(header)).status).toBe('unproven')
+    const explained = await explain(header, ['--config', path])
+    expect([explained.code, explained.reason]).toEqual([0, 'active'])
+    expect(explained.json.session).toMatchObject({ bound: true })
+    const { stdout } = await sojourn(['explain', '--config', path], {
+      env: { SESSION_SECRET: secret },
+      input: header,
+    })
+    expect(stdout).toContain('bound to a key of its device, which is not looked at here')
   })
 
   it('of one in a store says when no store is named', async () => {

@@ -15,7 +15,7 @@ export const explain: Command = {
   summary: 'Says of a cookie on standard input which session it opens, or why none',
   options: ['config', 'store', 'cookie', 'show'],
   details:
-    'Takes the value of a session cookie, a Cookie header, or a line that a browser or curl has copied; the file of a curl cookie jar is none of them. Tells its key, its age and timeouts, what the store says, and why it would be refused. It opens the cookie as the application does, and writes nothing; a snapshot and the browser it is bound to are not looked at. Timeouts are those of the application with --config, or with SESSION_IDLE_TIMEOUT and SESSION_ABSOLUTE_TIMEOUT. It never shows data; subject and id only with --show. Exit code 0: the session is live',
+    'Takes the value of a session cookie, a Cookie header, or a line that a browser or curl has copied; the file of a curl cookie jar is none of them. Tells its key, its age and timeouts, what the store says, and why it would be refused. It opens the cookie as the application does, and writes nothing; a snapshot, and the browser or device that it is bound to, are not looked at. Timeouts are those of the application with --config, or with SESSION_IDLE_TIMEOUT and SESSION_ABSOLUTE_TIMEOUT. It never shows data; subject and id only with --show. Exit code 0: the session is live',
   examples: [
     ['pbpaste | npx sojourn explain', 'What was copied in a browser'],
     [

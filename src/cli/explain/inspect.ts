@@ -83,7 +83,8 @@ function readOnly(
   onEvent: (event: SessionEvent) => void,
   name: string | undefined,
 ) {
-  const { secrets, ...rest } = options
+  // A pasted session cookie comes without the bound cookie beside it.
+  const { deviceBound: _, secrets, ...rest } = options
   const sessions = createSessions({
     ...(rest as object),
     secret: secrets as [string],

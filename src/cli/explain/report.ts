@@ -54,6 +54,7 @@ function sessionOf(
     ...timeoutsOf(instance, about),
     persistent,
     factors: { ...claims?.f },
+    bound: claims?.d !== undefined,
     ...(shown.has('id') && { id: idOf(about) }),
     ...(shown.has('subject') && { subject, actor: claims?.a ?? null }),
   }
@@ -146,6 +147,9 @@ function sessionLines(
     ...Object.entries(claims?.f ?? {}).map(
       ([name, at]) => ['Factor', `${plain(name)}, proven ${distance(at, now)}`] as const,
     ),
+    ...(claims?.d
+      ? [['Device', 'bound to a key of its device, which is not looked at here'] as const]
+      : []),
     [
       'Age',
       `began ${duration(age)} ago, last renewed ${duration(idleFor)} ago${persistent ? ', outlives the browser' : ''}`,
