@@ -203,4 +203,47 @@ describe('the note of a sign-out', () => {
     expect(lengths[15]! > lengths[14]!).toBe(true)
     expect(new Set(lengths.slice(15)).size).toBe(1)
   })
+
+  /** The `Max-Age` of the notes of a response, seconds. */
+  const agesOf = (setCookie: readonly string[]): number[] =>
+    setCookie
+      .filter((one) => one.includes('.n') && !one.includes('Max-Age=0'))
+      .map((one) => Number(/Max-Age=(\d+)/.exec(one)?.[1]))
+  const DAY = 86_400
+
+  it('lives for as long as a snapshot may be shown, and an hour at least', async () => {
+    const ageWith = async (maxAge: number): Promise<number[]> => {
+      const clock = createClock()
+      const store = createMemoryStore({ now: clock })
+      const snapshot = { maxAge, staleIfError: 3000 }
+      const { visit } = createWorld({ store, snapshot }, clock)
+      await visit((session) => session.set('cart', 1))
+      return agesOf((await visit((session) => session.destroy())).setCookie)
+    }
+    expect([await ageWith(60), await ageWith(2000)]).toEqual([[3600], [5000]])
+  })
+
+  it('lives as long as the one that it replaces', async () => {
+    const { visit, clock } = createWorld()
+    await visit((session) => session.login('ada', { idleTimeout: 5 * DAY }))
+    expect(agesOf((await visit((session) => session.destroy())).setCookie)).toEqual([5 * DAY])
+    clock.advance(DAY)
+    await visit((session) => session.login('bob'))
+    expect(agesOf((await visit((session) => session.destroy())).setCookie)).toEqual([4 * DAY])
+  })
+
+  it('lives as long as the longest of the sessions that it names', async () => {
+    const { sessions, jar, visit } = createWorld()
+    const signIn = async (subject: string, idleTimeout: number): Promise<string> => {
+      jar.clear()
+      await visit((session) => session.login(subject, { idleTimeout }))
+      return jar.header()!
+    }
+    const cookies = [await signIn('ada', 5 * DAY), await signIn('bob', DAY)]
+    for (const header of [cookies, cookies.toReversed()]) {
+      const session = await sessions.open(header.join('; '))
+      session.destroy()
+      expect(agesOf(await sessions.save(session))).toEqual([5 * DAY])
+    }
+  })
 })

@@ -146,6 +146,10 @@ describe.each(['in a cookie', 'in a store'] as const)('controls of sessions %s',
       ],
       [{ readOnly: CANARY }, /"controls.readOnly" must be true, false or null, got string/],
       [{ notBefore: 1_790_000_000 }, /"controls.notBefore" must be epoch milliseconds of the past/],
+      [
+        { notBefore: String(clock()) },
+        /"controls.notBefore" must be epoch milliseconds of the past/,
+      ],
       [{ notBefore: clock() + 1e9 }, /"controls.notBefore" must be epoch milliseconds of the past/],
       [CANARY, /"controls" must be a function that returns an object, got string/],
       [null, /got null/],
@@ -165,6 +169,26 @@ describe.each(['in a cookie', 'in a store'] as const)('controls of sessions %s',
     await change({})
     expect((await visit((session) => session.set('n', 1))).response.status).toBe(200)
     expect((await sessions.health()).controls).toEqual({})
+  })
+
+  it('end no session that begins, or signed in, at the very moment of notBefore', async () => {
+    const { change, clock, refused, sessions, visit } = setUp(mode)
+    clock.advance(0.7)
+    const { session } = await visit((one) => one.login('ada'))
+    await change({ notBefore: session.authenticatedAt })
+    await change({ notBefore: session.authenticatedAt })
+    expect((await visit()).session.status).toBe('active')
+    // Sessions count full seconds: a visitor of this second has none that could be over.
+    expect((await sessions.open(null)).status).toBe('new')
+    expect(refused()).toEqual([])
+  })
+
+  it('may say nothing, by null', async () => {
+    const { change, refused, sessions, visit } = setUp(mode)
+    await change({ notBefore: null, readOnly: null })
+    await change({ notBefore: null, readOnly: null })
+    expect((await visit((session) => session.set('n', 1))).response.status).toBe(200)
+    expect([(await sessions.health()).controls, refused()]).toEqual([{}, []])
   })
 
   it('take effect once a notBefore of the future is past', async () => {

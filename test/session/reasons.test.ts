@@ -42,6 +42,17 @@ describe.each(places)('the reason of session.expired, sessions in a %s', (where)
     ])
   })
 
+  it('is idle where both timeouts end at once', async () => {
+    const { clock, last, visit, sessions, jar } = setUp(where, {
+      idleTimeout: 60,
+      absoluteTimeout: 60,
+    })
+    await visit((session) => session.login('ann'))
+    clock.advance(60)
+    await sessions.open(jar.header())
+    expect(last()).toEqual({ type: 'session.expired', reason: 'idle', age: 60, idleFor: 60 })
+  })
+
   it('is absolute where the session is too old, though it was in use', async () => {
     const { clock, last, refusal, visit } = setUp(where, {
       absoluteTimeout: DAY,

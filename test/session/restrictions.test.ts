@@ -167,6 +167,17 @@ for (const [where, createOptions] of Object.entries(stores)) {
       expect(Object.keys(session.factors)).toEqual(['passkey'])
     })
 
+    it('shows its time to the client that signs in, in that request', async () => {
+      const options = { userAgent: true, onMismatch: 'step-down' } as const
+      const { from, signIn } = createBound(options, createOptions)
+      await signIn({ 'user-agent': FIREFOX })
+      const { session } = await from({ 'user-agent': CURL }, (s) => {
+        expect(s.authenticatedAt).toBe(null)
+        s.login('ann')
+      })
+      expect(typeof session.authenticatedAt).toBe('number')
+    })
+
     it('knows a client by each of its version numbers, however long', async () => {
       const { from, signIn } = createBound({ userAgent: true }, createOptions)
       await signIn({ 'user-agent': 'Browser/9.9' })

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { createSessions, type LoginOptions, type Session } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createCookieJar } from '../../src/testing/index.ts'
-import { createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
+import {
+  createCountingStore,
+  createWorld,
+  errorOf,
+  OTHER_SECRET,
+  SECRET,
+} from '../support/sessions.ts'
 
 const NAME = '__Host-session'
 /** Seconds. */
@@ -196,6 +202,43 @@ describe('createSessions() with cookies', () => {
     const session = await sessions.open(null)
     session.update('a', () => session.has('b'))
     expect(session.get('a')).toBe(false)
+  })
+
+  it('takes the newest cookie whose session is not over, then the newest', async () => {
+    const { sessions, jar, visit, clock } = createWorld()
+    const signIn = async (subject: string, idleTimeout: number): Promise<string> => {
+      jar.clear()
+      await visit((session) => session.login(subject, { idleTimeout }))
+      clock.advance(10)
+      return jar.header()!
+    }
+    const cookies = [await signIn('ada', DAY), await signIn('bob', 60), await signIn('cy', 30)]
+    const subjects = async (): Promise<unknown[]> =>
+      Promise.all(
+        [cookies, cookies.toReversed()].map(
+          async (all) => (await sessions.open(all.join('; '))).subject,
+        ),
+      )
+    expect(await subjects()).toEqual(['cy', 'cy'])
+    clock.advance(25)
+    expect(await subjects()).toEqual(['bob', 'bob'])
+    clock.advance(40)
+    expect(await subjects()).toEqual(['ada', 'ada'])
+  })
+
+  it('closes what there is to close', async () => {
+    expect(await createWorld().sessions.close()).toBe(undefined)
+    const { store } = createCountingStore()
+    expect(await createWorld({ store }).sessions.close()).toBe(undefined)
+  })
+
+  it('removes the cookie of a destroyed session beside the rest of a former, longer one', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.login('ann'))
+    const session = await sessions.open(`${jar.header()}; ${NAME}.1=rest`)
+    session.destroy()
+    const removed = (await sessions.save(session)).map((one) => one.split(';')[0])
+    expect(removed.slice(0, 2).toSorted()).toEqual([`${NAME}.1=`, `${NAME}=`])
   })
 
   it('separates sessions of other cookie names', async () => {
@@ -394,6 +437,31 @@ describe('Session', () => {
     expect([session.id, session.createdAt]).toEqual([before.id, before.createdAt])
     expect(session.rotationId === before.rotationId).toBe(false)
     expect((await visit()).session.get('a')).toBe(1)
+  })
+
+  it('begins with the first credential, also where its first request signs in', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const { visit } = createWorld({ store }, clock)
+    const { session } = await visit((s) => {
+      expect(s.status).toBe('new')
+      s.regenerate()
+      s.login('ann')
+      expect([s.status, s.bound]).toEqual(['new', null])
+    })
+    expect((await store.read(session.id))?.epoch).toMatch(/^1\./)
+  })
+
+  it.each([
+    ['idleTimeout', 0],
+    ['label', 'x'.repeat(201)],
+    ['label', ['phone']],
+    ['label', 5],
+  ])('refuses a login with %s %j', async (name, value) => {
+    const session = await createWorld().sessions.open(null)
+    session.login('ann', { label: 'x'.repeat(200) })
+    const error = await errorOf(() => session.login('ann', { [name]: value } as LoginOptions))
+    expect(error.message).toContain(`login.${name}`)
   })
 
   it('replaces the credential once in a request, however often it is asked to', async () => {

@@ -66,6 +66,25 @@ describe('session.uncommitted', () => {
     expect(types()).toEqual(['session.created', 'session.uncommitted', 'session.uncommitted'])
   })
 
+  it('is reported for a session that was destroyed and never saved', async () => {
+    const { sessions, types, clock, jar, visit } = createWorld()
+    await visit((session) => session.login('ann'))
+    const before = types().length
+    ;(await sessions.open(jar.header())).destroy()
+    clock.advance(60)
+    await sessions.open(null)
+    expect(types().slice(before)).toEqual(['session.uncommitted'])
+  })
+
+  it('is reported though hundreds of others were saved before', async () => {
+    const { sessions, types, clock, visit } = createWorld()
+    for (let i = 0; i < 150; i++) await visit((session) => session.set('a', i))
+    ;(await sessions.open(null)).set('a', 1)
+    clock.advance(60)
+    await sessions.open(null)
+    expect(types().at(-1)).toBe('session.uncommitted')
+  })
+
   it('watches a hundred changed sessions and no more', async () => {
     const { sessions, types, clock } = createWorld()
     for (let i = 0; i < 150; i++) (await sessions.open(null)).set('a', i)
@@ -182,6 +201,28 @@ describe('a response that brings the session of an inner request along', () => {
     })
     await jar.fetch(proxied, '/')
     expect((await visit()).session.data).toEqual({ a: 1, b: 2 })
+  })
+
+  it('signs out where the outer handler does, whatever the inner one has done', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.set('cart', 1))
+    const inner = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).login('ann')
+      return new Response('signed in')
+    })
+    let late: unknown
+    const outer = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      const { headers } = request
+      const response = await inner(new Request('https://example.com/sign-in', { headers }))
+      session.destroy()
+      late = session
+      return response
+    })
+    await jar.fetch(outer, '/')
+    expect((await visit()).session.subject).toBe(null)
+    const error = await errorOf(() => (late as Session).set('a', 1))
+    expect(error.code).toBe('ERR_SESSION_COMMITTED')
   })
 
   it('stays signed out where the inner request has signed out', async () => {
