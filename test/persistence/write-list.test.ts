@@ -26,6 +26,11 @@ describe('the ancestors of a state in its list of writes', () => {
     expect(descends(stateOf(A), stateOf())).toBe(false)
   })
 
+  it('are told though the list has forgotten what both began with', () => {
+    const [older, newer] = [stateAfter(every(100, 8)), stateAfter(every(100, 11))]
+    expect([descends(newer, older), descends(older, newer)]).toEqual([true, false])
+  })
+
   it('are not told by a dropped entry, of which each looks like the other', () => {
     expect(descends(stateOf(A, NO_TAG, B), stateOf(A, C, NO_TAG))).toBe(false)
     expect(descends(stateOf(A, C, NO_TAG, B), stateOf(A, C, NO_TAG))).toBe(true)
@@ -54,8 +59,8 @@ const every = (step: number, count: number, first = 0): number[] =>
 
 describe('the list of writes', () => {
   it('has tag, counter, second and whether data changed, the oldest first', () => {
-    expect(writesOf(stateAfter([5, 2047, 2048 + 63]))).toEqual([
-      { tag: '100000', counter: 1, seconds: 5, changed: true },
+    expect(writesOf(stateAfter([0, 2047, 2048 + 63]))).toEqual([
+      { tag: '100000', counter: 1, seconds: 0, changed: true },
       { tag: '100001', counter: 2, seconds: 2047, changed: false },
       { tag: '100002', counter: 3, seconds: 63, changed: true },
     ])
