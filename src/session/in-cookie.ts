@@ -39,8 +39,7 @@ async function open(
     const { ended } = await (await notes()).readNotes(instance, cookies)
     all = opened.filter((one) => !ended.has(idOf(one.opened)))
   }
-  const byAge =
-    all.length > 1 ? [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt) : all
+  const byAge = [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt)
   const first = byAge.find((one) => !isOver(instance, one.opened)) ?? byAge[0]
   if (!first) {
     const [some] = opened

@@ -94,7 +94,6 @@ export async function noteRotation(
 
 /** Returns the `Set-Cookie` values that remove notes whose time is up, for browsers that are never closed. */
 export async function removeOver(instance: Instance, cookies: CookieFound): Promise<string[]> {
-  if (!cookies.notes.length) return []
   return removeSides(instance, (await readNotes(instance, cookies)).over)
 }
 
