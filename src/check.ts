@@ -79,12 +79,6 @@ export const SHORT_TEXT: Rule = [
   (value: unknown) => typeof value === 'string' && value.length <= 200,
 ]
 
-/** Throws unless `reason`, of an end, is a short text or left out. */
-export function assertReason(reason: unknown): void {
-  const [, expected, holds] = SHORT_TEXT
-  expectArgument(reason === undefined || holds(reason as never), 'reason', expected, reason)
-}
-
 /** Tells whether a value can have properties of its own. */
 export function isObject(value: unknown): value is object {
   return Object(value) === value
@@ -166,6 +160,8 @@ export function applyRules<T>(
   rules: Record<string, Rule>,
   given: object | undefined,
 ): T {
+  const isOptions = typeof (given ?? {}) === 'object' && !Array.isArray(given)
+  refuseUnless(isOptions, prefix.slice(0, -1) || 'options', 'an object', given)
   const values = Object(given) as Record<string, unknown>
   const result: Record<string, unknown> = {}
   for (const key of Object.keys({ ...rules, ...values })) {

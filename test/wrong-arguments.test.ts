@@ -5,6 +5,7 @@ import { session as honoSession } from '../src/adapters/hono.ts'
 import { createSessionMiddleware, createSessionStorage } from '../src/adapters/react-router.ts'
 import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
+import { requireSession } from '../src/guard/guard.ts'
 import { createSessions, type Session, type Sessions } from '../src/index.ts'
 import { createSealer } from '../src/seal.ts'
 import { createD1Store } from '../src/stores/d1.ts'
@@ -78,6 +79,53 @@ describe('a wrong argument is refused by name, with what was expected', () => {
       'Cannot save session: other sessions opened it',
     ])
     expect((await shop.sessions.save(session)).length).toBe(1)
+  })
+})
+
+describe('options that are no object, or are misspelt, are refused, and nothing is done', () => {
+  const calls: Record<string, (options: never) => unknown> = {
+    createSessions,
+    'sessions.revoke': (options) => sessions.revoke('A'.repeat(22), options),
+    'sessions.revokeAll': (options) => sessions.revokeAll('ann', options),
+    'sessions.revokeBy': (options) => sessions.revokeBy('tag', options),
+    'sessions.health': (options) => sessions.health(options),
+    'session.login': async (options) => (await open()).login('ann', options),
+    'session.destroy': async (options) => (await open()).destroy(options),
+    'session.once': async (options) => (await open()).once('key', async () => 1, options),
+    requireSession: (options) => requireSession(sessions, options),
+    createMemoryStore,
+    createSealer,
+  }
+  const wrong: unknown[] = [true, 5, 'ann', ['ann'], () => ({ subject: 'ann' }), { exept: 'id' }]
+
+  it.each(Object.entries(calls))('%s', async (_, call) => {
+    for (const options of wrong) {
+      const error = await errorOf(() => call(options as never))
+      expect(error).toBeInstanceOf(TypeError)
+      expect(error.message).toMatch(/^Option "[\w.]+" must be an object, got|Unknown option "[\w.]*exept"/)
+    }
+  })
+
+  it('sessions.revoke and revokeAll, of sessions in a store and in cookies', async () => {
+    for (const where of [{ store }, { revocations: { store } }]) {
+      const own = createSessions({ secret: SECRET, ...where })
+      const session = await own.open(null)
+      session.login('ann')
+      const [cookie = ''] = await own.save(session)
+      const { id } = session
+      const misspelt: (() => unknown)[] = [
+        () => own.revoke(id, 'eve' as never),
+        () => own.revoke(id, { user: 'eve' } as never),
+        () => own.revoke(id, { subject: null } as never),
+        () => own.revokeAll('ann', { exept: id } as never),
+        () => own.revokeAll('ann', { except: session } as never),
+        () => own.revokeAll('ann', id as never),
+        () => own.revokeBy('tag', { except: 5 } as never),
+        () => own.revoke(id, { reason: 5 } as never),
+      ]
+      for (const call of misspelt) expect((await errorOf(call)).name).toBe('TypeError')
+      expect((await own.open(cookie.split(';')[0]!)).subject).toBe('ann')
+    }
   })
 })
 

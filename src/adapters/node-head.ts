@@ -1,5 +1,6 @@
 /** Holds the head of a Node response until the session is saved. */
 
+import { expectArgument } from '../check.ts'
 import type { NodeHead } from './node-headers.ts'
 
 /** The members of Node's `ServerResponse`, and of that of HTTP/2, that are used. */
@@ -7,6 +8,7 @@ export interface NodeResponse extends NodeHead {
   statusMessage: string
   readonly headersSent: boolean
   readonly destroyed?: boolean
+  destroy?(): unknown
   readonly writableFinished: boolean
   writeHead(status: number): unknown
   write(chunk: string | Uint8Array): boolean
@@ -18,8 +20,8 @@ export interface NodeResponse extends NodeHead {
 
 /** Hooks of {@link holdHead}. */
 export interface HeadHooks {
-  /** Saves, and sets headers. It is awaited, and what was written meanwhile follows. */
-  before(): Promise<void>
+  /** Saves, and sets headers on `head`. It is awaited, and what was written meanwhile follows. */
+  before(head: NodeHead): Promise<void>
   /**
    * Answers instead, with the head still to be sent, once everything that was held is dropped.
    *
@@ -32,37 +34,46 @@ export interface HeadHooks {
 }
 
 type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders'
+type Change = 'setHeader' | 'removeHeader' | 'appendHeader'
 type Call = (...given: unknown[]) => unknown
 
 const METHODS: readonly Method[] = ['writeHead', 'write', 'end', 'flushHeaders']
+const CHANGES: readonly Change[] = ['setHeader', 'removeHeader', 'appendHeader']
 
 /**
  * Makes the head wait for `before`, whatever sends it: `writeHead`, `write`, `end` and `flushHeaders`
  * are kept in order from the first of them, and repeated afterwards. Headers of `writeHead` are set at once, so
- * that `before` sees them. While the head waits, `headersSent` is true and `write` returns false.
+ * that `before` sees them. While the head waits, `headersSent` is true, `write` returns false, and to change a header
+ * throws, as after the head has left: whoever answers a second time would give the first answer another length.
  *
  * The methods stay replaced for good: another middleware may have wrapped them since.
  */
 export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
-  const original = {} as Record<Method, Call>
-  for (const name of METHODS) original[name] = response[name] as Call
+  const own = response as unknown as Record<Method | Change, Call>
+  const original = {} as typeof own
+  for (const name of [...METHODS, ...CHANGES]) original[name] = own[name]
   const call = (name: Method, given: readonly unknown[]): unknown =>
     original[name].apply(response, given as unknown[])
   // `compression` replaces `on` and passes it to its own stream, whose 'drain' cannot be emitted from here.
   const canDrain = !Object.hasOwn(response, 'on')
   const held: [Method, readonly unknown[]][] = []
   const hold: Hold = { state: 'waiting', isEnded: false }
+  let status = 0
 
   const repeat = (): void => {
     hold.state = 'through'
     if (response.destroyed) return
+    // Whatever has been assigned to it meanwhile.
+    response.statusCode = status
     let isFull = false
     for (const [name, given] of held) isFull = call(name, given) === false && name === 'write'
     if (!isFull && !hold.isEnded) response.emit('drain')
   }
   const fail = (error: unknown): void => {
-    hold.state = 'answering'
     if (response.destroyed) return
+    // Node refuses what was held, and the head has left.
+    if (hold.state === 'through' && response.headersSent) return void response.destroy?.()
+    hold.state = 'answering'
     hooks.failed(error, hold.isEnded)
     if (!hold.isEnded) hold.state = 'dropped'
   }
@@ -72,18 +83,19 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
       // Node calls it for an implicit head too.
       if (hold.state === 'held') return response
       given = setHead(response, given)
-    }
+    } else assertChunk(name === 'write', given[0])
     held.push([name, given])
     if (name === 'end') hold.isEnded = true
     if (hold.state !== 'held') {
       hold.state = 'held'
       show(response, hold)
-      hooks.before().then(repeat, fail)
+      status = response.statusCode
+      hooks.before(headOf(response, original)).then(repeat).catch(fail)
     }
     return name === 'write' ? !canDrain : response
   }
   for (const name of METHODS) {
-    response[name] = ((...given: unknown[]) => {
+    own[name] = (...given: unknown[]) => {
       if (hold.state === 'answering') {
         hold.state = 'through'
         hooks.answering()
@@ -91,7 +103,13 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
       if (hold.state === 'through') return call(name, given)
       if (hold.state === 'dropped') return name === 'write' ? false : response
       return keep(name, given)
-    }) as never
+    }
+  }
+  for (const name of CHANGES) {
+    own[name] = (...given: unknown[]) => {
+      if (hold.state === 'held') throw tooLate()
+      return original[name].apply(response, given)
+    }
   }
 }
 
@@ -129,36 +147,52 @@ const SHOWN: PropertyDescriptorMap & ThisType<Held> = {
   },
 }
 
+/** Creates the error that Node throws for a header that is changed after the head has left. */
+const tooLate = (): Error =>
+  Object.assign(new Error('Response has begun'), { code: 'ERR_HTTP_HEADERS_SENT' })
+
 /** Shows on a response that its head waits. */
 function show(response: NodeResponse, hold: Hold): void {
   Object.assign(response, { [HOLD]: hold })
   Object.defineProperties(response, SHOWN)
 }
 
-/**
- * Applies the arguments of `writeHead(status, reason?, headers?)` and returns those without headers.
- * Headers are an object, or names and values in turn.
- */
-function setHead(response: NodeResponse, given: readonly unknown[]): readonly unknown[] {
-  const [status, ...rest] = given
-  const hasReason = typeof rest[0] === 'string'
-  const headers = rest[hasReason ? 1 : 0] ?? {}
-  response.statusCode = Number(status)
-  const pairs = Array.isArray(headers) ? inPairs(headers) : Object.entries(headers)
-  const values = new Map<string, unknown[]>()
-  for (const [name, value] of pairs) {
-    if (value === undefined) continue
-    values.set(name, [...(values.get(name) ?? []), value].flat())
+/** Returns the head of a response whose own methods refuse changes by now. */
+function headOf(response: NodeResponse, original: Record<Change, Call>): NodeHead {
+  return {
+    statusCode: response.statusCode,
+    getHeaders: () => response.getHeaders(),
+    setHeader: original.setHeader.bind(response),
+    removeHeader: original.removeHeader.bind(response) as NodeHead['removeHeader'],
   }
-  for (const [name, all] of values) {
-    response.setHeader(name, (all.length > 1 ? all.map(String) : all[0]) as string)
-  }
-  return hasReason ? [status, rest[0]] : [status]
 }
 
-function inPairs(list: readonly unknown[]): [string, unknown][] {
-  const flat = list.flat()
-  return flat.flatMap((name, i) =>
-    i % 2 ? [] : [[String(name), flat[i + 1]] as [string, unknown]],
-  )
+/** Throws, while its caller can still be told, for a body that Node would refuse to send later. */
+function assertChunk(isWritten: boolean, chunk: unknown): void {
+  // The first argument of `end` may be the callback, or none.
+  const isNone = !isWritten && typeof (chunk ?? assertChunk) === 'function'
+  const holds = isNone || typeof chunk === 'string' || ArrayBuffer.isView(chunk)
+  expectArgument(holds, 'chunk', 'a text or bytes', chunk)
+}
+
+/**
+ * Applies the arguments of `writeHead(status, reason?, headers?)` and returns those without headers.
+ * Headers are an object, or a list of names and values, in turn or in pairs, in which a name may come again.
+ */
+function setHead(response: NodeResponse, [status, ...rest]: readonly unknown[]): unknown[] {
+  const reason = typeof rest[0] === 'string' ? [rest.shift()] : []
+  const headers = rest[0] ?? {}
+  response.statusCode = Number(status)
+  const list: unknown[] = Array.isArray(headers) ? headers : Object.entries(headers)
+  const isFlat = !Array.isArray(list[0])
+  const known = new Map<string, unknown>()
+  for (let i = 0; i < list.length; i += isFlat ? 2 : 1) {
+    const [name, value] = (isFlat ? list.slice(i, i + 2) : list[i]) as [string, string]
+    if (value === undefined) continue
+    const key = String(name).toLowerCase()
+    const all = list === headers && known.has(key) ? [known.get(key), value].flat() : value
+    known.set(key, all)
+    response.setHeader(name, all as string)
+  }
+  return [status, ...reason]
 }

@@ -39,9 +39,12 @@ export class MessageParts {
   readonly headers: { get(name: string): string | null }
   readonly sessions: MessageSession[] = []
   request: Request | undefined
+  readonly #message: NodeRequest
   #controller: AbortController | undefined
 
-  constructor({ headers, method = 'GET' }: NodeRequest) {
+  constructor(message: NodeRequest) {
+    const { headers, method = 'GET' } = message
+    this.#message = message
     this.method = method
     this.headers = {
       get(name) {
@@ -53,6 +56,11 @@ export class MessageParts {
   /** Returns the parts in place of a `Request`, for sessions alone: opening and committing them reads nothing else of one. */
   asRequest(): Request {
     return this as object as Request
+  }
+
+  /** Is what the path of a key of a device is found in (`deviceBound`). */
+  get url(): string {
+    return urlOf(this.#message)
   }
 
   get controller(): AbortController {
@@ -80,7 +88,8 @@ export function partsOf(message: NodeRequest & { [PARTS]?: MessageParts }): Mess
 
 /**
  * Returns the `Request` that stands for a message of Node, always the same one, for what takes a
- * `Request`: `refuseCrossSite` and `returnPath` of `sojourn/guard`. It has no body.
+ * `Request`: `refuseCrossSite` and `returnPath` of `sojourn/guard`. It has no body. Its address has the path that a router
+ * sees: a target that a URL would resolve, such as `/a/../b`, has the path `/%00`, and a `Host` that is none is `localhost`.
  *
  * @throws TypeError when it is no message of Node.
  */
@@ -95,7 +104,7 @@ export function requestOf(message: NodeRequest): Request {
     for (const one of [value ?? []].flat()) headers.append(name, one)
   }
   const method = NO_METHOD.test(parts.method) ? 'GET' : parts.method
-  const request = new Request(urlOf(message), { method, headers })
+  const request = new Request(parts.url, { method, headers })
   // To pass it to the constructor takes twice the time of all the rest.
   Object.defineProperty(request, 'signal', { get: () => parts.signal })
   parts.request = request
@@ -108,14 +117,30 @@ export function abortRequest(message: NodeRequest): void {
   partsOf(message).controller.abort()
 }
 
-/** Returns an absolute URL, whatever the client sent: `OPTIONS *` and a broken `Host` too. */
+/** A request target: scheme and authority where it is in the form for proxies, and the rest. */
+const TARGET = /^(?:(https?):\/\/([^/?#\\]*))?(.*)/is
+/** An address of no page, for targets that a URL cannot have as they are. */
+const NOWHERE = 'http://localhost/%00'
+
+/**
+ * Returns an absolute URL, whatever the client sent: `OPTIONS *` and a broken `Host` too. Its path is that which
+ * the application's router sees, or none of a page: a guard must not take `/admin/../sign-in`, nor `/admin` of a host
+ * `x/sign-in?`, for the page to sign in on.
+ */
 function urlOf(message: NodeRequest & ExpressRequest): string {
-  const { headers, socket } = message
-  const path = message.originalUrl ?? message.url ?? '/'
-  const protocol = message.protocol ?? (socket && 'encrypted' in socket ? 'https' : 'http')
-  const host = String(headers.host ?? headers[':authority'] ?? 'localhost')
+  const { headers, protocol, socket } = message
+  const target = TARGET.exec(message.originalUrl ?? message.url ?? '/')!
+  const [scheme = protocol, host = headers.host ?? headers[':authority'] ?? '', path = ''] =
+    target.slice(1)
+  const said = scheme ?? (socket && 'encrypted' in socket ? 'https' : 'http')
   // Joined as text: a path that starts with two slashes names no other host.
-  const url = path.startsWith('/') ? `${protocol}://${host}${path}` : path
-  if (URL.canParse(url)) return url
-  return path.startsWith('/') ? `${protocol}://localhost${path}` : `${protocol}://${host}/`
+  const urls = [host, 'localhost'].map((one) => `${said}://${one}${path}`)
+  return urls.find((url) => hasPath(url, path)) ?? NOWHERE
+}
+
+/** Tells whether a URL parses to a host, and a path and query as they are. */
+function hasPath(url: string, path: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { hash, href, origin } = new URL(url)
+  return !hash && href === origin + path
 }

@@ -148,7 +148,7 @@ function watch(
     if (!response.writableFinished) abortRequest(request)
   })
   holdHead(response, {
-    before: () => own.commit(response),
+    before: (head) => own.commit(head),
     failed(error, isOver) {
       own.fail(error)
       new HeadHeaders(response).clear()

@@ -9,7 +9,7 @@
  * | 4     | last renewed, seconds |
  * | n     | with flag 1 the fields that are not at their default, as JSON, and a line feed; then, with flag 2, the data as text of the codec (JSON) |
  */
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './generation.ts'
 
 /** Facts about a sign-in that few sessions have, by their short name on the wire; each is left out where there is none. */
@@ -149,6 +149,11 @@ export function idOf({ key }: Pick<SessionState, 'key'>): string {
   if (key !== lastKey) lastId = encodeBase64url(key.subarray(0, ID_BYTES))
   lastKey = key
   return lastId
+}
+
+/** Tells whether a session can have this id. Others may come from forms, and no store has to be asked for them. */
+export function isId(id: string | undefined): id is string {
+  return id !== undefined && decodeBase64url(id)?.length === ID_BYTES
 }
 
 /** Lays a session out. */

@@ -72,7 +72,8 @@ export function taskOf(
   { path }: Settings,
   { method, url }: Request,
 ): 'register' | 'refresh' | undefined {
+  if (method !== 'POST') return undefined
   const { pathname } = new URL(url)
   const tasks = ['register', 'refresh'] as const
-  return tasks.find((task) => method === 'POST' && pathname === `${path}/${task}`)
+  return tasks.find((task) => pathname === `${path}/${task}`)
 }

@@ -1,9 +1,11 @@
 /** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
-import { assertReason, assertSubject, expectArgument, isTags } from '../check.ts'
+import { applyRules, assertSubject, expectArgument, isTags } from '../check.ts'
+import { isId } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import type { KeyedHash } from '../crypto/keyed-hash.ts'
 import { tellEnd } from '../emit.ts'
 import { SessionError } from '../errors.ts'
+import { REVOKE_ALL_RULES, REVOKE_RULES } from '../session/argument-rules.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
 import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
@@ -104,18 +106,18 @@ export async function* all(instance: Instance): AsyncIterable<SessionInfo> {
 export async function revoke(
   instance: Instance,
   id: string,
-  options: RevokeOptions = {},
+  given?: RevokeOptions,
 ): Promise<boolean> {
+  expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
+  const options = applyRules<RevokeOptions>('revoke.', REVOKE_RULES, given)
   if (instance.options.revocations) {
     return (await import('../revocation/marks.ts')).revokeMarked(instance, id, options)
   }
   const { reason, subject } = options
-  assertReason(reason)
   const p = persistenceOf(instance)
-  expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
+  if (!isId(id)) return false
   const calls = startCalls(p)
   if (subject !== undefined) {
-    assertSubject(subject)
     const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh: true }))
     if (!(await isListedFor(p, subject, record?.keys))) return false
   }
@@ -129,13 +131,14 @@ export async function revoke(
 export async function revokeAll(
   instance: Instance,
   subject: string,
-  options: RevokeAllOptions = {},
+  given?: RevokeAllOptions,
 ): Promise<number> {
+  assertSubject(subject)
+  const options = applyRules<RevokeAllOptions>('revokeAll.', REVOKE_ALL_RULES, given)
   if (instance.options.revocations) {
     return (await import('../revocation/marks.ts')).revokeAllMarked(instance, subject, options)
   }
   const p = persistenceOf(instance)
-  assertSubject(subject)
   return await endAll(p, () => p.keysOf(subject), options, { subject })
 }
 
@@ -143,9 +146,10 @@ export async function revokeAll(
 export async function revokeBy(
   instance: Instance,
   tag: string,
-  options: RevokeAllOptions = {},
+  given?: RevokeAllOptions,
 ): Promise<number> {
   assertTag(tag)
+  const options = applyRules<RevokeAllOptions>('revokeBy.', REVOKE_ALL_RULES, given)
   if (instance.options.revocations) {
     return (await import('../revocation/marks.ts')).revokeByMarked(instance, tag, options)
   }
@@ -159,16 +163,19 @@ async function endAll(
   { except, reason }: RevokeAllOptions,
   about: { readonly subject: string } | { readonly tag: string },
 ): Promise<number> {
-  assertReason(reason)
   const index = indexOf(p)
   const keys = await makeKeys()
+  // No session has another id, and not every database takes any text for one.
+  const spared = isId(except) ? except : undefined
   let count = 0
   try {
     // A write under way may take a session from the key of one secret to that of another.
     for (let pass = 1; pass <= MAX_PASSES; pass++) {
       const before = count
       for (const key of keys) {
-        count += await startCalls(p).make('endAll', (call) => index.end(key, { ...call, except }))
+        count += await startCalls(p).make('endAll', (call) =>
+          index.end(key, { ...call, except: spared }),
+        )
       }
       if (count === before && pass >= keys.length) break
     }

@@ -6,8 +6,7 @@
  * in the clear: there is nothing in them but hashes and times.
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { assertReason, assertSubject, expectArgument } from '../check.ts'
-import { ID_BYTES, idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
+import { idOf, isId, type SessionState, type SessionTimes } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { tellEnd } from '../emit.ts'
@@ -114,7 +113,7 @@ export async function lookFor(
 /**
  * Marks a session as ended, for as long as it could have lived. Returns `false` where it was marked already.
  *
- * @param owners Hashes of the user whose session alone is meant, or {@link NOBODY}. (default: whoever's it is)
+ * @param owners Hashes of the user whose session alone is meant, and {@link NOBODY}. (default: whoever's it is)
  */
 async function markSession(
   marks: Marks,
@@ -122,16 +121,20 @@ async function markSession(
   calls: StoreCalls,
   owners: Conditions = [ANY],
 ): Promise<boolean> {
+  let isMarked = false
   const add = (there: Conditions): Conditions => {
-    const isNew = !there.includes(ANY) && owners.some((one) => !there.includes(one))
-    return isNew ? [...there, ...owners] : there
+    const isAny = owners.includes(ANY)
+    isMarked = there.some((one) => one === ANY || (isAny ? one !== NOBODY : owners.includes(one)))
+    return there.includes(ANY) ? there : [...new Set([...there, ...owners])]
   }
-  return await leave(marks, id, calls, add)
+  const isChanged = await leave(marks, id, calls, add)
+  return isChanged && !isMarked
 }
 
 /**
- * Leaves a mark for each session that is not over. A copy from before the sign-in has the same id, and may be that of
- * whoever planted the session: it cannot end what the user has since.
+ * Leaves a mark for each session that is not over: for its user, and for whoever has it while nobody is signed in. A
+ * copy from before the sign-in has the same id, and may be that of somebody who planted the session: neither with
+ * that, nor after a sign-in of their own, can they end what another user has since.
  */
 export async function markEnds(
   instance: Instance,
@@ -142,9 +145,10 @@ export async function markEnds(
   const live = all.filter((one) => !isOver(instance, one))
   try {
     await Promise.all(
-      live.map((one) =>
-        markSession(marks, idOf(one), calls, [one.subject === null ? NOBODY : ANY]),
-      ),
+      live.map(async (one) => {
+        const users = one.subject === null ? [] : await marks.keysOf(one.subject)
+        await markSession(marks, idOf(one), calls, [NOBODY, ...users])
+      }),
     )
   } catch (error) {
     reportFailure(marks, error, 'store.unavailable', live[0])
@@ -155,12 +159,9 @@ export async function markEnds(
 export async function revokeMarked(
   instance: Instance,
   id: string,
-  { reason, subject }: RevokeOptions = {},
+  { reason, subject }: RevokeOptions,
 ): Promise<boolean> {
   const marks = marksOf(instance)
-  expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
-  assertReason(reason)
-  if (subject !== undefined) assertSubject(subject)
   // No session has another one.
   if (!isId(id)) return false
   const owners = subject === undefined ? undefined : await marks.keysOf(subject)
@@ -173,11 +174,9 @@ export async function revokeMarked(
 export async function revokeAllMarked(
   instance: Instance,
   subject: string,
-  { except, reason }: RevokeAllOptions = {},
+  { except, reason }: RevokeAllOptions,
 ): Promise<number> {
   const marks = marksOf(instance)
-  assertSubject(subject)
-  assertReason(reason)
   const keys = await marks.keysOf(subject)
   await markTime(marks, keys, except)
   tellEnd(instance.emit, 'subject', { subject, except }, reason)
@@ -188,10 +187,9 @@ export async function revokeAllMarked(
 export async function revokeByMarked(
   instance: Instance,
   tag: string,
-  { except, reason }: RevokeAllOptions = {},
+  { except, reason }: RevokeAllOptions,
 ): Promise<number> {
   const marks = marksOf(instance)
-  assertReason(reason)
   await markTime(marks, await marks.tagKeysOf(tag), except)
   tellEnd(instance.emit, 'tag', { tag, except }, reason)
   return 1
@@ -205,7 +203,7 @@ async function markTime(
 ): Promise<void> {
   const now = Math.floor(marks.instance.options.now())
   // No session has another id.
-  const spared = except !== undefined && isId(except) ? except : undefined
+  const spared = isId(except) ? except : undefined
   const calls = startCalls(marks)
   const add = (there: Conditions): Conditions => withTime(there, now, spared)
   await Promise.all(keys.map((key) => leave(marks, key, calls, add)))
@@ -227,8 +225,6 @@ function parse(condition: string): [time: number, spared: string | undefined] {
   if (!found) throw unreadable()
   return [Number(found[1]), found[2]]
 }
-
-const isId = (id: string): boolean => decodeBase64url(id)?.length === ID_BYTES
 
 /** Returns the conditions of one mark, from memory for `ttl` seconds. */
 async function conditionsOf(marks: Marks, name: string, calls: StoreCalls): Promise<Conditions> {

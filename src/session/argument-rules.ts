@@ -1,4 +1,4 @@
-/** The rules of what `login` and `destroy` are given. */
+/** The rules of the options of `login`, `destroy`, `revoke`, `revokeAll` and `revokeBy`. */
 import {
   flagRule,
   isSubject,
@@ -28,4 +28,14 @@ export const LOGIN_RULES: Record<string, Rule> = {
   actor: [undefined, SUBJECT_WORDS, isSubject],
   label: SHORT_TEXT,
   tags: TAGS,
+}
+
+export const REVOKE_RULES: Record<string, Rule> = {
+  reason: SHORT_TEXT,
+  subject: [undefined, SUBJECT_WORDS, isSubject],
+}
+
+export const REVOKE_ALL_RULES: Record<string, Rule> = {
+  reason: SHORT_TEXT,
+  except: [undefined, 'the id of a session', (value: unknown) => typeof value === 'string'],
 }

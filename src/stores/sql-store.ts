@@ -126,7 +126,8 @@ class SqlTable {
     const run = await this.#runner(signal)
     return await this.#sql.endAll(run, {
       key: this.#prefixed(key),
-      except: except === undefined ? '' : this.#prefixed(except),
+      // No record has another id, and not every database takes any text for one.
+      except: (except !== undefined && this.#id(except, signal)) || '',
       now: this.#now(),
       until: this.#until(markFor),
     })

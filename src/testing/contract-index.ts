@@ -110,6 +110,19 @@ export const endingAll: Record<string, Test> = {
     expect(await store.index.end(key)).toBe(0)
   },
 
+  'index.end() ends all for an `except` that no record has, whatever its text': async (
+    bench,
+    expect,
+  ) => {
+    const { index } = bench.store
+    if (!index) return
+    const key = randomText(16)
+    for (const except of ['', 'é', 'a\0b', "' ", 'x'.repeat(1000)]) {
+      await bench.create({ keys: [key] }, randomText(22))
+      expect(await index.end(key, { except })).toBe(1)
+    }
+  },
+
   'index.end() takes its records out of their other keys': async (bench, expect) => {
     const { index } = bench.store
     if (!index) return

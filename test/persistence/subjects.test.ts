@@ -149,7 +149,9 @@ describe('sessions.list()', () => {
     store.down()
     expect((await errorOf(() => sessions.list('ann'))).code).toBe('ERR_STORE_UNAVAILABLE')
     expect((await errorOf(() => sessions.revokeAll('ann'))).code).toBe('ERR_STORE_UNAVAILABLE')
-    expect((await errorOf(() => sessions.revoke('x'))).code).toBe('ERR_STORE_UNAVAILABLE')
+    expect((await errorOf(() => sessions.revoke('A'.repeat(22)))).code).toBe(
+      'ERR_STORE_UNAVAILABLE',
+    )
   })
 })
 
@@ -160,6 +162,27 @@ describe('sessions.revoke()', () => {
     expect(await sessions.revoke(one.id)).toBe(true)
     expect([await statusOf(one.header), await statusOf(two.header)]).toEqual(['missing', 'active'])
     expect([await sessions.revoke(one.id), await sessions.revoke('nobody')]).toEqual([false, false])
+  })
+
+  it('asks no store about what is no id, as a form may send, and revokeAll() spares nobody for it', async () => {
+    const { sessions, signIn, store } = createUsers()
+    const noIds = [
+      'nobody',
+      'A'.repeat(23),
+      `${'A'.repeat(21)}B`,
+      'ü',
+      ' ',
+      'a\0b',
+      'x'.repeat(1e6),
+    ]
+    for (const id of noIds) {
+      await signIn('ann')
+      const before = store.calls.length
+      expect(await sessions.revoke(id)).toBe(false)
+      expect(await sessions.revoke(id, { subject: 'ann' })).toBe(false)
+      expect(store.calls.length).toBe(before)
+      expect(await sessions.revokeAll('ann', { except: id })).toBe(1)
+    }
   })
 
   it('wins over a request under way', async () => {

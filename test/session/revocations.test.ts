@@ -82,6 +82,36 @@ describe('destroy() of a session in a cookie, with revocations', () => {
     expect(await statusOf(own)).toBe('missing')
   })
 
+  it('by somebody who planted the session, and then signs in to it, ends nothing of another user', async () => {
+    const { events, sessions, signIn, signOut, statusOf } = createEndable()
+    const planted = await signIn(null)
+    const signInTo = async (subject: string) => {
+      const session = await sessions.open(planted.header)
+      session.login(subject)
+      return { id: session.id, header: (await sessions.save(session))[0]!.split(';')[0]! }
+    }
+    const [ann, eve] = [await signInTo('ann'), await signInTo('eve')]
+    expect(ann.id).toBe(eve.id)
+    await signOut(eve.header)
+    expect(await statusOf(eve.header)).toBe('missing')
+    expect(await statusOf(planted.header)).toBe('missing')
+    expect(await statusOf(ann.header)).toBe('active')
+    // An operator means whoever has it.
+    await sessions.revoke(ann.id)
+    expect(await statusOf(ann.header)).toBe('missing')
+    expect(events.at(-1)).toMatchObject({ type: 'session.missing' })
+  })
+
+  it('was an end: revoke() of the same id resolves with false', async () => {
+    const { sessions, signIn, signOut } = createEndable()
+    for (const subject of ['ann', null]) {
+      const { header, id } = await signIn(subject)
+      await signOut(header)
+      expect(await sessions.revoke(id)).toBe(subject === null)
+      expect(await sessions.revoke(id)).toBe(false)
+    }
+  })
+
   it('by the user ends copies from before the sign-in too', async () => {
     const { sessions, signIn, signOut, statusOf } = createEndable()
     const before = await signIn(null)
@@ -340,10 +370,10 @@ describe('the calls that revocations cost', () => {
 
   it('are one write for an end, and one write for each secret of a revokeAll', async () => {
     const { calls, sessions, signIn, signOut } = createEndable({ secret: [SECRET, OTHER_SECRET] })
-    const { header, id } = await signIn('ann')
+    const { header } = await signIn('ann')
     await signOut(header)
     expect(calls().filter((one) => one !== 'read')).toEqual(['write'])
-    await sessions.revoke(id)
+    await sessions.revoke((await signIn('ann')).id)
     await sessions.revokeAll('bob')
     expect(calls().filter((one) => one !== 'read')).toEqual(['write', 'write', 'write'])
   })
@@ -435,7 +465,7 @@ describe('a mark of a revocation', () => {
     expect(text).not.toContain(header.split('=')[1])
     for (const { id, record } of records) {
       expect(id).toMatch(/^revoked-[\w-]{22}$/)
-      expect(record.value).toMatch(/^(\*|\d+\.[\w-]{22})$/)
+      expect(record.value).toMatch(/^(-,[\w-]{22}|\d+\.[\w-]{22})$/)
     }
   })
 
