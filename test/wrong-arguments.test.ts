@@ -102,7 +102,9 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
     for (const options of wrong) {
       const error = await errorOf(() => call(options as never))
       expect(error).toBeInstanceOf(TypeError)
-      expect(error.message).toMatch(/^Option "[\w.]+" must be an object, got|Unknown option "[\w.]*exept"/)
+      expect(error.message).toMatch(
+        /^Option "[\w.]+" must be an object, got|Unknown option "[\w.]*exept"/,
+      )
     }
   })
 
