@@ -131,7 +131,7 @@ export class Facts {
 
   /**
    * Whether an end overtook the writer, whose response sets no cookie then, or a rotation, whose own
-   * response is not there yet, or got lost.
+   * response is not there yet, got lost, or tells of what a failover forgot.
    */
   #isOvertaken(writer: Exchange, { knows }: Exchange): boolean {
     const overlaps = ({ from, done }: { from: number; done: number }): boolean =>
@@ -140,7 +140,7 @@ export class Facts {
       (other) =>
         other !== writer &&
         rotates(other) &&
-        !knows.has(other.id) &&
+        (!knows.has(other.id) || this.isForgotten(other.sent, other.done)) &&
         other.seen?.print === writer.seen?.print &&
         overlaps({ from: other.sent, done: other.done }),
     )

@@ -263,4 +263,18 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesOf('failover', exchanges, failedAt(60_000))).toEqual(['5 signed out'])
     expect(rulesOf('failover', exchanges, failedAt(12_000))).toEqual([])
   })
+
+  it('a write that is not seen long after a rotation beside it was forgotten, and not within the seconds of a snapshot', () => {
+    const rotation: Made = { at: 10, uses: [{ op: 'regenerate' }], writes: true }
+    const beside: Made = { at: 10.005, uses: [{ op: 'append', key: 0 }], writes: true }
+    const readAt = (at: number) =>
+      rulesOf(
+        'failover',
+        begun(rotation, beside, { at, knows: [1, 2], seen: { rotationId: 'r2' } }),
+        { failovers: [{ at: 10_004, loses: 5 }] },
+        { snapshot: { maxAge: 10, staleIfError: 0 } },
+      )
+    expect(readAt(12)).toEqual([])
+    expect(readAt(40)).toEqual(['1 lost write'])
+  })
 })
