@@ -58,7 +58,7 @@ export class MessageParts {
     return this as object as Request
   }
 
-  /** Is what the path of a key of a device is found in (`deviceBound`). */
+  /** The address, whose path says whether a browser registers or refreshes a key (`deviceBound`). */
   get url(): string {
     return urlOf(this.#message)
   }
