@@ -12,7 +12,6 @@ export type { EndedBy, SessionEvent, SessionEventListener } from './events.ts'
 export type { HealthOptions, HealthReport, StoreHealth } from './observe/health.ts'
 export { type EventIdentity, identityOf } from './observe/identity.ts'
 export type { Controls, SessionsOptions } from './options.ts'
-export type { SessionInfo } from './persistence/subjects.ts'
 export { generateSecret } from './secret.ts'
 export type {
   DestroyOptions,
@@ -23,6 +22,7 @@ export type {
   RevokeOptions,
   Session,
   SessionData,
+  SessionInfo,
   SessionStatus,
   SiteData,
 } from './session/session.ts'

@@ -2,8 +2,9 @@
 import type { SessionState } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { tellEnd } from '../emit.ts'
+import type { SessionInfo } from '../session/session.ts'
 import { endSession, type Persistence, reportFailure, startCalls } from './persistence.ts'
-import { list, type SessionInfo } from './subjects.ts'
+import { list } from './subjects.ts'
 
 /**
  * Ends the oldest sessions of a user beyond `maxSessions`, after a sign-in that was written. Of overlapping

@@ -8,7 +8,7 @@ import { SessionError } from '../errors.ts'
 import { REVOKE_ALL_RULES, REVOKE_RULES } from '../session/argument-rules.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
-import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
+import type { RevokeAllOptions, RevokeOptions, SessionInfo } from '../session/session.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 import {
   endSession,
@@ -18,28 +18,6 @@ import {
   startCalls,
 } from './persistence.ts'
 import { openRecord } from './stored-record.ts'
-
-/** A session in a list of a user's sessions. Times are epoch milliseconds. */
-export interface SessionInfo {
-  /** Its public id, for `revoke`. */
-  readonly id: string
-  readonly subject: string | null
-  /** The `label` of its `login`. */
-  readonly label: string | null
-  readonly createdAt: number
-  /** Its last renewal: it was in use then, and perhaps for up to `renewAfter` seconds after. */
-  readonly lastSeenAt: number
-  readonly expiresAt: number
-  readonly authenticatedAt: number | null
-  /** See {@link Session.factors}. */
-  readonly factors: Readonly<Record<string, number>>
-  /** Somebody else who acts for the user, as given to `login`; `null`: nobody does. */
-  readonly actor: string | null
-  /** See {@link Session.tags}. */
-  readonly tags: readonly string[]
-  /** It is bound to a device (`deviceBound`). */
-  readonly bound: boolean
-}
 
 function assertTag(tag: unknown): void {
   expectArgument(isTags([tag]), 'tag', '1 to 200 well-formed characters', tag)

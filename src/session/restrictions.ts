@@ -1,23 +1,19 @@
 /** Checks whether a client may use a session. Loaded when `binding`, `notBefore`, `revocations`, `controls` or `deviceBound` is configured. */
 import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
-import type { answerDevice as AnswerDevice } from '../device-bound/device.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { lazy } from '../lazy.ts'
 import { within } from '../resilience/deadline.ts'
-import type { Visit } from './backend.ts'
+import type { Opener, Visit } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
 import { expiryOf } from './reasons.ts'
+import type { SessionData } from './session.ts'
 
 export { updateControls } from './controls.ts'
 
 const revocable = lazy(() => import('../revocation/revocable.ts'))
-/** Answers registrations and refreshes of `deviceBound`. */
-export const answerDevice: typeof AnswerDevice = async (...call) =>
-  (await device()).answerDevice(...call)
-
 const device = lazy(() => import('../device-bound/device.ts'))
 const hashes = new WeakMap<Instance, KeyedHash>()
 /** Characters of a `User-Agent` that tell browsers apart. */
@@ -27,6 +23,14 @@ const HALF = 11
 
 /** Seconds after which a change is worth trying again while an operator allows none. */
 const READ_ONLY_SECONDS = 30
+
+/** Answers registrations and refreshes of `deviceBound`; `null`: the request is for the application. */
+export async function answerDevice(
+  opener: Opener<SessionData>,
+  request: Request,
+): Promise<Response | null> {
+  return (await device()).answerDevice(opener, request)
+}
 
 /** Lets a draft through, or puts an empty one in its place; notes that an operator allows no changes. */
 export async function guardDraft(instance: Instance, draft: Draft, visit: Visit): Promise<Draft> {

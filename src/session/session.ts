@@ -115,6 +115,28 @@ export interface RevokeAllOptions {
   reason?: string | undefined
 }
 
+/** A session in a list of a user's sessions. Times are epoch milliseconds. */
+export interface SessionInfo {
+  /** Its public id, for `revoke`. */
+  readonly id: string
+  readonly subject: string | null
+  /** The `label` of its `login`. */
+  readonly label: string | null
+  readonly createdAt: number
+  /** Its last renewal: it was in use then, and perhaps for up to `renewAfter` seconds after. */
+  readonly lastSeenAt: number
+  readonly expiresAt: number
+  readonly authenticatedAt: number | null
+  /** See {@link Session.factors}. */
+  readonly factors: Readonly<Record<string, number>>
+  /** Somebody else who acts for the user, as given to `login`; `null`: nobody does. */
+  readonly actor: string | null
+  /** See {@link Session.tags}. */
+  readonly tags: readonly string[]
+  /** It is bound to a device (`deviceBound`). */
+  readonly bound: boolean
+}
+
 /** Options for {@link Session.once}. */
 export interface OnceOptions {
   /** Seconds after which the request that runs `fn` loses the lease. (default: 10) */

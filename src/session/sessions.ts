@@ -2,14 +2,19 @@
 import { expectArgument } from '../check.ts'
 import type { HealthOptions, HealthReport } from '../observe/health.ts'
 import type { SessionsOptions } from '../options.ts'
-import type { SessionInfo } from '../persistence/subjects.ts'
 import type { StandardSchemaV1 } from '../standard-schema.ts'
 import { isUnavailable } from '../transport/response.ts'
 import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
 import { commitRequest, createOpener, openRequest } from './requests.ts'
 import { saveSession } from './save.ts'
-import type { RevokeAllOptions, RevokeOptions, Session, SessionData } from './session.ts'
+import type {
+  RevokeAllOptions,
+  RevokeOptions,
+  Session,
+  SessionData,
+  SessionInfo,
+} from './session.ts'
 
 /** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
 export interface Sessions<D extends SessionData = SessionData, Data extends object = Partial<D>> {
