@@ -1,16 +1,19 @@
 /** The option `deviceBound` of an instance, with its defaults, and the bound cookie. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, integerRule, isToken, type Rule, wordRule } from '../check.ts'
+import { applyRules, integerRule, isToken, type Rule, refuseUnless, wordRule } from '../check.ts'
 import type { DeviceBoundOptions } from '../options.ts'
 import type { Instance } from '../session/instance.ts'
 import { type CookieFound, createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import type { BoundCookie } from './tokens.ts'
 
+/** A path, without dots that a URL would resolve. */
+const PATH = /^(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)+$/
+
 /** The rules of {@link DeviceBoundOptions}. */
 const RULES: Record<string, Rule> = {
   cookie: [undefined, 'a token', isToken],
   maxAge: integerRule(600, 300, 86_400),
-  path: ['/device-bound', 'a path', (value: string) => /^(\/[\w.~-]+)+$/.test(value)],
+  path: ['/device-bound', 'a path such as "/device-bound"', (value: string) => PATH.test(value)],
   algorithms: [
     ['ES256', 'RS256'],
     'a list of ES256 and RS256',
@@ -51,9 +54,13 @@ export function settingsOf(instance: Instance): Settings {
     RULES,
     given,
   )
+  const sessionName = instance.cookie.name
+  // What is beside the session cookie already has its name, a point, and more.
+  const isOwn = name !== sessionName && !name?.startsWith(`${sessionName}.`)
+  refuseUnless(isOwn, 'deviceBound.cookie', 'another name than that of the session cookie', name)
   const cookie = createSessionCookie({
     ...session,
-    name: name ?? `${instance.cookie.name}-bound`,
+    name: name ?? `${sessionName}-bound`,
     maxChunks: 1,
   })
   const [, attributes = ''] = cookie.remove(NO_COOKIES)[0]!.split('Max-Age=0; ')

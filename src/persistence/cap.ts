@@ -33,5 +33,6 @@ export async function endOldest(p: Persistence, { subject }: SessionState): Prom
 
 /** The latest sign-in first. */
 function byAge(a: SessionInfo, b: SessionInfo): number {
-  return (b.authenticatedAt ?? 0) - (a.authenticatedAt ?? 0) || (a.id < b.id ? 1 : -1)
+  const at = (one: SessionInfo): number => one.authenticatedAt ?? one.createdAt
+  return at(b) - at(a) || (a.id < b.id ? 1 : -1)
 }

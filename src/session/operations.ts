@@ -200,7 +200,8 @@ export function retag(out: readonly string[], into: readonly string[]): Operatio
   return (state) => {
     const { claims } = state
     const tags = [...(claims?.t ?? []).filter((one) => !out.includes(one)), ...into]
-    applyRules('', { tags: TAGS }, { tags })
+    // What is no tag would stay where it was meant to go.
+    for (const some of [out, tags]) applyRules('', { tags: TAGS }, { tags: some })
     return { ...state, claims: { ...claims, t: tags } }
   }
 }

@@ -110,7 +110,8 @@ async function overDraft(instance: Instance, draft: Draft, why: string): Promise
 
 /** Lets a session belong to the client that proves something now, and drops what another one has proven. */
 function trustAgain(state: SessionState): SessionState {
-  return { ...state, binding: undefined, claims: { ...state.claims, f: undefined } }
+  const claims = { ...state.claims, f: undefined }
+  return { ...state, authenticatedAt: null, binding: undefined, claims }
 }
 
 async function checkClient(instance: Instance, draft: Draft, request: Request): Promise<Draft> {

@@ -177,7 +177,10 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   readonly expiresAt: number
   /** The user who is signed in, as given to `login`; `null`: nobody. */
   readonly subject: string | null
-  /** Epoch milliseconds of the last `login`, for step-up checks. */
+  /**
+   * Epoch milliseconds of the last `login`, for step-up checks; `null` where nobody is signed in, or where somebody signed in
+   * with another client (`binding: { onMismatch: 'step-down' }`).
+   */
   readonly authenticatedAt: number | null
   /**
    * The factors that the user has proven since signing in, by name, with the time of the last proof in epoch
@@ -246,7 +249,7 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * and replaces the credential as {@link Session.regenerate} does. Sessions remember when each factor was last
    * proven until they end, or somebody else signs in.
    *
-   * @param factor A name of 1 to 64 letters, digits or `. : / + - _`; with the option `factors` one of those.
+   * @param factor A token (RFC 9110, 5.6.2) of at most 200 characters; with the option `factors` one of those.
    * @throws TypeError for any other name, and when nobody is signed in.
    */
   elevate(factor: string): void
@@ -257,7 +260,11 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * @throws TypeError when there are more than 8 then, or one is not of 1 to 200 characters.
    */
   tag(...tags: string[]): void
-  /** Removes tags. */
+  /**
+   * Removes tags.
+   *
+   * @throws TypeError for what can be no tag.
+   */
   untag(...tags: string[]): void
   /** Replaces the credential: no cookie from before opens the session any more. */
   regenerate(): void

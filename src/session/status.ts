@@ -61,7 +61,11 @@ async function forget({ opened }: Instance, request: Request): Promise<void> {
 
 async function answer(instance: Instance, session: Session): Promise<Response> {
   const { found, status } = getDraft(session)
-  const headers = { 'cache-control': 'no-store' }
+  // No page of another site can embed the answer, and learn from it who is signed in.
+  const headers = {
+    'cache-control': 'no-store',
+    'cross-origin-resource-policy': 'same-origin',
+  }
   // Nobody knows: the store cannot be asked, or a new cookie is on its way.
   if (status === 'superseded' || status === 'unproven' || (status === 'degraded' && !found)) {
     return new Response(null, { status: 503, headers: { ...headers, 'retry-after': '1' } })

@@ -451,7 +451,12 @@ describe('deviceBound', () => {
     [{ algorithms: ['none'] }, 'deviceBound.algorithms" must be'],
     [{ path: 'device' }, 'deviceBound.path" must be'],
     [{ path: '/a"b' }, 'deviceBound.path" must be'],
+    [{ path: '/..' }, 'deviceBound.path" must be'],
+    [{ path: '/a/./b' }, 'deviceBound.path" must be'],
     [{ cookie: 'a b' }, 'deviceBound.cookie" must be'],
+    [{ cookie: '__Host-session' }, 'deviceBound.cookie" must be another name'],
+    [{ cookie: '__Host-session.1' }, 'deviceBound.cookie" must be another name'],
+    [{ cookie: '__Host-session.nabcd' }, 'deviceBound.cookie" must be another name'],
     [{ maxAge: 86_401 }, 'deviceBound.maxAge" must be'],
     [{ maxage: 600 }, 'Unknown option "deviceBound.maxage"'],
   ])('is refused with %j at the first request', async (deviceBound, expected) => {

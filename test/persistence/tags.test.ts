@@ -40,6 +40,17 @@ const places = {
 } as const
 
 describe.each(Object.entries(places))('tags of sessions %s', (_, create) => {
+  it('that can be none are refused by untag too: they would stay', async () => {
+    const { sessions } = createWorld()
+    const session = await sessions.open(null)
+    session.login('ann', { tags: ['a'] })
+    for (const wrong of [['a'], 5, '', null, undefined, 'x'.repeat(201)]) {
+      expect(() => session.untag(wrong as never)).toThrow(TypeError)
+      expect(() => session.tag(wrong as never)).toThrow(TypeError)
+    }
+    expect(session.tags).toEqual(['a'])
+  })
+
   it('are those given to login, and change with tag and untag', async () => {
     const { change, clock, signIn, tagsOf } = create()
     let { header } = await signIn('ann', 'tenant:7', 'sid:1')

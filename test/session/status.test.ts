@@ -63,13 +63,14 @@ describe('statusHandler()', () => {
     expect(session.factors).toEqual({ passkey: clock() })
   })
 
-  it('is stored by nobody, and varies by the cookie', async () => {
+  it('is stored by nobody, varies by the cookie, and is no resource for pages of other sites', async () => {
     const { ask, visit } = createStatus()
     await visit((session) => session.login('ann'))
     for (const method of ['GET', 'HEAD', 'POST']) {
       const { headers } = (await ask(method)).response
       expect(headers.get('cache-control')).toContain('no-store')
       expect(headers.get('vary')).toBe('Cookie')
+      expect(headers.get('cross-origin-resource-policy')).toBe('same-origin')
     }
   })
 

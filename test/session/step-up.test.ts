@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { requireSession } from '../../src/guard/guard.ts'
 import { createSessions, type Session } from '../../src/index.ts'
 import { createPlace, places } from '../support/places.ts'
 import { createCountingStore, createWorld, errorOf, SECRET } from '../support/sessions.ts'
@@ -151,11 +152,19 @@ describe.each(places)('session.elevate() %s', (_place, options) => {
     expect([doubted.subject, doubted.authenticatedAt, doubted.factors]).toEqual(['ann', null, {}])
     await as('curl', (s) => s.set('a', 1))
     expect(Object.keys((await as('Firefox')).factors)).toEqual(['totp'])
-    const signedInAt = clock()
     const passkey = clock.advance(60)
     const proved = await as('curl', (s) => s.elevate('passkey'))
-    expect([proved.factors, proved.authenticatedAt]).toEqual([{ passkey }, signedInAt])
-    expect((await as('curl')).factors).toEqual({ passkey })
+    // The sign-in was that of the other client: a guard with `freshWithin` asks this one for its own.
+    expect([proved.factors, proved.authenticatedAt]).toEqual([{ passkey }, null])
+    const after = await as('curl')
+    expect([after.subject, after.factors, after.authenticatedAt]).toEqual([
+      'ann',
+      { passkey },
+      null,
+    ])
+    const guard = requireSession(sessions, { freshWithin: 300 }, clock)
+    const headers = { cookie: String(jar.header()), 'user-agent': 'curl' }
+    expect((await guard(new Request('https://a.example/', { headers })))?.status).toBe(401)
     expect([(await as('Firefox')).factors, (await as('curl')).factors]).toEqual([{}, { passkey }])
     await as('Firefox', (s) => s.login('ann'))
     expect((await as('Firefox')).factors).toEqual({})
