@@ -46,12 +46,14 @@ export function hasChanges(operations: readonly Operation[]): boolean {
   return operations.some(({ isAutomatic }) => !isAutomatic)
 }
 
-/** Tells whether the application changed a session: set something in it, or ended it. */
+/** Tells whether the application changed a session: set something in it, asked for a key (`bind`), or ended it. */
 export function isChanged(draft: {
   readonly operations: readonly Operation[]
   readonly status: SessionStatus
+  readonly device?: { readonly asks?: boolean }
 }): boolean {
-  return draft.status === 'destroyed' || hasChanges(draft.operations)
+  const { device, operations, status } = draft
+  return status === 'destroyed' || device?.asks === true || hasChanges(operations)
 }
 
 /** Replays every operation on `state`, in order. */

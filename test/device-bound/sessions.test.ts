@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { deviceOf } from '../../src/device-bound/index.ts'
 import { createClock, createCookieJar } from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
-import { BOUND, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
+import { BOUND, challengeIn, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
 
 const nobody = { subject: null, bound: false, status: 'unproven' }
 const ada = { subject: 'ada', status: 'active' }
@@ -76,6 +76,30 @@ describe('a registration', () => {
     const again = await browser.fetch(app, '/bind')
     expect(again.headers.get('secure-session-registration')).toBe(null)
     expect(types().filter((type) => type === 'device.registered')).toHaveLength(1)
+  })
+
+  it('is asked for by bind() in a request that tells the status too', async () => {
+    const { jar, sessions, visit } = createBoundWorld()
+    const status = sessions.statusHandler()
+    await visit((session) => session.login('ada'))
+    const handler = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).bind()
+      return status(request)
+    })
+    const response = await jar.fetch(handler, '/')
+    expect(challengeIn(response, 'registration')).toBeDefined()
+  })
+
+  it('is asked for by no answer of 500, and an event tells of bind() in it', async () => {
+    const { events, jar, sessions, visit } = createBoundWorld()
+    await visit((session) => session.login('ada'))
+    const handler = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).bind()
+      return new Response('no', { status: 500 })
+    })
+    const response = await jar.fetch(handler, '/')
+    expect(challengeIn(response, 'registration')).toBeUndefined()
+    expect(events.filter(({ type }) => type === 'session.uncommitted')).toHaveLength(1)
   })
 
   it('is asked for by bind() only where the option is set', async () => {
