@@ -42,7 +42,9 @@ export async function guardDevice(
   const refusal = isBound ? await refusalOf(instance, settings, found.state, cookies) : null
   const own: Draft = { ...draft }
   own.device = deviceOf(instance, settings, own, cookies, refusal === null)
-  if (refusal === null || (request && taskOf(settings, request))) return own
+  // The application is shown no session there either: what answers its browser opens it by itself.
+  const isAnswered = again && request !== undefined && taskOf(settings, request)
+  if (refusal === null || isAnswered) return own
   if (!again) tellRefusal(instance, found!.state, refusal, request)
   const isWrite = request !== undefined && !READS.test(request.method)
   const isEmpty = settings.enforce === 'always' || (settings.enforce === 'writes' && isWrite)

@@ -19,6 +19,7 @@ import {
   MAX_TIMEOUT,
   numberRule,
   type Rule,
+  refuseUnless,
 } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { declaredFactors, instanceOf } from '../session/instances.ts'
@@ -155,7 +156,9 @@ export function createCheck<D extends SessionData>(
     try {
       session = await open()
     } catch (error) {
-      if (error instanceof StoreUnavailableError) return await onUnavailable(request, error)
+      if (error instanceof StoreUnavailableError) {
+        return expectResponse('onUnavailable', await onUnavailable(request, error))
+      }
       throw error
     }
     if (names.length) assertFactors(factors, declaredFactors(session))
@@ -169,7 +172,8 @@ export function createCheck<D extends SessionData>(
     }
     if (session.status === 'degraded' && session.subject === null) {
       const message = 'Cannot tell who is signed in: the store failed'
-      return await onUnavailable(request, new StoreUnavailableError(message))
+      const error = new StoreUnavailableError(message)
+      return expectResponse('onUnavailable', await onUnavailable(request, error))
     }
     if (!isThere || !isFresh) return await answer(request, onMissing, isThere ? freshWithin : null)
     // A page to prove it on, which asks for the same: avoids a redirect loop there.
@@ -196,12 +200,21 @@ async function answer(
   seconds: number | null | undefined,
   missing: string[] = [],
 ): Promise<Response> {
-  if (typeof how === 'function') return await how(request, missing)
+  if (typeof how === 'function') {
+    return expectResponse('onMissing or onStepUp', await how(request, missing))
+  }
   const page = how ? pageOf(request) : null
   if (how && page !== null) return redirect(page, how)
   const response = refusal(401, 'Unauthorized')
   if (seconds) response.headers.set('www-authenticate', challenge(seconds, missing))
   return response
+}
+
+/** Returns the answer of a function. Throws for none, which would let everybody through. */
+function expectResponse(name: string, answer: Response): Response {
+  const isResponse = typeof answer?.status === 'number'
+  refuseUnless(isResponse, `requireSession.${name}`, 'a function that returns a Response', answer)
+  return answer
 }
 
 /** Spells the challenge of RFC 9470, 3, with the factors that are missing. */

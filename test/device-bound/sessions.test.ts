@@ -220,6 +220,18 @@ describe('a copy of the cookies', () => {
     expect(response.headers.getSetCookie()).toEqual([])
   })
 
+  it('shows nothing to an application that opens it by itself at the paths of the browser', async () => {
+    const { clock, see, sessions, steal } = createBoundWorld({ enforce: 'writes' })
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    const headers = { cookie: String(thief.header()) }
+    for (const path of [REGISTER, REFRESH]) {
+      const request = new Request(`https://example.com${path}`, { method: 'POST', headers })
+      expect(await sessions.get(request)).toMatchObject({ status: 'unproven', subject: null })
+    }
+  })
+
   it('of another session, or a forged one, proves nothing', async () => {
     const one = createBoundWorld({ enforce: 'always' })
     await one.see('/login')

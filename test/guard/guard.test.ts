@@ -220,6 +220,31 @@ describe('requireSession()', () => {
     expect(await (await ask())?.text()).toBe('GET')
   })
 
+  it('lets nobody through whose function answers with nothing', async () => {
+    const nothing = () => undefined as never
+    const cases: [Requirements, (world: ReturnType<typeof createGuarded>) => unknown][] = [
+      [{ onMissing: nothing }, () => {}],
+      [{ onMissing: async () => nothing() }, () => {}],
+      [{ onStepUp: nothing, factors: { totp: 60 } }, ({ signIn }) => signIn()],
+    ]
+    for (const [requirements, before] of cases) {
+      const world = createGuarded(requirements)
+      await before(world)
+      const error = await errorOf(() => world.ask())
+      expect([error.name, error.message.includes('returns a Response')]).toEqual([
+        'TypeError',
+        true,
+      ])
+    }
+    for (const onStoreFailure of ['degrade', 'throw'] as const) {
+      const store = createFaultyStore(createMemoryStore())
+      const { ask, signIn } = createGuarded({ onUnavailable: nothing }, { store, onStoreFailure })
+      await signIn()
+      store.down()
+      expect((await errorOf(ask)).name).toBe('TypeError')
+    }
+  })
+
   it('says what is wrong with its options', async () => {
     for (const wrong of [
       { onMissing: 'login' },
