@@ -18,6 +18,7 @@ import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
 import { checkAge } from '../session/restrictions.ts'
+import { isSame } from '../session/save.ts'
 import { MAX_COOKIE_AGE } from '../transport/cookie.ts'
 import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
@@ -89,6 +90,12 @@ async function adopt(adoption: Adoption, found: Import): Promise<Draft> {
   const asOld = { ...first, createdAt: found.createdAt ?? 0 }
   const outdated = await checkAge(instance, { ...empty, current: asOld }, signal)
   if (outdated) return Object.assign(outdated, { leftovers })
+  const other = await takeIfEnded(adoption, {
+    ...empty,
+    found: { state: asOld, text: null },
+    current: asOld,
+  })
+  if (other) return Object.assign(other, { leftovers })
   const started = await startShared(adoption, found, first)
   if (started) return { ...started, removals: found.removals }
   instance.emit({ type: 'session.imported', signedIn: subject !== null }, empty.current)
@@ -100,6 +107,17 @@ async function adopt(adoption: Adoption, found: Import): Promise<Draft> {
     operations: [operation],
     removals: found.removals,
   }
+}
+
+/**
+ * With `revocations`: returns what takes the place of an old session whose user was signed out everywhere since, or
+ * of whom nobody can say so; `null`: it goes on.
+ */
+async function takeIfEnded({ instance, signal }: Adoption, draft: Draft): Promise<Draft | null> {
+  if (!instance.options.revocations || draft.current.subject === null) return null
+  const { withoutEnded } = await import('../revocation/revocable.ts')
+  const checked = await withoutEnded(instance, draft, signal)
+  return checked.found && isSame(checked.found.state, draft.current) ? null : checked
 }
 
 /**

@@ -611,3 +611,71 @@ describe('the option revocations', () => {
     expect((await sessions.open((await signIn('ann')).header)).status).not.toBe('missing')
   })
 })
+
+describe('revokeAll(), and an old cookie that importFrom takes over', () => {
+  const setUp = (createdAt: ((now: number) => number) | undefined, settings: Settings = {}) => {
+    const world = createEndable({
+      ...settings,
+      importFrom: [
+        {
+          name: 'old',
+          async read(cookies) {
+            if (!cookies.has('old')) return null
+            return {
+              data: { n: 1 },
+              subject: 'ann',
+              remove: ['old'],
+              ...(since && { createdAt: since }),
+            }
+          },
+        },
+      ],
+    })
+    const since = createdAt?.(world.clock())
+    return world
+  }
+
+  it.each([
+    ['that began before it', (now: number) => now - 5000],
+    ['of unknown age', undefined],
+  ])('ends a session %s, also in the request that brings it', async (_, createdAt) => {
+    const { clock, elsewhere, events, sessions } = setUp(createdAt)
+    expect((await sessions.open('old=1')).subject).toBe('ann')
+    clock.advance(1)
+    await sessions.revokeAll('ann')
+    for (const all of [sessions, elsewhere]) {
+      const session = await all.open('old=1')
+      expect([session.status, session.subject, session.get('n')]).toEqual([
+        'missing',
+        null,
+        undefined,
+      ])
+    }
+    expect(events.map(({ type }) => type)).not.toContain('session.created')
+  })
+
+  it('lets go on one that began after it, and that of another user', async () => {
+    const { sessions } = setUp((now) => now)
+    await sessions.revokeAll('bob')
+    expect((await sessions.open('old=1')).subject).toBe('ann')
+    const later = setUp((now) => now - 1000)
+    later.clock.advance(-5)
+    await later.sessions.revokeAll('ann')
+    later.clock.advance(5)
+    expect((await later.sessions.open('old=1')).subject).toBe('ann')
+  })
+
+  it('is asked for as onFailure says while the store is down', async () => {
+    for (const [onFailure, subject] of [
+      ['open', 'ann'],
+      ['closed', null],
+    ] as const) {
+      const { sessions, store } = setUp((now) => now, { revocations: { onFailure } })
+      store.down()
+      const session = await sessions.open('old=1')
+      expect(session.subject).toBe(subject)
+      // An empty one is not saved, so that the old cookie stays.
+      if (subject === null) expect(await sessions.save(session)).toEqual([])
+    }
+  })
+})
