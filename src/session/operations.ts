@@ -32,6 +32,8 @@ export interface Operation {
   updates?: string
   /** It signs a user in. */
   signsIn?: true
+  /** The same sign-in for a session that another handler of the response has begun: it replaces the credential. */
+  rotating?: Operation
   /** It applies deferred writes of earlier requests. */
   isDeferred?: true
   /** Made by the library and not by the application: a commit may go without it. */
@@ -186,6 +188,7 @@ export function signIn(
     }
   }
   operation.signsIn = true
+  if (!rotates) operation.rotating = signIn(login, rotation, version, true)
   return operation
 }
 

@@ -121,11 +121,18 @@ async function saveOnto(
   const onto = getDraft(await reopen(isOver ? null : pairs))
   if (onto.readOnly && hasChanges(draft.operations)) throw onto.readOnly
   draft.committed = true
-  const own = draft.operations.filter(({ isDeferred }) => !isDeferred)
+  const own = draft.operations
+    .filter(({ isDeferred }) => !isDeferred)
+    .map((one) => (onto.found && one.rotating) || one)
   onto.current = applyAll(own, onto.current)
   onto.operations.push(...own)
   if (draft.status === 'destroyed') onto.status = 'destroyed'
   onto.endReason = draft.endReason
+  if (onto.device) {
+    // The response asks for a key of the session that is saved.
+    if (draft.device?.asks) onto.device.asks = true
+    draft.device = onto.device
+  }
   draft.saving = saveSession(instance, backend, onto)
   const values = await draft.saving
   const nameOf = (setCookie: string): string => setCookie.split('=', 1)[0]!

@@ -78,6 +78,17 @@ describe('a registration', () => {
     expect(types().filter((type) => type === 'device.registered')).toHaveLength(1)
   })
 
+  it('is asked for by a sign-in around a handler that began the session', async () => {
+    const { app, browser, see, sessions } = createBoundWorld()
+    const outer = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).login('ada')
+      return app(new Request(new URL('/write', request.url), { headers: request.headers }))
+    })
+    await browser.fetch(outer, '/')
+    expect(browser.bound.size).toBe(1)
+    expect(await see()).toMatchObject({ bound: true, subject: 'ada' })
+  })
+
   it('is asked for by bind() in a request that tells the status too', async () => {
     const { jar, sessions, visit } = createBoundWorld()
     const status = sessions.statusHandler()

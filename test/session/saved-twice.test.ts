@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Session } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld } from '../support/sessions.ts'
@@ -29,6 +30,29 @@ for (const [where, create] of [
         expect(new Set(cookies).size).toBe(cookies.length)
       }
       expect((await sessions.open(jar.header())).get('visits')).toBe(2)
+    })
+
+    it.each([
+      ['begins one', (session: Session) => session.set('inner', 1)],
+      ['signs the same user in', (session: Session) => session.login('ada')],
+      ['signs another user in', (session: Session) => session.login('bob')],
+      ['signs out', (session: Session) => session.destroy()],
+    ])('is signed in to by a handler around one that %s', async (_, change) => {
+      for (const before of [undefined, 'ada', 'zoe']) {
+        const { events, jar, sessions, visit } = create()
+        if (before) await visit((session) => session.login(before))
+        const inner = sessions.handler(async (request) => {
+          change(await sessions.get(request))
+          return new Response('ok')
+        })
+        const outer = sessions.handler(async (request) => {
+          ;(await sessions.get(request)).login('ada')
+          return inner(new Request(request.url, { headers: request.headers }))
+        })
+        await jar.fetch(outer, '/')
+        expect([before, (await sessions.open(jar.header())).subject]).toEqual([before, 'ada'])
+        expect(events.filter(({ type }) => type === 'session.uncommitted')).toEqual([])
+      }
     })
 
     it('sends its cookie, though the handler saved it and dropped the values', async () => {
