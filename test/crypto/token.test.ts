@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { MAX_TIMEOUT } from '../../src/check.ts'
 import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createKeyRing, type KeyPurpose, type KeyRing } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
@@ -366,6 +367,43 @@ describe('cost in calls of WebCrypto', () => {
     const first = await subtleCalls(() => open(ring, forged))
     expect(first).toEqual(['encrypt', 'encrypt', 'importKey', 'decrypt'])
     expect(await subtleCalls(() => open(ring, forged))).toEqual(first)
+  })
+
+  it('is that of as many unknown hours as the budget of a request has, together', async () => {
+    const ring = ringOf(SECRET)
+    const tokens = await Promise.all(
+      [1, 2, 3].map((i) => seal(ringOf(SECRET), 'hello', NOW - i * HOUR_MS)),
+    )
+    await seal(ring)
+    const budget = { newHours: 2 }
+    const cost = async (token: string): Promise<[opened: boolean, calls: number]> => {
+      let opened = false
+      const calls = await subtleCalls(async () => {
+        opened = (await openToken(ring, LABEL, token, NOW, budget)) !== null
+      })
+      return [opened, calls.length]
+    }
+    expect(await cost(await seal(ring))).toEqual([true, 1])
+    const [first, second, third] = tokens as [string, string, string]
+    expect([await cost(first), await cost(second)]).toEqual([
+      [true, 4],
+      [true, 4],
+    ])
+    expect([await cost(third), await cost(first)]).toEqual([
+      [false, 0],
+      [true, 1],
+    ])
+  })
+
+  it('is nothing for an hour that no session is as old as', async () => {
+    const now = HOUR * HOUR_MS
+    const oldest = now - 1000 * (MAX_TIMEOUT + 3600)
+    const open = async (at: number): Promise<unknown> =>
+      openToken(ringOf(SECRET), LABEL, await seal(ringOf(SECRET), 'hello', at), now, {
+        newHours: 1,
+      })
+    expect(await open(oldest)).not.toBe(null)
+    expect(await open(oldest - HOUR_MS)).toBe(null)
   })
 
   it('is one for each of the ten days before, once they were seen', async () => {
