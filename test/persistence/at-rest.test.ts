@@ -192,6 +192,18 @@ describe('compress', () => {
     expect((sizes[1] as number) * 10 < (sizes[0] as number)).toBe(true)
   })
 
+  it('leaves as it is what would get no smaller', async () => {
+    const text = String.fromCharCode(...Array.from({ length: 30 }, (_, i) => 0x4e00 + i * 641))
+    const sizes: number[] = []
+    for (const compress of [false, { above: 1 }] as const) {
+      const { visit, memory } = createStored({ compress })
+      const { session } = await visit((s) => s.set('text', text))
+      expect((await visit()).session.get('text')).toBe(text)
+      sizes.push((await memory.read(session.id))?.value.length ?? 0)
+    }
+    expect(sizes[0]).toBe(sizes[1])
+  })
+
   it('works with seal, and reads records that were stored before', async () => {
     const { visit, memory, jar, clock } = createStored({ seal: 'cookie', compress: { above: 1 } })
     const text = 'x'.repeat(10_000)

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { createSessions, type SessionsOptions } from '../../src/index.ts'
+import { createSessions, type Sessions, type SessionsOptions } from '../../src/index.ts'
+import { createKVStore } from '../../src/stores/kv.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { KVDouble } from '../support/kv-double.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -175,6 +177,22 @@ describe('session.once()', () => {
       return 'done'
     })
     expect(value).toBe('done')
+  })
+
+  it('looks for the result of others first where the store is not atomic', async () => {
+    const kv = new KVDouble({ now: Date.now })
+    const [one, other] = [1, 2].map(() =>
+      createSessions({ secret: SECRET, store: createKVStore({ namespace: kv.at('one') }) }),
+    ) as [Sessions, Sessions]
+    const first = await one.open(null)
+    first.login('ann')
+    const [setCookie = ''] = await one.save(first)
+    let calls = 0
+    const work = async () => ++calls
+    for (const sessions of [one, other, one]) {
+      const session = await sessions.open(setCookie.split(';')[0]!)
+      expect(await session.once('a', work)).toBe(1)
+    }
   })
 
   it('seals the lease and its result', async () => {

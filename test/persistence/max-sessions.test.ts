@@ -42,6 +42,15 @@ describe('maxSessions', () => {
     })
   })
 
+  it('spares the same ones, whoever signed in last, where all did at one moment', async () => {
+    const { sessions, signIn } = createCapped(2)
+    const ids: string[] = []
+    for (let i = 0; i < 8; i++) ids.push((await signIn('ann', 0)).id)
+    const left = (await sessions.list('ann')).map(({ id }) => id)
+    const spared = ids.sort((a, b) => (a < b ? 1 : -1)).slice(0, 2)
+    expect(new Set(left)).toEqual(new Set(spared))
+  })
+
   it('ends as many as there are too many, after it was lowered', async () => {
     const { clock, sessions, signIn, store } = createCapped(10)
     for (let i = 0; i < 6; i++) await signIn('ann')

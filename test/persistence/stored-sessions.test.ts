@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSessions, StoreUnavailableError } from '../../src/index.ts'
+import { createSessions, type Session, StoreUnavailableError } from '../../src/index.ts'
 import { createCircuitBreaker } from '../../src/resilience/circuit-breaker.ts'
 import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -238,6 +238,77 @@ describe('sessions in a store', () => {
     clock.advance(60)
     expect((await visit()).setCookie.length).toBe(1)
     expect((await memory.read(session.id))?.expiresAt).toBe(clock() + 600_000)
+  })
+})
+
+describe('several session cookies of one request', () => {
+  const setUp = (options = {}) => {
+    const world = createStored(options)
+    const { clock, jar, sessions, visit } = world
+    /** Begins a session as a browser without cookies would, and returns its cookie. */
+    const begin = async (use: (session: Session) => void, seconds = 1): Promise<string> => {
+      jar.clear()
+      clock.advance(seconds)
+      const { setCookie } = await visit(use)
+      return setCookie[0]!.split(';')[0]!
+    }
+    /** Opens them in both orders. */
+    const open = (...cookies: string[]) =>
+      Promise.all([cookies, cookies.toReversed()].map((all) => sessions.open(all.join('; '))))
+    return { ...world, begin, open }
+  }
+
+  it('open that of a user, though another one began later', async () => {
+    const { begin, open } = setUp()
+    const user = await begin((session) => session.login('ada'))
+    const visitor = await begin((session) => session.set('cart', 1))
+    const opened = await open(user, visitor)
+    expect(opened.map(({ subject }) => subject)).toEqual(['ada', 'ada'])
+  })
+
+  it('open that which began last, whichever was renewed last', async () => {
+    const { begin, clock, open, sessions } = setUp()
+    const older = await begin((session) => session.set('n', 1))
+    const newer = await begin((session) => session.set('n', 2))
+    clock.advance(20_000)
+    const renewed = (await sessions.save(await sessions.open(older)))[0]!.split(';')[0]!
+    for (const one of await open(renewed, newer)) expect(one.get('n')).toBe(2)
+  })
+
+  it('open the same one in any order, where all began in one second', async () => {
+    const { begin, open, sessions } = setUp()
+    for (let i = 0; i < 8; i++) {
+      const cookies = [
+        await begin((session) => session.set('n', 1), 0),
+        await begin((session) => session.set('n', 2), 0),
+      ] as const
+      const ids = await Promise.all(cookies.map(async (one) => (await sessions.open(one)).id))
+      const [first, second] = await open(...cookies)
+      expect([first?.id, second?.id]).toEqual([ids.toSorted()[0], ids.toSorted()[0]])
+    }
+  })
+
+  it('open the one that is live, of up to three', async () => {
+    const { begin, open, sessions } = setUp()
+    const cookies: string[] = []
+    for (let n = 1; n <= 4; n++) cookies.push(await begin((session) => session.set('n', n)))
+    const end = async (cookie: string): Promise<void> => {
+      const session = await sessions.open(cookie)
+      await sessions.revoke(session.id)
+    }
+    for (const expected of [4, 3, 2]) {
+      for (const one of await open(...cookies)) expect(one.get('n')).toBe(expected)
+      await end(cookies[expected - 1]!)
+    }
+    for (const one of await open(...cookies)) expect(one.status).toBe('missing')
+  })
+
+  it('of one session are the newer snapshot, while the store is down', async () => {
+    const { begin, open, store, visit } = setUp({ snapshot: { maxAge: 60, staleIfError: 60 } })
+    const first = await begin((session) => session.set('n', 1))
+    const { setCookie } = await visit((session) => session.set('n', 2))
+    store.down()
+    for (const one of await open(first, setCookie[0]!.split(';')[0]!)) expect(one.get('n')).toBe(2)
   })
 })
 
