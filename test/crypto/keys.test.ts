@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { openShared, sealShared } from '../../src/crypto/key-share.ts'
-import { createKeyedHash } from '../../src/crypto/keyed-hash.ts'
-import { createKeyRing } from '../../src/crypto/keyring.ts'
+import { createKeyedHash, plainHash } from '../../src/crypto/keyed-hash.ts'
+import { createKeyRing, spellKey } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
-import { randomBytes, utf8 } from './support.ts'
+import { randomBytes, subtleCalls, utf8 } from './support.ts'
 
 const SECRET = 'one secret for the tests of keys'
 const NOW = Date.UTC(2026, 10, 23)
+/** The first 16 bytes of SHA-256 of `sojourn v1 import ann`. */
+const PLAIN = 'aHcVTY_x-vWQuYiaVxoOMw'
 
 /** Runs `fn`, and returns every key that WebCrypto gave, and every secret that it derived as bytes. */
 async function keysOf(fn: () => Promise<unknown>) {
@@ -85,5 +87,44 @@ describe('createKeyedHash()', () => {
     expect(await createKeyedHash([other], 'user')('ann')).toEqual([both[1]])
     expect(await createKeyedHash([SECRET], 'tag')('ann')).not.toEqual([both[0]])
     expect(await createKeyedHash([SECRET], 'user')('bob')).not.toEqual([both[0]])
+  })
+
+  it('costs nothing for a text that it was lately asked for', async () => {
+    const hash = createKeyedHash([SECRET], 'user')
+    const first = await hash('ann')
+    const { keys } = await keysOf(() => hash('bob'))
+    const again: unknown[] = []
+    const calls = await subtleCalls(async () => again.push(await hash('ann')))
+    expect([again, calls, keys]).toEqual([[first], [], []])
+  })
+})
+
+describe('plainHash()', () => {
+  it('is the same in every deployment', async () => {
+    expect(await plainHash('import', 'ann')).toBe(PLAIN)
+    expect(await plainHash('once', 'ann')).not.toBe(PLAIN)
+  })
+})
+
+describe('a key', () => {
+  it('is spelled in 8 hex characters', () => {
+    expect([spellKey(10), spellKey(0xfedcba98)]).toEqual(['0000000a', 'fedcba98'])
+  })
+
+  it('of a former secret is told of with its position, when it opens something', async () => {
+    const token = await sealToken(createKeyRing([SECRET], 'cookie'), 'label', utf8('a'), NOW)
+    const told: unknown[] = []
+    const open = (...secrets: string[]): Promise<unknown> =>
+      openToken(
+        createKeyRing(secrets, 'cookie', ({ id }, position) => told.push([id, position])),
+        'label',
+        token,
+        NOW,
+      )
+    await open(SECRET, 'another secret for the tests of keys')
+    expect(told).toEqual([])
+    await open('another secret for the tests of keys', 'a third one', SECRET)
+    const [key] = await createKeyRing([SECRET], 'cookie').derive()
+    expect(told).toEqual([[key?.id, 2]])
   })
 })
