@@ -19,6 +19,7 @@ export interface SojournOptions {
 /** The members of Fastify's reply that are used. */
 export interface FastifyReplyLike {
   readonly statusCode: number
+  getHeader(name: string): unknown
   getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>
   header(name: string, value: unknown): unknown
   removeHeader(name: string): unknown
@@ -119,6 +120,7 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
 function headOf(reply: FastifyReplyLike): NodeHead {
   return {
     statusCode: reply.statusCode,
+    getHeader: (name) => reply.getHeader(name) as string | undefined,
     getHeaders: () => reply.getHeaders(),
     removeHeader: (name) => reply.removeHeader(name),
     setHeader(name, value) {

@@ -5,6 +5,7 @@ import type { OwnHead } from '../transport/response.ts'
 /** The head of a response, as Node and Fastify have it. */
 export interface NodeHead {
   statusCode: number
+  getHeader(name: string): number | string | string[] | undefined
   getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>
   setHeader(name: string, value: string | readonly string[]): unknown
   removeHeader(name: string): void
@@ -19,7 +20,8 @@ export class HeadHeaders {
   }
 
   #all(name: string): string[] {
-    return [this.#head.getHeaders()[name.toLowerCase()] ?? []].flat().map(String)
+    const value = this.#head.getHeader(name)
+    return Array.isArray(value) ? value : value === undefined ? [] : [String(value)]
   }
 
   get(name: string): string | null {
@@ -57,9 +59,9 @@ export class HeadHeaders {
   }
 
   *[Symbol.iterator](): Iterator<[string, string]> {
-    for (const name of Object.keys(this.#head.getHeaders())) {
-      const all = this.#all(name)
-      for (const one of name === 'set-cookie' ? all : [all.join(', ')]) yield [name, one]
+    for (const [name, value] of Object.entries(this.#head.getHeaders())) {
+      if (name === 'set-cookie') for (const one of this.#all(name)) yield [name, one]
+      else yield [name, Array.isArray(value) ? value.join(', ') : String(value)]
     }
   }
 }

@@ -143,7 +143,7 @@ function watch(
   response: NodeResponse,
   next: ((error?: unknown) => void) | undefined,
 ): void {
-  const earlier = { ...response.getHeaders() }
+  const earlier = response.getHeaders()
   response.once('close', () => {
     if (!response.writableFinished) abortRequest(request)
   })
