@@ -14,6 +14,17 @@ describe('a bounded map', () => {
     expect([map.get('a'), map.get('c'), map.get('d')]).toEqual([4, undefined, 5])
   })
 
+  it('never forgets what is used between any two that are set', () => {
+    const map = new BoundedMap<string, number>(8)
+    map.set('used', 0)
+    for (let i = 1; i < 100; i++) {
+      map.set(`${i}`, i)
+      expect(map.get('used')).toBe(0)
+    }
+    const others = Array.from({ length: 99 }, (_, i) => map.get(`${i + 1}`))
+    expect(others.filter((one) => one !== undefined)).toEqual([93, 94, 95, 96, 97, 98, 99])
+  })
+
   it('counts the characters of its keys: 4096 for each entry that it may have', () => {
     const map = new BoundedMap<string, number>(100)
     // V8 hashes texts of over 16,383 characters by their length alone, which takes seconds here.
