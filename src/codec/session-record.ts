@@ -10,6 +10,7 @@
  * | n     | with flag 1 the fields that are not at their default, as JSON, and a line feed; then, with flag 2, the data as text of the codec (JSON) |
  */
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import { layOut } from '../crypto/lay-out.ts'
 import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './generation.ts'
 
 /** Facts about a sign-in that few sessions have, by their short name on the wire; each is left out where there is none. */
@@ -119,7 +120,6 @@ const HAS_DATA = 2
 const HAS_FLASH = 4
 const SIGNED_IN = 64
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Fields by their short name on the wire, left out at their default. */
@@ -160,7 +160,7 @@ export function isId(id: string | undefined): id is string {
 export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   const { text, hasFlash } = record
   const fields = encodeFields(record)
-  const bytes = layOut((fields && `${fields}\n`) + (text ?? ''))
+  const bytes = layOut(HEADER_BYTES, (fields && `${fields}\n`) + (text ?? ''))
   const view = new DataView(bytes.buffer)
   bytes[0] =
     (fields ? HAS_FIELDS : 0) |
@@ -170,18 +170,6 @@ export function encodeRecord(record: OpenedRecord): Uint8Array<ArrayBuffer> {
   bytes.set(record.key.subarray(0, ID_BYTES), 1)
   view.setUint32(17, record.createdAt / 1000)
   view.setUint32(21, record.renewedAt / 1000)
-  return bytes
-}
-
-/** Puts text behind room for the header. */
-function layOut(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(HEADER_BYTES + text.length)
-  // Most of it is ASCII, and calling an encoder costs more than a short loop.
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code > 127) return encoder.encode('\0'.repeat(HEADER_BYTES) + text)
-    bytes[HEADER_BYTES + i] = code
-  }
   return bytes
 }
 
@@ -214,7 +202,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): OpenedRecord | nul
       extra: fields.e,
       text: flags & HAS_DATA ? body.slice(end + 1) : null,
       hasFlash: (flags & HAS_FLASH) !== 0,
-      ...(flags & SIGNED_IN && { signedIn: true }),
+      signedIn: flags & SIGNED_IN ? true : undefined,
     }
   } catch {
     return null

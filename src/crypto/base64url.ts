@@ -3,9 +3,8 @@
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const INVALID = 255
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-const codes: Uint8Array<ArrayBuffer> = encoder.encode(ALPHABET)
+const codes: Uint8Array<ArrayBuffer> = new TextEncoder().encode(ALPHABET)
 const values: Uint8Array<ArrayBuffer> = new Uint8Array(256).fill(INVALID)
 codes.forEach((code, value) => {
   values[code] = value
@@ -25,7 +24,8 @@ export function encodeBase64url(bytes: Uint8Array): string {
     out[at++] = codes[(n >> 6) & 63]!
     out[at++] = codes[n & 63]!
   }
-  return out.length <= SHORT ? String.fromCharCode(...out) : decoder.decode(out)
+  // Spread, they would be iterated one by one.
+  return out.length <= SHORT ? Reflect.apply(String.fromCharCode, null, out) : decoder.decode(out)
 }
 
 /** Decodes, or returns `null` for anything that {@link encodeBase64url} cannot have written. */
@@ -34,16 +34,14 @@ export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | null {
   const spare = (text.length * 6) % 8
   if (spare === 6) return null
   if (spare && (values[text.charCodeAt(text.length - 1)] ?? 0) & ((1 << spare) - 1)) return null
-  const from = new Uint8Array(Math.ceil(text.length / 4) * 4).fill(codes[0]!)
-  // Anything beyond ASCII takes more bytes than characters, or does not fit at all.
-  if (encoder.encodeInto(text, from).written !== text.length) return null
+  const from = text.padEnd(Math.ceil(text.length / 4) * 4, 'A')
   const out = new Uint8Array((from.length / 4) * 3)
   let seen = 0
   for (let i = 0, at = 0; i < from.length; i += 4) {
-    const a = values[from[i]!]!
-    const b = values[from[i + 1]!]!
-    const c = values[from[i + 2]!]!
-    const d = values[from[i + 3]!]!
+    const a = values[from.charCodeAt(i)] ?? INVALID
+    const b = values[from.charCodeAt(i + 1)] ?? INVALID
+    const c = values[from.charCodeAt(i + 2)] ?? INVALID
+    const d = values[from.charCodeAt(i + 3)] ?? INVALID
     seen |= a | b | c | d
     out[at++] = (a << 2) | (b >> 4)
     out[at++] = (b << 4) | (c >> 2)

@@ -18,6 +18,7 @@
 import { MAX_TIMEOUT } from '../check.ts'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
 import type { KeyRing } from './keyring.ts'
+import { layOut } from './lay-out.ts'
 
 const VERSION = 1
 const HEADER_BYTES = 8
@@ -58,10 +59,6 @@ export function parseToken(text: string): Parts | null {
 export function aheadBy({ hour }: Pick<Parts, 'hour'>, now: number): number {
   return hour * HOUR_MS - now
 }
-
-const encoder = new TextEncoder()
-let lastLabel = ''
-let lastData: Uint8Array<ArrayBuffer> = new Uint8Array(HEADER_BYTES)
 
 /** Seals `plaintext` under the first key of the ring. `now` in epoch milliseconds. */
 export async function sealToken(
@@ -125,10 +122,7 @@ export async function openToken(
 }
 
 function additionalDataOf(token: Uint8Array<ArrayBuffer>, label: string): Uint8Array<ArrayBuffer> {
-  // The label of a cookie is the same every time.
-  if (label !== lastLabel) lastData = encoder.encode('\0'.repeat(HEADER_BYTES) + label)
-  lastLabel = label
-  const additionalData = lastData.slice()
+  const additionalData = layOut(HEADER_BYTES, label)
   for (let i = 0; i < HEADER_BYTES; i++) additionalData[i] = token[i]!
   return additionalData
 }
