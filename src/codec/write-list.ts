@@ -37,6 +37,12 @@ export function newTag(): string {
   return encodeBase64url(crypto.getRandomValues(new Uint8Array(5))).slice(0, TAG_LENGTH)
 }
 
+/** Reads the 12 bits behind the tag of a write, the one at `i` in a list. */
+function bitsOf(writes: string, i: number): number {
+  const at = i * WRITE_LENGTH + TAG_LENGTH
+  return DIGITS.indexOf(writes[at]!) * 64 + DIGITS.indexOf(writes[at + 1]!)
+}
+
 /** The listed writes, the oldest first; the last one made `counter` what it is. */
 export function writesOf({
   counter: last,
@@ -44,12 +50,11 @@ export function writesOf({
 }: Pick<SessionState, 'counter' | 'writes'>): Write[] {
   const length = writes.length / WRITE_LENGTH
   return Array.from({ length }, (_, i) => {
-    const text = writes.slice(i * WRITE_LENGTH, (i + 1) * WRITE_LENGTH)
-    const bits = DIGITS.indexOf(text[TAG_LENGTH]!) * 64 + DIGITS.indexOf(text[TAG_LENGTH + 1]!)
-    const counter = last - length + 1 + i
+    const at = i * WRITE_LENGTH
+    const bits = bitsOf(writes, i)
     return {
-      tag: text.slice(0, TAG_LENGTH),
-      counter,
+      tag: writes.slice(at, at + TAG_LENGTH),
+      counter: last - length + 1 + i,
       seconds: bits % CLOCK,
       changed: bits >= CLOCK,
     }
@@ -91,13 +96,12 @@ export function listWrite(
   const bits = seconds + (changed ? CLOCK : 0)
   const text = tag + DIGITS[bits >> 6] + DIGITS[bits & 63]
   const all = (state.writes ?? '') + text
-  const counter = state.counter + 1
-  const ages = writesOf({ counter, writes: all }).map(
-    (write) => ((seconds - write.seconds + DRIFT_S + CLOCK) % CLOCK) - DRIFT_S,
-  )
-  const first = ages.findIndex((age, i) => {
-    const left = ages.length - i
-    return left <= LISTED_MIN || age < NEVER_TRIMMED_S || (age < LISTED_S && left <= LISTED_MAX)
-  })
-  return { ...state, counter, writes: all.slice(first * WRITE_LENGTH) }
+  let first = 0
+  for (let left = all.length / WRITE_LENGTH; left > LISTED_MIN; left--) {
+    const elapsed = seconds - (bitsOf(all, first) % CLOCK)
+    const age = ((elapsed + DRIFT_S + CLOCK) % CLOCK) - DRIFT_S
+    if (age < NEVER_TRIMMED_S || (age < LISTED_S && left <= LISTED_MAX)) break
+    first++
+  }
+  return { ...state, counter: state.counter + 1, writes: all.slice(first * WRITE_LENGTH) }
 }
