@@ -50,7 +50,8 @@ export class LatestKnown {
 
   /** Tells whether this isolate knows of a rotation after that state, or of the session's end. */
   isRotated(age: Age): boolean {
-    return this.isAfter({ ...age, counter: Infinity })
+    const { generation, key } = age
+    return this.isAfter({ key, generation, counter: Infinity })
   }
 
   /** Records a state that was read or written. */

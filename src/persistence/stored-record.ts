@@ -78,6 +78,7 @@ async function indexKeysOf(
   { keysOf, tagKeysOf }: Persistence,
   { claims, subject }: SessionState,
 ): Promise<string[]> {
+  if (subject === null && !claims?.t) return []
   const hashes = [
     ...(subject === null ? [] : [keysOf(subject)]),
     ...(claims?.t ?? []).map(tagKeysOf),
@@ -114,7 +115,8 @@ export async function openRecord(
   if (bytes?.[0] === DEFLATED) bytes = await inflate(bytes.subarray(1)).catch(() => null)
   const opened = bytes && decodeRecord(bytes)
   if (!opened) throw new SessionEncryptionError('Cannot read session: its record does not open')
-  const { key } = holder && shareOf(holder).length ? holder : opened
+  // That of the cookie has the key share, and its id is spelled already.
+  const { key } = holder ?? opened
   // What stands beside data of a newer version is not read either, and counts.
   const isNewer = opened.version > options.version
   const whole = { ...opened, key, counter: opened.counter + (isNewer ? texts.length : 0) }

@@ -56,7 +56,16 @@ export function within<T>(
     if (parent?.aborted) follow()
     else {
       const running = (async () => await fn(controller.signal))()
-      running.finally(end).then(resolve, reject)
+      running.then(
+        (value) => {
+          end()
+          resolve(value)
+        },
+        (error) => {
+          end()
+          reject(error)
+        },
+      )
     }
   })
 }

@@ -165,7 +165,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
       return async (request, ...rest) => {
         try {
-          const own = await instance.route?.(request)
+          const own = instance.route && (await instance.route(request))
           if (own) return own
           return await commitRequest(opener, request, await fn(request, ...rest), undefined)
         } catch (error) {

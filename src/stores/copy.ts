@@ -24,5 +24,6 @@ export function versionWith(version: string, entries: readonly string[]): string
 /** Estimates the memory that a record takes: two bytes per character. */
 export function bytesOf(id: string, record: StoredRecord): number {
   const { value, version, epoch, keys = [], entries = [] } = record
-  return 2 * [id, value, version, epoch, ...keys, ...entries].join('').length
+  const texts = [id, value, version, epoch, ...keys, ...entries]
+  return 2 * texts.reduce((sum, { length }) => sum + length, 0)
 }
