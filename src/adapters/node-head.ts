@@ -161,6 +161,7 @@ function show(response: NodeResponse, hold: Hold): void {
 function headOf(response: NodeResponse, original: Record<Change, Call>): NodeHead {
   return {
     statusCode: response.statusCode,
+    getHeader: (name) => response.getHeader(name),
     getHeaders: () => response.getHeaders(),
     setHeader: original.setHeader.bind(response),
     removeHeader: original.removeHeader.bind(response) as NodeHead['removeHeader'],
