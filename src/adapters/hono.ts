@@ -13,7 +13,7 @@
  */
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { expectSessions } from '../check.ts'
-import { createCheck, type Requirements } from '../guard/guard.ts'
+import { createCheck, type Requirements, rethrow } from '../guard/requirements.ts'
 import { background, instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -148,10 +148,7 @@ function createOpener<D extends SessionData, Data extends object>(
 export function requireSession<D extends SessionData>(
   requirements: Requirements<D> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<D> }> {
-  const onUnavailable = (_: Request, error: Error): never => {
-    throw error
-  }
-  const check = createCheck({ onUnavailable, ...requirements })
+  const check = createCheck({ onUnavailable: rethrow, ...requirements })
   return async (c, next) => {
     if (!c.var.session)
       throw new TypeError('requireSession() needs app.use(session(...)) before it')

@@ -1,7 +1,7 @@
 /** The guard of a page or an action of Next itself, whatever its proxy has seen. */
 import { refuseUnless } from '../check.ts'
 import { SessionError, SessionNotFoundError, type StoreUnavailableError } from '../errors.ts'
-import { createCheck, type Requirements } from '../guard/guard.ts'
+import { createCheck, type Requirements } from '../guard/requirements.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { ReadonlySession } from './next-request.ts'
 

@@ -1,6 +1,6 @@
 /** Sessions for Fastify, as a plugin. */
 import { expectArgument, expectSessions } from '../check.ts'
-import { createCheck, type Requirements } from '../guard/guard.ts'
+import { createCheck, type Requirements, rethrow } from '../guard/requirements.ts'
 import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -143,10 +143,7 @@ function headOf(reply: FastifyReplyLike): NodeHead {
 export function requireSessionHook<D extends SessionData>(
   requirements: Requirements<D> = {},
 ): (request: NodeRequest, reply: FastifyReplyLike) => Promise<unknown> {
-  const onUnavailable = (_: Request, error: Error): never => {
-    throw error
-  }
-  const check = createCheck({ onUnavailable, ...requirements })
+  const check = createCheck({ onUnavailable: rethrow, ...requirements })
   return async (request, reply) => {
     const { session } = request as { session?: () => Promise<Session<D>> }
     if (!session)

@@ -18,7 +18,7 @@
  * }
  */
 import { expectArgument, expectSessions } from '../check.ts'
-import { createCheck, type Requirements } from '../guard/guard.ts'
+import { createCheck, type Requirements, rethrow } from '../guard/requirements.ts'
 import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -118,10 +118,7 @@ export function requireSession<D extends SessionData>(
   response: NodeResponse,
   next: (error?: unknown) => void,
 ) => Promise<void> {
-  const onUnavailable = (_: Request, error: Error): never => {
-    throw error
-  }
-  const check = createCheck({ onUnavailable, ...requirements })
+  const check = createCheck({ onUnavailable: rethrow, ...requirements })
   return async (request, response, next) => {
     const own = partsOf(request).sessions.at(-1)
     try {

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  createCheck,
-  type Requirements,
-  requireSession,
-  returnPath,
-} from '../../src/guard/guard.ts'
+import { type Requirements, requireSession, returnPath } from '../../src/guard/guard.ts'
+import { createCheck } from '../../src/guard/requirements.ts'
 import type { Session } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createFaultyStore } from '../../src/testing/index.ts'
