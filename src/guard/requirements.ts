@@ -13,7 +13,7 @@ import {
 import { StoreUnavailableError } from '../errors.ts'
 import { declaredFactors } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
-import { isPath, isSamePage, pageOf, redirect } from './return-path.ts'
+import { isOnPage, isPath, pageOf, redirect } from './return-path.ts'
 
 /** Requirements on a session. */
 export interface Requirements<D extends SessionData = SessionData> {
@@ -105,7 +105,7 @@ export function createCheck<D extends SessionData>(
     (since ?? 0) > now() - seconds * 1000
   return async (request, open) => {
     // Avoids a redirect loop on the sign-in page.
-    if (typeof onMissing === 'string' && isSamePage(request.url, onMissing)) return null
+    if (typeof onMissing === 'string' && isOnPage(request.url, onMissing)) return null
     let session: Session<D>
     try {
       session = await open()
@@ -131,7 +131,7 @@ export function createCheck<D extends SessionData>(
     }
     if (!isThere || !isFresh) return await answer(request, onMissing, isThere ? freshWithin : null)
     // A page to prove it on, which asks for the same: avoids a redirect loop there.
-    if (typeof onStepUp === 'string' && isSamePage(request.url, onStepUp)) return null
+    if (typeof onStepUp === 'string' && isOnPage(request.url, onStepUp)) return null
     const seconds = Math.min(...missing.map((name) => factors[name]!))
     return await answer(request, onStepUp ?? onMissing, seconds, missing)
   }

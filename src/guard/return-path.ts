@@ -31,6 +31,16 @@ const pagePathOf = (url: string): string => pathOf(url).replace(ROUTER_DATA, '')
 export const isSamePage = (url: string, other: string): boolean =>
   withoutSlash(url) === withoutSlash(other)
 
+/**
+ * Returns true for a request of a page. Where parsing its address makes another path of it (`/admin/../login`), a router
+ * that reads the address as it is, as Hono on Deno, is about to show something else.
+ */
+export function isOnPage(url: string, page: string): boolean {
+  if (!URL.canParse(url) || !isSamePage(url, page)) return false
+  const { href, origin } = new URL(url)
+  return url.replace(/^\w+:\/\/[^/?#\\]*/, '') === href.slice(origin.length)
+}
+
 const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
 
 /**
@@ -64,6 +74,8 @@ export function redirect(page: string, to: string): Response {
  * which. `null` for scripts.
  */
 export function pageOf({ headers, method, url }: Request): string | null {
+  // On Bun that of a request with a broken `Host` is a path alone.
+  if (!URL.canParse(url)) return null
   const page = new URL(url)
   page.pathname = pagePathOf(url)
   const isRouter = page.href !== url || headers.has(ROUTER_HEADER)

@@ -216,6 +216,30 @@ describe('requireSession()', () => {
     expect(await (await ask())?.text()).toBe('GET')
   })
 
+  it('takes no address for the sign-in page that parsing makes one', async () => {
+    const guard = requireSession(createWorld().sessions, {
+      onMissing: '/login',
+      onStepUp: '/login',
+    })
+    // Deno hands on the address as it came.
+    const ask = async (url: string) =>
+      guard({ url, method: 'GET', headers: new Headers(), signal: undefined } as never)
+    for (const url of [
+      'http://a/admin/../login',
+      'http://a/admin/%2e%2e/login',
+      'http://a/admin/..\\login',
+      'http://a\\login?/admin',
+      'http://u@a/login',
+      'http://a/lo\tgin',
+      '/login',
+    ]) {
+      expect([303, 401]).toContain((await ask(url))?.status)
+    }
+    for (const url of ['http://a/login', 'http://A:80/login?', 'https://a:81/login/?x=1#y']) {
+      expect(await ask(url)).toBe(null)
+    }
+  })
+
   it('lets nobody through whose function answers with nothing', async () => {
     const nothing = () => undefined as never
     const cases: [Requirements, (world: ReturnType<typeof createGuarded>) => unknown][] = [
