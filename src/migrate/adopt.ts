@@ -19,6 +19,7 @@ import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
 import { checkAge } from '../session/restrictions.ts'
 import { isSame } from '../session/save.ts'
+import { failureOf } from '../stores/failure.ts'
 import { MAX_COOKIE_AGE } from '../transport/cookie.ts'
 import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
@@ -156,7 +157,7 @@ function failed({ asked, draft, instance, otherwise }: Adoption, error: unknown)
   }
   const isThrown = options.onStoreFailure === 'throw'
   const type = isThrown ? 'store.unavailable' : 'store.degraded'
-  emit({ type, store: asked, code: error.code }, draft.current)
+  emit({ type, store: asked, ...failureOf(error) }, draft.current)
   if (isThrown) throw error
   const noSession = () => error
   return emptyDraft(instance, draft.cookies, { status: 'degraded', noSession, readOnly: error })

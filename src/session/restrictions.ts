@@ -4,6 +4,7 @@ import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { lazy } from '../lazy.ts'
 import { within } from '../resilience/deadline.ts'
+import { failureOf } from '../stores/failure.ts'
 import type { Opener, Visit } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
@@ -90,7 +91,7 @@ export async function checkAge(
     const reason = new StoreUnavailableError('Cannot read session: notBefore failed')
     const isThrown = options.onStoreFailure === 'throw'
     const type = isThrown ? 'store.unavailable' : 'store.degraded'
-    emit({ type, store: 'notBefore', code: reason.code }, draft.current)
+    emit({ type, store: 'notBefore', ...failureOf(reason) }, draft.current)
     if (isThrown) throw reason
     return await emptyDraft(instance, draft.cookies, {
       status: 'degraded',

@@ -360,7 +360,7 @@ describe('importFrom, on overlapping first visits', () => {
     expect(one.status).toBe('degraded')
     expect(() => one.set('one', 1)).toThrow(StoreUnavailableError)
     expect(await sessions.save(one)).toEqual([])
-    expect(events[0]).toMatchObject({ type: 'store.degraded', store: 'memory' })
+    expect(events[0]).toMatchObject({ type: 'store.degraded', store: 'memory', reason: 'unknown' })
   })
 
   it('leaves it alone when the store goes down before the response', async () => {
