@@ -1,9 +1,16 @@
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
+import { serve as serveHono } from '@hono/node-server'
 import express from 'express'
 import Fastify from 'fastify'
+import { H3, serve as serveH3 } from 'h3'
+import { Hono } from 'hono'
 import { afterEach, describe, expect, it } from 'vitest'
+import {
+  session as honoSession,
+  requireSession as requireSessionOfHono,
+} from '../../src/adapters/hono.ts'
 import {
   requestOf,
   requireSession,
@@ -11,6 +18,7 @@ import {
   session,
   sojourn,
 } from '../../src/adapters/node.ts'
+import { requireSession as requireSessionOfGuard } from '../../src/guard/guard.ts'
 import type { Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createDeviceBrowser } from '../../src/testing/index.ts'
@@ -57,6 +65,32 @@ const guarded: Record<string, (sessions: Sessions) => Promise<number>> = {
   },
 }
 
+/** Servers that make a `Request` of a message by themselves. */
+const others: Record<string, (sessions: Sessions) => Promise<number>> = {
+  async Hono(sessions) {
+    const app = new Hono().use(honoSession(sessions))
+    app.use(requireSessionOfHono({ onMissing: '/login' }))
+    app.all('/admin', (c) => c.text('secret')).all('/admin/*', (c) => c.text('secret'))
+    app.get('/login', (c) => c.text('sign in here'))
+    return await new Promise((resolve) => {
+      const options = { fetch: app.fetch, port: 0, hostname: '127.0.0.1' }
+      const server = serveHono(options, ({ port }) => resolve(port))
+      stops.push(() => server.close())
+    })
+  },
+  async h3(sessions) {
+    const guard = requireSessionOfGuard(sessions, { onMissing: '/login' })
+    const app = new H3()
+    app.use(async ({ req }, next) => (await guard(req)) ?? (await next()))
+    app.all('/admin', () => 'secret').all('/admin/**', () => 'secret')
+    app.get('/login', () => 'sign in here')
+    const server = serveH3(app, { port: 0, hostname: '127.0.0.1', silent: true })
+    stops.push(() => server.close(true))
+    await server.ready()
+    return Number(new URL(server.url!).port)
+  },
+}
+
 async function serveExpress(create: typeof express, sessions: Sessions): Promise<number> {
   const app = create()
   app.use(session(sessions), requireSession({ onMissing: '/login' }) as never)
@@ -72,24 +106,36 @@ async function serveExpress(create: typeof express, sessions: Sessions): Promise
   return (server.address() as { port: number }).port
 }
 
+const TARGETS = [
+  ['/admin', 'a'],
+  ['/admin/../login', 'a'],
+  ['/admin/%2e%2e/login', 'a'],
+  ['/admin/%2E./login', 'a'],
+  ['/admin/x/../../login', 'a'],
+  ['/admin/..\\login', 'a'],
+  ['/admin/../login.data', 'a'],
+  ['/admin/../login?x', 'a'],
+  ['/admin', 'a/login?'],
+  ['/admin', 'a/login#'],
+  ['/admin', 'a\\login?'],
+  ['/admin', 'user@a/login?'],
+  ['/admin', 'a/login?:80'],
+  ['http://a/admin/../login', 'a'],
+  ['HTTP://a/admin/..\\login', 'a'],
+] as const
+
+describe.each(Object.entries(others))('a guard in %s', (_, serve) => {
+  it.each(TARGETS)('shows nothing for the target %s of host %s', async (target, host) => {
+    const port = await serve(createHere())
+    const head = `GET ${target} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`
+    const text = await send(port, head)
+    expect(text).toMatch(/^HTTP\/1\.1 \d/)
+    expect(text).not.toContain('secret')
+  })
+})
+
 describe.each(Object.entries(guarded))('a guard in %s', (_, serve) => {
-  it.each([
-    ['/admin', 'a'],
-    ['/admin/../login', 'a'],
-    ['/admin/%2e%2e/login', 'a'],
-    ['/admin/%2E./login', 'a'],
-    ['/admin/x/../../login', 'a'],
-    ['/admin/..\\login', 'a'],
-    ['/admin/../login.data', 'a'],
-    ['/admin/../login?x', 'a'],
-    ['/admin', 'a/login?'],
-    ['/admin', 'a/login#'],
-    ['/admin', 'a\\login?'],
-    ['/admin', 'user@a/login?'],
-    ['/admin', 'a/login?:80'],
-    ['http://a/admin/../login', 'a'],
-    ['HTTP://a/admin/..\\login', 'a'],
-  ])('refuses the target %s of host %s', async (target, host) => {
+  it.each(TARGETS)('refuses the target %s of host %s', async (target, host) => {
     const port = await serve(createHere())
     const text = await send(
       port,
