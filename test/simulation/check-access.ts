@@ -115,12 +115,12 @@ export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): vo
 }
 
 /**
- * Whether copies of one cookie are at different sides of a sign-in, whose response was overtaken: one of nobody is no
- * session of the user, and cannot end it.
+ * Whether copies of one cookie are of different users, or at different sides of a sign-in: an end of one user's session
+ * ends that and the one of nobody, and no other user's.
  */
 function isOfOtherCopy({ config }: Facts, { by, of }: End, { seen }: Exchange): boolean {
   if (!config.revocations || by === 'revoke') return false
-  return by === 'revokeAll' ? seen!.subject !== of : of === null && seen!.subject !== null
+  return seen!.subject !== of && (by === 'revokeAll' || seen!.subject !== null)
 }
 
 interface End {

@@ -277,4 +277,26 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(readAt(12)).toEqual([])
     expect(readAt(40)).toEqual(['1 lost write'])
   })
+
+  it('a copy of a session that its user ended, and not one that another user has signed in to since', () => {
+    const nobody = { subject: null }
+    const first = exchangeOf({ at: 1, seen: { ...nobody, status: 'new' } }, 1)
+    const end: Made = { at: 30, uses: [{ op: 'destroy' }], knows: [3] }
+    const seenBy = (subject: string | null) =>
+      rulesOf(
+        'cookie',
+        [
+          first,
+          exchangeOf({ at: 10, jar: 3, uses: [{ op: 'login', user: 1 }], seen: nobody }, 2),
+          exchangeOf({ at: 20, uses: [LOGIN], seen: nobody }, 3),
+          exchangeOf(end, 4),
+          exchangeOf({ at: 100, jar: 3, knows: [2, 3], seen: { subject } }, 5),
+        ],
+        { thefts: [{ thief: 3, jar: 0, at: 5000 }] },
+        { store: 'none', revocations: { ttl: 0, onFailure: 'open' } },
+      )
+    expect(seenBy('u1')).toEqual([])
+    expect(seenBy('u0')).toContain('3 ended session is shown')
+    expect(seenBy(null)).toContain('3 ended session is shown')
+  })
 })
