@@ -6,7 +6,6 @@ import { type FormerUsed, spellKey } from '../crypto/keyring.ts'
 import { createEmit, type Emit } from '../emit.ts'
 import type { Controls, SessionsOptions } from '../options.ts'
 import { type ResolvedOptions, resolveOptions } from '../resolve-options.ts'
-import { createSlot, type Slot } from '../slot.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import { createSessionHeader } from '../transport/header.ts'
@@ -31,7 +30,7 @@ export interface Instance {
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
   /** The session of each request; `null`: it was committed without one. */
-  readonly opened: Slot<object, Promise<object> | null>
+  readonly opened: WeakMap<object, Promise<object> | null>
   /** The controls in force, once they are known. */
   inForce?: Controls
   /** Epoch milliseconds of the last write to the store, if it failed. */
@@ -99,6 +98,6 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     formerUsed,
     context,
     unsaved,
-    opened: createSlot(),
+    opened: new WeakMap<object, Promise<object> | null>(),
   }
 }

@@ -1,6 +1,5 @@
 /** From a `Request` to its session, and back to its response. */
 import { lazy } from '../lazy.ts'
-import type { Slot } from '../slot.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
@@ -67,7 +66,7 @@ export function openRequest<D extends SessionData>(
   { carrier, instance, open }: Opener<D>,
   request: Request,
 ): Promise<Session<D, D>> {
-  const opened = instance.opened as Slot<object, ReturnType<typeof open> | null>
+  const opened = instance.opened as WeakMap<object, ReturnType<typeof open> | null>
   let session = isRequest(request) ? opened.get(request) : null
   if (session === null) return refuse(request)
   if (!session) {
