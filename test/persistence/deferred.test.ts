@@ -42,6 +42,40 @@ describe('a deferred write', () => {
     expect(told).toEqual([expect.objectContaining({ changes: 2, reason: 'conflict' })])
   })
 
+  it('is applied though another request has left a flash value: that changes no data', async () => {
+    const { visit, store, jar, sessions, types } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const before = jar.header()
+    store.down()
+    await visit((s) => s.set('b', 2))
+    store.up()
+    const other = await sessions.open(before)
+    other.flash('notice', 'hello')
+    await sessions.save(other)
+    const { session } = await visit((s) => expect(s.flash('notice')).toBe('hello'))
+    expect(session.data).toEqual({ a: 1, b: 2 })
+    expect(types()).toContain('commit.applied')
+  })
+
+  it('is applied in the order of the requests, whichever cookie comes first', async () => {
+    const { visit, store, jar, sessions, clock } = createDeferring()
+    await visit((s) => s.set('a', 1))
+    const before = jar.header()
+    store.down()
+    const deferred: string[] = []
+    for (const item of ['x', 'y', 'z']) {
+      clock.advance(1)
+      const session = await sessions.open(before)
+      session.append('list', item)
+      for (const one of await sessions.save(session)) deferred.push(one.split(';')[0]!)
+    }
+    store.up()
+    for (const all of [deferred, deferred.toReversed()]) {
+      const session = await sessions.open([before, ...all].join('; '))
+      expect(session.data).toEqual({ a: 1, list: ['x', 'y', 'z'] })
+    }
+  })
+
   it('is applied or dropped as one: additions always, a set value only if no other request changed data', async () => {
     for (const isAddition of [true, false]) {
       const { visit, store, types, jar, sessions, events } = createDeferring()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
@@ -117,6 +118,37 @@ describe('a snapshot in the cookie', () => {
     expect((await other.open(jar.header())).status).toBe('active')
     clock.advance(60)
     expect((await other.open(jar.header())).status).toBe('missing')
+  })
+
+  it('is not fresh where a clock that is ahead has made it: nobody knows its age', async () => {
+    const { calls, clock, jar, sessions, settings } = createSnapshots()
+    const ahead = createWorld({ ...settings, now: () => clock() + 30_000 }, clock)
+    await ahead.visit((session) => session.set('a', 1))
+    calls()
+    expect((await sessions.open(ahead.jar.header())).get('a')).toBe(1)
+    expect([calls(), jar.header()]).toEqual(['read', null])
+  })
+
+  it('is the newer one of two where the store gives an old copy, and else that copy', async () => {
+    const { clock, memory, visit, jar } = createSnapshots({
+      snapshot: { maxAge: 0, staleIfError: 600 },
+    })
+    const { session } = await visit((one) => one.set('a', 1))
+    const first = jar.header()
+    let old = await memory.read(session.id)
+    const stale: SessionStore = { ...memory, read: async () => old && { ...old, stale: true } }
+    const opened = async (options: Partial<SessionsOptions>, header = jar.header()) => {
+      const { sessions } = createWorld({ store: stale, ...options }, clock)
+      const { status, data } = await sessions.open(header)
+      return [status, data]
+    }
+    const snapshot = { maxAge: 0, staleIfError: 600 }
+    expect(await opened({ snapshot })).toEqual(['degraded', { a: 1 }])
+    await visit((one) => one.set('a', 2))
+    expect(await opened({ snapshot })).toEqual(['degraded', { a: 2 }])
+    expect(await opened({})).toEqual(['degraded', { a: 1 }])
+    old = await memory.read(session.id)
+    expect(await opened({ snapshot }, first)).toEqual(['degraded', { a: 2 }])
   })
 
   it('never outranks a newer record', async () => {

@@ -6,7 +6,7 @@ import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
-import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+import { createCountingStore, createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 /** Sessions in a memory store that can be made to fail and looked into. */
 const createStored = (options = {}) => {
@@ -303,12 +303,93 @@ describe('several session cookies of one request', () => {
     for (const one of await open(...cookies)) expect(one.status).toBe('missing')
   })
 
+  it('open none but the first while the store cannot say whether that is live', async () => {
+    const { begin, sessions, store } = setUp()
+    const user = await begin((session) => session.login('ada'))
+    const visitor = await begin((session) => session.set('cart', 1))
+    store.inject({ type: 'throw-before' }, 'read')
+    const session = await sessions.open(`${visitor}; ${user}`)
+    expect([session.status, session.data]).toEqual(['degraded', {}])
+  })
+
+  it('are removed where all of them have ended, and their notes say so', async () => {
+    const { begin, jar, sessions, visit } = setUp()
+    const cookie = await begin((session) => session.login('ada'))
+    await visit((session) => session.destroy())
+    const session = await sessions.open(`${cookie}; ${jar.header()}`)
+    expect(session.status).toBe('missing')
+    const removed = await sessions.save(session)
+    expect(removed.map((one) => one.split(';')[0])).toEqual(['__Host-session='])
+  })
+
   it('of one session are the newer snapshot, while the store is down', async () => {
     const { begin, open, store, visit } = setUp({ snapshot: { maxAge: 60, staleIfError: 60 } })
     const first = await begin((session) => session.set('n', 1))
     const { setCookie } = await visit((session) => session.set('n', 2))
     store.down()
     for (const one of await open(first, setCookie[0]!.split(';')[0]!)) expect(one.get('n')).toBe(2)
+  })
+})
+
+describe('a record that is not there', () => {
+  /** What a request finds some seconds after the record was lost, and the calls that it took. */
+  const find = async (seconds: number, answer: null | undefined, options = {}, atomic = false) => {
+    const clock = createClock()
+    const { store, memory, take } = createCountingStore(clock)
+    const lossy: SessionStore = {
+      ...store,
+      atomic,
+      read: async (id, call) => ((await store.read(id, call)) ?? answer) as never,
+    }
+    const world = createWorld({ store: lossy, ...options }, clock)
+    const { session } = await world.visit((one) => one.set('a', 1))
+    await memory.end(session.id)
+    clock.advance(seconds)
+    // Another isolate, which knows nothing of the session.
+    const { sessions } = createWorld({ store: lossy, ...options }, clock)
+    take()
+    const { status } = await sessions.open(world.jar.header())
+    return [status, ...take()]
+  }
+
+  it('is asked for once more, past caches, for as long as it may only be late: two minutes', async () => {
+    expect(await find(119, null, {}, true)).toEqual(['missing', 'read', 'read'])
+    expect(await find(120, null, {}, true)).toEqual(['missing', 'read'])
+    expect(await find(61, null, { idleTimeout: 60 }, true)).toEqual(['expired', 'read'])
+  })
+
+  it('is late for two minutes where the store lags, and then it is missing', async () => {
+    expect(await find(119, undefined)).toEqual(['degraded', 'read', 'read'])
+    expect(await find(120, undefined)).toEqual(['missing', 'read'])
+    // It has ended, which the store knows.
+    expect(await find(1, null)).toEqual(['missing', 'read'])
+  })
+})
+
+describe('a renewal', () => {
+  it('is due after a while, and not with each write', async () => {
+    const { visit, memory, clock } = createStored({ renewAfter: 600 })
+    const { session } = await visit((one) => one.set('n', 0))
+    const expiryAfter = async (seconds: number): Promise<number> => {
+      clock.advance(seconds)
+      await visit((one) => one.set('n', seconds))
+      return ((await memory.read(session.id))?.expiresAt ?? 0) - session.expiresAt
+    }
+    expect([await expiryAfter(599), await expiryAfter(1)]).toEqual([0, 600_000])
+  })
+
+  it('reaches the browser of a request that comes after it, without another write', async () => {
+    const clock = createClock()
+    const { store, take } = createCountingStore(clock)
+    const { visit, sessions, jar } = createWorld({ store, renewAfter: 600 }, clock)
+    await visit((one) => one.login('ada', { persistent: true }))
+    clock.advance(600)
+    // Its response is lost.
+    await sessions.save(await sessions.open(jar.header()))
+    take()
+    const { setCookie } = await visit()
+    expect([take(), setCookie.length]).toEqual([['read'], 1])
+    expect((await visit()).setCookie).toEqual([])
   })
 })
 
@@ -394,6 +475,14 @@ describe('a store that fails', () => {
         expect(types().slice(before)).toEqual([])
       }
     }
+  })
+
+  it('is the reason for which there is no session, when one is required', async () => {
+    const { visit, store, jar, sessions } = createStored()
+    await visit((s) => s.login('ada'))
+    store.down()
+    const error = await errorOf(() => sessions.require(jar.request('/')))
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
   })
 
   it('lets nothing overwrite a session that could not be read', async () => {
