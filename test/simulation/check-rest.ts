@@ -62,10 +62,11 @@ export function checkRefusals(facts: Facts, exchange: Exchange): void {
 export function checkTagsAndCap(facts: Facts): void {
   const { config, history, problems } = facts
   if (config.store !== 'shared') return
-  for (const { user, prints, byTag = prints, isFinal, at } of history.listings) {
+  for (const { user, prints, tagged, isFinal, at } of history.listings) {
     if (!isFinal) continue
-    if ([...prints].sort().join() !== [...byTag].sort().join()) {
-      const text = `the tag of ${user} finds ${byTag.join(' ')}, and the user ${prints.join(' ')}`
+    const [byTag, byUser] = [tagged?.byTag, tagged?.byUser].map((all) => all?.toSorted().join(' '))
+    if (byTag !== byUser) {
+      const text = `the tag of ${user} finds ${byTag}, and the user ${byUser}`
       problems.push({ rule: '9 tags', text, at })
     }
     const { maxSessions = Infinity } = config

@@ -88,7 +88,7 @@ export interface Listing {
   readonly at: number
   readonly prints: readonly string[]
   /** Those that the user's tag finds, where that was asked. */
-  readonly byTag?: readonly string[]
+  readonly tagged?: { readonly byTag: readonly string[]; readonly byUser: readonly string[] }
   readonly isFinal: boolean
 }
 

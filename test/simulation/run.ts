@@ -4,6 +4,7 @@ import type { Action, RequestAction } from './actions.ts'
 import { describeAction } from './actions.ts'
 import { Clients, fateOf } from './clients.ts'
 import { type CreateKV, Deployment } from './deployment.ts'
+import { SLACK } from './facts.ts'
 import { FIRST_THIEF, LAST_JAR } from './generate.ts'
 import { type EndAttempt, type Exchange, fingerprint, type History } from './history.ts'
 import { Network, type Trouble } from './network.ts'
@@ -252,8 +253,13 @@ class Simulation {
       const infos = await isolate.sessions.list(user)
       const prints = infos.map(({ id }) => fingerprint(id))
       const tagged = isFinal ? await isolate.sessions.listBy(user.replace('u', 't')) : infos
-      const byTag = tagged.map(({ id }) => fingerprint(id))
-      this.history.listings.push({ user, from, at: this.#world.now(), prints, byTag, isFinal })
+      // One that ends between the two lists, by whatever clock, is in the first alone.
+      const soon = this.#world.now() + SLACK
+      const [byUser, byTag] = [infos, tagged].map((all) =>
+        all.filter(({ expiresAt }) => expiresAt > soon).map(({ id }) => fingerprint(id)),
+      ) as [string[], string[]]
+      const at = this.#world.now()
+      this.history.listings.push({ user, from, at, prints, tagged: { byTag, byUser }, isFinal })
       this.#transcript.say(`  ${user} has ${prints.join(' ') || 'no sessions'}`)
     } catch (error) {
       this.#expectKnown(error, 'list')
