@@ -132,7 +132,7 @@ export function wordRule(fallback: string | undefined, ...others: readonly strin
 }
 
 /** A rule for a yes or no. */
-export function flagRule(fallback: boolean): Rule {
+export function flagRule(fallback: boolean | undefined): Rule {
   return [fallback, 'true or false', (value: unknown) => typeof value === 'boolean']
 }
 

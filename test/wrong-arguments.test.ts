@@ -129,6 +129,16 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
       expect((await own.open(cookie.split(';')[0]!)).subject).toBe('ann')
     }
   })
+
+  it('sessions.commit, which then saves nothing', async () => {
+    for (const wrong of [false, { sav: false }, { save: 'no' }]) {
+      const request = new Request('https://a.example/')
+      const session = await sessions.get(request)
+      session.set('key', 1)
+      const call = () => sessions.commit(request, new Response(), wrong as never)
+      expect((await errorOf(call)).name).toBe('TypeError')
+    }
+  })
 })
 
 describe('an adapter refuses what are no sessions', () => {

@@ -1,4 +1,4 @@
-/** The rules of the options of `login`, `destroy`, `revoke`, `revokeAll` and `revokeBy`. */
+/** The rules of the options of `commit`, `login`, `destroy`, `revoke`, `revokeAll` and `revokeBy`. */
 import {
   flagRule,
   isSubject,
@@ -11,6 +11,8 @@ import {
 import type { SiteData } from './session.ts'
 
 const SITE_DATA: readonly SiteData[] = ['cache', 'storage', 'cookies']
+
+export const COMMIT_RULES: Record<string, Rule> = { save: flagRule(undefined) }
 
 export const DESTROY_RULES: Record<string, Rule> = {
   reason: SHORT_TEXT,

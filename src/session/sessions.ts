@@ -1,9 +1,10 @@
 /** `createSessions`: open, use, commit. */
-import { expectArgument } from '../check.ts'
+import { applyRules, expectArgument } from '../check.ts'
 import type { HealthOptions, HealthReport } from '../observe/health.ts'
 import type { SessionsOptions } from '../options.ts'
 import type { StandardSchemaV1 } from '../standard-schema.ts'
 import { isUnavailable } from '../transport/response.ts'
+import { COMMIT_RULES } from './argument-rules.ts'
 import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
 import { commitRequest, createOpener, openRequest } from './requests.ts'
@@ -47,7 +48,7 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    *
    * @param options.save `false`: saves nothing, for the page of an error; changes are reported as
    * `session.uncommitted`. (default: `false` from status 500 on)
-   * @throws as {@link Sessions.save}.
+   * @throws as {@link Sessions.save}; TypeError for an option that is unknown or no boolean.
    */
   commit(request: Request, response: Response, options?: { save?: boolean }): Promise<Response>
   /**
@@ -159,8 +160,10 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       if (noSession) throw await noSession()
       return session
     },
-    commit: async (request, response, { save } = {}) =>
-      (await instance.route?.(request)) ?? commitRequest(opener, request, response, save),
+    async commit(request, response, options) {
+      const { save } = applyRules<{ save?: boolean }>('commit.', COMMIT_RULES, options)
+      return (await instance.route?.(request)) ?? commitRequest(opener, request, response, save)
+    },
     handler(fn) {
       expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
       return async (request, ...rest) => {
