@@ -170,6 +170,7 @@ describe('the note of a sign-in', () => {
 
   it('lives no longer than cookie.maxAge', async () => {
     expect(await signIn({ cookie: { maxAge: 60 } }, false)).toEqual(['60', '60'])
+    expect(await signIn({ cookie: { maxAge: 7200 } }, false)).toEqual(['7200', '3600'])
   })
 
   it('opens nothing after an hour, and the next renewal removes it', async () => {
@@ -245,5 +246,35 @@ describe('the note of a sign-out', () => {
       session.destroy()
       expect(agesOf(await sessions.save(session))).toEqual([5 * DAY])
     }
+  })
+
+  it('removes a cookie of the session that a late response brings back, sessions in cookies', async () => {
+    const { sessions, jar, visit } = createWorld()
+    await visit((session) => session.login('ada'))
+    const ended = jar.header()!
+    await visit((session) => session.destroy())
+    const gone = await sessions.open(`${ended}; ${jar.header()}`)
+    expect(gone.status).toBe('missing')
+    const removal = (await sessions.save(gone)).map((one) => one.split(';')[0])
+    expect(removal).toEqual(['__Host-session='])
+    await visit((session) => session.set('cart', 1))
+    const live = await sessions.open(`${ended}; ${jar.header()}`)
+    expect(live.get('cart')).toBe(1)
+    // The browser has one of the two: which one, this response decides.
+    const written = await sessions.save(live)
+    expect(written.length).toBe(1)
+    expect((await sessions.open(written[0]!.split(';')[0]!)).get('cart')).toBe(1)
+  })
+
+  it('is sent of whoever was signed in before, sessions in cookies', async () => {
+    const { sessions, jar, visit, clock } = createWorld({ renewAfter: 60 })
+    await visit((session) => session.login('ada'))
+    const before = jar.header()!
+    await visit((session) => session.login('bob'))
+    clock.advance(60)
+    // A request that was under way renews the former cookie, and its response comes last.
+    const late = (await sessions.save(await sessions.open(before)))[0]!.split(';')[0]!
+    expect((await sessions.open(late)).subject).toBe('ada')
+    expect((await sessions.open(`${late}; ${jar.header()}`)).subject).toBe('bob')
   })
 })

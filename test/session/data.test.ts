@@ -59,6 +59,14 @@ describe('schema', () => {
     expect(next.events.map((e) => ('code' in e ? e.code : ''))).toEqual(['ERR_SESSION_VALIDATION'])
   })
 
+  it('is the reason for which there is no session, when one is required', async () => {
+    const world = createWorld()
+    await world.visit((s) => s.set('visits', 'many'))
+    const next = deploy(world, { schema })
+    const error = await errorOf(() => next.sessions.require(world.jar.request('/')))
+    expect(error.code).toBe('ERR_SESSION_VALIDATION')
+  })
+
   it("throws for data that do not satisfy it with onCorruption 'throw'", async () => {
     const world = createWorld()
     await world.visit((s) => s.set('visits', 'many'))

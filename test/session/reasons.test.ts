@@ -150,6 +150,16 @@ describe.each(places)('the reason of session.invalid, sessions in a %s', (where)
     expect([error.code, error.reason]).toEqual(['ERR_SESSION_ENCRYPTION', reason])
   })
 
+  it('is forged for a changed cookie of any secret that is configured', async () => {
+    const { jar, last, sessions, visit } = setUp(where, { secret: [SECRET, OTHER_SECRET] })
+    await visit((session) => session.login('ann'))
+    const [name, value = ''] = jar.header()!.split('; ')[0]!.split('=')
+    await sessions.open(
+      `${name}=${value.slice(0, 40)}${value[40] === 'A' ? 'B' : 'A'}${value.slice(41)}`,
+    )
+    expect(last()).toMatchObject({ type: 'session.invalid', reason: 'forged' })
+  })
+
   it('is that which says most, of several cookies', async () => {
     const { jar, last, sessions, visit } = setUp(where)
     await visit((session) => session.login('ann'))

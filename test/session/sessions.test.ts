@@ -450,6 +450,9 @@ describe('Session', () => {
       expect([s.status, s.bound]).toEqual(['new', null])
     })
     expect((await store.read(session.id))?.epoch).toMatch(/^1\./)
+    const { session: other } = await visit((s) => s.login('bob'))
+    expect(other.id).not.toBe(session.id)
+    expect((await store.read(other.id))?.epoch).toMatch(/^1\./)
   })
 
   it.each([

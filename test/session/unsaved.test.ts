@@ -255,11 +255,26 @@ describe('a response that brings the session of an inner request along', () => {
     },
   )
 
+  it('keeps the session where a cookie of a domain is removed that begins like its own', async () => {
+    const { sessions, jar, visit } = createWorld({
+      cookie: { name: 'session', domain: 'example.com' },
+    })
+    await visit((session) => session.login('ann'))
+    const removal = 'session=; Max-Age=0; Domain=example.org; Path=/'
+    const cleaning = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).set('seen', true)
+      return new Response('', { headers: { 'set-cookie': removal } })
+    })
+    await jar.fetch(cleaning, '/')
+    expect((await visit()).session.subject).toBe('ann')
+  })
+
   it.each([
     [{}, ';Path=/;Secure'],
     [{}, '; Path=; Secure'],
     [{ domain: 'example.com' }, ';domain=.Example.com;path=/'],
     [{ domain: 'example.com', path: '/app' }, '; PATH=/app ; Domain=EXAMPLE.com'],
+    [{ path: '/app' }, ';Path=/app'],
     [{ partitioned: true }, ';Path=/;Secure;Partitioned'],
     [{ partitioned: true }, '; Path=/; Partitioned ; Secure'],
   ])(
