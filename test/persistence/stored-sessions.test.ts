@@ -303,6 +303,22 @@ describe('several session cookies of one request', () => {
     for (const one of await open(...cookies)) expect(one.status).toBe('missing')
   })
 
+  it('of one session are the last credential, whatever the clocks say: one read', async () => {
+    const clock = createClock()
+    const { store, take } = createCountingStore(clock)
+    const here = createWorld({ store }, clock)
+    const ahead = createWorld({ store, now: () => clock() + 2000 }, clock)
+    await ahead.visit((session) => session.set('a', 1))
+    const first = ahead.jar.header()!
+    const session = await here.sessions.open(first)
+    session.regenerate()
+    const second = (await here.sessions.save(session))[0]!.split(';')[0]!
+    take()
+    for (const header of [`${first}; ${second}`, `${second}; ${first}`]) {
+      expect([(await here.sessions.open(header)).get('a'), take()]).toEqual([1, ['read']])
+    }
+  })
+
   it('open none but the first while the store cannot say whether that is live', async () => {
     const { begin, sessions, store } = setUp()
     const user = await begin((session) => session.login('ada'))
