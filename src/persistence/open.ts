@@ -11,10 +11,11 @@ import { LAG_SECONDS } from '../stores/limits.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
-import { compare, relate, withCredentialOf } from './newest.ts'
+import { type Credential, compare, relate, withCredentialOf } from './newest.ts'
 import {
   isFailure,
   type Persistence,
+  refusedRead,
   reportFailure,
   type StoreCalls,
   startCalls,
@@ -54,7 +55,7 @@ interface Answer {
   readonly mark: unknown
 }
 
-/** Opens the newest live session that a request names, of at most three. */
+/** Opens the newest live session that a request names, after at most three were asked for. */
 export async function openStored(
   p: Persistence,
   cookies: CookieFound,
@@ -63,16 +64,24 @@ export async function openStored(
 ): Promise<Draft | null> {
   let first: Draft | undefined
   let late: string | undefined
-  for (const opened of (await candidatesOf(p.instance, cookies, all)).slice(0, MAX_TRIED)) {
+  let tried = 0
+  const replacedBy = new Map<string, Credential>()
+  for (const opened of await candidatesOf(p.instance, cookies, all)) {
+    const id = idOf(opened)
     // Its new credential is on the way: an older session must not take its place meanwhile.
-    if (late !== undefined && idOf(opened) !== late) continue
+    if (late !== undefined && id !== late) continue
+    // Of the answers 503 to several rotations at once, the record says which one was made.
+    const there = replacedBy.get(id)
+    if (there && relate(opened.generation, there) === 'replaced') continue
+    if (++tried > MAX_TRIED) break
     const draft = await openOne(p, cookies, opened, signal)
+    if (draft.replaced) replacedBy.set(id, draft.replaced.generation)
     // A note that outranks the session cookie is put right at once, on reads too.
     const isNote = !all.some((one) => credentialName(one.opened) === credentialName(opened))
     const refresh = draft.refresh || isNote || first !== undefined
     if (draft.found) return { ...draft, refresh }
     if (draft.status === 'degraded') return draft
-    if (draft.status === 'superseded') late ??= idOf(opened)
+    if (draft.status === 'superseded') late ??= id
     first ??= draft
   }
   if (first) return first
@@ -105,13 +114,6 @@ export async function openOne(
     if (!isFailure(error)) return unreadableDraft(instance, cookies, opened, error)
     return bridge(opening, error instanceof StoreError ? refusedRead(p, error) : error)
   }
-}
-
-/** A store that refuses to be read says as little about a session as one that is down. */
-function refusedRead({ store }: Persistence, cause: StoreError): StoreUnavailableError {
-  const message = `The store "${store.name}" refused to be read`
-  const { reason, word } = cause
-  return new StoreUnavailableError(message, { cause, reason, word })
 }
 
 /** Returns the snapshot within its bounds: stale from `maxAge` on, for `staleIfError` seconds. */
@@ -271,8 +273,8 @@ export async function replacedDraft(
 ): Promise<Draft> {
   const { options } = p.instance
   const id = idOf(opened)
-  const { rotatedAt } = credentialOf(record)
-  const isLate = options.now() - rotatedAt < GRACE_MS
+  const generation = credentialOf(record)
+  const isLate = options.now() - generation.rotatedAt < GRACE_MS
   // That it cannot be ended now is no reason to show it.
   if (!isLate && options.onReuse === 'revoke') {
     if (found && options.onEvent.length) await nameActors(p.instance, [found.state])
@@ -280,7 +282,7 @@ export async function replacedDraft(
   }
   const state = found && found.state.version <= options.version ? found.state : null
   const { keys = [], version } = record
-  const replaced = { id, keys, state, version, isLate, rotatedAt }
+  const replaced = { id, keys, generation, state, version, isLate }
   return goneDraft(p.instance, cookies, opened, isLate ? 'superseded' : 'missing', { replaced })
 }
 

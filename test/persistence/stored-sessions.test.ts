@@ -319,6 +319,26 @@ describe('several session cookies of one request', () => {
     }
   })
 
+  it('open the credential that the store has, of five sign-ins at once whose answers were lost', async () => {
+    const { begin, sessions, store } = setUp()
+    const visitor = await begin((session) => session.set('cart', 1))
+    const opened = await Promise.all(Array.from({ length: 5 }, () => sessions.open(visitor)))
+    const cookies: string[] = []
+    for (const [n, session] of opened.entries()) {
+      session.login('ada')
+      store.inject({ type: n === 0 ? 'throw-after' : 'throw-before' }, 'write')
+      const error = (await errorOf(() => sessions.save(session))) as StoreUnavailableError
+      for (const one of error.getResponse().headers.getSetCookie()) cookies.push(one.split(';')[0]!)
+    }
+    const reads = () => store.calls.filter(({ operation }) => operation === 'read').length
+    for (const all of [cookies, cookies.toReversed()]) {
+      const before = reads()
+      const session = await sessions.open(all.join('; '))
+      expect([session.subject, session.get('cart')]).toEqual(['ada', 1])
+      expect(reads() - before).toBeLessThan(3)
+    }
+  })
+
   it('open none but the first while the store cannot say whether that is live', async () => {
     const { begin, sessions, store } = setUp()
     const user = await begin((session) => session.login('ada'))
