@@ -316,6 +316,34 @@ describe('a snapshot in the cookie', () => {
     expect(told).toEqual([expect.objectContaining({ lost: 2 })])
   })
 
+  it.each([false, true])(
+    'goes on in a commit that writes the whole record, unless another request has written: %j',
+    async (isWritten) => {
+      const { visit, memory, clock, elsewhere, events, jar } = createSnapshots({
+        snapshot: { maxAge: 5 },
+      })
+      const add = (session: Session): void => session.update('n', (n) => Number(n ?? 0) + 1)
+      const { session } = await visit(add)
+      const before = await memory.read(session.id)
+      const header = jar.header()
+      for (let i = 0; i < 3; i++) await visit(add)
+      await memory.end(session.id, { markFor: 0 })
+      await memory.write(session.id, before!, null)
+      if (isWritten) {
+        const other = elsewhere()
+        const late = await other.open(header)
+        late.set('other', 1)
+        await other.save(late)
+      }
+      // It begins with the snapshot, and meets what the store has left.
+      await visit(add)
+      clock.advance(10)
+      expect((await visit()).session.data).toEqual(isWritten ? { n: 2, other: 1 } : { n: 5 })
+      const told = events.filter(({ type }) => type === 'store.rolled-back')
+      expect(told).toEqual([expect.objectContaining({ lost: isWritten ? 2 : 3 })])
+    },
+  )
+
   it('does not put a sign-in back that the store lost, which revokeAll could not have found', async () => {
     const { visit, memory, clock } = createSnapshots({ snapshot: { maxAge: 5 } })
     const { session } = await visit((s) => s.set('cart', 1))

@@ -414,6 +414,26 @@ describe('a renewal', () => {
     expect([await expiryAfter(599), await expiryAfter(1)]).toEqual([0, 600_000])
   })
 
+  it('is left to no appended entry, which renews nothing, past half of the idle timeout', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const hasEntry: boolean[] = []
+    const store: SessionStore = {
+      ...memory,
+      write: (id, record, expected, options) => {
+        hasEntry.push(options?.entry !== undefined)
+        return memory.write(id, record, expected, options)
+      },
+    }
+    const { visit } = createWorld({ store, idleTimeout: 100, renewAfter: 10 }, clock)
+    for (const seconds of [0, 5, 45, 50, 51]) {
+      clock.advance(seconds)
+      await visit((one) => one.set('n', seconds))
+    }
+    // The first one creates it; the second one has nothing to renew.
+    expect(hasEntry).toEqual([false, true, true, true, false])
+  })
+
   it('reaches the browser of a request that comes after it, without another write', async () => {
     const clock = createClock()
     const { store, take } = createCountingStore(clock)
