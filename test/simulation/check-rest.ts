@@ -123,6 +123,7 @@ function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number):
       one.outcome === 'ok' &&
       one.fate === 'kept' &&
       !facts.isForgotten(one.sent, one.done) &&
+      !facts.isCopyOfForgotten(one, lineage.visits) &&
       !(swallows && failedToWrite(one)),
   )
   const last = Math.max(...visits.map(({ sent }) => sent))

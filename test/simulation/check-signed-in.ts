@@ -115,20 +115,20 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   const forgives = accepts('a failover forgets a sign-in or a beginning')
   if (forgives && facts.isForgotten(origin.sent, origin.done)) return false
   const { seal, store } = facts.config
-  const rotations = rotationsOf(lineage).filter(
+  const tried = rotationsOf(lineage).filter(
+    (one) => one !== reader && one.sent < until && !facts.isSettled(one, base),
+  )
+  const rotations = tried.filter(
     (one) =>
-      one !== reader &&
-      one.sent < until &&
-      !facts.isSettled(one, base) &&
       // An isolate that is writing to KV goes by what it writes, though KV may yet refuse it.
-      (one.fate !== 'dropped' || (store === 'kv' && facts.overlapOnKV(one, reader))),
+      one.fate !== 'dropped' || (store === 'kv' && facts.overlapOnKV(one, reader)),
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
   if (rotations.some((one) => facts.isLeftToCopies(one, reader))) return false
   const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")
   if (isSealed && rotations.some(({ outcome }) => outcome !== 'ok')) return false
   if (store !== 'kv' || !accepts('two places of KV rotate one session')) return true
-  return !rotatesTwiceAtOnce(rotations)
+  return !rotatesTwiceAtOnce(tried)
 }
 
 /** Whether it is over since the store took no renewal of the last requests. */
@@ -139,12 +139,14 @@ function isSwallowed(
   reader: Exchange,
 ): boolean {
   const { seen } = reader
-  const { cached, snapshot } = facts.config
-  const copies = 1000 * ((snapshot ? snapshot.maxAge : 0) + (cached ? cached.ttl : 0))
   const forgives = accepts('a failover forgets a sign-in or a beginning')
-  const forgotten = visits.filter(({ sent, done }) => forgives && facts.isForgotten(sent, done))
-  // A cookie knows of the renewal that the store forgot: to it the record is missing.
-  if (seen!.status !== 'expired' && !(seen!.status === 'missing' && forgotten.length)) return false
+  // A cookie knows of the renewal that the store forgot or never took: to it the record is missing.
+  const isAhead = visits.some(
+    (one) =>
+      (rotates(one) && one.outcome === 'failed') ||
+      (forgives && facts.isForgotten(one.sent, one.done)),
+  )
+  if (seen!.status !== 'expired' && !(seen!.status === 'missing' && isAhead)) return false
   if (!accepts('an outage swallows a renewal')) return false
   const written = visits.filter(
     (one) =>
@@ -154,7 +156,7 @@ function isSwallowed(
       one.seen?.status !== 'degraded' &&
       !failedToWrite(one) &&
       !(facts.config.store === 'kv' && facts.overlapOnKV(one, reader)) &&
-      !forgotten.some(({ sent, done }) => sent <= one.sent && one.sent < done + copies),
+      !(forgives && facts.isCopyOfForgotten(one, visits)),
   )
   const last = Math.max(...written.map(({ sent }) => sent))
   return last < base.sent && !isWithinTimes(facts, visits, last, seen!.at)

@@ -164,6 +164,15 @@ export class Facts {
     return this.history.failovers.some(({ at, loses }) => from <= at && to >= at - loses)
   }
 
+  /** Whether a copy answered a request that shows a renewal which a failover forgot, so that it renewed nothing. */
+  isCopyOfForgotten({ sent }: Exchange, visits: readonly Exchange[]): boolean {
+    const { cached, snapshot } = this.config
+    const copies = 1000 * ((snapshot ? snapshot.maxAge : 0) + (cached ? cached.ttl : 0))
+    return visits.some(
+      (one) => this.isForgotten(one.sent, one.done) && one.sent <= sent && sent < one.done + copies,
+    )
+  }
+
   /** Whether anything that ends a session was tried. */
   mayHaveEnded(lineage: Lineage, until: number): boolean {
     return this.endsTried(lineage, until).length > 0

@@ -222,6 +222,15 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesOf('failover', begun({ at: 10 }), at(1.2))).toEqual([])
   })
 
+  it('a session that is not listed after a renewal, and not one whose renewal a failover forgot and a snapshot shows', () => {
+    const listing = { user: 'u0', from: 700_000, at: 700_000, prints: [], isFinal: true }
+    const history = { listings: [listing], failovers: [{ at: 301_000, loses: 2000 }] }
+    const visits = () => begun({ at: 300, writes: true }, { at: 302, writes: true })
+    const snapshot = { maxAge: 10, staleIfError: 0 }
+    expect(rulesOf('failover', visits(), history, { snapshot })).toEqual([])
+    expect(rulesOf('failover', visits(), history)).toEqual(['9 not listed'])
+  })
+
   it('a session that a late response replaced, and not one of two that first requests began at once', () => {
     const told = (exchange: Exchange, type: string, session: string): Exchange => ({
       ...exchange,
