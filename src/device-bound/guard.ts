@@ -106,19 +106,13 @@ async function unprovenDraft(
   const { state, version = '' } = found!
   const { subject } = state
   const keys = subject === null ? [] : await persistenceOf(instance).keysOf(subject)
+  const { rotatedAt } = state.generation
   const draft = await emptyDraft(instance, cookies, {
     status: 'unproven',
     noSession: () =>
       new SessionBindingError('There is no session for this client: it does not prove its device'),
     // A sign-in of the same user ends it, and so does a sign-out.
-    replaced: {
-      id: idOf(state),
-      keys,
-      generation: state.generation,
-      isLate: true,
-      state: null,
-      version,
-    },
+    replaced: { id: idOf(state), keys, isLate: true, rotatedAt, state: null, version },
   })
   draft.device = deviceOf(instance, settings, draft, bound, false)
   return draft

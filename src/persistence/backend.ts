@@ -198,10 +198,12 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const all = await instance.tokens.openAll(cookies)
   const ending = new Map<string, Source>(own ? [[idOf(own), own]] : [])
   try {
-    const candidates = await candidatesOf(instance, cookies, all)
+    const { candidates, named } = await candidatesOf(instance, cookies, all)
     const others = candidates.filter((one) => !ending.has(idOf(one)))
     // All at once, since each may take until the deadline.
-    const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one)))
+    const drafts = await Promise.all(
+      others.map((one) => openOne(p, cookies, one, undefined, named)),
+    )
     for (const [i, { found, status }] of drafts.entries()) {
       const other = found?.state ?? others[i]!
       if (found || status === 'superseded') ending.set(idOf(other), other)

@@ -11,7 +11,7 @@ import { LAG_SECONDS } from '../stores/limits.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
-import { type Credential, compare, relate, withCredentialOf } from './newest.ts'
+import { compare, relate, withCredentialOf } from './newest.ts'
 import {
   isFailure,
   type Persistence,
@@ -38,6 +38,7 @@ interface Opening {
   readonly cookies: CookieFound
   readonly opened: OpenedRecord
   readonly id: string
+  readonly named: ReadonlyMap<string, OpenedRecord>
   /** `null` also where this isolate knows that the session has ended, or was rotated since. */
   readonly snapshot: FoundSession | null
   readonly signal: AbortSignal | undefined
@@ -55,7 +56,7 @@ interface Answer {
   readonly mark: unknown
 }
 
-/** Opens the newest live session that a request names, after at most three were asked for. */
+/** Opens the newest live session that a request names, of at most three. */
 export async function openStored(
   p: Persistence,
   cookies: CookieFound,
@@ -64,24 +65,18 @@ export async function openStored(
 ): Promise<Draft | null> {
   let first: Draft | undefined
   let late: string | undefined
-  let tried = 0
-  const replacedBy = new Map<string, Credential>()
-  for (const opened of await candidatesOf(p.instance, cookies, all)) {
-    const id = idOf(opened)
+  const { candidates, named } = await candidatesOf(p.instance, cookies, all)
+  for (const opened of candidates.slice(0, MAX_TRIED)) {
     // Its new credential is on the way: an older session must not take its place meanwhile.
-    if (late !== undefined && id !== late) continue
-    // Of the answers 503 to several rotations at once, the record says which one was made.
-    const there = replacedBy.get(id)
-    if (there && relate(opened.generation, there) === 'replaced') continue
-    if (++tried > MAX_TRIED) break
-    const draft = await openOne(p, cookies, opened, signal)
-    if (draft.replaced) replacedBy.set(id, draft.replaced.generation)
+    if (late !== undefined && idOf(opened) !== late) continue
+    const draft = await openOne(p, cookies, opened, signal, named)
     // A note that outranks the session cookie is put right at once, on reads too.
-    const isNote = !all.some((one) => credentialName(one.opened) === credentialName(opened))
+    const name = credentialName(opened, opened.generation)
+    const isNote = !all.some((one) => credentialName(one.opened, one.opened.generation) === name)
     const refresh = draft.refresh || isNote || first !== undefined
     if (draft.found) return { ...draft, refresh }
     if (draft.status === 'degraded') return draft
-    if (draft.status === 'superseded') late ??= id
+    if (draft.status === 'superseded') late ??= idOf(opened)
     first ??= draft
   }
   if (first) return first
@@ -91,17 +86,18 @@ export async function openStored(
     : null
 }
 
-/** Opens the session of one cookie or note. */
+/** Opens the session of one cookie or note; `named`: all credentials of the request, by name. */
 export async function openOne(
   p: Persistence,
   cookies: CookieFound,
   opened: OpenedRecord,
   signal?: AbortSignal,
+  named: Opening['named'] = new Map(),
 ): Promise<Draft> {
   const { instance, latest } = p
   const id = idOf(opened)
   const snapshot = latest.isRotated(opened) ? null : await snapshotOf(instance, opened)
-  const opening: Opening = { p, cookies, opened, id, snapshot, signal }
+  const opening: Opening = { p, cookies, opened, id, named, snapshot, signal }
   const copy = copyOf(opening)
   const hit = copy !== null && !copy.stale && !latest.isAfter(copy.state)
   const { maxAge } = instance.options.snapshot || { maxAge: 0 }
@@ -156,7 +152,12 @@ async function readSession(opening: Opening): Promise<Draft> {
   const isLate = record === undefined || (relation === 'replaced' && isBehind)
   if (lags && isLate) return lagging(opening)
   if (!record) return goneDraft(instance, cookies, opened, 'missing')
-  if (relation === 'replaced') return replacedDraft(p, cookies, opened, record, found)
+  if (relation === 'replaced') {
+    // Of rotations at once, some of them answered 503, the record says which credential is good.
+    const own = opening.named.get(credentialName(opened, credentialOf(record)))
+    if (own) return { ...(await openOne(p, cookies, own, opening.signal)), refresh: true }
+    return replacedDraft(p, cookies, opened, record, found)
+  }
   if (found?.stale) {
     const copy = copyOf(opening)
     const isNewer = copy && compare(copy.state, found.state) > 0
@@ -273,8 +274,8 @@ export async function replacedDraft(
 ): Promise<Draft> {
   const { options } = p.instance
   const id = idOf(opened)
-  const generation = credentialOf(record)
-  const isLate = options.now() - generation.rotatedAt < GRACE_MS
+  const { rotatedAt } = credentialOf(record)
+  const isLate = options.now() - rotatedAt < GRACE_MS
   // That it cannot be ended now is no reason to show it.
   if (!isLate && options.onReuse === 'revoke') {
     if (found && options.onEvent.length) await nameActors(p.instance, [found.state])
@@ -282,7 +283,7 @@ export async function replacedDraft(
   }
   const state = found && found.state.version <= options.version ? found.state : null
   const { keys = [], version } = record
-  const replaced = { id, keys, generation, state, version, isLate }
+  const replaced = { id, keys, state, version, isLate, rotatedAt }
   return goneDraft(p.instance, cookies, opened, isLate ? 'superseded' : 'missing', { replaced })
 }
 

@@ -3,7 +3,7 @@
  * from, and with `snapshot` a copy of the data where that fits.
  */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
-import { nameOf } from '../codec/generation.ts'
+import { type Generation, nameOf } from '../codec/generation.ts'
 import {
   type CookieExtra,
   encodeRecord,
@@ -44,6 +44,14 @@ export function madeAt({ renewedAt, extra }: OpenedRecord): number {
   return renewedAt + Math.round(1000 * (extra?.t ?? 0))
 }
 
+/** The credentials of a request. */
+interface Candidates {
+  /** The ones of the highest generation of each session, in the order in which they are tried. */
+  readonly candidates: readonly OpenedRecord[]
+  /** All of them, by {@link credentialName}; none where there is but one. */
+  readonly named: ReadonlyMap<string, OpenedRecord>
+}
+
 /**
  * Returns every session that a request names, by its highest generation. One that somebody signed in
  * to is first: another that a browser has beside it began in a request that had no cookie yet. Then
@@ -55,30 +63,34 @@ export async function candidatesOf(
   instance: Instance,
   cookies: CookieFound,
   all: readonly OpenedCookie[],
-): Promise<OpenedRecord[]> {
+): Promise<Candidates> {
   const [only] = all
-  if (only && all.length === 1 && !cookies.notes.length) return [withShare(only.opened)]
+  if (only && all.length === 1 && !cookies.notes.length) {
+    return { candidates: [withShare(only.opened)], named: new Map() }
+  }
   const notes = await readNotes(instance, cookies)
-  const named = [...all.map(({ opened }) => opened), ...notes.opened].map(withShare)
+  const opened = [...all.map(({ opened }) => opened), ...notes.opened].map(withShare)
   const rank = ({ signedIn, subject }: OpenedRecord): number => Number(signedIn || subject !== null)
-  named.sort(
+  opened.sort(
     (a, b) =>
       rank(b) - rank(a) ||
       b.createdAt - a.createdAt ||
       compareText(idOf(a), idOf(b)) ||
       madeAt(b) - madeAt(a),
   )
-  const byName = new Map<string, OpenedRecord>()
-  for (const one of named) {
-    const before = byName.get(credentialName(one))
-    if (!before || saysMore(one, before)) byName.set(credentialName(one), one)
+  const named = new Map<string, OpenedRecord>()
+  for (const one of opened) {
+    const before = named.get(credentialName(one, one.generation))
+    if (!before || saysMore(one, before)) named.set(credentialName(one, one.generation), one)
   }
   // Two generations may have one number: the answer 503 to a rotation carries a credential too.
   const isReplaced = (one: OpenedRecord): boolean =>
-    named.some(
+    opened.some(
       (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
     )
-  return [...byName.values()].filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
+  const isCandidate = (one: OpenedRecord): boolean =>
+    !notes.ended.has(idOf(one)) && !isReplaced(one)
+  return { candidates: [...named.values()].filter(isCandidate), named }
 }
 
 /** Compares two cookies of one credential: the newer one says more, or the one with a snapshot. */
@@ -92,8 +104,11 @@ function compareText(a: string, b: string): number {
 }
 
 /** Names a session and one credential of it. */
-export function credentialName(opened: OpenedRecord): string {
-  return `${idOf(opened)}.${nameOf(opened.generation)}`
+export function credentialName(
+  opened: Pick<OpenedRecord, 'key'>,
+  generation: Pick<Generation, 'number' | 'nonce'>,
+): string {
+  return `${idOf(opened)}.${nameOf(generation)}`
 }
 
 /** Puts the key share, a field of the cookie, behind the id. */

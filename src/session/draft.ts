@@ -1,5 +1,4 @@
 /** A session between opening and committing: the state that was found, its changes, the client's cookies. */
-import type { Generation } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import type { SessionError } from '../errors.ts'
 import type { DropReason, SaveOutcome } from '../events.ts'
@@ -60,10 +59,10 @@ export interface DeferredWrites {
 export interface ReplacedSession {
   readonly id: string
   readonly keys: readonly string[]
-  /** The generation of the record. */
-  readonly generation: Pick<Generation, 'number' | 'nonce' | 'rotatedAt'>
   /** It was replaced moments ago, while this request was under way. */
   readonly isLate: boolean
+  /** Epoch milliseconds. */
+  readonly rotatedAt: number
   /** As the store has it; `null`: it does not open. */
   readonly state: SessionState | null
   readonly version: string

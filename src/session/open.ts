@@ -113,7 +113,7 @@ export async function goneDraft(
   status: Gone,
   more: Partial<Draft> = {},
 ): Promise<Draft> {
-  const rotatedAt = more.replaced?.generation.rotatedAt
+  const rotatedAt = more.replaced?.rotatedAt
   if (instance.observe) (await seldom()).tellGone(instance, about, status, rotatedAt)
   const noSession = async () => (await seldom()).goneError(instance, about, status, rotatedAt)
   return emptyDraft(instance, cookies, { status, noSession, ...more })

@@ -339,6 +339,32 @@ describe('several session cookies of one request', () => {
     }
   })
 
+  it('open the sign-in that was answered, beside later ones that were not, and nothing was reused', async () => {
+    const { begin, clock, open, sessions, store, types } = setUp({ onReuse: 'revoke' })
+    const openAndSignIn = async (cookie: string): Promise<Session> => {
+      const session = await sessions.open(cookie)
+      session.login('ada')
+      return session
+    }
+    /** Returns the cookies of the answer 503. */
+    const fail = async (cookie: string): Promise<string> => {
+      const session = await openAndSignIn(cookie)
+      store.inject({ type: 'throw-before' }, 'write')
+      const error = (await errorOf(() => sessions.save(session))) as StoreUnavailableError
+      const all = error.getResponse().headers.getSetCookie()
+      return all.map((one) => one.split(';')[0]).join('; ')
+    }
+    const visitor = await begin((session) => session.set('cart', 1))
+    const slow = await openAndSignIn(visitor)
+    const later = await fail(await fail(visitor))
+    const answered = (await sessions.save(slow)).map((one) => one.split(';')[0]!)
+    clock.advance(60)
+    for (const session of await open(later, ...answered)) {
+      expect([session.subject, session.get('cart')]).toEqual(['ada', 1])
+    }
+    expect(types()).not.toContain('session.reused')
+  })
+
   it('open none but the first while the store cannot say whether that is live', async () => {
     const { begin, sessions, store } = setUp()
     const user = await begin((session) => session.login('ada'))
