@@ -70,7 +70,7 @@ function settledBy(facts: Facts, reader: Exchange): Exchange | null {
   // A cookie that holds a session goes where the last response puts it.
   const isLast =
     facts.config.store !== 'none' ||
-    own.every((one) => endOf(one) <= base.received || one.sent > base.received)
+    own.every((one) => one === base || endOf(one) < base.received || one.sent > base.received)
   const isClear =
     isLast &&
     own.every((one) => one === base || endOf(one) < base.sent || isPlain(facts, one, lineage))
@@ -124,11 +124,20 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
       one.fate !== 'dropped' || (store === 'kv' && facts.overlapOnKV(one, reader)),
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
+  if (tried.some((one) => isForked(facts, one, tried))) return false
+  // A cookie names two generations that it replaced.
+  if (rotations.filter(({ outcome }) => outcome !== 'ok').length > 2) return false
   if (rotations.some((one) => facts.isLeftToCopies(one, reader))) return false
   const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")
   if (isSealed && rotations.some(({ outcome }) => outcome !== 'ok')) return false
   if (store !== 'kv' || !accepts('two places of KV rotate one session')) return true
   return !rotatesTwiceAtOnce(tried)
+}
+
+/** Whether a failover forgot a rotation, and not one beside it: of states that forked the record's wins. */
+function isForked(facts: Facts, { done, sent }: Exchange, tried: readonly Exchange[]): boolean {
+  const isBeside = (one: Exchange): boolean => one.sent < done && one.done > sent
+  return facts.isForgotten(sent, done) && tried.filter(isBeside).length > 1
 }
 
 /** Whether it is over since the store took no renewal of the last requests. */
