@@ -122,6 +122,7 @@ function mustBeListed(facts: Facts, lineage: Lineage, user: string, at: number):
       one.seen?.status === 'active' &&
       one.outcome === 'ok' &&
       one.fate === 'kept' &&
+      facts.sessionOf(one) === lineage &&
       !facts.isForgotten(one.sent, one.done) &&
       !facts.isCopyOfForgotten(one, lineage.visits) &&
       !(swallows && failedToWrite(one)),
