@@ -67,10 +67,12 @@ function settledBy(facts: Facts, reader: Exchange): Exchange | null {
   const base = answered.reduce<Exchange | null>((a, b) => (a && a.sent > b.sent ? a : b), null)
   if (!base) return null
   const lineage = facts.sessionOf(base)
-  // A cookie that holds a session goes where the last response puts it.
+  // A cookie that holds a session goes where the last response puts it, and one that sets none puts it nowhere.
+  const isSet = base.activity.events.some(({ type }) => SETS.includes(type))
+  const from = isSet ? base.received : base.sent
   const isLast =
     facts.config.store !== 'none' ||
-    own.every((one) => one === base || endOf(one) < base.received || one.sent > base.received)
+    own.every((one) => one === base || endOf(one) < from || one.sent > base.received)
   const isClear =
     isLast &&
     own.every((one) => one === base || endOf(one) < base.sent || isPlain(facts, one, lineage))
@@ -92,6 +94,9 @@ function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): b
   if (own && lineage && isRenewal(one) && beganTogether(own, lineage)) return false
   return (one.effects.length === 0 || one.seen.status === 'superseded') && !rotates(one)
 }
+
+/** Events of responses that set the cookie. */
+const SETS = ['session.created', 'session.login', 'session.regenerated', 'session.renewed']
 
 const isRenewal = ({ activity }: Exchange): boolean =>
   activity.events.some(({ type }) => type === 'session.renewed')
