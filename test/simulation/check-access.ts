@@ -220,15 +220,27 @@ function isOnlyCopy({ history }: Facts, { jar }: Exchange): boolean {
 }
 
 /** Whether it was certainly this user's before. */
-function belongsTo(facts: Facts, { effects }: Lineage, user: string, from: number): boolean {
+function belongsTo(
+  facts: Facts,
+  { effects, visits }: Lineage,
+  user: string,
+  from: number,
+): boolean {
   const { revocations, store } = facts.config
   const lag = store === 'kv' ? KV_LAG : 0
   const logins = effects.filter(
     ({ use, exchange }) => use.op === 'login' && !facts.isForgotten(exchange.sent, exchange.done),
   )
   const isOther = logins.some(({ use }) => use.op === 'login' && `u${use.user}` !== user)
+  // A record that was sealed anew, with another of several secrets, is listed under another key.
+  const isListedAnew = visits.some(
+    (one) =>
+      one.activity.events.some(({ type }) => type === 'key.used') &&
+      one.sent <= from &&
+      from < endOf(one) + lag,
+  )
   const isTheirs = !isOther && logins.length > 0
   // A mark in time ends those that signed in before it, by clocks that differ.
   if (revocations) return isTheirs && logins.every(({ acked }) => acked + SLACK <= from)
-  return !isOther && logins.some(({ acked }) => acked + lag <= from)
+  return !isOther && !isListedAnew && logins.some(({ acked }) => acked + lag <= from)
 }
