@@ -112,8 +112,8 @@ export async function defer(
     operations.filter(({ isDeferred }) => !isDeferred),
     current,
   )
-  const seen = earlier.map((one) => one.tag)
-  const own: Entry = { tag, counter: state.counter, at: options.now(), changes, seen }
+  // Its place after the earlier ones says which of them it was made on top of.
+  const own: Entry = { tag, counter: state.counter, at: options.now(), changes, seen: [] }
   const listed = [...earlier, ...(changes.length ? [own] : [])]
   const all = leaveOutReplaced(listed, own.at)
   const at = all.at(-1)?.at
