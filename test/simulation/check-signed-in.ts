@@ -91,7 +91,9 @@ function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): b
   if (one.seen === null) return one.outcome === 'failed' && !rotates(one)
   const own = lineages.found(one)
   if (own === lineage) return (lineages.target(one) ?? lineage) === lineage
-  if (own && lineage && isRenewal(one) && beganTogether(own, lineage)) return false
+  // By another clock the session was over already, and another one began.
+  const isOverThere = lineage?.origin?.seen?.status === 'expired'
+  if (own && lineage && isRenewal(one) && (isOverThere || beganTogether(own, lineage))) return false
   return (one.effects.length === 0 || one.seen.status === 'superseded') && !rotates(one)
 }
 
