@@ -60,7 +60,7 @@ describe('deriveSubkey()', () => {
       algorithm: { name: 'AES-GCM', length: 256 },
     })
     expect(bytes).toEqual(new Uint8Array(32))
-    await expect(subtle.exportKey('raw', subkey!)).rejects.toThrow()
+    await expect(crypto.subtle.exportKey('raw', subkey!)).rejects.toThrow()
   })
 })
 
