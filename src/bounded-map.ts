@@ -13,7 +13,7 @@ interface Entry<K, V> {
  * A `Map` that forgets what was used longest ago when it has more than `max` entries, or when its keys
  * that are texts are longer than 4096 characters each on average: visitors choose some of them.
  *
- * What is among the newer half of `max` stays where it is when it is used: to move it would cost as much as to set it.
+ * An entry among the newer half of `max` stays where it is when it is used: to move it would cost as much as to set it.
  */
 export class BoundedMap<K, V> {
   readonly #map = new Map<K, Entry<K, V>>()

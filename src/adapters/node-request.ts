@@ -119,6 +119,9 @@ export function abortRequest(message: NodeRequest): void {
 
 /** A request target: scheme and authority where it is in the form for proxies, and the rest. */
 const TARGET = /^(?:(https?):\/\/([^/?#\\]*))?(.*)/is
+/** Characters that a URL has with a percent sign, and a router takes either way. */
+const ESCAPED = /["'<>^`{}]/g
+const spell = (one: string): string => `%${one.charCodeAt(0).toString(16).toUpperCase()}`
 /** An address of no page, for targets that a URL cannot have as they are. */
 const NOWHERE = 'http://localhost/%00'
 
@@ -130,8 +133,9 @@ const NOWHERE = 'http://localhost/%00'
 function urlOf(message: NodeRequest & ExpressRequest): string {
   const { headers, protocol, socket } = message
   const target = TARGET.exec(message.originalUrl ?? message.url ?? '/')!
-  const [scheme = protocol, host = headers.host ?? headers[':authority'] ?? '', path = ''] =
+  const [scheme = protocol, host = headers.host ?? headers[':authority'] ?? '', given = ''] =
     target.slice(1)
+  const path = given.replace(ESCAPED, spell)
   const said = scheme ?? (socket && 'encrypted' in socket ? 'https' : 'http')
   // Joined as text: a path that starts with two slashes names no other host.
   const urls = [host, 'localhost'].map((one) => `${said}://${one}${path}`)

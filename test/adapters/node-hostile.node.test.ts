@@ -168,6 +168,8 @@ describe('requestOf()', () => {
     ['/a.b/.well-known/..c/%2f', headers, 'http://a.example:81/a.b/.well-known/..c/%2f'],
     ['/a?b=/../c&d=%2e%2e', headers, 'http://a.example:81/a?b=/../c&d=%2e%2e'],
     ['//evil.example/x', headers, 'http://a.example:81//evil.example/x'],
+    ["/it's?q={a}^b", headers, 'http://a.example:81/it%27s?q=%7Ba%7D%5Eb'],
+    ['/"<`>"/../b', headers, NOWHERE],
     ['/a#b?c', headers, NOWHERE],
     ['/a/./b', headers, NOWHERE],
     ['/a/..', headers, NOWHERE],
