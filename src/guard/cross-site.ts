@@ -32,7 +32,7 @@ export function refuseCrossSite(
   refuseUnless(Array.isArray(trusted), 'trusted', 'a list of origins', trusted)
   const origin = headers.get('origin')
   // Any page may open a WebSocket, with a GET and, in every browser, its `Origin`.
-  const isSocket = /^websocket$/i.test(headers.get('upgrade') ?? '')
+  const isSocket = /websocket/i.test(headers.get('upgrade') ?? '')
   const isSafe = SAFE.test(method) && !isSocket
   if (isSafe || (origin !== null && trusted.includes(origin))) return null
   const site = isSocket ? null : headers.get('sec-fetch-site')

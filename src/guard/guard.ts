@@ -44,7 +44,7 @@ export type Guard = (request: Request) => Promise<Response | null>
 export function requireSession<D extends SessionData>(
   sessions: Pick<Sessions<D>, 'get'>,
   requirements: Requirements<D> = {},
-  now: () => number = () => Date.now(),
+  now?: () => number,
 ): Guard {
   const check = createCheck(requirements, now, instanceOf(sessions)?.options.factors)
   return (request) => check(request, () => sessions.get(request))

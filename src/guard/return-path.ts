@@ -56,10 +56,9 @@ export function returnPath(request: Request, fallback = '/'): string {
 
 /** Returns the redirect to the page to sign in on, with the way back to this one if there is one. */
 export function redirect(page: string, to: string): Response {
-  const sent = page.replace(/^\w+:\/\/[^/]*|#.*$/g, '')
+  const sent = page.replace(/^\w+:\/\/[^/]*|#.*/g, '')
   // A form on the page to sign in on knows the way back already; a way back to it would grow each time.
-  const isSignIn = sent !== '' && isSamePage(sent, to)
-  const back = isSignIn ? parse(sent).searchParams.get(RETURN_TO) : sent
+  const back = isSamePage(sent, to) ? parse(sent).searchParams.get(RETURN_TO) : sent
   const query = isPath(back)
     ? `${to.includes('?') ? '&' : '?'}${RETURN_TO}=${encodeURIComponent(back as string)}`
     : ''
@@ -80,7 +79,7 @@ export function pageOf({ headers, method, url }: Request): string | null {
   page.pathname = pagePathOf(url)
   const isRouter = page.href !== url || headers.has(ROUTER_HEADER)
   if (!isRouter && !headers.get('accept')?.includes('text/html')) return null
-  if (!/^(GET|HEAD)$/.test(method)) {
+  if (method !== 'GET' && method !== 'HEAD') {
     const from = headers.get('referer') ?? ''
     // A proxy may have taken the TLS off, so that only the hosts can be compared.
     return hostOf(from) === page.host ? new URL(from).href : ''

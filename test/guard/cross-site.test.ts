@@ -42,6 +42,8 @@ describe('refuseCrossSite()', () => {
     expect(send(headers, 'POST', ['https://admin.example.com'])).toBe('goes on')
     expect(send(headers, 'POST', ['https://other.example.com'])).toBe(403)
     expect(send({ 'sec-fetch-site': 'cross-site' }, 'POST', [''])).toBe(403)
+    // A variable of the environment that is not set.
+    expect(send({ 'sec-fetch-site': 'cross-site' }, 'POST', [null as never])).toBe(403)
   })
 
   it.each([
@@ -70,6 +72,21 @@ describe('refuseCrossSite()', () => {
     expect(send(upgrade, 'GET', [], url)).toBe(outcome)
     expect(send({ origin }, 'POST', [], url)).toBe(outcome)
     expect(send(upgrade, 'GET', [origin], url)).toBe('goes on')
+  })
+
+  it('takes the scheme of an address from its beginning only', () => {
+    const url = 'http://example.com/go?to=https://example.com'
+    expect(send({ origin: 'http://example.com' }, 'POST', [], url)).toBe('goes on')
+    const odd = 'https://http:8443'
+    expect(send({ origin: odd }, 'POST', [], `${odd}/transfer`)).toBe('goes on')
+  })
+
+  it('takes a WebSocket for one that is offered beside other protocols', () => {
+    for (const upgrade of ['websocket', 'h2c, WebSocket', 'websocket, h2c']) {
+      const headers = { upgrade, origin: 'https://evil.example' }
+      expect(send(headers, 'GET')).toBe(403)
+    }
+    expect(send({ upgrade: 'h2c', origin: 'https://evil.example' }, 'GET')).toBe('goes on')
   })
 
   it('refuses WebSockets behind a proxy that changes Host or the port, unless their origin is trusted', () => {

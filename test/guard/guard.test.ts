@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { type Requirements, requireSession, returnPath } from '../../src/guard/guard.ts'
-import { createCheck } from '../../src/guard/requirements.ts'
-import type { Session } from '../../src/index.ts'
+import { createCheck, rethrow } from '../../src/guard/requirements.ts'
+import { type Session, StoreUnavailableError } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createFaultyStore } from '../../src/testing/index.ts'
+import { createBoundWorld } from '../device-bound/world.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 
 const PAGE = { accept: 'text/html,application/xhtml+xml' }
@@ -98,6 +99,27 @@ describe('requireSession()', () => {
     }
   })
 
+  it.each([
+    ['/account?next=https://app.example/x&_rsc=1', '/account?next=https://app.example/x&_rsc=1'],
+    ['/account?a=1#https://app.example/x', '/account?a=1'],
+  ])('leads back to all of %s', async (path, back) => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    const location = (await ask(path))?.headers.get('location')
+    expect(returnPath(new Request(`https://example.org${location}`))).toBe(back)
+  })
+
+  it('leads back by GET and HEAD only', async () => {
+    const { ask } = createGuarded({ onMissing: '/login' })
+    for (const [method, location] of [
+      ['HEAD', '/login?returnTo=%2Fcart'],
+      ['GETAWAY', '/login'],
+      ['FORGET', '/login'],
+    ] as const) {
+      const response = await ask('/cart', { method, headers: PAGE })
+      expect([method, response?.headers.get('location')]).toEqual([method, location])
+    }
+  })
+
   it('asks for a fresh sign-in where that matters', async () => {
     const { ask, signIn, clock } = createGuarded({ freshWithin: 300, onMissing: '/login?step=up' })
     await signIn()
@@ -109,6 +131,15 @@ describe('requireSession()', () => {
     )
     await signIn()
     expect(await ask()).toBe(null)
+  })
+
+  it('goes by the time of the machine, and takes sessions that wrap others', async () => {
+    const { jar, sessions, visit } = createWorld({ now: Date.now })
+    await visit((session) => session.login('ann'))
+    const own = { get: (request: Request) => sessions.get(request) }
+    for (const guard of [requireSession(sessions, { freshWithin: 300 }), requireSession(own)]) {
+      expect(await guard(jar.request('/'))).toBe(null)
+    }
   })
 
   it('asks the application who may go on', async () => {
@@ -128,13 +159,54 @@ describe('requireSession()', () => {
     expect(await ask()).toBe(null)
   })
 
-  it('sends nobody to sign in because of an outage', async () => {
+  it('takes what the request itself has just begun for no session', async () => {
+    const { jar, sessions } = createWorld()
+    const guard = requireSession(sessions, { subject: false })
+    const request = jar.request('/')
+    ;(await sessions.get(request)).set('cart', [1])
+    expect((await guard(request))?.status).toBe(401)
+  })
+
+  it.each(['degrade', 'throw'] as const)(
+    'sends nobody to sign in because of an outage, with onStoreFailure "%s"',
+    async (onStoreFailure) => {
+      const store = createFaultyStore(createMemoryStore())
+      const more = { store, onStoreFailure, now: () => Date.now() }
+      const { ask, signIn } = createGuarded({ onMissing: '/login' }, more)
+      await signIn()
+      store.down()
+      const response = await ask()
+      expect([response?.status, response?.headers.get('retry-after')]).toEqual([503, '1'])
+    },
+  )
+
+  it('throws whatever else goes wrong, and what "onUnavailable" throws', async () => {
+    const fault = new TypeError('a fault of the application')
+    const failing = { get: () => Promise.reject(fault) }
+    const request = new Request('https://example.com/')
+    expect(await errorOf(() => requireSession(failing)(request))).toBe(fault)
+    const error = new StoreUnavailableError('down')
+    const check = createCheck({ onUnavailable: rethrow })
+    expect(await errorOf(() => check(request, () => Promise.reject(error)))).toBe(error)
+  })
+
+  it('knows who is signed in where a snapshot outlives the store', async () => {
     const store = createFaultyStore(createMemoryStore())
-    const { ask, signIn } = createGuarded({ onMissing: '/login' }, { store, now: () => Date.now() })
-    await signIn()
+    const snapshot = { maxAge: 1, staleIfError: 3600 }
+    const world = createGuarded({ subject: false }, { store, snapshot })
+    const { ask, clock, jar, sessions, signIn, visit } = world
+    await visit((session) => session.set('cart', [1]))
+    clock.advance(2)
     store.down()
-    const response = await ask()
-    expect([response?.status, response?.headers.get('retry-after')]).toEqual([503, '1'])
+    expect((await visit()).session.status).toBe('degraded')
+    expect(await ask()).toBe(null)
+    store.up()
+    await signIn()
+    clock.advance(300)
+    store.down()
+    // Who it is says the snapshot, and that the sign-in is not fresh: no failure of the store.
+    const guard = requireSession(sessions, { freshWithin: 300 }, clock)
+    expect((await guard(jar.request('/')))?.status).toBe(401)
   })
 
   it('takes a session of which an outage leaves nothing known for none', async () => {
@@ -269,6 +341,7 @@ describe('requireSession()', () => {
     for (const wrong of [
       { onMissing: 'login' },
       { onMissing: '//evil' },
+      { onMissing: ['/login'] },
       { onUnavailable: '/later' },
       { freshWithin: -1 },
       { x: 1 },
@@ -422,6 +495,7 @@ describe('requireSession() with factors', () => {
     [{ '': 300 }, TypeError],
     [{ 'pass key': 300 }, TypeError],
     [{ 'a"b': 300 }, TypeError],
+    [{ passkey: 300, 'a"b': 300 }, TypeError],
     [{ passkey: 0 }, RangeError],
     [{ passkey: '300' }, TypeError],
     [{ passkey: Number.NaN }, RangeError],
@@ -441,6 +515,9 @@ describe('requireSession() with factors', () => {
       'Unknown option "requireSession.factors.paskey", expected one of passkey, totp',
     )
     expect(() => requireSession(sessions, { factors: { passkey: 300 } })).not.toThrow()
+    // A name that every object has.
+    const odd = createWorld({ factors: ['constructor', 'totp'] }).sessions
+    expect(() => requireSession(odd, { factors: { totp: 60 } })).not.toThrow()
   })
 
   it('refuses it at the first request where the sessions come with that', async () => {
@@ -476,5 +553,41 @@ describe('requireSession() with actor: false', () => {
     const { ask, visit } = createGuarded({})
     await visit((s) => s.login('ann', { actor: 'support-7' }))
     expect(await ask()).toBe(null)
+  })
+})
+
+describe('requireSession() with bound: true', () => {
+  const SCRIPT = { headers: { accept: 'application/json' } }
+  const setUp = async (requirements: Requirements) => {
+    const world = createBoundWorld()
+    const guard = requireSession(world.sessions, requirements, world.clock)
+    await world.browser.fetch(world.app, '/login')
+    const thief = world.steal()
+    const ask = (jar = world.browser.jar) => guard(jar.request('/account', SCRIPT))
+    return { ...world, ask, thief }
+  }
+
+  it('keeps out a copy of the cookies that cannot prove the device, and nobody else', async () => {
+    const { ask, clock, see, thief } = await setUp({ bound: true })
+    expect([await ask(), await ask(thief)]).toEqual([null, null])
+    clock.advance(3600)
+    // Its browser refreshes first.
+    await see()
+    expect(await ask()).toBe(null)
+    const refused = await ask(thief)
+    expect([refused?.status, refused?.headers.get('www-authenticate')]).toEqual([401, null])
+  })
+
+  it('lets sessions through that are bound to no device', async () => {
+    const { ask, visit } = createGuarded({ bound: true })
+    expect((await ask())?.status).toBe(401)
+    await visit((session) => session.login('ann'))
+    expect(await ask()).toBe(null)
+  })
+
+  it('is not the default', async () => {
+    const { ask, clock, thief } = await setUp({})
+    clock.advance(3600)
+    expect(await ask(thief)).toBe(null)
   })
 })
