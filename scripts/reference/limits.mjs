@@ -106,7 +106,7 @@ const LIMITS = [
   ],
   [
     'MAX_TEXT',
-    'persistence/lease.ts',
+    'session/once.ts',
     'characters',
     'The longest result of `once` that is handed to waiting requests',
     'they read it from the store',

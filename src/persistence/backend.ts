@@ -81,7 +81,7 @@ async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: Com
     const outcome = await writing.run()
     if ('status' in outcome) return lose(p, draft, outcome)
     if (p.instance.options.maxSessions && signsIn(draft)) {
-      const { endOldest } = await import('./cap.ts')
+      const { endOldest } = await import('../revocation/cap.ts')
       await endOldest(p, outcome.state)
     }
     draft.outcome = 'written'

@@ -2,7 +2,6 @@
 import { deflate, inflate, MAX_BYTES } from '../codec/compress.ts'
 import type { Generation } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
-import { encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
@@ -18,15 +17,9 @@ type Bytes = Uint8Array<ArrayBuffer>
 /** First bytes that no plain record has. */
 const DEFLATED = 8
 const SEALED_BY_COOKIE = 16
-const VERSION_BYTES = 9
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-
-/** Draws the version of a write whose value is not sealed. */
-export function newVersion(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(VERSION_BYTES)))
-}
 
 /**
  * Returns the version of a write, different for any two: 9 bytes of the nonce that was drawn to seal its

@@ -6,16 +6,13 @@
  * in the clear: there is nothing in them but hashes and times.
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { idOf, isId, type SessionState, type SessionTimes } from '../codec/session-record.ts'
-import { decodeBase64url } from '../crypto/base64url.ts'
+import { idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
+import { encodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
-import { tellEnd } from '../emit.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
 import { pause, reportFailure, type StoreCalls, startCalls } from '../persistence/persistence.ts'
-import { newVersion } from '../persistence/stored-record.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
-import type { RevokeAllOptions, RevokeOptions } from '../session/session.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 
 /** The conditions of one mark, the oldest first; none where there is no mark. */
@@ -54,6 +51,7 @@ const EPOCH = 'revoked'
 const SLACK = 3600
 /** Milliseconds at most before a write that was refused is tried again. */
 const PAUSE_MS = 5
+const VERSION_BYTES = 9
 /** Milliseconds since 1970, and the id of a session that is spared. */
 const TIME = /^(\d{1,16})(?:\.([\w-]{22}))?$/
 
@@ -115,7 +113,7 @@ export async function lookFor(
  *
  * @param owners Hashes of the user whose session alone is meant, and {@link NOBODY}. (default: whoever's it is)
  */
-async function markSession(
+export async function markSession(
   marks: Marks,
   id: string,
   calls: StoreCalls,
@@ -155,55 +153,17 @@ export async function markEnds(
   }
 }
 
-/** Ends a session; with `subject` only if it is that user's. */
-export async function revokeMarked(
-  instance: Instance,
-  id: string,
-  { reason, subject }: RevokeOptions,
-): Promise<boolean> {
-  const marks = marksOf(instance)
-  // No session has another one.
-  if (!isId(id)) return false
-  const owners = subject === undefined ? undefined : await marks.keysOf(subject)
-  const isNew = await markSession(marks, id, startCalls(marks), owners)
-  tellEnd(instance.emit, 'id', { key: decodeBase64url(id)!, subject }, reason, Number(isNew))
-  return isNew
-}
-
-/** Ends the sessions of a user that signed in before now. Returns 1: nobody knows how many there are. */
-export async function revokeAllMarked(
-  instance: Instance,
-  subject: string,
-  { except, reason }: RevokeAllOptions,
-): Promise<number> {
-  const marks = marksOf(instance)
-  const keys = await marks.keysOf(subject)
-  await markTime(marks, keys, except)
-  tellEnd(instance.emit, 'subject', { subject, except }, reason)
-  return 1
-}
-
-/** Ends the sessions that have a tag and signed in before now. Returns 1: nobody knows how many there are. */
-export async function revokeByMarked(
-  instance: Instance,
-  tag: string,
-  { except, reason }: RevokeAllOptions,
-): Promise<number> {
-  const marks = marksOf(instance)
-  await markTime(marks, await marks.tagKeysOf(tag), except)
-  tellEnd(instance.emit, 'tag', { tag, except }, reason)
-  return 1
-}
-
-/** Leaves a mark of this moment, under the hashes of all secrets. */
-async function markTime(
+/**
+ * Leaves a mark of this moment: it ends the sessions that signed in before, but for `spared`.
+ *
+ * @param keys Hashes of a user or a tag, under all secrets.
+ */
+export async function markTime(
   marks: Marks,
   keys: readonly string[],
-  except: string | undefined,
+  spared: string | undefined,
 ): Promise<void> {
   const now = Math.floor(marks.instance.options.now())
-  // No session has another id.
-  const spared = isId(except) ? except : undefined
   const calls = startCalls(marks)
   const add = (there: Conditions): Conditions => withTime(there, now, spared)
   await Promise.all(keys.map((key) => leave(marks, key, calls, add)))
@@ -280,6 +240,11 @@ async function leave(
     await pause(0, PAUSE_MS)
   }
   throw new SessionConflictError('Cannot revoke: other requests kept changing the mark')
+}
+
+/** Draws the version of a write. */
+function newVersion(): string {
+  return encodeBase64url(crypto.getRandomValues(new Uint8Array(VERSION_BYTES)))
 }
 
 const idOfMark = (name: string): string => `revoked-${name}`

@@ -222,7 +222,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
 
   async once<T>(key: string, fn: () => Promise<T>, options?: OnceOptions): Promise<T> {
     const { current } = this.#draft
-    const { runOnce } = await import('../persistence/lease.ts')
+    const { runOnce } = await import('./once.ts')
     return runOnce(this.#instance, this.#draft, current, key, fn, options)
   }
 

@@ -149,7 +149,7 @@ export function createSessions<D extends SessionData = SessionData>(
 ): Sessions<D>
 export function createSessions<D extends SessionData>(options: SessionsOptions<D>): Sessions<D, D> {
   const instance = createInstance(options)
-  const subjects = () => import('../persistence/subjects.ts')
+  const subjects = () => import('../revocation/subjects.ts')
   const opener = createOpener<D>(instance)
 
   const sessions: Sessions<D, D> = {

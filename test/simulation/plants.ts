@@ -127,7 +127,7 @@ const ALL: readonly Plant[] = [
     rule: '9 cap',
     source: [
       {
-        file: 'persistence/cap.ts',
+        file: 'revocation/cap.ts',
         from: 'slice(maxSessions)',
         to: 'slice(maxSessions + 1)',
       },

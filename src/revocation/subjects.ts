@@ -1,23 +1,31 @@
-/** A user's sessions: finding them and calling them back. Loaded when it is first needed. */
+/** The sessions of a user or with a tag: finding them and calling them back. Loaded when it is first needed. */
 import { applyRules, assertSubject, expectArgument, isTags } from '../check.ts'
 import { isId } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
-import type { KeyedHash } from '../crypto/keyed-hash.ts'
 import { tellEnd } from '../emit.ts'
 import { SessionError } from '../errors.ts'
-import { REVOKE_ALL_RULES, REVOKE_RULES } from '../session/argument-rules.ts'
-import type { Instance } from '../session/instance.ts'
-import { isOver } from '../session/open.ts'
-import type { RevokeAllOptions, RevokeOptions, SessionInfo } from '../session/session.ts'
-import type { SessionIndex, StoredEntry } from '../stores/store.ts'
+import { lazy } from '../lazy.ts'
 import {
   endSession,
   isListedFor,
   type Persistence,
   persistenceOf,
   startCalls,
-} from './persistence.ts'
-import { openRecord } from './stored-record.ts'
+} from '../persistence/persistence.ts'
+import { openRecord } from '../persistence/stored-record.ts'
+import { REVOKE_ALL_RULES, REVOKE_RULES } from '../session/argument-rules.ts'
+import type { Instance } from '../session/instance.ts'
+import { isOver } from '../session/open.ts'
+import type { RevokeAllOptions, RevokeOptions, SessionInfo } from '../session/session.ts'
+import type { SessionIndex, StoredEntry } from '../stores/store.ts'
+
+/** A user or a tag. */
+type Owner = { readonly subject: string } | { readonly tag: string }
+
+const marks = lazy(() => import('./marks.ts'))
+
+/** Passes over the index keys of a user or a tag at most. */
+const MAX_PASSES = 3
 
 function assertTag(tag: unknown): void {
   expectArgument(isTags([tag]), 'tag', '1 to 200 well-formed characters', tag)
@@ -25,9 +33,6 @@ function assertTag(tag: unknown): void {
 
 const required = (what: string): SessionError =>
   new SessionError(`Cannot find sessions: ${what}`, { code: 'ERR_STORE_REQUIRED' })
-
-/** Passes over a user's index keys at most. */
-const MAX_PASSES = 3
 
 function assertReadable({ instance: { options } }: Persistence): void {
   if (options.seal === 'cookie') throw required('with seal "cookie" only their cookies open them')
@@ -38,11 +43,19 @@ function indexOf({ store }: Persistence): SessionIndex {
   throw required(`the store "${store.name}" has no index of users`)
 }
 
+/** Returns the hashes of a user or a tag, the first secret's first. */
+function keysOf(
+  one: Pick<Persistence, 'keysOf' | 'tagKeysOf'>,
+  owner: Owner,
+): ReturnType<Persistence['keysOf']> {
+  return 'tag' in owner ? one.tagKeysOf(owner.tag) : one.keysOf(owner.subject)
+}
+
 /** Returns a user's live sessions. */
 export async function list(instance: Instance, subject: string): Promise<SessionInfo[]> {
   const p = persistenceOf(instance)
   assertSubject(subject)
-  const infos = await find(p, () => p.keysOf(subject))
+  const infos = await find(p, { subject })
   return infos.filter((info) => info.subject === subject)
 }
 
@@ -50,16 +63,15 @@ export async function list(instance: Instance, subject: string): Promise<Session
 export async function listBy(instance: Instance, tag: string): Promise<SessionInfo[]> {
   const p = persistenceOf(instance)
   assertTag(tag)
-  const infos = await find(p, () => p.tagKeysOf(tag))
+  const infos = await find(p, { tag })
   return infos.filter((info) => info.tags.includes(tag))
 }
 
-/** Returns the live sessions of some index keys, which are made once it is clear that the store can be asked. */
-async function find(p: Persistence, makeKeys: () => ReturnType<KeyedHash>): Promise<SessionInfo[]> {
+async function find(p: Persistence, owner: Owner): Promise<SessionInfo[]> {
   assertReadable(p)
   const index = indexOf(p)
   const calls = startCalls(p)
-  const keys = await makeKeys()
+  const keys = await keysOf(p, owner)
   const lists = await Promise.all(
     keys.map((key) => calls.make('list', (call) => index.list(key, call))),
   )
@@ -87,22 +99,38 @@ export async function revoke(
   given?: RevokeOptions,
 ): Promise<boolean> {
   expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
-  const options = applyRules<RevokeOptions>('revoke.', REVOKE_RULES, given)
-  if (instance.options.revocations) {
-    return (await import('../revocation/marks.ts')).revokeMarked(instance, id, options)
-  }
-  const { reason, subject } = options
-  const p = persistenceOf(instance)
-  if (!isId(id)) return false
-  const calls = startCalls(p)
-  if (subject !== undefined) {
-    const record = await calls.make('read', (call) => p.store.read(id, { ...call, fresh: true }))
-    if (!(await isListedFor(p, subject, record?.keys))) return false
-  }
-  const wasLive = await endSession(p, calls, id)
-  const key = decodeBase64url(id) ?? undefined
-  tellEnd(instance.emit, 'id', { key, subject }, reason, Number(wasLive))
+  const { reason, subject } = applyRules<RevokeOptions>('revoke.', REVOKE_RULES, given)
+  const end = instance.options.revocations ? await endMarked(instance) : endStored(instance)
+  // No session has another id, and not every database takes any text for one.
+  const wasLive = isId(id) ? await end(id, subject) : null
+  if (wasLive === null) return false
+  tellEnd(instance.emit, 'id', { key: decodeBase64url(id)!, subject }, reason, Number(wasLive))
   return wasLive
+}
+
+/** Ends one session, of that user if one is given; `null`: it is of another one. */
+type End = (id: string, subject: string | undefined) => Promise<boolean | null>
+
+async function endMarked(instance: Instance): Promise<End> {
+  const { markSession, marksOf } = await marks()
+  const one = marksOf(instance)
+  return async (id, subject) => {
+    const owners = subject === undefined ? undefined : await one.keysOf(subject)
+    return markSession(one, id, startCalls(one), owners)
+  }
+}
+
+function endStored(instance: Instance): End {
+  const p = persistenceOf(instance)
+  const { store } = p
+  return async (id, subject) => {
+    const calls = startCalls(p)
+    if (subject !== undefined) {
+      const record = await calls.make('read', (call) => store.read(id, { ...call, fresh: true }))
+      if (!(await isListedFor(p, subject, record?.keys))) return null
+    }
+    return endSession(p, calls, id)
+  }
 }
 
 /** Ends a user's sessions, and returns how many. */
@@ -112,12 +140,7 @@ export async function revokeAll(
   given?: RevokeAllOptions,
 ): Promise<number> {
   assertSubject(subject)
-  const options = applyRules<RevokeAllOptions>('revokeAll.', REVOKE_ALL_RULES, given)
-  if (instance.options.revocations) {
-    return (await import('../revocation/marks.ts')).revokeAllMarked(instance, subject, options)
-  }
-  const p = persistenceOf(instance)
-  return await endAll(p, () => p.keysOf(subject), options, { subject })
+  return await endAll(instance, { subject }, 'revokeAll.', given)
 }
 
 /** Ends the sessions that have a tag, and returns how many. */
@@ -127,40 +150,51 @@ export async function revokeBy(
   given?: RevokeAllOptions,
 ): Promise<number> {
   assertTag(tag)
-  const options = applyRules<RevokeAllOptions>('revokeBy.', REVOKE_ALL_RULES, given)
-  if (instance.options.revocations) {
-    return (await import('../revocation/marks.ts')).revokeByMarked(instance, tag, options)
-  }
-  const p = persistenceOf(instance)
-  return await endAll(p, () => p.tagKeysOf(tag), options, { tag })
+  return await endAll(instance, { tag }, 'revokeBy.', given)
 }
 
+/** Ends all sessions of a user or a tag. With marks nobody knows how many there are: returns 1. */
 async function endAll(
+  instance: Instance,
+  owner: Owner,
+  prefix: string,
+  given: RevokeAllOptions | undefined,
+): Promise<number> {
+  const { except, reason } = applyRules<RevokeAllOptions>(prefix, REVOKE_ALL_RULES, given)
+  const spared = isId(except) ? except : undefined
+  const by = 'tag' in owner ? 'tag' : 'subject'
+  const tell = (count: number): void =>
+    tellEnd(instance.emit, by, { ...owner, except }, reason, count)
+  if (!instance.options.revocations)
+    return endAllStored(persistenceOf(instance), owner, spared, tell)
+  const { marksOf, markTime } = await marks()
+  const one = marksOf(instance)
+  await markTime(one, await keysOf(one, owner), spared)
+  tell(1)
+  return 1
+}
+
+async function endAllStored(
   p: Persistence,
-  makeKeys: () => ReturnType<KeyedHash>,
-  { except, reason }: RevokeAllOptions,
-  about: { readonly subject: string } | { readonly tag: string },
+  owner: Owner,
+  except: string | undefined,
+  tell: (count: number) => void,
 ): Promise<number> {
   const index = indexOf(p)
-  const keys = await makeKeys()
-  // No session has another id, and not every database takes any text for one.
-  const spared = isId(except) ? except : undefined
+  const keys = await keysOf(p, owner)
   let count = 0
   try {
     // A write under way may take a session from the key of one secret to that of another.
     for (let pass = 1; pass <= MAX_PASSES; pass++) {
       const before = count
       for (const key of keys) {
-        count += await startCalls(p).make('endAll', (call) =>
-          index.end(key, { ...call, except: spared }),
-        )
+        count += await startCalls(p).make('endAll', (call) => index.end(key, { ...call, except }))
       }
       if (count === before && pass >= keys.length) break
     }
   } finally {
     // Also of one that failed half-way, which its caller will repeat.
-    const by = 'tag' in about ? 'tag' : 'subject'
-    tellEnd(p.instance.emit, by, { ...about, except }, reason, count)
+    tell(count)
   }
   return count
 }

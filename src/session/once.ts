@@ -6,12 +6,12 @@ import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
-import type { Draft } from '../session/draft.ts'
-import type { Instance } from '../session/instance.ts'
-import type { OnceOptions } from '../session/session.ts'
+import { type Persistence, pause, persistenceOf, startCalls } from '../persistence/persistence.ts'
+import { versionOf } from '../persistence/stored-record.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
-import { type Persistence, pause, persistenceOf, startCalls } from './persistence.ts'
-import { versionOf } from './stored-record.ts'
+import type { Draft } from './draft.ts'
+import type { Instance } from './instance.ts'
+import type { OnceOptions } from './session.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
 /** Milliseconds between polls of a lease, from and to. */
