@@ -44,6 +44,12 @@ const pkg = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const { dependencies: _, devDependencies: __, ...others } = pkg
 writeFileSync(join(copy, 'package.json'), JSON.stringify({ ...others, name: 'from-the-tarball' }))
 rmSync(join(copy, 'package-lock.json'))
+// Turbopack reads nothing above its root, and Next itself is above the copy.
+for (const folder of ['examples/next', 'test/fixtures/next-cached']) {
+  const file = join(copy, folder, 'next.config.ts')
+  const config = readFileSync(file, 'utf8')
+  writeFileSync(file, config.replace(/join\(import\.meta\.dirname[^)]*\)/, JSON.stringify(root)))
+}
 
 await must('npm', ['pack', '--ignore-scripts', '--pack-destination', copy])
 const file = `./sojourn-${pkg.version}.tgz`
