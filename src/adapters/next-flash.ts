@@ -37,8 +37,8 @@ function handedOut(): BoundedMap<string, true> {
 const keyOf = ({ cookies, found }: Draft): string =>
   [...cookies.tokens, ...cookies.deferred.map(([label]) => label), found?.version].join()
 /** The flash that the session was opened with, deferred writes included. */
-const flashOf = ({ deferred, found }: Draft): Values =>
-  (deferred?.base ?? found?.state)?.flash ?? {}
+const flashOf = ({ found, stored }: Draft): Values =>
+  (stored?.deferred?.base ?? found?.state)?.flash ?? {}
 
 function ringOf(instance: Instance): KeyRing {
   const ring = rings.get(instance) ?? createKeyRing(instance.options.secrets, 'seal')

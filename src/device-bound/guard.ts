@@ -103,16 +103,14 @@ async function unprovenDraft(
   { cookies, found }: Draft,
   bound: CookieFound,
 ): Promise<Draft> {
-  const { state, version = '' } = found!
-  const { subject } = state
+  const { key, subject } = found!.state
   const keys = subject === null ? [] : await persistenceOf(instance).keysOf(subject)
-  const { rotatedAt } = state.generation
   const draft = await emptyDraft(instance, cookies, {
     status: 'unproven',
     noSession: () =>
       new SessionBindingError('There is no session for this client: it does not prove its device'),
     // A sign-in of the same user ends it, and so does a sign-out.
-    replaced: { id: idOf(state), keys, isLate: true, rotatedAt, state: null, version },
+    stored: { replaced: { key, keys, isLate: true, found: null } },
   })
   draft.device = deviceOf(instance, settings, draft, bound, false)
   return draft

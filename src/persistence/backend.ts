@@ -1,6 +1,5 @@
 /** Sessions that live in a store: opening, committing and ending them. Loaded when first needed. */
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { decodeBase64url } from '../crypto/base64url.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import { type Source, tellEnd } from '../emit.ts'
 import { CircuitOpenError, StoreUnavailableError } from '../errors.ts'
@@ -71,10 +70,10 @@ async function start(
 }
 
 async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: CommitTask) {
-  const { current, deferred, heals, operations, status } = draft
+  const { current, operations, status, stored } = draft
   if (status === 'superseded' || status === 'unproven') return lose(p, draft, { status })
-  const isChanged = changed || !!deferred?.applied.length
-  if (!renewalDue && !isChanged && !heals)
+  const isChanged = changed || !!stored?.deferred?.applied.length
+  if (!renewalDue && !isChanged && !stored?.heals)
     return [...(await refresh(p, draft)), ...settleDeferred(p.instance, draft)]
   const writing = new Commit(p, draft, renewalDue, isChanged)
   try {
@@ -101,7 +100,7 @@ async function cookiesFor(
   stored: Committed,
   renewalDue: boolean,
 ): Promise<string[]> {
-  const { cookies, found, heals, refresh, removals } = draft
+  const { cookies, found, refresh, removals } = draft
   const { isNew, state } = stored
   // A response that was slower than a rotation must not bring the former credential back.
   const isLate = latest.isRotated(state)
@@ -109,7 +108,7 @@ async function cookiesFor(
   const rotates = isNew || state.generation.number !== found?.state.generation.number
   announce(instance, draft, state, renewalDue, isNew)
   if (isLate) return []
-  const isTold = rotates || renewalDue || refresh || heals || removals || !store.atomic
+  const isTold = rotates || renewalDue || refresh || removals || !store.atomic
   const setCookie =
     isTold || instance.options.snapshot ? await writeStoredCookie(instance, draft, stored) : []
   // A response to an earlier request may still arrive, and set or clear the session cookie: a note tells the
@@ -158,10 +157,10 @@ async function failed(
   changed: boolean,
 ): Promise<string[]> {
   const { instance } = p
-  const { cookies, current, deferred, found, removals } = draft
+  const { cookies, current, found, removals, stored } = draft
   const isRotated = current.generation !== found?.state.generation
   const isPlain = found && !signsIn(draft) && !isRotated && !retags(draft)
-  const isWaiting = isPlain && (changed || !!deferred?.applied.length)
+  const isWaiting = isPlain && (changed || !!stored?.deferred?.applied.length)
   // A store that refuses is there: a visitor who makes it busy must not be able to withhold a write.
   const waits = isWaiting && !isRefused && canDefer(instance, draft, error)
   const setCookie = waits ? await defer(instance, draft, tag) : null
@@ -170,17 +169,17 @@ async function failed(
     return setCookie
   }
   draft.outcome = 'failed'
-  draft.failed = { tag, operations: draft.operations.length }
+  draft.stored = { ...stored, failed: { tag, operations: draft.operations.length } }
   // A breaker that is open has asked nobody.
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
   if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
     // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
     const state = { ...lastRotation, counter: found?.state.counter ?? 0 }
     const at = instance.options.now()
-    const stored = { state, version: undefined, at }
+    const tried = { state, version: undefined, at }
     setCookiesOf(error, [
-      ...(await writeStoredCookie(instance, draft, stored)),
-      ...(await noteRotation(instance, cookies, idOnly(instance, stored))),
+      ...(await writeStoredCookie(instance, draft, tried)),
+      ...(await noteRotation(instance, cookies, idOnly(instance, tried))),
     ])
   }
   const isHarmless = isPlain && !changed && !removals
@@ -192,8 +191,9 @@ async function failed(
 /** Ends every session that the request's cookies open, whoever writes to it meanwhile. */
 async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { instance } = p
-  const { cookies, endReason, found, replaced } = draft
-  const late = replaced?.isLate ? (replaced.state ?? { key: decodeBase64url(replaced.id)! }) : null
+  const { cookies, endReason, found, stored } = draft
+  const { replaced } = stored ?? {}
+  const late = replaced?.isLate ? (replaced.found?.state ?? { key: replaced.key }) : null
   const own = found?.state ?? late
   const all = await instance.tokens.openAll(cookies)
   const ending = new Map<string, Source>(own ? [[idOf(own), own]] : [])

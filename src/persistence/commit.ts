@@ -2,10 +2,15 @@
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
-import { decodeBase64url } from '../crypto/base64url.ts'
 import { tellEnd } from '../emit.ts'
 import { SessionConflictError } from '../errors.ts'
-import { type Draft, type ReplacedSession, signsIn } from '../session/draft.ts'
+import {
+  type Draft,
+  type FoundSession,
+  type ReplacedSession,
+  type StoredDraft,
+  signsIn,
+} from '../session/draft.ts'
 import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
@@ -70,32 +75,34 @@ export class Commit {
     this.#renewalDue = renewalDue
     this.#operations = changed ? draft.operations : []
     // Of a commit that is repeated, the first attempt may have been applied.
-    this.tag = draft.failed?.operations === draft.operations.length ? draft.failed.tag : newTag()
+    const { failed } = this.#stored
+    this.tag = failed?.operations === draft.operations.length ? failed.tag : newTag()
     this.#calls = startCalls(p)
+  }
+
+  get #stored(): StoredDraft {
+    return this.#draft.stored ?? {}
   }
 
   /** Writes the draft. */
   async run(): Promise<Committed | Lost> {
-    const { current, found, replaced } = this.#draft
-    if (found && isSame(current, found.state)) {
-      return this.#replace(found.state, found.version ?? '', current)
-    }
+    const { current, found } = this.#draft
+    const { replaced } = this.#stored
+    if (found && isSame(current, found.state)) return this.#replace(found, current)
     // Another user signs in: the session of the one before ends first.
     if (found) {
       await endSession(this.#p, this.#calls, idOf(found.state))
       tellEnd(this.#p.instance.emit, 'login', found.state)
       endDeferred(this.#draft)
     }
-    const shared = this.#share(replaced?.state)
-    return shared
-      ? this.#replace(replaced!.state!, replaced!.version, shared)
-      : this.#create(current, replaced)
+    const shared = this.#share(replaced?.found?.state)
+    return shared ? this.#replace(replaced!.found!, shared) : this.#create(current, replaced)
   }
 
   /** Returns the state to write: with the counter, the list of writes and the renewal of this commit. */
   #finish(state: SessionState): SessionState {
     const { context, options } = this.#p.instance
-    const { binding, deferred, found } = this.#draft
+    const { binding, found } = this.#draft
     // A request that committed first has renewed it for this one too.
     const renews =
       !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state, state.renewedAt))
@@ -104,7 +111,8 @@ export class Commit {
     )
     const listed = listWrite(state, this.tag, changesData, options.now())
     // A sign-in that changed nothing else may be shared with an overlapping one of the same user.
-    const signedInAt = deferred?.applied.length || changesData ? undefined : listed.counter
+    const isShared = !this.#stored.deferred?.applied.length && !changesData
+    const signedInAt = isShared ? listed.counter : undefined
     return {
       ...listed,
       ...(signsIn(this.#draft) && { generation: { ...state.generation, signedInAt } }),
@@ -122,7 +130,7 @@ export class Commit {
    */
   async #create(
     current: SessionState,
-    replaced?: Pick<ReplacedSession, 'id' | 'keys'>,
+    replaced?: Pick<ReplacedSession, 'key' | 'keys'>,
   ): Promise<Committed> {
     const state = this.#finish(current)
     const { subject } = state
@@ -143,14 +151,13 @@ export class Commit {
     if (isEnded) this.#p.latest.recordEnd(idOf(state))
     else if (!ok) throw new SessionConflictError('Cannot create session: its id is taken')
     if (replaced && signsIn(this.#draft) && (await isListedFor(this.#p, subject, replaced.keys))) {
-      const about = { key: decodeBase64url(replaced.id)!, subject }
-      await tryToEnd(this.#p, this.#calls, 'login', about)
+      await tryToEnd(this.#p, this.#calls, 'login', { key: replaced.key, subject })
     }
     return { state, version, at, isNew: true }
   }
 
   /** Signs in under a new id, where the session before has ended or belongs to another credential. */
-  async #startNew(replaced?: Pick<ReplacedSession, 'id' | 'keys'>): Promise<Committed> {
+  async #startNew(replaced?: Pick<ReplacedSession, 'key' | 'keys'>): Promise<Committed> {
     const none = { status: 'missing', noSession: null } as const
     this.#draft.status = none.status
     this.lastRotation = null
@@ -160,9 +167,9 @@ export class Commit {
 
   /** Replays the request's own operations; deferred writes of another credential are never applied. */
   #replayOwn(state: SessionState): SessionState {
-    const { deferred, operations } = this.#draft
+    const { deferred } = this.#stored
     if (deferred) Object.assign(deferred, { applied: [], dropped: deferred.entries })
-    const own = operations.filter(({ isDeferred }) => !isDeferred)
+    const own = this.#draft.operations.filter(({ isDeferred }) => !isDeferred)
     return applyAll(own, state)
   }
 
@@ -179,16 +186,12 @@ export class Commit {
   }
 
   /** Replaces the record, and replays the operations on every newer state it meets. */
-  async #replace(
-    base: SessionState,
-    expected: string,
-    current: SessionState,
-  ): Promise<Committed | Lost> {
+  async #replace(base: FoundSession, current: SessionState): Promise<Committed | Lost> {
     const { instance, latest } = this.#p
-    let [from, version, next] = [base, expected, current]
+    let [from, version, next] = [base.state, base.version ?? '', current]
     for (let attempt = 1; ; attempt++) {
       const state = this.#finish(next)
-      if (nameOf(state.generation) !== nameOf(base.generation)) this.lastRotation = state
+      if (nameOf(state.generation) !== nameOf(base.state.generation)) this.lastRotation = state
       const { current: there, at, ok, ...written } = await this.#write(state, version, from)
       this.isRefused = !ok
       version = there ? there.version : written.version
@@ -212,7 +215,7 @@ export class Commit {
       }
       const met = this.#meet(from, there, found?.state ?? null)
       if (!met && !signsIn(this.#draft)) return { status: 'superseded', rotatedAt }
-      if (!met) return this.#startNew({ id: idOf(from), keys: there.keys ?? [] })
+      if (!met) return this.#startNew({ key: from.key, keys: there.keys ?? [] })
       ;({ from, next } = met)
       instance.emit({ type: 'commit.conflict', attempt }, state)
       if (this.#calls.isOver()) {
@@ -242,7 +245,7 @@ export class Commit {
   ): { from: SessionState; next: SessionState } | null {
     const { instance, latest, store } = this.#p
     const { context, options } = instance
-    const { failed, found: opened } = this.#draft
+    const { failed } = this.#stored
     const relation = relate(from.generation, credentialOf(there))
     if (!found) return null
     if (relation === 'replaced') {
@@ -252,7 +255,7 @@ export class Commit {
     }
     // The record is older than the one that was read: the store went back or lags, and the newer state goes on.
     const isOlder = relation === 'ahead' || compare(found, from) < 0
-    const lags = !store.atomic && options.now() - (opened?.at ?? 0) < LAG_MS
+    const lags = !store.atomic && options.now() - (this.#draft.found?.at ?? 0) < LAG_MS
     const isOwn = lags || descends(from, found)
     const base = !isOlder ? found : isOwn ? from : withCredentialOf(found, from, context.now())
     if (isOlder && !lags) tellRollback(this.#p, from, from.counter - found.counter)
@@ -283,14 +286,14 @@ export class Commit {
   /** Returns the entry that may be appended instead; `undefined`: only the full record will do. */
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
-    const { current, deferred, failed, heals } = this.#draft
+    const { deferred, failed, heals } = this.#stored
     if (failed && failed.tag !== this.tag) return undefined
     const isFixed = this.#operations.length > 0 && this.#operations.every(({ changes }) => changes)
     if (!isFixed || deferred || heals || format.check) return undefined
     // An entry does not renew. Past half of the idle timeout a renewal must not be lost.
     const left = context.expiresAt({ ...from, createdAt: Infinity }) - options.now()
     if (this.#renewalDue && left < options.now() - from.renewedAt) return undefined
-    const changes = changesOf(this.#operations, current)
+    const changes = changesOf(this.#operations, this.#draft.current)
     const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
     return sealEntry(this.#p, state, entry)
   }

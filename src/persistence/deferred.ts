@@ -5,22 +5,17 @@
  * Only with `snapshot.staleIfError`, and only when the store is unavailable: a visitor can cause that
  * a single write is refused, and can drop cookies, but cannot cause an outage.
  */
+import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
-import type { DeferredWrites, Draft, Entry } from '../session/draft.ts'
+import type { DeferredWrites, Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { openSides, removeSides, writeSide } from '../session/side-cookies.ts'
 import type { CookieFound } from '../transport/cookie.ts'
-import {
-  applyDeferred,
-  changesOf,
-  decodeEntries,
-  encodeEntries,
-  leaveOutReplaced,
-} from './journal.ts'
+import { applyDeferred, changesOf, leaveOutReplaced } from './journal.ts'
 import { epochOf } from './stored-record.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */
@@ -66,12 +61,16 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
     await format.check?.(base)
   } catch {
     // The schema of this deployment may be newer.
-    return { ...draft, deferred: { ...deferred, ...none }, refresh: true }
+    return withDeferred(draft, { ...deferred, ...none })
   }
   Object.assign(deferred, { base })
   // Where nothing applies, the request has no change of its own, whatever `migrate` made of the data.
   const operations = deferred.applied.length ? [operation] : []
-  return { ...draft, current: base, operations, deferred, refresh: true }
+  return withDeferred({ ...draft, current: base, operations }, deferred)
+}
+
+function withDeferred(draft: Draft, deferred: DeferredWrites): Draft {
+  return { ...draft, stored: { ...draft.stored, deferred }, refresh: true }
 }
 
 /** Opens the cookies of deferred writes that are ours. */
@@ -104,9 +103,9 @@ export async function defer(
   tag: string,
 ): Promise<string[] | null> {
   const { format, options } = instance
-  const { current, deferred, operations } = draft
+  const { current, operations, stored } = draft
   const { state } = draft.found!
-  const { dropped = [], entries = [] } = deferred ?? {}
+  const { dropped = [], entries = [] } = stored?.deferred ?? {}
   const earlier = entries.filter((one) => !dropped.includes(one))
   const changes = changesOf(
     operations.filter(({ isDeferred }) => !isDeferred),
@@ -136,14 +135,15 @@ export async function defer(
 
 /** Settles the deferred writes of a request that was saved, as {@link clearDeferred}. */
 export function settleDeferred(instance: Instance, draft: Draft): string[] {
-  const changes = countOf(draft.deferred?.applied ?? [])
+  const changes = countOf(draft.stored?.deferred?.applied ?? [])
   if (changes) instance.emit({ type: 'commit.applied', changes }, draft.current)
   return clearDeferred(instance, draft)
 }
 
 /** Reports which deferred writes are dropped, and returns the `Set-Cookie` values that remove all cookies. */
 function clearDeferred(instance: Instance, draft: Draft): string[] {
-  const { cookies, deferred } = draft
+  const { cookies, stored } = draft
+  const deferred = stored?.deferred
   if (!deferred) return []
   reportDropped(instance, draft, countOf(deferred.dropped), 'conflict', true)
   for (const { changes, reason } of deferred.lost)
@@ -167,18 +167,19 @@ export async function dropDeferred(instance: Instance, draft: Draft): Promise<st
  */
 export function reportDropped(
   { emit }: Instance,
-  { current, found, replaced }: Draft,
+  { current, found, stored }: Draft,
   changes: number,
   reason: DropReason,
   deferred?: true,
 ): void {
   if (!changes) return
-  const about = found?.state ?? replaced?.state ?? current
+  const about = found?.state ?? stored?.replaced?.found?.state ?? current
   emit({ type: 'commit.dropped', changes, reason, ...(deferred && { deferred }) }, about)
 }
 
 /** Drops the deferred writes of a user in whose place another one signs in. */
-export function endDeferred({ deferred }: Draft): void {
+export function endDeferred({ stored }: Draft): void {
+  const deferred = stored?.deferred
   if (!deferred) return
   const lost = [...deferred.lost, { reason: 'ended', changes: countOf(deferred.entries) } as const]
   Object.assign(deferred, { applied: [], dropped: [], lost })

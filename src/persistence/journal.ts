@@ -4,11 +4,11 @@
  * Each record lists its last writes. So an entry is applied once, wherever it comes from: beside the
  * record, in a cookie, or in a commit that is tried again because its answer was lost.
  */
-import type { DataFormat } from '../codec/data.ts'
+import type { Change, Entry } from '../codec/entries.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
-import type { DeferredWrites, Entry } from '../session/draft.ts'
-import { applyChanges, type Change, type Operation, ownValue } from '../session/operations.ts'
+import type { DeferredWrites } from '../session/draft.ts'
+import { applyChanges, type Operation, ownValue } from '../session/operations.ts'
 
 type Same = (a: unknown, b: unknown) => boolean
 
@@ -132,42 +132,5 @@ export function leftOut(changes: readonly Change[], { data }: SessionState): Cha
     const takes = op === 'add' ? typeof value === 'number' : Array.isArray(value)
     const isOwn = (other: Change): boolean => other[1] === key && !isAddition(other)
     return value !== undefined && !takes && !changes.some(isOwn)
-  })
-}
-
-type WireEntry = readonly [
-  tag: string,
-  counter: number,
-  at: number,
-  changes: readonly Change[],
-  sets?: 1 | undefined,
-]
-
-function mapValues(changes: readonly Change[], fn: (value: unknown) => unknown): Change[] {
-  return changes.map(([section, key, op, value]) =>
-    value === undefined ? [section, key, op] : [section, key, op, fn(value)],
-  )
-}
-
-/** Spells entries as text, in which times count from `since`. Values are text of the codec. */
-export function encodeEntries(
-  format: DataFormat,
-  entries: readonly Entry[],
-  since: number,
-): string {
-  const wire = entries.map(({ tag, counter, at, changes, sets }): WireEntry => {
-    const texts = mapValues(changes, (value) => format.stringify(value))
-    return sets ? [tag, counter, at - since, texts, sets] : [tag, counter, at - since, texts]
-  })
-  return JSON.stringify(wire)
-}
-
-/** Reads what {@link encodeEntries} spelled. Each entry was made on top of those before it. */
-export function decodeEntries(format: DataFormat, text: string, since: number): Entry[] {
-  const wire: readonly WireEntry[] = JSON.parse(text)
-  const tags = wire.map(([tag]) => tag)
-  return wire.map(([tag, counter, at, texts, sets], i) => {
-    const changes = mapValues(texts, (value) => format.parse(value as string))
-    return { tag, counter, at: at + since, changes, sets, seen: tags.slice(0, i) }
   })
 }

@@ -251,7 +251,7 @@ async function rolledBack(
   }
   tellRollback(p, opened, lost)
   if (!found) return goneDraft(p.instance, cookies, opened, 'missing')
-  const heals = { heals: true, refresh: true }
+  const heals = { stored: { heals: true }, refresh: true }
   if (snapshot?.state.subject === found.state.subject && descends(snapshot.state, found.state)) {
     return live(opening, { ...snapshot, version: record.version }, heals)
   }
@@ -273,7 +273,6 @@ export async function replacedDraft(
   found: FoundSession | null,
 ): Promise<Draft> {
   const { options } = p.instance
-  const id = idOf(opened)
   const { rotatedAt } = credentialOf(record)
   const isLate = options.now() - rotatedAt < GRACE_MS
   // That it cannot be ended now is no reason to show it.
@@ -281,10 +280,10 @@ export async function replacedDraft(
     if (found && options.onEvent.length) await nameActors(p.instance, [found.state])
     await tryToEnd(p, startCalls(p), 'reuse', found?.state ?? opened)
   }
-  const state = found && found.state.version <= options.version ? found.state : null
-  const { keys = [], version } = record
-  const replaced = { id, keys, state, version, isLate, rotatedAt }
-  return goneDraft(p.instance, cookies, opened, isLate ? 'superseded' : 'missing', { replaced })
+  const { keys = [] } = record
+  const stored = { replaced: { key: opened.key, keys, isLate, found } }
+  const status = isLate ? 'superseded' : 'missing'
+  return goneDraft(p.instance, cookies, opened, status, { stored }, rotatedAt)
 }
 
 async function live(

@@ -1,14 +1,15 @@
 /** Sessions as a store saves them: sealed, bound to their id and epoch, with entries beside them. */
 import { deflate, inflate, MAX_BYTES } from '../codec/compress.ts'
+import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
 import type { Generation } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
-import type { Entry, FoundSession } from '../session/draft.ts'
+import type { FoundSession } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import type { StoredRecord } from '../stores/store.ts'
-import { decodeEntries, encodeEntries, mergeEntries } from './journal.ts'
+import { mergeEntries } from './journal.ts'
 import type { Credential } from './newest.ts'
 import type { Persistence } from './persistence.ts'
 

@@ -1,9 +1,10 @@
 /** A session between opening and committing: the state that was found, its changes, the client's cookies. */
+import type { Entry } from '../codec/entries.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import type { SessionError } from '../errors.ts'
 import type { DropReason, SaveOutcome } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
-import type { Change, Operation } from './operations.ts'
+import type { Operation } from './operations.ts'
 import type { SessionStatus, SiteData } from './session.ts'
 
 /** The end of a session that a cookie named. */
@@ -25,47 +26,6 @@ export interface FoundSession {
   readonly stale?: boolean
   /** It is a copy: the store may have something newer. */
   readonly isCopy?: boolean | undefined
-}
-
-/** The changes of one commit, in a form that can be carried beside a record or in a cookie of its own. */
-export interface Entry {
-  /** Random: the record lists the tags of its last writes, so that an entry is applied once. */
-  readonly tag: string
-  /** Counter of the state that it was made from. */
-  readonly counter: number
-  /** Epoch milliseconds. */
-  readonly at: number
-  readonly changes: readonly Change[]
-  /** A value that it set is left out, because a later deferred write replaces it. */
-  readonly sets?: 1 | undefined
-  /** Tags of the deferred writes that it was made on top of. */
-  readonly seen: readonly string[]
-}
-
-/** Deferred writes that came with a request, and what became of them. */
-export interface DeferredWrites {
-  readonly entries: readonly Entry[]
-  /** Deferred writes that cannot be applied any more, by the reason. */
-  readonly lost: readonly { readonly reason: DropReason; readonly changes: number }[]
-  /** The state as it was opened, with them. */
-  readonly base: SessionState
-  /** Applied by the last replay. */
-  applied: readonly Entry[]
-  /** Dropped by the last replay: something else was written since. */
-  dropped: readonly Entry[]
-}
-
-/** A session whose credential the request has in a replaced version. */
-export interface ReplacedSession {
-  readonly id: string
-  readonly keys: readonly string[]
-  /** It was replaced moments ago, while this request was under way. */
-  readonly isLate: boolean
-  /** Epoch milliseconds. */
-  readonly rotatedAt: number
-  /** As the store has it; `null`: it does not open. */
-  readonly state: SessionState | null
-  readonly version: string
 }
 
 /** With `deviceBound`: what the request says of the browser's key, and what its response says. */
@@ -102,8 +62,6 @@ export interface Draft {
   committed: boolean
   /** The result of saving it, or its promise; `undefined` before, and after a failure. */
   saving?: Promise<string[]> | undefined
-  /** With a store: the tag under which saving it failed, and how many operations it had then. */
-  failed?: { readonly tag: string; readonly operations: number }
   /** The application's word for the end of the session. */
   endReason?: string | undefined
   /** An error or the event `session.uncommitted` has told of changes that were not saved. */
@@ -137,12 +95,43 @@ export interface Draft {
   readOnly: SessionError | null
   /** Makes the error of `require` where there is no session; made when asked for, since an error costs its stack. */
   readonly noSession: (() => SessionError | Promise<SessionError>) | null
-  /** With a store: the state differs from the record, which lost its last writes. */
+  /** With a store: what is between a session and its record. */
+  stored?: StoredDraft
+}
+
+/** The part of a draft that `persistence/` fills in, and `session/` never reads. */
+export interface StoredDraft {
+  /** The state differs from the record, which lost its last writes. */
   readonly heals?: boolean
-  /** With a store: the session that this request has a replaced credential of. */
+  /** The session that this request has a replaced credential of. */
   readonly replaced?: ReplacedSession
-  /** With a store: deferred writes that came with the request. */
+  /** Deferred writes that came with the request. */
   readonly deferred?: DeferredWrites
+  /** The tag under which saving it failed, and how many operations it had then. */
+  readonly failed?: { readonly tag: string; readonly operations: number }
+}
+
+/** A session whose credential the request has in a replaced version. */
+export interface ReplacedSession extends Pick<SessionState, 'key'> {
+  /** The index keys of its record. */
+  readonly keys: readonly string[]
+  /** It was replaced moments ago, while this request was under way. */
+  readonly isLate: boolean
+  /** As the store has it; `null`: it does not open, or this request may not see it. */
+  readonly found: FoundSession | null
+}
+
+/** Deferred writes that came with a request, and what became of them. */
+export interface DeferredWrites {
+  readonly entries: readonly Entry[]
+  /** Deferred writes that cannot be applied any more, by the reason. */
+  readonly lost: readonly { readonly reason: DropReason; readonly changes: number }[]
+  /** The state as it was opened, with them. */
+  readonly base: SessionState
+  /** Applied by the last replay. */
+  applied: readonly Entry[]
+  /** Dropped by the last replay: something else was written since. */
+  dropped: readonly Entry[]
 }
 
 /** The functions of the instance that its sessions call. */

@@ -105,15 +105,15 @@ export async function emptyDraft(
   }
 }
 
-/** A session that is no more. */
+/** A session that is no more. `rotatedAt`: of a cookie that was replaced, epoch milliseconds. */
 export async function goneDraft(
   instance: Instance,
   cookies: CookieFound,
   about: NamedSession,
   status: Gone,
   more: Partial<Draft> = {},
+  rotatedAt?: number,
 ): Promise<Draft> {
-  const rotatedAt = more.replaced?.rotatedAt
   if (instance.observe) (await seldom()).tellGone(instance, about, status, rotatedAt)
   const noSession = async () => (await seldom()).goneError(instance, about, status, rotatedAt)
   return emptyDraft(instance, cookies, { status, noSession, ...more })

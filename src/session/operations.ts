@@ -5,23 +5,10 @@
  * them all on that.
  */
 import { applyRules, TAGS } from '../check.ts'
+import type { Change } from '../codec/entries.ts'
 import { FIRST, nextGeneration } from '../codec/generation.ts'
 import { ID_BYTES, type SessionState } from '../codec/session-record.ts'
 import type { SessionStatus } from './session.ts'
-
-/** A section of the session: 0 for data, 1 for flash. */
-export type Section = 0 | 1
-
-/**
- * One change of one value, as text can carry it. `add` and `append` do not depend on the order in
- * which they are made. `take` removes a flash value if it is still the one that was read.
- */
-export type Change = readonly [
-  section: Section,
-  key: string,
-  op: 'set' | 'unset' | 'add' | 'append' | 'take',
-  value?: unknown,
-]
 
 /** One recorded change. */
 export interface Operation {

@@ -7,6 +7,7 @@ import {
   isToken,
   refuseUnless,
 } from '../check.ts'
+import type { Change, Section } from '../codec/entries.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
@@ -17,7 +18,6 @@ import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { setReader } from './instances.ts'
 import {
-  type Change,
   change,
   isOfOther,
   type Login,
@@ -27,7 +27,6 @@ import {
   type Rotation,
   retag,
   rotate,
-  type Section,
   signIn,
   sweepFlash,
   updateValue,
@@ -168,7 +167,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     const draft = this.#draft
     const login = { subject, ...chosen }
     this.#assertWritable(isOfOther(draft.current, login))
-    if (draft.replaced) draft.status = 'missing'
+    if (/^(superseded|unproven)$/.test(draft.status)) draft.status = 'missing'
     draft.readOnly = null
     this.#trust()
     this.#change(signIn(login, this.#draw(), this.#instance.options.version, draft.found !== null))

@@ -1,23 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { createFormat } from '../../src/codec/data.ts'
+import type { Change, Entry } from '../../src/codec/entries.ts'
 import type { SessionState } from '../../src/codec/session-record.ts'
 import { listWrite, NO_TAG, writesOf } from '../../src/codec/write-list.ts'
 import {
   applyDeferred,
   changesOf,
-  decodeEntries,
-  encodeEntries,
   leaveOutReplaced,
   leftOut,
   mergeEntries,
 } from '../../src/persistence/journal.ts'
-import type { ResolvedOptions } from '../../src/resolve-options.ts'
-import type { Entry } from '../../src/session/draft.ts'
-import { type Change, change, updateValue } from '../../src/session/operations.ts'
+import { change, updateValue } from '../../src/session/operations.ts'
 
 const NOW = Date.UTC(2026, 10, 23)
 const [A, B, C] = ['aaaaaa', 'bbbbbb', 'cccccc'] as const
-const format = createFormat({ version: 1 } as ResolvedOptions)
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 const withData = (data: Record<string, unknown>): SessionState =>
@@ -224,18 +219,5 @@ describe('the changes of a request', () => {
     // The request itself has set it: the addition is to its own value.
     expect(leftOut([set('text', 1), add('text', 1)], data)).toEqual([])
     expect(leftOut([append('text'), add('text', 1)], data)).toHaveLength(2)
-  })
-
-  it('are read as they were spelled, each made on top of those before it', () => {
-    const entries = [
-      entryOf(A, 1, [set('a', { b: [1] }), [0, 'gone', 'unset']], { at: NOW - 5 }),
-      entryOf(B, 2, [flash('notice', 'hello')], { sets: 1 }),
-    ]
-    const text = encodeEntries(format, entries, NOW)
-    expect(text).not.toContain(String(NOW))
-    expect(decodeEntries(format, text, NOW)).toEqual([
-      { ...entries[0], sets: undefined, seen: [] },
-      { ...entries[1], seen: [A] },
-    ])
   })
 })
