@@ -36,7 +36,8 @@ export interface Requirements<D extends SessionData = SessionData> {
   /**
    * The answer to a visitor who is not signed in, or not lately enough: the path of the page to sign in on, to which browsers
    * are redirected with the way back in `returnTo`, and which everybody may see, with a slash at its
-   * end and without; or a function that answers, and may write to the session. Bun's `routes` with a wildcard need a function: they
+   * end and without, whatever its query and its method; or a function that answers, and may write to the session. Where other
+   * pages have the same path and differ by their query alone, it has to be a function. Bun's `routes` with a wildcard need a function: they
    * match `/admin/../login` as it came, and show it to the guard as `/login`. (default: 401)
    */
   onMissing?: string | ((request: Request) => Response | Promise<Response>)

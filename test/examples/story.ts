@@ -81,7 +81,7 @@ class Browser {
     }
     const message = await new Promise<IncomingMessage>((resolve, reject) => {
       const method = form ? 'POST' : 'GET'
-      const outgoing = httpRequest(new URL(path, this.#origin), { method, headers }, resolve)
+      const outgoing = httpRequest(new URL(this.#origin + path), { method, headers }, resolve)
       outgoing.on('error', reject)
       if (!until) outgoing.end(body)
       else {
@@ -203,6 +203,14 @@ export function tellStory(
       expectRedirect(await browser.send('/account', { cookie: null }), '/')
       signedInCookie = browser.jar.header()
     })
+
+    it.each(['/account?a=1', '/account/', '/%61ccount', '/%61ccount/', '/ACCOUNT', '//account'])(
+      '7: also at the address %s, however a router reads it',
+      async (path) => {
+        const { status, user } = await browser.send(path, { cookie: null })
+        expect([status === 200, user]).toEqual([false, undefined])
+      },
+    )
 
     it('8: signs out in one tab while the other is still sending', async () => {
       const signedOut = wait(BEGUN).then(() => browser.send('/sign-out', { form: {} }))

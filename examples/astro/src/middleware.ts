@@ -10,7 +10,8 @@ const secret = process.env.SESSION_SECRET ?? ''
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
 const guard = requireSession(sessions, { onMissing: '/' })
 
-const guardAccount: MiddlewareHandler = async ({ request, url }, next) =>
-  (url.pathname === '/account' ? await guard(request) : null) ?? next()
+/** Keeps strangers out of the account. Not by the address: `/account/` is this page too. */
+const guardAccount: MiddlewareHandler = async ({ request, routePattern }, next) =>
+  (routePattern === '/account' ? await guard(request) : null) ?? next()
 
 export const onRequest: MiddlewareHandler = sequence(sessionMiddleware(sessions), guardAccount)

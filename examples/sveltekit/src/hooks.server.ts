@@ -10,6 +10,7 @@ const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
 const guard = requireSession(sessions, { onMissing: '/' })
 
 export const handle: Handle = sequence(sessionHandle(sessions), async ({ event, resolve }) => {
-  const refusal = event.url.pathname === '/account' ? await guard(event.request) : null
+  // Not by the address: `/%61ccount` is this page too.
+  const refusal = event.route.id === '/account' ? await guard(event.request) : null
   return refusal ?? resolve(event)
 })

@@ -1,9 +1,9 @@
 import { summarize } from '../../../story/shop.ts'
 
-/** What pages show of the session; who has not signed in has no account to see. */
+/** What pages show of the session, and who has signed in. Which page it is only their own router knows. */
 export default defineEventHandler(async (event) => {
-  if (event.method !== 'GET' || !['/', '/account'].includes(event.path)) return
+  if (event.method !== 'GET' || !event.headers.get('accept')?.includes('text/html')) return
   const session = await event.node.req.session()
   event.context.summary = summarize(session)
-  if (event.path === '/account' && session.subject === null) await sendRedirect(event, '/', 303)
+  event.context.user = session.subject
 })
