@@ -1,4 +1,5 @@
 /** The way back: the page that a browser asked for, and gets after signing in. */
+import { expectArgument } from '../check.ts'
 import { hostOf } from './cross-site.ts'
 
 const RETURN_TO = 'returnTo'
@@ -48,8 +49,10 @@ const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
  * Never another site, whatever the query says.
  *
  * @param fallback A path, for when there is none. (default: `/`)
+ * @throws TypeError for a fallback that is no path of this site, as a `Referer` is none.
  */
 export function returnPath(request: Request, fallback = '/'): string {
+  expectArgument(isPath(fallback), 'fallback', 'a path such as "/home"', fallback)
   const path = new URL(request.url).searchParams.get(RETURN_TO)
   return isPath(path) ? (path as string) : fallback
 }

@@ -52,8 +52,9 @@ export function markResponse(
   return copy
 }
 
-/** Headers that CDNs put above `Cache-Control` (RFC 9213; Akamai, Fastly, nginx). */
-const CDN_HEADER = /(?:cdn-cache|surrogate|edge)-control$|^x-accel-expires$/
+/** Headers that CDNs put above `Cache-Control` (RFC 9213; Akamai, Fastly, LiteSpeed, nginx). */
+export const CDN_HEADER: RegExp =
+  /(?:cdn-cache|surrogate|edge|litespeed-cache)-control$|^x-accel-expires$/
 const REPLACED = /^(?:public|private|s-maxage=.*|proxy-revalidate)$/i
 
 function mark(

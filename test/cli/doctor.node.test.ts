@@ -181,11 +181,34 @@ describe('sojourn doctor', () => {
     ['a copy', ['x-cache', 'Hit from cloudfront'], 'comes from a cache'],
     ['an age', ['age', '30'], 'comes from a cache'],
     ['another rule for a CDN', ['cdn-cache-control', 'max-age=60'], 'lets a CDN store it'],
+    ['one of Vercel', ['vercel-cdn-cache-control', 'max-age=60'], 'lets a CDN store it'],
+    ['one of nginx', ['x-accel-expires', '60'], 'lets a CDN store it'],
     ['too much', ['x-long', 'x'.repeat(9000)], 'many proxies refuse more than 8 KB'],
   ] as const)('finds %s in the headers', async (_, header, sentence) => {
     const proxy: Proxy = (all) => [...all, [...header]]
     const { wrong } = await examine(await serve(app(createSessions({ secret })), proxy))
     expect(wrong).toEqual([expect.stringContaining(sentence)])
+  })
+
+  it('findings print no character of a header that would steer a terminal', async () => {
+    // CSI as one character of Latin-1, which Node lets pass in headers.
+    const steer = '\x9b2J'
+    const proxy: Proxy = (all) => [
+      ...all
+        .filter(([name]) => name !== 'vary')
+        .map(([name, value]): [string, string] => {
+          if (name === 'cache-control') return [name, `${value}, ${steer}`]
+          return [name, name === 'set-cookie' ? value.replace('=Lax', `=Lax${steer}`) : value]
+        }),
+    ]
+    const url = await serve(app(createSessions({ secret })), proxy)
+    const { findings } = await examine(url)
+    const texts = findings.map(({ text }) => text).join()
+    expect(texts).toContain('SameSite=lax?2j')
+    expect(texts).toContain('it is private, no-store, ?2j')
+    const { stdout } = await sojourn(['doctor', url], { env: { NODE_EXTRA_CA_CERTS: cert } })
+    expect(stdout).toContain('?2j')
+    expect(stdout.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
   })
 
   it('finds something in between that renames cookies', async () => {

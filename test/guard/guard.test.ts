@@ -383,6 +383,23 @@ describe('returnPath()', () => {
     }
     expect(returnPath(new Request('https://example.org/login'))).toBe('/')
   })
+
+  it('refuses a fallback that is no path of this site, such as a Referer', () => {
+    const request = new Request('https://example.org/login?returnTo=/a')
+    for (const fallback of [
+      '//evil.example',
+      'https://evil.example/',
+      '/\\evil',
+      'a',
+      '',
+      null,
+      5,
+    ]) {
+      const call = () => returnPath(request, fallback as never)
+      expect(call).toThrow(/^Argument "fallback" must be a path such as "\/home", got /)
+      expect(call).toThrow(TypeError)
+    }
+  })
 })
 
 describe('requireSession() with factors', () => {

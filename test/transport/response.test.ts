@@ -46,6 +46,7 @@ describe('commit()', () => {
       'Surrogate-Control',
       'Edge-Control',
       'X-Accel-Expires',
+      'X-LiteSpeed-Cache-Control',
     ]) {
       const response = () => new Response('ok', { headers: { [name]: 'max-age=600' } })
       expect((await commit(response())).headers.get(name)).toBe(null)

@@ -3,7 +3,6 @@
 import { spellKey } from '../../crypto/keyring.ts'
 import { parseToken } from '../../crypto/token.ts'
 import { MAX_COOKIE_BYTES } from '../../transport/cookie.ts'
-import { plain } from '../words.ts'
 import { type Finding, fine, note, wrong } from './finding.ts'
 import type { SetCookie } from './set-cookie.ts'
 
@@ -56,10 +55,10 @@ export function checkPrefix({ attributes, name }: SetCookie): Finding[] {
     if (attributes.get('path') !== '/') broken.push('Path=/')
     if (attributes.has('domain')) broken.push('no Domain')
   }
-  if (!broken.length) return [fine('prefix', `It keeps what its prefix ${plain(prefix)} promises`)]
+  if (!broken.length) return [fine('prefix', `It keeps what its prefix ${prefix} promises`)]
   const advice =
     'Does a proxy rewrite cookies (proxy_cookie_path, proxy_cookie_domain)? Sojourn sends them right'
-  return [wrong('prefix', `Browsers drop it: ${plain(prefix)} needs ${broken.join(', ')}`, advice)]
+  return [wrong('prefix', `Browsers drop it: ${prefix} needs ${broken.join(', ')}`, advice)]
 }
 
 /** Checks the attributes that concern scripts, other sites and other hosts. */
@@ -91,7 +90,7 @@ export function checkAttributes({ attributes, hop: { url } }: SetCookie): Findin
   }
   const domain = attributes.get('domain')?.replace(/^\./, '').toLowerCase()
   if (domain && url.hostname !== domain && !url.hostname.endsWith(`.${domain}`)) {
-    const text = `Its Domain, ${plain(domain)}, is not that of the page: browsers drop it`
+    const text = `Its Domain, ${domain}, is not that of the page: browsers drop it`
     found.push(
       wrong('attributes', text, 'Leave cookie.domain out, or set it to the domain of the site'),
     )
@@ -101,7 +100,7 @@ export function checkAttributes({ attributes, hop: { url } }: SetCookie): Findin
   }
   const path = attributes.get('path') || '/'
   if (!url.pathname.startsWith(path.replace(/\/$/, ''))) {
-    const text = `Its Path, ${plain(path)}, is not that of the page: it is not sent to it`
+    const text = `Its Path, ${path}, is not that of the page: it is not sent to it`
     found.push(wrong('attributes', text, 'Leave cookie.path at its default, "/"'))
   }
   return found.length ? found : [fine('attributes', `It is HttpOnly and SameSite=${sameSite}`)]

@@ -2,7 +2,7 @@
 import type { CookieTokens, OpenedCookie } from '../../codec/cookie-tokens.ts'
 import { idOf } from '../../codec/session-record.ts'
 import type { CookieJar } from '../../testing/cookie-jar.ts'
-import { duration, plain } from '../words.ts'
+import { duration } from '../words.ts'
 import {
   checkAttributes,
   checkKeys,
@@ -75,7 +75,7 @@ function noCookie(first: Visit, name: string): Finding {
   const seen = others ? `, and ${others} other${others > 1 ? 's' : ''}` : ''
   return wrong(
     'cookie',
-    `No cookie of the name ${plain(name)} came${seen}`,
+    `No cookie of the name ${name} came${seen}`,
     'Give the doctor a page that starts a session, and the name if it is another one (--cookie, SESSION_COOKIE_NAME). If the page does start one, its response is not committed, or something in between removes Set-Cookie',
   )
 }
@@ -85,7 +85,7 @@ function checkName(first: Visit, set: SetCookie, name: string): Finding[] {
     return [
       wrong(
         'cookie',
-        `A session cookie came under the name ${plain(set.name)}, and the application reads ${plain(name)}: something in between renames it`,
+        `A session cookie came under the name ${set.name}, and the application reads ${name}: something in between renames it`,
         'Let it rename the Cookie header too, or better neither. If the application does call it so: --cookie, or SESSION_COOKIE_NAME',
       ),
     ]

@@ -1,11 +1,12 @@
 /** Checks of whole answers: caching, `Vary`, the size of headers, the clock. */
+import { CDN_HEADER } from '../../transport/response.ts'
 import { duration, size } from '../words.ts'
 import { type Finding, fine, note, wrong } from './finding.ts'
 import type { SetCookie } from './set-cookie.ts'
 import type { Hop, Visit } from './visit.ts'
 
-/** Headers that tell caches of a CDN what the visitor's browser is not told. */
-const CDN_HEADERS = ['cdn-cache-control', 'cloudflare-cdn-cache-control', 'surrogate-control']
+/** A time in a header for CDNs; that of nginx has nothing else in it. */
+const LASTS = /(?:max-?age=|^)[1-9]/i
 /** Headers by which caches say that an answer is a copy. */
 const HIT_HEADERS = [
   'x-cache',
@@ -31,8 +32,8 @@ export function checkCache(first: SetCookie, other: SetCookie | undefined): Find
     const text = control ? 'lets caches store it' : 'has no Cache-Control'
     found.push(wrong('cache', `The answer that sets the cookie ${text}`, advice))
   }
-  const cdn = CDN_HEADERS.filter((name) => /max-age=[1-9]/.test(headers.get(name) ?? ''))
-  if (cdn.length) {
+  const cdn = [...headers].find(([name, value]) => CDN_HEADER.test(name) && LASTS.test(value))
+  if (cdn) {
     found.push(
       wrong(
         'cache',
