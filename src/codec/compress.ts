@@ -3,8 +3,33 @@
 /** Bytes after which inflating stops, and that are not deflated: hardly a session is as large. */
 export const MAX_BYTES: number = 8 * 1024 * 1024
 
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** First byte of what is deflated. */
+const DEFLATED = 8
+
+/** Deflates bytes that are longer than `above`, where that makes them smaller. No record begins as the result does. */
+export async function shrink(bytes: Bytes, above: number): Promise<Bytes> {
+  if (bytes.length <= above || bytes.length >= MAX_BYTES) return bytes
+  const small = await deflate(bytes)
+  return small.length < bytes.length - 1 ? prefixed(DEFLATED, small) : bytes
+}
+
+/** Returns what {@link shrink} was given; `null` when that cannot be told. */
+export async function expand(bytes: Bytes): Promise<Bytes | null> {
+  return bytes[0] === DEFLATED ? await inflate(bytes.subarray(1)).catch(() => null) : bytes
+}
+
+/** Returns the bytes behind a first one. */
+export function prefixed(first: number, bytes: Bytes): Bytes {
+  const whole = new Uint8Array(bytes.length + 1)
+  whole[0] = first
+  whole.set(bytes, 1)
+  return whole
+}
+
 /** Deflates bytes (RFC 1951). */
-export async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+export async function deflate(bytes: Bytes): Promise<Bytes> {
   // Not by its global name: Next's edge runtime has none, and its bundler refuses to see one.
   const { CompressionStream } = globalThis
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate-raw'))
@@ -12,10 +37,10 @@ export async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Arra
 }
 
 /** Inflates bytes; rejects when they are damaged, or grow over the limit. */
-export async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+export async function inflate(bytes: Bytes): Promise<Bytes> {
   const { DecompressionStream } = globalThis
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate-raw'))
-  const parts: Uint8Array<ArrayBuffer>[] = []
+  const parts: Bytes[] = []
   let size = 0
   const reader = stream.getReader()
   for (;;) {
@@ -26,7 +51,7 @@ export async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Arra
       await reader.cancel()
       throw new RangeError(`An inflated value is larger than ${MAX_BYTES} bytes`)
     }
-    parts.push(value as Uint8Array<ArrayBuffer>)
+    parts.push(value as Bytes)
   }
   const whole = new Uint8Array(size)
   let at = 0

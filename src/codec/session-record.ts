@@ -112,6 +112,11 @@ export interface OpenedRecord extends Omit<SessionState, 'data' | 'flash'> {
   readonly extra?: CookieExtra | undefined
 }
 
+/** Returns when the call began that a cookie was made from, epoch milliseconds. */
+export function madeAt({ extra, renewedAt }: Pick<OpenedRecord, 'extra' | 'renewedAt'>): number {
+  return renewedAt + Math.round(1000 * (extra?.t ?? 0))
+}
+
 /** Bytes of an id. */
 export const ID_BYTES = 16
 const HEADER_BYTES = 25

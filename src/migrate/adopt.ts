@@ -12,7 +12,6 @@ import {
   StoreUnavailableError,
 } from '../errors.ts'
 import type { ImportWinner } from '../events.ts'
-import type { StoredBackend } from '../persistence/backend.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
@@ -27,8 +26,6 @@ import type { CookieImporter } from './importer.ts'
 /** The taking over of an old session in one request. */
 interface Adoption {
   readonly instance: Instance
-  /** `undefined` where sessions live in cookies. */
-  readonly backend: StoredBackend | undefined
   readonly draft: Draft
   readonly signal: AbortSignal | undefined
   /** Name of the option or the store that is being asked, for events. */
@@ -43,7 +40,6 @@ interface Adoption {
  */
 export async function adoptSession(
   instance: Instance,
-  backend: StoredBackend | undefined,
   draft: Draft,
   header: string,
   signal: AbortSignal | undefined,
@@ -59,7 +55,7 @@ export async function adoptSession(
   const others = ours ? importers.filter(isBeside) : importers
   if (!others.length) return draft
   const asked = 'importFrom'
-  const adoption: Adoption = { instance, backend, draft, signal, asked, otherwise: draft }
+  const adoption: Adoption = { instance, draft, signal, asked, otherwise: draft }
   try {
     const found = await importSession(others, header, options.now(), cookie.name)
     return found ? await adopt(adoption, found) : draft
@@ -130,18 +126,20 @@ async function startShared(
   found: Import,
   first: SessionState,
 ): Promise<Draft | null> {
-  const { backend, draft, instance } = adoption
-  const { emit, options } = instance
+  const { draft, instance } = adoption
+  const { emit, inForce, options } = instance
   const { origin } = found
   const { subject } = first
-  if (!origin || !backend || options.seal === 'cookie') return null
-  adoption.asked = options.store!.name
+  const { seal, store } = options
+  if (!origin || !store || inForce?.readOnly || seal === 'cookie') return null
+  adoption.asked = store.name
   // A plain hash: a keyed one would be another one under another secret, and what has ended would come
   // back. It is for one user: an old library may keep its id when somebody else signs in.
   const key = decodeBase64url(await plainHash('import', JSON.stringify([origin, subject])))!
   const imported = { ...first, key, markFor: markOf(instance, found) }
   const state = listWrite(imported, newTag(), true, options.now())
-  return backend.start(draft.cookies, state, () => {
+  const { startStored } = await import('./start-stored.ts')
+  return startStored(instance, draft.cookies, state, () => {
     emit({ type: 'session.imported', signedIn: subject !== null }, state)
     emit({ type: 'session.created' }, state)
   })

@@ -1,5 +1,5 @@
 /** Sessions that live in a store: opening, committing and ending them. Loaded when first needed. */
-import { idOf, type SessionState } from '../codec/session-record.ts'
+import { idOf } from '../codec/session-record.ts'
 import { shareOf } from '../crypto/key-share.ts'
 import { type Source, tellEnd } from '../emit.ts'
 import { CircuitOpenError, StoreUnavailableError } from '../errors.ts'
@@ -7,16 +7,13 @@ import type { Backend, CommitTask } from '../session/backend.ts'
 import { type Draft, signsIn } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { noteEnd, noteRotation, removeOver } from '../session/notes.ts'
-import { goneDraft, liveDraft } from '../session/open.ts'
 import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
-import type { CookieFound } from '../transport/cookie.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
 import { Commit, type Committed, type Lost } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
 import { changesOf, leftOut } from './journal.ts'
-import { relate } from './newest.ts'
-import { openOne, openStored, replacedDraft } from './open.ts'
+import { openOne, openStored } from './open.ts'
 import {
   endSession,
   type Persistence,
@@ -25,48 +22,15 @@ import {
   startCalls,
 } from './persistence.ts'
 import { candidatesOf, idOnly, writeStoredCookie } from './stored-cookies.ts'
-import { credentialOf, openRecord, sealRecord } from './stored-record.ts'
-
-/** A backend over a store, and what importers need of it. */
-export interface StoredBackend extends Backend {
-  /**
-   * Creates a session with that key, or goes on with the one that another request created. `isNew`
-   * is told when it did not exist.
-   */
-  start(cookies: CookieFound, state: SessionState, isNew: () => void): Promise<Draft>
-}
 
 /** Returns the backend of an instance over its store. */
-export function storedBackendOf(instance: Instance): StoredBackend {
+export function storedBackendOf(instance: Instance): Backend {
   const p = persistenceOf(instance)
   return {
     open: (...call) => openStored(p, ...call),
     commit: (...call) => commit(p, ...call),
     end: (draft) => end(p, draft),
-    start: (...call) => start(p, ...call),
   }
-}
-
-async function start(
-  p: Persistence,
-  cookies: CookieFound,
-  first: SessionState,
-  isNew: () => void,
-): Promise<Draft> {
-  const { instance, latest, store } = p
-  const id = idOf(first)
-  const record = await sealRecord(p, first)
-  const result = await startCalls(p).make('write', (call) => store.write(id, record, null, call))
-  if (result.ok) isNew()
-  const there = result.ok ? (result.current ?? record) : result.current
-  // Nothing is there and nothing can be created: it ended, and its mark outlives the old cookie.
-  const found = there ? await openRecord(p, id, there, [first]) : null
-  if (!there || !found) return goneDraft(instance, cookies, first, 'missing')
-  // An old cookie is a credential of the first generation, and a sign-in replaces it.
-  if (relate(first.generation, credentialOf(there)) !== 'same')
-    return replacedDraft(p, cookies, first, there, found)
-  latest.record(found.state)
-  return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
 }
 
 async function commit(p: Persistence, draft: Draft, { renewalDue, changed }: CommitTask) {

@@ -53,24 +53,21 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
     else for (const entry of opened) byTag.set(entry.tag, entry)
   }
   const entries = [...byTag.values()].sort((a, b) => a.at - b.at)
-  const none = { applied: [], dropped: entries }
-  const deferred: DeferredWrites = { entries, lost, base: current, ...none }
+  const none = { applied: [], dropped: entries, base: current }
+  const deferred: DeferredWrites = { entries, lost, ...none }
   const operation = applyDeferred(entries, deferred, context.same, options.now())
   const base = operation(current)
   try {
     await format.check?.(base)
+    Object.assign(deferred, { base })
   } catch {
     // The schema of this deployment may be newer.
-    return withDeferred(draft, { ...deferred, ...none })
+    Object.assign(deferred, none)
   }
-  Object.assign(deferred, { base })
   // Where nothing applies, the request has no change of its own, whatever `migrate` made of the data.
   const operations = deferred.applied.length ? [operation] : []
-  return withDeferred({ ...draft, current: base, operations }, deferred)
-}
-
-function withDeferred(draft: Draft, deferred: DeferredWrites): Draft {
-  return { ...draft, stored: { ...draft.stored, deferred }, refresh: true }
+  const stored = { ...draft.stored, deferred }
+  return { ...draft, current: deferred.base, operations, stored, refresh: true }
 }
 
 /** Opens the cookies of deferred writes that are ours. */
@@ -107,14 +104,10 @@ export async function defer(
   const { state } = draft.found!
   const { dropped = [], entries = [] } = stored?.deferred ?? {}
   const earlier = entries.filter((one) => !dropped.includes(one))
-  const changes = changesOf(
-    operations.filter(({ isDeferred }) => !isDeferred),
-    current,
-  )
+  const changes = changesOf(operations, current)
   // Its place after the earlier ones says which of them it was made on top of.
   const own: Entry = { tag, counter: state.counter, at: options.now(), changes, seen: [] }
-  const listed = [...earlier, ...(changes.length ? [own] : [])]
-  const all = leaveOutReplaced(listed, own.at)
+  const all = leaveOutReplaced(changes.length ? [...earlier, own] : earlier, own.at)
   const at = all.at(-1)?.at
   if (at === undefined) return clearDeferred(instance, draft)
   const text = encodeEntries(format, all, at)
@@ -128,7 +121,7 @@ export async function defer(
   const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)
   if (!setCookie) return null
   // Less those of earlier pages that later ones replaced: what waits is what is told of at its end.
-  const more = changes.length - countOf(listed) + countOf(all)
+  const more = countOf(all) - countOf(earlier)
   instance.emit({ type: 'commit.deferred', changes: more }, current)
   return [setCookie, ...clearDeferred(instance, draft)]
 }

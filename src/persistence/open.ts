@@ -1,6 +1,6 @@
 /** Opening a session that lives in a store. */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
-import { idOf, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
+import { idOf, madeAt, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import { nameActors } from '../session/actors.ts'
@@ -22,7 +22,7 @@ import {
   tellRollback,
   tryToEnd,
 } from './persistence.ts'
-import { candidatesOf, credentialName, madeAt, snapshotOf, withSnapshot } from './stored-cookies.ts'
+import { candidatesOf, credentialName, snapshotOf, withSnapshot } from './stored-cookies.ts'
 import { credentialOf, openRecord } from './stored-record.ts'
 
 /** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */

@@ -9,6 +9,7 @@ import {
   encodeRecord,
   ID_BYTES,
   idOf,
+  madeAt,
   type OpenedRecord,
 } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
@@ -24,25 +25,6 @@ import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
  * may never have seen it, and no snapshot is made of it.
  */
 export type Stored = Pick<FoundSession, 'state' | 'at' | 'version'>
-
-/** The fields that an id-only cookie leaves out. */
-const ID_ONLY = {
-  subject: null,
-  label: undefined,
-  binding: undefined,
-  claims: undefined,
-  authenticatedAt: null,
-  version: 1,
-  writes: undefined,
-  markFor: undefined,
-  text: null,
-  hasFlash: false,
-} as const
-
-/** Returns when the record that a cookie was made from was read or written, epoch milliseconds. */
-export function madeAt({ renewedAt, extra }: OpenedRecord): number {
-  return renewedAt + Math.round(1000 * (extra?.t ?? 0))
-}
 
 /** The credentials of a request. */
 interface Candidates {
@@ -70,14 +52,7 @@ export async function candidatesOf(
   }
   const notes = await readNotes(instance, cookies)
   const opened = [...all.map(({ opened }) => opened), ...notes.opened].map(withShare)
-  const rank = ({ signedIn, subject }: OpenedRecord): number => Number(signedIn || subject !== null)
-  opened.sort(
-    (a, b) =>
-      rank(b) - rank(a) ||
-      b.createdAt - a.createdAt ||
-      compareText(idOf(a), idOf(b)) ||
-      madeAt(b) - madeAt(a),
-  )
+  opened.sort(byRank)
   const named = new Map<string, OpenedRecord>()
   for (const one of opened) {
     const before = named.get(credentialName(one, one.generation))
@@ -93,14 +68,22 @@ export async function candidatesOf(
   return { candidates: [...named.values()].filter(isCandidate), named }
 }
 
+/** Somebody is signed in; then the one that began last; then any order that is always the same. */
+function byRank(a: OpenedRecord, b: OpenedRecord): number {
+  const rank = ({ signedIn, subject }: OpenedRecord): number => Number(signedIn || subject !== null)
+  const [first, second] = [idOf(a), idOf(b)]
+  return (
+    rank(b) - rank(a) ||
+    b.createdAt - a.createdAt ||
+    Number(first > second) - Number(first < second) ||
+    madeAt(b) - madeAt(a)
+  )
+}
+
 /** Compares two cookies of one credential: the newer one says more, or the one with a snapshot. */
 function saysMore(one: OpenedRecord, before: OpenedRecord): boolean {
   const newer = one.counter - before.counter
   return newer > 0 || (newer === 0 && before.text === null && one.text !== null)
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
 }
 
 /** Names a session and one credential of it. */
@@ -135,14 +118,24 @@ export async function snapshotOf(
 
 /** Returns the id-only cookie, which a note carries too. */
 export function idOnly(instance: Instance, stored: Stored): OpenedRecord {
-  // This isolate remembers opened cookies, and not the data of their sessions.
-  const { data: _, flash: __, generation, ...fields } = stored.state
+  const { createdAt, generation, idleTimeout, absoluteTimeout, key, renewedAt } = stored.state
+  const { counter, persistent, subject } = stored.state
   return {
-    ...fields,
-    ...ID_ONLY,
+    key,
     // The time of the rotation stands in the record.
     generation: { ...generation, rotatedAt: 0, signedInAt: undefined },
-    ...(stored.state.subject !== null && { signedIn: true }),
+    createdAt,
+    renewedAt,
+    subject: null,
+    authenticatedAt: null,
+    idleTimeout,
+    absoluteTimeout,
+    persistent,
+    counter,
+    version: 1,
+    text: null,
+    hasFlash: false,
+    signedIn: subject === null ? undefined : true,
     extra: extraOf(instance, stored),
   }
 }

@@ -1,22 +1,18 @@
 /** Sessions as a store saves them: sealed, bound to their id and epoch, with entries beside them. */
-import { deflate, inflate, MAX_BYTES } from '../codec/compress.ts'
+import { expand, prefixed, shrink } from '../codec/compress.ts'
 import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
-import type { Generation } from '../codec/generation.ts'
+import { type Generation, nameOf } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
 import type { FoundSession } from '../session/draft.ts'
-import type { Instance } from '../session/instance.ts'
 import type { StoredRecord } from '../stores/store.ts'
 import { mergeEntries } from './journal.ts'
 import type { Credential } from './newest.ts'
 import type { Persistence } from './persistence.ts'
 
-type Bytes = Uint8Array<ArrayBuffer>
-
-/** First bytes that no plain record has. */
-const DEFLATED = 8
+/** First byte of a record that the key share seals: no other one begins so. */
 const SEALED_BY_COOKIE = 16
 
 const encoder = new TextEncoder()
@@ -36,8 +32,7 @@ export function versionOf(value: string): string {
  * authenticated data of record and entries: the clear copy can refuse a cookie, never admit one.
  */
 export function epochOf({ generation, version }: Omit<SessionState, 'data' | 'flash'>): string {
-  const { number, nonce, rotatedAt } = generation
-  return [number, nonce, rotatedAt, version].join('.')
+  return [nameOf(generation), generation.rotatedAt, version].join('.')
 }
 
 /** Reads the credential in a record's epoch. */
@@ -51,7 +46,8 @@ export async function sealRecord(p: Persistence, state: SessionState): Promise<S
   const { instance, ring } = p
   const { context, format, options } = instance
   if (format.check) await format.check(state)
-  let bytes = await shrink(instance, encodeRecord({ ...state, ...format.write(state) }))
+  const { above = Infinity } = options.compress || {}
+  let bytes = await shrink(encodeRecord({ ...state, ...format.write(state) }), above)
   if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
   const epoch = epochOf(state)
   const { markFor } = state
@@ -97,17 +93,14 @@ export async function openRecord(
   const { context, format, options } = p.instance
   const { copied, entries: texts = [], epoch, stale = false, value, version } = record
   const about = `${id}:${epoch}`
-  const { number, nonce } = credentialOf(record)
-  const holder = holders.find(
-    ({ generation }) => generation.number === number && generation.nonce === nonce,
-  )
+  const holder = holders.find(({ generation }) => epoch.startsWith(`${nameOf(generation)}.`))
   let bytes = await openToken(p.ring, `store:${about}`, value, options.now())
   if (bytes?.[0] === SEALED_BY_COOKIE) {
     if (!holder) return null
     bytes = await openShared(holder, bytes.subarray(1))
   }
-  if (bytes?.[0] === DEFLATED) bytes = await inflate(bytes.subarray(1)).catch(() => null)
-  const opened = bytes && decodeRecord(bytes)
+  const plain = bytes && (await expand(bytes))
+  const opened = plain && decodeRecord(plain)
   if (!opened) throw new SessionEncryptionError('Cannot read session: its record does not open')
   // That of the cookie has the key share, and its id is spelled already.
   const { key } = holder ?? opened
@@ -144,17 +137,4 @@ async function openEntries(
     all.push(...decodeEntries(format, decoder.decode(bytes), 0))
   }
   return all
-}
-
-async function shrink({ options: { compress } }: Instance, bytes: Bytes): Promise<Bytes> {
-  if (!compress || bytes.length <= compress.above || bytes.length >= MAX_BYTES) return bytes
-  const small = await deflate(bytes)
-  return small.length < bytes.length - 1 ? prefixed(DEFLATED, small) : bytes
-}
-
-function prefixed(first: number, bytes: Bytes): Bytes {
-  const whole = new Uint8Array(bytes.length + 1)
-  whole[0] = first
-  whole.set(bytes, 1)
-  return whole
 }

@@ -12,6 +12,7 @@ import {
   encodeRecord,
   ID_BYTES,
   idOf,
+  madeAt,
   type OpenedRecord,
   type SessionState,
   type SessionTimes,
@@ -68,8 +69,7 @@ export async function readNotes(instance: Instance, cookies: CookieFound): Promi
     const record = bytes && decodeRecord(bytes)
     if (!record || isFromFuture(record, now)) continue
     // Some end with the browser alone.
-    const madeAt = record.renewedAt + 1000 * (record.extra?.t ?? 0)
-    if (now - madeAt < 1000 * NOTE_S) opened.push(record)
+    if (now - madeAt(record) < 1000 * NOTE_S) opened.push(record)
     else over.push(cookies.notes[i]!)
   }
   return { opened, ended, replaceable, over, until }

@@ -1,5 +1,6 @@
 /** The reasons for which there is no session: for events, and for the errors of `require`. */
 import { MAX_TOKEN } from '../codec/cookie-tokens.ts'
+import { madeAt } from '../codec/session-record.ts'
 import { type KeyRing, spellKey } from '../crypto/keyring.ts'
 import { aheadBy, parseToken } from '../crypto/token.ts'
 import {
@@ -37,9 +38,8 @@ export function expiryOf(
 }
 
 /** Returns the age of a session as its cookie says, and that of the cookie. */
-function absenceOf(now: number, { createdAt, extra, renewedAt }: NamedSession): Absence {
-  const madeAt = renewedAt + 1000 * (extra?.t ?? 0)
-  return { age: seconds(now - createdAt), sinceLastSeen: seconds(now - madeAt) }
+function absenceOf(now: number, about: NamedSession): Absence {
+  return { age: seconds(now - about.createdAt), sinceLastSeen: seconds(now - madeAt(about)) }
 }
 
 /**

@@ -37,9 +37,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
     if (header && importFrom?.some(({ name }) => header.includes(name))) {
       const { adoptSession } = await import('../migrate/adopt.ts')
-      // What is imported into a store is written at once.
-      const own = store && !instance.inForce?.readOnly ? await stored() : undefined
-      draft = await adoptSession(instance, own, draft, header, request?.signal)
+      draft = await adoptSession(instance, draft, header, request?.signal)
     }
     if (notBefore || binding || controls || revocations || deviceBound) {
       draft = await (await restrictions()).guardDraft(instance, draft, { header, request, again })
