@@ -14,17 +14,19 @@ export type Rule = readonly [
 /** Ten years in seconds: the longest timeout. */
 export const MAX_TIMEOUT = 315_360_000
 
-/** Names the kind of a value; shows numbers, and no text. */
+/** Names the kind of a value; shows numbers, `true` and `false`, and no text. */
 export function kindOf(value: unknown): string {
   if (value === '') return 'an empty text'
   if (Array.isArray(value)) return value.length ? 'a list' : 'an empty list'
-  return value === null || typeof value === 'number' ? String(value) : typeof value
+  return value === null || isPlain(value) ? String(value) : typeof value
 }
 
 /** Names the kind of a value that may be data: shows no number either. */
 export function argumentKind(value: unknown): string {
-  return typeof value === 'number' ? 'a number' : kindOf(value)
+  return isPlain(value) ? `a ${typeof value}` : kindOf(value)
 }
+
+const isPlain = (value: unknown): boolean => /^(number|boolean)$/.test(typeof value)
 
 /** Tells whether a value is a token (RFC 9110, 5.6.2) of at most 200 characters. */
 export function isToken(value: unknown): value is string {
@@ -48,7 +50,7 @@ export const LONE_SURROGATE: RegExp = /\p{Surrogate}/u
 const MAX_SUBJECT = 1024
 
 /** Words for {@link isSubject}. A template would keep it in bundles that do not use it. */
-export const SUBJECT_WORDS = '1 to 1024 well-formed characters'
+export const SUBJECT_WORDS = 'a string of 1 to 1024 well-formed characters'
 
 /** Tells whether a value can stand for a user. */
 export function isSubject(value: unknown): value is string {
@@ -72,6 +74,12 @@ export function expectArgument(
     throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
+/** Returns a key of the data as a text. What is no key, such as an object of several values, would be one all the same. */
+export function keyOf(key: unknown): string {
+  expectArgument(/^(string|number)$/.test(typeof key), 'key', 'a string', key)
+  return String(key)
+}
+
 /** A rule for a text that lists and logs show. */
 export const SHORT_TEXT: Rule = [
   undefined,
@@ -85,9 +93,11 @@ export function isObject(value: unknown): value is object {
 }
 
 /** Throws unless these are sessions: what `createSessions` returned. */
-export function expectSessions(sessions: { readonly get: unknown }): void {
-  const holds = typeof sessions?.get === 'function'
-  refuseUnless(holds, 'sessions', 'createSessions(...)', sessions)
+export function expectSessions(
+  sessions: { readonly get: unknown },
+  expected = 'createSessions(...)',
+): void {
+  refuseUnless(typeof sessions?.get === 'function', 'sessions', expected, sessions)
 }
 
 /** A rule for a number. */

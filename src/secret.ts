@@ -37,7 +37,7 @@ export function assertServer(): void {
 export function resolveSecrets(secret: string | readonly string[]): readonly string[] {
   assertServer()
   const secrets = [secret].flat()
-  const rule = `${MIN_SECRET_BYTES} random bytes or more, first the one that seals; make one with generateSecret() or "openssl rand -base64 32"`
+  const rule = `${MIN_SECRET_BYTES} random bytes or more, or a list whose first seals; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {
     const isText = typeof one === 'string'

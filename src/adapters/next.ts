@@ -32,7 +32,7 @@ import { refresh } from 'next/cache.js'
 import { cookies, headers } from 'next/headers.js'
 import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
-import { refuseUnless } from '../check.ts'
+import { expectSessions, refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
 import { draftOf, getDraft, instanceOf, openedOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
@@ -117,6 +117,7 @@ export async function requireSession<D extends SessionData, Data extends object 
 export function withSession<D extends SessionData, Data extends object = Partial<D>>(
   sessions: Sessions<D, Data>,
 ): <T>(fn: (session: Session<D, Data>) => T | Promise<T>) => Promise<T> {
+  expectSessions(sessions)
   const { transport } = instanceOf(sessions).options
   refuseUnless(transport === 'cookie', 'transport', '"cookie" for withSession()', transport)
   return (fn) =>

@@ -25,7 +25,7 @@ export function copyWith(codec: SessionCodec): CopyValue {
       return deepFreeze(codec.parse(codec.stringify(value)))
     } catch (cause) {
       throw new SessionSerializationError(
-        `Cannot keep ${quote(path)}: the codec refused it (${cause instanceof Error ? cause.name : typeof cause})`,
+        `Cannot store ${quote(path)}: the codec refused it (${cause instanceof Error ? cause.name : typeof cause})`,
         path,
       )
     }
@@ -79,9 +79,11 @@ function refusal(place: Place, kind?: string): SessionSerializationError {
     (typeof value === 'object'
       ? `a ${value?.constructor?.name ?? 'class instance'}`
       : kindOf(value))
+  const advice =
+    value instanceof Promise ? 'await it first' : 'store a string or number, or use a codec'
   const path = pathOf(place)
   return new SessionSerializationError(
-    `Cannot keep ${quote(path)}: ${what} would not survive JSON; keep a string or number, or use a codec`,
+    `Cannot store ${quote(path)}: ${what} would not survive JSON; ${advice}`,
     path,
   )
 }

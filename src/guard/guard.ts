@@ -10,6 +10,7 @@
  *   fetch: sessions.handler(async (request) => (await guard(request)) ?? page(request)),
  * }
  */
+import { expectSessions } from '../check.ts'
 import { instanceOf } from '../session/instances.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -39,6 +40,7 @@ export type Guard = (request: Request) => Promise<Response | null>
  * what answers preflights comes before the guard. Letting them through would let everybody through
  * who sends such a header to a page that does not check the method.
  *
+ * @param now Epoch milliseconds. (default: the clock of the sessions, their option `now`)
  * @throws TypeError or RangeError naming the option that is wrong.
  */
 export function requireSession<D extends SessionData>(
@@ -46,6 +48,7 @@ export function requireSession<D extends SessionData>(
   requirements: Requirements<D> = {},
   now?: () => number,
 ): Guard {
+  expectSessions(sessions, 'createSessions(...), before the requirements')
   const check = createCheck(requirements, now, instanceOf(sessions)?.options.factors)
   return (request) => check(request, () => sessions.get(request))
 }

@@ -11,7 +11,7 @@ import {
   refuseUnless,
 } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
-import { declaredFactors } from '../session/instances.ts'
+import { optionsOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import { isOnPage, isPath, pageOf, redirect } from './return-path.ts'
 
@@ -80,7 +80,8 @@ const RULES: Record<string, Rule> = {
   factors: [
     {},
     'an object like { passkey: 300 }',
-    (value: unknown) => isObject(value) && Object.keys(value).every(isToken),
+    (value: unknown) =>
+      isObject(value) && !Array.isArray(value) && Object.keys(value).every(isToken),
   ],
   actor: flagRule(true),
   onMissing: ANSWER,
@@ -92,19 +93,18 @@ const RULES: Record<string, Rule> = {
 /**
  * Makes the check of {@link requireSession} for adapters, which open the session in their own way.
  *
+ * @param now Epoch milliseconds. (default: the clock of the sessions that opened the session)
  * @param declared The option `factors` of the sessions, where they are known already.
  */
 export function createCheck<D extends SessionData>(
   requirements: Requirements<D>,
-  now: () => number = () => Date.now(),
+  now?: () => number,
   declared?: readonly string[],
 ): (request: Request, open: () => Promise<Session<D>>) => Promise<Response | null> {
   const rules = applyRules<Resolved<D>>('requireSession.', RULES, requirements)
   const { actor, allow, factors, freshWithin, onMissing, onStepUp, onUnavailable } = rules
   const names = Object.keys(factors)
   assertFactors(factors, declared)
-  const isLately = (since: number | null | undefined, seconds: number): boolean =>
-    (since ?? 0) > now() - seconds * 1000
   return async (request, open) => {
     // Avoids a redirect loop on the sign-in page.
     if (typeof onMissing === 'string' && isOnPage(request.url, onMissing)) return null
@@ -117,7 +117,11 @@ export function createCheck<D extends SessionData>(
       }
       throw error
     }
-    if (names.length) assertFactors(factors, declaredFactors(session))
+    const options = optionsOf(session)
+    if (names.length) assertFactors(factors, options?.factors)
+    const time = (now ?? options?.now ?? Date.now)()
+    const isLately = (since: number | null | undefined, seconds: number): boolean =>
+      (since ?? 0) > time - seconds * 1000
     const isSomebody = rules.subject || names.length ? session.subject !== null : isLive(session)
     const isThere = isSomebody && !(rules.bound && session.bound === false)
     const isFresh = !freshWithin || isLately(session.authenticatedAt, freshWithin)

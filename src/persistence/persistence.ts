@@ -37,9 +37,10 @@ const persistences = new WeakMap<Instance, Persistence>()
 export function persistenceOf(instance: Instance): Persistence {
   const { maxSessions, seal, secrets, store } = instance.options
   if (!store) {
-    throw new SessionError('Sessions in cookies cannot do this: it needs the option "store"', {
-      code: 'ERR_STORE_REQUIRED',
-    })
+    throw new SessionError(
+      'Sessions in cookies cannot be listed, and once() cannot run: both need the option "store". To end them "revocations" is enough',
+      { code: 'ERR_STORE_REQUIRED' },
+    )
   }
   const canCount = store.index && seal === 'secret'
   if (maxSessions && !canCount) {

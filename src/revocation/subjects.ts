@@ -28,7 +28,7 @@ const marks = lazy(() => import('./marks.ts'))
 const MAX_PASSES = 3
 
 function assertTag(tag: unknown): void {
-  expectArgument(isTags([tag]), 'tag', '1 to 200 well-formed characters', tag)
+  expectArgument(isTags([tag]), 'tag', 'a string of 1 to 200 well-formed characters', tag)
 }
 
 const required = (what: string): SessionError =>

@@ -34,9 +34,9 @@ export function draftOf(session: object): readonly [Draft, Instance] | undefined
   return read!(Object(session))
 }
 
-/** Returns the option `factors` of those that opened a session; `undefined` where there is none, or nobody knows. */
-export function declaredFactors(session: object): readonly string[] | undefined {
-  return read?.(session)?.[1].options.factors
+/** Returns the options of those that opened a session; `undefined` where nobody knows, as in tests that wrap it. */
+export function optionsOf(session: object): Instance['options'] | undefined {
+  return read?.(session)?.[1].options
 }
 
 /** Returns the draft of a session of this package. */

@@ -5,6 +5,7 @@ import {
   assertTime,
   expectArgument,
   isToken,
+  keyOf,
   refuseUnless,
 } from '../check.ts'
 import type { Change, Section } from '../codec/entries.ts'
@@ -121,31 +122,31 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void {
-    this.#put(0, String(key), this.#copy(value, String(key)))
+    this.#put(0, keyOf(key), this.#copy(value, String(key)))
   }
 
   unset(key: keyof D): void {
-    this.#put(0, String(key), undefined)
+    this.#put(0, keyOf(key), undefined)
   }
 
   update<K extends keyof D>(
     key: K,
     fn: (current: Frozen<D[K]> | undefined) => D[K] | Frozen<D[K]>,
   ): void {
-    const path = String(key)
+    const path = keyOf(key)
     expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
     this.#change(updateValue(path, (now) => this.#copy(fn(now as Frozen<D[K]> | undefined), path)))
   }
 
   increment<K extends NumberKey<D>>(key: K, by = 1): void {
-    const sum = (this.#current(key, 'number') ?? 0) + by
+    const sum = Number(this.#current(key, 'number') ?? 0) + by
     if (!Number.isFinite(sum)) throw new TypeError('increment() takes a finite number')
-    this.#make([0, String(key), 'add', by])
+    this.#make([0, keyOf(key), 'add', by])
   }
 
   append<K extends keyof D>(key: K, ...items: ItemOf<D[K]>[]): void {
     this.#current(key, 'list')
-    this.#make([0, String(key), 'append', this.#copy(items, String(key))])
+    this.#make([0, keyOf(key), 'append', this.#copy(items, String(key))])
   }
 
   flash(key: string, ...value: [unknown?]): unknown {
@@ -154,7 +155,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       this.#flash = withValue(this.#flash, key, undefined)
       return found
     }
-    return this.#put(1, key, this.#copy(value[0], `flash.${key}`))
+    return this.#put(1, keyOf(key), this.#copy(value[0], `flash.${key}`))
   }
 
   login(subject: string, options: LoginOptions = {}): void {
@@ -197,7 +198,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   elevate(factor: string): void {
     const { factors } = this.#instance.options
     const holds = factors ? factors.includes(factor) : isToken(factor)
-    expectArgument(holds, 'factor', factors ? `one of ${factors}` : 'a token', factor)
+    expectArgument(holds, 'factor', factors ? `one of ${factors}` : 'a name without spaces', factor)
     this.#assertWritable()
     if (this.subject === null) throw new TypeError('Cannot elevate session: nobody is signed in')
     this.#trust()
@@ -246,8 +247,6 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     return this.#rotation
   }
 
-  #current(key: keyof D, kind: 'number'): number | undefined
-  #current(key: keyof D, kind: 'list'): unknown
   #current(key: keyof D, kind: 'number' | 'list'): unknown {
     const value = this.get(key)
     const fits = kind === 'list' ? Array.isArray(value) : typeof value === kind

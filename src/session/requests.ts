@@ -1,4 +1,5 @@
 /** From a `Request` to its session, and back to its response. */
+import { expectArgument } from '../check.ts'
 import { lazy } from '../lazy.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
@@ -98,8 +99,10 @@ async function commitOpened<D extends SessionData>(
   request: Request,
   response: Response,
   opening: Promise<object>,
-  save = response.status < 500,
+  save = response?.status < 500,
 ): Promise<Response> {
+  const holds = typeof response?.status === 'number'
+  expectArgument(holds, 'response', 'a Response: does the handler return one?', response)
   const { backend, carrier, instance } = opener
   let draft: Draft
   try {

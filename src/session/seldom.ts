@@ -21,7 +21,7 @@ export { goneError, invalidError, tellGone, tellInvalid } from './reasons.ts'
 export function refuseRequest(request: unknown): never {
   if (typeof Object(Object(request).headers).get !== 'function') {
     throw new TypeError(
-      `Argument "request" must be a Request (in Hono c.req.raw, in h3 event.req), got ${argumentKind(request)}; for a Cookie header there is open()`,
+      `Argument "request" must be a Request (in Hono c.req.raw, in h3 event.req), got ${argumentKind(request)}; requests of Node have req.session() of sojourn/node, and a Cookie header has open()`,
     )
   }
   throw new SessionCommittedError(

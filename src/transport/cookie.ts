@@ -256,7 +256,10 @@ function findCookie(header: string | null, name: string): CookieFound {
 function assertPrefix(options: ResolvedCookieOptions): void {
   const { name, sameSite, partitioned } = options
   const expect = (when: unknown, key: keyof CookieOptions, value: unknown): void => {
-    const expected = `${value ?? 'left out'} with name "${name}", sameSite "${sameSite}"`
+    const why = prefix
+      ? `name "${name}" (not with a name such as "session")`
+      : 'sameSite "none" or partitioned'
+    const expected = `${value ?? 'left out'} with ${why}`
     refuseUnless(!when || options[key] === value, `cookie.${key}`, expected, options[key])
   }
   // RFC 6265bis, 4.1.3: user agents match the prefixes without regard to case.

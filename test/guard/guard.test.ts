@@ -11,7 +11,7 @@ const PAGE = { accept: 'text/html,application/xhtml+xml' }
 
 function createGuarded(requirements: Requirements, more = {}) {
   const world = createWorld(more)
-  const guard = requireSession(world.sessions, requirements, world.clock)
+  const guard = requireSession(world.sessions, requirements)
   const ask = async (path = '/account?tab=1', init: RequestInit = { headers: PAGE }) =>
     guard(world.jar.request(path, init))
   const signIn = () => world.visit((session: Session) => session.login('ann'))
@@ -24,6 +24,22 @@ describe('requireSession()', () => {
     expect((await ask())?.status).toBe(401)
     await signIn()
     expect(await ask()).toBe(null)
+  })
+
+  it('goes by the clock of the sessions, in adapters too, unless it is given another', async () => {
+    const world = createGuarded({ freshWithin: 600 })
+    const { ask, clock, jar, sessions, signIn } = world
+    const check = createCheck({ freshWithin: 600 })
+    const later = requireSession(sessions, { freshWithin: 600 }, () => clock() + 601_000)
+    const statuses = async (): Promise<unknown[]> => {
+      const request = jar.request('/')
+      const refusals = [await ask(), await check(request, () => sessions.get(request))]
+      return [...refusals, await later(jar.request('/'))].map((one) => one?.status ?? null)
+    }
+    await signIn()
+    expect(await statuses()).toEqual([null, null, 401])
+    clock.advance(601)
+    expect(await statuses()).toEqual([401, 401, 401])
   })
 
   it('sends browsers to the page to sign in on, and back', async () => {

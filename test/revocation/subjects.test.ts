@@ -128,10 +128,10 @@ describe('sessions.list()', () => {
       for await (const _ of sessions.all()) break
     }
     const cases: [() => unknown, RegExp][] = [
-      [() => inCookies.list('ann'), /needs the option "store"/],
-      [() => inCookies.revokeAll('ann'), /needs the option "store"/],
-      [() => inCookies.revoke('x'), /needs the option "store"/],
-      [() => all(inCookies), /needs the option "store"/],
+      [() => inCookies.list('ann'), /need the option "store"/],
+      [() => inCookies.revokeAll('ann'), /need the option "store"/],
+      [() => inCookies.revoke('x'), /need the option "store"/],
+      [() => all(inCookies), /need the option "store"/],
       [() => unindexed.list('ann'), /"memory" has no index/],
       [() => unindexed.revokeAll('ann'), /"memory" has no index/],
       [() => all(unindexed), /"memory" cannot go through/],
