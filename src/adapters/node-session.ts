@@ -25,6 +25,18 @@ export interface SessionHooks {
 const TWICE =
   'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name'
 
+/**
+ * Is what the function of each request inherits from: `req.session.cart = []`, as with express-session, would stay on the
+ * function, and be lost with it.
+ */
+const UNASSIGNABLE: object = new Proxy(Function.prototype, {
+  set(_, key) {
+    throw new TypeError(
+      `Cannot set "${String(key)}": req.session is a function; const session = await req.session(), then session.set(key, value)`,
+    )
+  },
+})
+
 /** The session of one request, and nothing is read before somebody asks for it. */
 export class NodeSession<D extends SessionData = SessionData, Data extends object = Partial<D>>
   implements MessageSession
@@ -48,6 +60,7 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
     if (others.some(({ name }) => name === this.name)) throw new TypeError(TWICE)
     others.push(this)
     this.#hooks = hooks
+    Object.setPrototypeOf(this.open, UNASSIGNABLE)
   }
 
   /**

@@ -31,6 +31,16 @@ const ownOf = (headers: Record<string, unknown>): string[] =>
 const pairOf = (headers: Record<string, unknown>): string => ownOf(headers)[0]?.split(';')[0] ?? ''
 
 describe('the Fastify plugin', () => {
+  it('refuses an assignment to request.session, which would be lost', async () => {
+    const { app } = createApp()
+    app.get('/', async (request) => {
+      const { session } = request as unknown as SessionRequest
+      const error = await errorOf(() => Object.assign(session, { user: 1 }))
+      return error.message
+    })
+    expect((await app.inject('/')).body).toContain('Cannot set "user"')
+  })
+
   it.each([
     ['a page', (app: FastifyInstance) => app.get('/', async (q) => count(q))],
     [

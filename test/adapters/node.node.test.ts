@@ -228,6 +228,18 @@ describe.each(hosts)('$name', (host) => {
     expect(error).toMatchObject({ code: 'ERR_SESSION_COMMITTED' })
   })
 
+  it('refuses an assignment to the function, which would be lost, and stays a function', async () => {
+    const server = await start(host, createHere().sessions, async (req, res) => {
+      const error = await errorOf(() => Object.assign(req.session, { cart: [] }))
+      const { session } = req
+      res.end(`${error} ${typeof session.call} ${'cart' in session}`)
+    })
+    const { body } = await server.get('/')
+    expect(body).toMatch(
+      /^TypeError: Cannot set "cart": .*session\.set\(key, value\) function false$/,
+    )
+  })
+
   it('refuses a change after the response has begun', async () => {
     const { sessions } = createHere()
     let error: unknown
