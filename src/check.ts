@@ -93,11 +93,9 @@ export function isObject(value: unknown): value is object {
 }
 
 /** Throws unless these are sessions: what `createSessions` returned. */
-export function expectSessions(
-  sessions: { readonly get: unknown },
-  expected = 'createSessions(...)',
-): void {
-  refuseUnless(typeof sessions?.get === 'function', 'sessions', expected, sessions)
+export function expectSessions(sessions: { readonly get: unknown }): void {
+  const holds = typeof sessions?.get === 'function'
+  refuseUnless(holds, 'sessions', 'createSessions(...)', sessions)
 }
 
 /** A rule for a number. */

@@ -48,7 +48,7 @@ export function requireSession<D extends SessionData>(
   requirements: Requirements<D> = {},
   now?: () => number,
 ): Guard {
-  expectSessions(sessions, 'createSessions(...), before the requirements')
+  expectSessions(sessions)
   const check = createCheck(requirements, now, instanceOf(sessions)?.options.factors)
   return (request) => check(request, () => sessions.get(request))
 }

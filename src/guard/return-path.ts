@@ -3,6 +3,7 @@ import { expectArgument } from '../check.ts'
 import { hostOf } from './cross-site.ts'
 
 const RETURN_TO = 'returnTo'
+const BASE = 'http://localhost'
 /**
  * A path of this site: what a browser could take for another host is none, nor what becomes one when
  * its dots are resolved (`/.//host`) and somebody redirects to the outcome.
@@ -19,7 +20,7 @@ const ROUTER_HEADER = 'next-url'
 const ROUTER_PARAMS = ['_routes', '_rsc', 'x-sveltekit-invalidated', 'x-sveltekit-trailing-slash']
 
 /** Reads an address or a path, of which one with several slashes at its front names no other host. */
-const parse = (url: string): URL => new URL(url.replace(/^\/+/, '/'), 'http://localhost')
+const parse = (url: string): URL => new URL(url.replace(/^\/+/, '/'), BASE)
 const pathOf = (url: string): string => parse(url).pathname
 
 /** The path of the page that an address is of, or has the data of. */
@@ -48,13 +49,29 @@ const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
  * Returns the path to go to after signing in: that in `returnTo`, as `requireSession` put it there.
  * Never another site, whatever the query says.
  *
+ * @param from The request (that of Node and of Express too) or its URL, whose query has it; or the value itself, of a field
+ * of the form.
  * @param fallback A path, for when there is none. (default: `/`)
  * @throws TypeError for a fallback that is no path of this site, as a `Referer` is none.
+ *
+ * @example
+ * `<input type="hidden" name="returnTo" value="${escape(returnPath(request))}">` // in the form to sign in
+ * redirect(returnPath(form.get('returnTo'))) // after signing in
  */
-export function returnPath(request: Request, fallback = '/'): string {
+export function returnPath(
+  from: { readonly url?: string | undefined } | URL | string | File | null | undefined,
+  fallback = '/',
+): string {
   expectArgument(isPath(fallback), 'fallback', 'a path such as "/home"', fallback)
-  const path = new URL(request.url).searchParams.get(RETURN_TO)
+  const path = typeof from === 'string' ? from : queryOf(from).get(RETURN_TO)
   return isPath(path) ? (path as string) : fallback
+}
+
+/** Returns the query of a request, or of a URL; an empty one where there is none. */
+function queryOf(from: unknown): URLSearchParams {
+  const { searchParams, url } = Object(from)
+  if (searchParams instanceof URLSearchParams) return searchParams
+  return new URL(URL.canParse(url, BASE) ? url : '', BASE).searchParams
 }
 
 /** Returns the redirect to the page to sign in on, with the way back to this one if there is one. */

@@ -388,6 +388,33 @@ describe('returnPath()', () => {
   ])('is never %j', (to) => {
     const request = new Request(`https://example.org/login?returnTo=${encodeURIComponent(to)}`)
     expect(returnPath(request, '/home')).toBe('/home')
+    expect(returnPath(to, '/home')).toBe('/home')
+  })
+
+  it('is found in a request, of Node too, in a URL, and in the field of a form', () => {
+    const query = '/login?returnTo=%2Fa%3Fb%3Dc'
+    const form = new FormData()
+    form.set('returnTo', '/a?b=c')
+    const found = [
+      new Request(`https://example.org${query}`),
+      new URL(query, 'https://example.org'),
+      { url: query },
+      form.get('returnTo'),
+    ]
+    expect(found.map((from) => returnPath(from))).toEqual(found.map(() => '/a?b=c'))
+  })
+
+  it.each([
+    null,
+    undefined,
+    '',
+    { url: '//[' },
+    { url: 'http://[' },
+    {},
+    new URL('https://example.org'),
+    new File([], 'a'),
+  ])('is the fallback where %j says none', (from) => {
+    expect(returnPath(from, '/home')).toBe('/home')
   })
 
   it('is a path of this site', () => {

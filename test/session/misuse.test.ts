@@ -87,6 +87,8 @@ describe('misused sessions', () => {
 
   it('are asked for by a guard that gets requirements alone', () => {
     const requirements = { onMissing: '/login' } as unknown as Parameters<typeof requireSession>[0]
-    expect(() => requireSession(requirements)).toThrow('before the requirements')
+    expect(() => requireSession(requirements)).toThrow(
+      '"sessions" must be createSessions(...), got object',
+    )
   })
 })
