@@ -11,6 +11,9 @@ export type Rule = readonly [
   type?: 'number' | Readonly<Record<string, Rule>>,
 ]
 
+/** Options once their defaults are under them. */
+export type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> }
+
 /** Ten years in seconds: the longest timeout. */
 export const MAX_TIMEOUT = 315_360_000
 

@@ -1,6 +1,14 @@
 /** The option `deviceBound` of an instance, with its defaults, and the bound cookie. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, integerRule, isToken, type Rule, refuseUnless, wordRule } from '../check.ts'
+import {
+  applyRules,
+  type Complete,
+  integerRule,
+  isToken,
+  type Rule,
+  refuseUnless,
+  wordRule,
+} from '../check.ts'
 import type { DeviceBoundOptions } from '../options.ts'
 import type { Instance } from '../session/instance.ts'
 import { type CookieFound, createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
@@ -24,7 +32,7 @@ const RULES: Record<string, Rule> = {
 }
 
 /** The settings of one instance. */
-export interface Settings extends Required<Omit<DeviceBoundOptions, 'cookie'>> {
+export interface Settings extends Complete<Omit<DeviceBoundOptions, 'cookie'>> {
   readonly cookie: SessionCookie
   /** The attributes of the bound cookie, as session instructions spell them. */
   readonly attributes: string

@@ -1,6 +1,7 @@
 /** The requirements of guards, and the check of a session against them. */
 import {
   applyRules,
+  type Complete,
   flagRule,
   functionRule,
   isObject,
@@ -18,21 +19,21 @@ import { isOnPage, isPath, pageOf, redirect } from './return-path.ts'
 /** Requirements on a session. */
 export interface Requirements<D extends SessionData = SessionData> {
   /** Somebody has signed in. `false`: any live session will do. (default: `true`) */
-  subject?: boolean
+  subject?: boolean | undefined
   /** Seconds since the last `login`: step-up for what matters more. (default: any time) */
-  freshWithin?: number
+  freshWithin?: number | undefined
   /**
    * Factors that the user must have proven ({@link Session.elevate}), all of them, each with the seconds since its
    * last proof at most: `{ passkey: 300 }`. (default: none)
    */
-  factors?: Readonly<Record<string, number>>
+  factors?: Readonly<Record<string, number>> | undefined
   /**
    * `true`: a session that is bound to a device (`deviceBound`) must be proven to come from there. Those that are not bound pass, since not
    * every browser can bind them. (default: `false`)
    */
-  bound?: boolean
+  bound?: boolean | undefined
   /** Somebody else may act for the user (`login` with an `actor`). `false`: they get 403. (default: `true`) */
-  actor?: boolean
+  actor?: boolean | undefined
   /**
    * The answer to a visitor who is not signed in, or not lately enough: the path of the page to sign in on, to which browsers
    * are redirected with the way back in `returnTo`, and which everybody may see, with a slash at its
@@ -40,26 +41,28 @@ export interface Requirements<D extends SessionData = SessionData> {
    * pages have the same path and differ by their query alone, it has to be a function. Bun's `routes` with a wildcard need a function: they
    * match `/admin/../login` as it came, and show it to the guard as `/login`. (default: 401)
    */
-  onMissing?: string | ((request: Request) => Response | Promise<Response>)
+  onMissing?: string | ((request: Request) => Response | Promise<Response>) | undefined
   /**
    * The answer to a user who is signed in, and has not proven the `factors` lately enough: the path of the page to
    * prove them on, as in `onMissing`, which every user who is signed in may see; or a function, which gets the names
    * of those that are missing. (default: `onMissing`)
    */
-  onStepUp?: string | AnswerMissing
+  onStepUp?: string | AnswerMissing | undefined
   /**
    * Answers while the store is down and nobody can tell who is signed in; `error.getResponse()` is
    * the default. (default: 503 with `Retry-After`; in Hono the error is thrown, so that `app.onError`
    * gets it)
    */
-  onUnavailable?: (request: Request, error: StoreUnavailableError) => Response | Promise<Response>
+  onUnavailable?:
+    | ((request: Request, error: StoreUnavailableError) => Response | Promise<Response>)
+    | undefined
   /** Returns whether a session may go on; everybody else gets 403. (default: everybody may) */
-  allow?: (session: Session<D>) => boolean | Promise<boolean>
+  allow?: ((session: Session<D>) => boolean | Promise<boolean>) | undefined
 }
 
 /** Requirements with every default in place. */
 type Resolved<D extends SessionData> = Requirements<D> &
-  Required<Pick<Requirements<D>, 'factors' | 'onUnavailable'>>
+  Complete<Pick<Requirements<D>, 'factors' | 'onUnavailable'>>
 
 /** Answers who lacks something; `missing`: the factors that have to be proven. */
 export type AnswerMissing = (request: Request, missing: string[]) => Response | Promise<Response>

@@ -1,6 +1,6 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, expectArgument, numberRule } from '../check.ts'
+import { applyRules, type Complete, expectArgument, numberRule } from '../check.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
@@ -75,7 +75,7 @@ export async function runOnce<T>(
   if (readOnly && !found) throw readOnly
   const p = persistenceOf(instance)
   const { now } = instance.options
-  const { lease, ttl } = applyRules<Required<OnceOptions>>('once.', RULES, given)
+  const { lease, ttl } = applyRules<Complete<OnceOptions>>('once.', RULES, given)
   const id = await plainHash('once', `${idOf(about)}:${key}`)
   const polls = known.get(p.store) ?? new BoundedMap<string, Poll>(MAX_POLLS)
   known.set(p.store, polls)

@@ -56,13 +56,13 @@ export type SessionStatus =
 /** Options for {@link Session.login}. */
 export interface LoginOptions {
   /** The cookie outlives the browser: "remember me". (default: `false`) */
-  persistent?: boolean
+  persistent?: boolean | undefined
   /** Seconds, for this session, at most its absolute timeout. (default: as configured) */
-  idleTimeout?: number
+  idleTimeout?: number | undefined
   /** Seconds, for this session. (default: as configured; where that is the default, `idleTimeout` if longer) */
-  absoluteTimeout?: number
+  absoluteTimeout?: number | undefined
   /** A name for lists of the user's sessions, up to 200 characters: a device, a place. (default: none) */
-  label?: string
+  label?: string | undefined
   /**
    * Somebody else who acts for the user (RFC 8693, 4.1): the id of an administrator who sees what the user sees,
    * for example. A login with another actor, or none, starts another session. (default: nobody)
@@ -72,7 +72,7 @@ export interface LoginOptions {
    * Names that the session is found by, besides its user, for `listBy` and `revokeBy`: the identity provider's `sid`, a
    * tenant, a device. At most 8, of 200 characters. (default: none)
    */
-  tags?: readonly string[]
+  tags?: readonly string[] | undefined
 }
 
 /** Data of the site that a browser can be told to clear (`Clear-Site-Data`). */
@@ -140,9 +140,9 @@ export interface SessionInfo {
 /** Options for {@link Session.once}. */
 export interface OnceOptions {
   /** Seconds after which the request that runs `fn` loses the lease. (default: 10) */
-  lease?: number
+  lease?: number | undefined
   /** Seconds for which other requests get the result and do not run `fn`. (default: 30) */
-  ttl?: number
+  ttl?: number | undefined
 }
 
 /**

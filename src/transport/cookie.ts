@@ -1,6 +1,7 @@
 /** The session cookie: its name and attributes, reading it, writing it (RFC 6265bis). */
 import {
   applyRules,
+  type Complete,
   flagRule,
   integerRule,
   isToken,
@@ -16,37 +17,37 @@ export interface CookieOptions {
    * A token (RFC 9110, 5.6.2) of at most 200 characters. The prefixes `__Host-`, `__Secure-`, `__Http-` and `__Host-Http-`
    * bring the rules of RFC 6265bis, checked at creation. (default: `__Host-session`)
    */
-  name?: string
+  name?: string | undefined
   /** Hides it from scripts. (default: `true`) */
-  httpOnly?: boolean
+  httpOnly?: boolean | undefined
   /**
    * Sends it over HTTPS only. For plain-http development in a browser that refuses `Secure` on
    * localhost (Safari): `{ name: 'session', secure: false }`. (default: `true`)
    */
-  secure?: boolean
+  secure?: boolean | undefined
   /**
    * Limits in which requests that other sites cause it is sent: `'lax'` in links that are followed, `'strict'` in none, `'none'` in
    * all, which needs `secure`. (default: `'lax'`)
    */
-  sameSite?: 'strict' | 'lax' | 'none'
+  sameSite?: 'strict' | 'lax' | 'none' | undefined
   /** Path below which it is sent. (default: `'/'`, everywhere) */
-  path?: string
+  path?: string | undefined
   /** Shares it with subdomains, which `__Host-` forbids. (default: this host only) */
-  domain?: string
+  domain?: string | undefined
   /** One cookie per top-level site (CHIPS). (default: `false`) */
-  partitioned?: boolean
+  partitioned?: boolean | undefined
   /** Chromium evicts low ones first. (default: not set) */
-  priority?: 'low' | 'medium' | 'high'
+  priority?: 'low' | 'medium' | 'high' | undefined
   /**
    * Seconds every session's cookie outlives the browser, at most 34_560_000 (400 days). Without it
    * the cookie ends with the browser, unless `login` says `persistent`. (default: not set)
    */
-  maxAge?: number
+  maxAge?: number | undefined
   /**
    * Number of cookies that a large session may be split into, 1 to 4. Node refuses requests with over 16 KB
    * of headers, which four full ones are, and many proxies refuse 8 KB. (default: 1)
    */
-  maxChunks?: number
+  maxChunks?: number | undefined
 }
 
 /** A cookie beside that of the session: its label is what follows the name and a dot. */
@@ -125,7 +126,7 @@ const MAX_FOUND = 200
  */
 const MAX_NEW_HOURS = 4
 
-type ResolvedCookieOptions = CookieOptions & Required<Pick<CookieOptions, 'name' | 'maxChunks'>>
+type ResolvedCookieOptions = CookieOptions & Complete<Pick<CookieOptions, 'name' | 'maxChunks'>>
 
 const isText =
   (pattern: RegExp) =>

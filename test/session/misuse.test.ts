@@ -92,3 +92,19 @@ describe('misused sessions', () => {
     )
   })
 })
+
+describe('an option that is undefined', () => {
+  const maybe: { text?: string; seconds?: number } = {}
+
+  it('is as good as left out, in types (exactOptionalPropertyTypes) too', async () => {
+    const { text, seconds } = maybe
+    const cookie = { domain: text, maxAge: seconds }
+    const sessions = createSessions({ secret, cookie, idleTimeout: seconds, store: undefined })
+    const guard = requireSession(sessions, { onMissing: text, freshWithin: seconds })
+    const session = await sessions.open(null)
+    session.login('ann', { label: text, idleTimeout: seconds, tags: undefined })
+    const [setCookie = ''] = await sessions.save(session)
+    const headers = { cookie: setCookie.split(';', 1)[0]! }
+    expect(await guard(new Request('https://example.org/', { headers }))).toBe(null)
+  })
+})
