@@ -478,7 +478,7 @@ describe('deviceBound', () => {
     errorOf(() => createBoundWorld(true, options).sessions).then(({ message }) => message)
 
   it('is refused at creation where it cannot work', async () => {
-    const left = (where: string) => `Option "deviceBound" must be left out ${where}, got boolean`
+    const left = (where: string) => `Option "deviceBound" must be left out ${where}, got true`
     const header = { transport: { header: 'x-session' } }
     expect(await refusal({ store: undefined })).toBe(left('without a store'))
     expect(await refusal({ store: undefined, ...header })).toBe(left('without a store'))

@@ -125,13 +125,15 @@ describe('requireSession()', () => {
   })
 
   it('leads back by GET and HEAD only', async () => {
-    const { ask } = createGuarded({ onMissing: '/login' })
+    const guard = requireSession(createWorld().sessions, { onMissing: '/login' })
     for (const [method, location] of [
       ['HEAD', '/login?returnTo=%2Fcart'],
       ['GETAWAY', '/login'],
       ['FORGET', '/login'],
     ] as const) {
-      const response = await ask('/cart', { method, headers: PAGE })
+      // Not every runtime makes a request of any method; a server's may have one.
+      const request = { url: 'https://a.example/cart', method, headers: new Headers(PAGE) }
+      const response = await guard(request as Request)
       expect([method, response?.headers.get('location')]).toEqual([method, location])
     }
   })
