@@ -52,8 +52,8 @@ async function register(asked: Asked): Promise<Response> {
   const proof = proofOf(asked)
   if (typeof proof === 'string') return refuse(asked, proof)
   const { current } = draft
-  const fault = await faultOf(asked, proof, null)
-  if (fault) return refuse(asked, fault)
+  const number = await numberOf(asked, proof, null)
+  if (typeof number === 'string') return refuse(asked, number)
   const key = publicKeyOf(proof.jwk, proof.algorithm)
   if (!key) return refuse(asked, 'key')
   if (!(await isSignedBy(key, proof.signature, proof.signed))) return refuse(asked, 'signature')
@@ -86,10 +86,12 @@ async function refresh(asked: Asked): Promise<Response> {
     (await isSignedBy(claim.k, proof.signature, proof.signed))
   if (!isOwn) return refuse(asked, 'signature')
   // The key is there: whatever is wrong with the challenge, the browser gets another one.
-  const fault = await faultOf(asked, proof, claim)
+  const number = await numberOf(asked, proof, claim)
   // A browser that was not used for long, or whose session was rotated, has one that is too old: that is no attack.
-  if (fault) return challenge(asked, claim, fault === 'expired-challenge' ? undefined : fault)
-  const change = countProof(claim.t, claim.n, instance.options.now())
+  if (typeof number === 'string') {
+    return challenge(asked, claim, number === 'expired-challenge' ? undefined : number)
+  }
+  const change = countProof(claim.t, number, instance.options.now())
   const values = await commit(asked, change)
   const now = draft.current.claims?.d
   const refusal = change.refusal()
@@ -119,28 +121,34 @@ function proofOf({ request, settings }: Asked): Proof | DeviceRefusal {
   return header === null ? 'no-proof' : parseProof(header, settings.algorithms)
 }
 
-/** Returns what is wrong with the challenge of a proof; `null`: nothing. */
-async function faultOf(
+/** Returns the number of a proof by its challenge, 0 for a registration, or what is wrong with the challenge. */
+async function numberOf(
   { draft, instance }: Asked,
   { jti }: Proof,
   claim: DeviceClaim | null,
-): Promise<DeviceRefusal | null> {
+): Promise<number | DeviceRefusal> {
   const { cookies, current } = draft
   const opened = await openChallenge(instance, jti, cookies.budget)
   const [id, generation, until = 0, proof] = opened ?? []
   if (id !== idOf(current) || (proof === null) !== (claim === null)) return 'challenge'
   const isFormer = generation !== nameOf(current.generation)
   if (isFormer || instance.options.now() >= until) return 'expired-challenge'
-  return claim && proof !== claim.n ? 'used-challenge' : null
+  const number = proof ?? 0
+  // A record that is behind the challenge comes from a cache or a replica: the one that is written decides.
+  return claim && number < claim.n ? 'used-challenge' : number
 }
 
-/** Makes a change, on whatever the record is by then, and returns the `Set-Cookie` values. */
-async function commit(
+/**
+ * Makes a change, on whatever the record is by then, and returns the `Set-Cookie` values. They tell the browser how new a
+ * record that was: an isolate that reads an older one, from a cache or a replica, would know of no key.
+ */
+function commit(
   { backend, draft, instance }: Asked,
   { operation }: DeviceChange,
 ): Promise<string[]> {
   draft.current = operation(draft.current)
   draft.operations.push(operation)
+  draft.refresh = true
   return saveSession(instance, backend, draft)
 }
 

@@ -23,6 +23,8 @@ import {
 const GRACE_MS = 30_000
 /** Seconds after a proof of the former key, or a sign-in whose response had no headers, for which responses ask for a key. */
 const OFFER_S = 60
+/** The number of no proof: the request counts as proven without its bound cookie. */
+const NO_COOKIE = -1
 const READS = /^(?:GET|HEAD|OPTIONS)$/
 const SKIPS = /unreachable|server_error|quota_exceeded/
 
@@ -39,9 +41,10 @@ export async function guardDevice(
   const cookies = settings.cookie.find(header)
   const { found } = draft
   const isBound = found?.state.claims?.d !== undefined
-  const refusal = isBound ? await refusalOf(instance, settings, found.state, cookies) : null
+  const proof = isBound ? await proofOf(instance, settings, found.state, cookies) : NO_COOKIE
+  const refusal = typeof proof === 'string' ? proof : null
   const own: Draft = { ...draft }
-  own.device = deviceOf(instance, settings, own, cookies, refusal === null)
+  own.device = deviceOf(instance, settings, own, cookies, proof)
   // The application is shown no session there either: what answers its browser opens it by itself.
   const isAnswered = again && request !== undefined && taskOf(settings, request)
   if (refusal === null || isAnswered) return own
@@ -51,25 +54,25 @@ export async function guardDevice(
   return isEmpty ? await unprovenDraft(instance, settings, own, cookies) : own
 }
 
-/** Returns why a request does not prove the device of its session; `null`: it does. */
-async function refusalOf(
+/** Returns the number of the proof that a request brings for its session, or why it brings none. */
+async function proofOf(
   instance: Instance,
   settings: Settings,
   state: SessionState,
   { budget, tokens }: CookieFound,
-): Promise<DeviceRefusal | null> {
+): Promise<number | DeviceRefusal> {
   const claim = state.claims!.d!
   const now = instance.options.now()
   let refusal: DeviceRefusal = tokens.length ? 'other-cookie' : 'no-cookie'
   for (const token of tokens) {
     const bound = settings.known.get(token) ?? (await openOnce(instance, settings, token, budget))
-    const [id, key, until] = bound ?? []
+    const [id, key, until, proof] = bound ?? []
     if (id !== idOf(state) || key !== claim.t) continue
-    if (now < until! + GRACE_MS) return null
+    if (now < until! + GRACE_MS) return proof ?? NO_COOKIE
     refusal = 'expired-cookie'
   }
   // The answer to the registration, with the first bound cookie, is on its way.
-  return claim.n === 0 && now - claim.p < GRACE_MS ? null : refusal
+  return claim.n === 0 && now - claim.p < GRACE_MS ? NO_COOKIE : refusal
 }
 
 /** Opens a bound cookie, which this isolate then knows. */
@@ -112,17 +115,17 @@ async function unprovenDraft(
     // A sign-in of the same user ends it, and so does a sign-out.
     stored: { replaced: { key, keys, isLate: true, found: null } },
   })
-  draft.device = deviceOf(instance, settings, draft, bound, false)
+  draft.device = deviceOf(instance, settings, draft, bound, 'no-proof')
   return draft
 }
 
-/** Makes what a draft knows of the device. */
+/** Makes what a draft knows of the device. `proof`: its number; a text where there is none. */
 function deviceOf(
   instance: Instance,
   settings: Settings,
   draft: Draft,
   bound: CookieFound,
-  isProven: boolean,
+  proof: number | DeviceRefusal,
 ): DraftDevice {
   const { cookie } = settings
   // One response may be committed twice: it asks for one key.
@@ -130,12 +133,12 @@ function deviceOf(
   const device: DraftDevice = {
     get bound() {
       if (draft.status === 'unproven') return false
-      return draft.current.claims?.d ? isProven : null
+      return draft.current.claims?.d ? typeof proof === 'number' : null
     },
     async finish(response, values, later = false) {
       const offer = await offerOf(instance, draft, bound)
       if (challenge === undefined) {
-        const isAsked = !offer && asks(instance, draft, device)
+        const isAsked = !offer && asks(instance, draft, device, proof)
         challenge = isAsked ? await sealChallenge(instance, draft.current) : offer
       }
       // At the end of a session the browser refreshes at once without it, and learns of the end.
@@ -190,14 +193,21 @@ async function fieldsOf(
 }
 
 /** Tells whether a response asks the browser for a key. */
-function asks(instance: Instance, draft: Draft, { asks, bound }: DraftDevice): boolean {
+function asks(
+  instance: Instance,
+  draft: Draft,
+  { asks }: DraftDevice,
+  proof: number | DeviceRefusal,
+): boolean {
   const { current, found, operations, outcome, status } = draft
   if (status === 'destroyed' || status === 'superseded' || status === 'unproven') return false
   const claim = current.claims?.d
   const isWritten = outcome === 'written'
   const signsIn = isWritten && operations.some((operation) => operation.signsIn)
   if (!claim) return signsIn || (asks === true && (isWritten || found !== null))
-  // After a rotation a new key is taken from whoever has proven the former one since.
+  // After a rotation a new key is taken from whoever has proven the former one since, and has the cookie of that proof: copies
+  // made before it have another one.
   const isFormer = claim.g !== current.generation.number && claim.r === current.generation.number
-  return bound === true && isFormer && instance.options.now() - claim.p < 1000 * OFFER_S
+  const isRecent = instance.options.now() - claim.p < 1000 * OFFER_S
+  return isFormer && isRecent && proof === claim.n
 }

@@ -37,6 +37,5 @@ function deviceChange(change: Change): DeviceChange {
     refusal = typeof next === 'string' ? next : null
     return typeof next === 'string' ? state : { ...state, claims: { ...state.claims, d: next } }
   }
-  operation.isAutomatic = true
   return { operation, refusal: () => refusal }
 }

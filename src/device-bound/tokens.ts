@@ -6,10 +6,10 @@ import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
 
 /**
- * The content of a bound cookie: the session and the key that were proven, and until when that is good (epoch milliseconds).
- * It outlives a rotation, as the key does until another one is registered.
+ * The content of a bound cookie: the session and the key that were proven, until when that is good (epoch milliseconds), and
+ * the number of the proof. It outlives a rotation, as the key does until another one is registered.
  */
-export type BoundCookie = readonly [id: string, key: string, until: number]
+export type BoundCookie = readonly [id: string, key: string, until: number, proof: number]
 
 /**
  * The content of a challenge: for which session and generation it is good, until when (epoch milliseconds), and with a
@@ -36,11 +36,11 @@ const decoder = new TextDecoder()
 export function sealBound(
   instance: Instance,
   { key }: Pick<SessionState, 'key'>,
-  { t }: DeviceClaim,
+  { n, t }: DeviceClaim,
   maxAge: number,
 ): Promise<string> {
   const until = instance.options.now() + 1000 * maxAge
-  const content: BoundCookie = [idOf({ key }), t, until]
+  const content: BoundCookie = [idOf({ key }), t, until, n]
   return seal(instance, 'bound', content)
 }
 

@@ -5,8 +5,14 @@ import { sealChallenge } from '../../src/device-bound/tokens.ts'
 import { StoreTimeoutError, StoreUnavailableError } from '../../src/errors.ts'
 import type { SessionsOptions } from '../../src/index.ts'
 import { draftOf } from '../../src/session/instances.ts'
+import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { createClock, createCookieJar, createDeviceBrowser } from '../../src/testing/index.ts'
+import {
+  type Clock,
+  createClock,
+  createCookieJar,
+  createDeviceBrowser,
+} from '../../src/testing/index.ts'
 import { countCrypto, createCountingStore, createWorld, SECRET } from '../support/sessions.ts'
 import { BOUND, challengeIn, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
 
@@ -43,6 +49,18 @@ async function signIn(world: ReturnType<typeof createBoundWorld>, as = 'ada') {
       ...(proof !== undefined && { 'secure-session-response': proof }),
     })
   return { challenge, id, jar, refresh, register, sign }
+}
+
+/** Two isolates that remember what they have read of one store. */
+function createCachedWorlds(clock: Clock) {
+  const store = createMemoryStore({ now: clock })
+  const create = () =>
+    createBoundWorld(
+      { enforce: 'always' },
+      { store: cached(store, { ttl: 600, now: clock }) },
+      clock,
+    )
+  return [create(), create()] as const
 }
 
 const statusOf = ({ status, headers }: Response): [number, boolean] => [
@@ -350,6 +368,38 @@ describe('a refresh', () => {
     const response = await browser.fetch((request) => others[at++]!.app(request), '/')
     expect(await response.json()).toMatchObject({ subject: 'ada', bound: true })
     expect(browser.asked.slice(1).map(({ status }) => status)).toEqual([403, 200])
+  })
+
+  it('after bind() works where another isolate has a copy of the record from before', async () => {
+    const clock = createClock()
+    const [one, two] = createCachedWorlds(clock)
+    const browser = createDeviceBrowser({ now: clock })
+    await browser.jar.fetch(one.app, '/login')
+    clock.advance(120)
+    await browser.jar.fetch(two.app, '/')
+    await browser.fetch(one.app, '/bind')
+    await browser.refresh(two.app)
+    expect(browser.asked.map(({ status }) => status)).toEqual([200, 200])
+    expect(browser.bound.size).toBe(1)
+  })
+
+  it('whose answer is lost is made up for where another isolate has a copy of the record from before', async () => {
+    const clock = createClock()
+    const [one, two] = createCachedWorlds(clock)
+    const browser = createDeviceBrowser({ now: clock })
+    await browser.fetch(one.app, '/login')
+    await browser.jar.fetch(two.app, '/')
+    await browser
+      .refresh(async (request) => {
+        await one.app(request)
+        throw new TypeError('network')
+      })
+      .catch(() => {})
+    // The answers of one know of the proof, and the copy of two does not.
+    const apps = [one, two, two]
+    await browser.refresh((request) => apps.shift()!.app(request))
+    expect(browser.asked.map(({ status }) => status)).toEqual([200, 403, 200])
+    expect(browser.bound.size).toBe(1)
   })
 
   it('of a session that lost the answer to its registration cannot be: a sign-in binds anew', async () => {

@@ -47,7 +47,8 @@ describe('a registration', () => {
       ],
       allowed_refresh_initiators: ['*'],
     })
-    expect(answer.headers.getSetCookie().join()).toMatch(
+    // The session cookie beside it tells how new the record is.
+    expect(answer.headers.getSetCookie().at(-1)).toMatch(
       /^__Host-session-bound=[\w-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
     )
     expect(answer.headers.get('cache-control')).toBe('private, no-store')
@@ -429,6 +430,22 @@ describe('a session whose former key was just proven', () => {
     expect(await asks(browser.jar)).toBe(true)
     clock.advance(60)
     expect(await asks(browser.jar)).toBe(false)
+  })
+
+  it('asks no copy for a new one that was made before that proof, while its bound cookie is good', async () => {
+    const { app, browser, only, see, steal } = createBoundWorld()
+    await see('/login')
+    await see('/regenerate')
+    const thief = steal()
+    await browser.refresh(app, only().id)
+    for (const path of ['/', '/bind']) {
+      const response = await thief.fetch(app, path)
+      expect((await response.clone().json()).bound).toBe(true)
+      expect(response.headers.get('secure-session-registration')).toBe(null)
+    }
+    expect((await browser.jar.fetch(app, '/')).headers.has('secure-session-registration')).toBe(
+      true,
+    )
   })
 })
 
