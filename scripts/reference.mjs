@@ -8,7 +8,7 @@ import { commandLinePage } from './reference/command-line.mjs'
 import { EVENT_FILES, eventsPage } from './reference/events.mjs'
 import { limitsPage } from './reference/limits.mjs'
 import { missing, wrongDefaults } from './reference/missing.mjs'
-import { fileOf, pageOf, prose } from './reference/render.mjs'
+import { fileOf, pageOf, placeOf, prose } from './reference/render.mjs'
 import { documented, entries } from './reference/source.mjs'
 import { root } from './run.mjs'
 
@@ -20,17 +20,23 @@ const nodes = await documented(all.map(([, file]) => file))
 
 /** The page of each public name: of the entry whose file declares it, else of the first that exports it. */
 const home = new Map()
+/** The place in the source of what `home` has the page of. */
+const places = new Map()
 for (const isOwn of [true, false]) {
   for (const [entry, file] of all) {
     for (const { name, declarations } of nodes[file].symbols) {
       const declaredHere = declarations[0].location.filename.endsWith(`/${file}`)
       if (declarations[0].kind === 'reference') continue
-      if (!home.has(name) && (declaredHere || !isOwn)) home.set(name, fileOf(entry))
+      if (home.has(name) || !(declaredHere || !isOwn)) continue
+      home.set(name, fileOf(entry))
+      places.set(name, placeOf(declarations))
     }
   }
 }
 
-const pages = new Map(all.map(([entry, file]) => [fileOf(entry), pageOf(entry, nodes[file], home)]))
+const pages = new Map(
+  all.map(([entry, file]) => [fileOf(entry), pageOf(entry, nodes[file], home, places)]),
+)
 pages.set('events.md', `${eventsPage(await documented(EVENT_FILES, ['--private']), home)}\n`)
 pages.set('limits.md', limitsPage())
 pages.set('command-line.md', `${await commandLinePage()}\n`)

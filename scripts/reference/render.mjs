@@ -92,12 +92,19 @@ const section = ({ name, declarations }, home, page) =>
 /** Functions and classes come first: the rest is what they take and give. */
 const rankOf = ({ declarations: [{ kind }] }) => (/^(function|class)$/.test(kind) ? 0 : 1)
 
+/** The place of a declaration in the source: two entries may export different things of one name. */
+export const placeOf = ([{ location }]) => `${location.filename}:${location.line}`
+
 /** The page of an entry. */
-export function pageOf(entry, { module_doc: module, symbols }, home) {
+export function pageOf(entry, { module_doc: module, symbols }, homes, places) {
   const page = fileOf(entry)
+  const isOther = ({ name, declarations }) =>
+    declarations[0].kind !== 'reference' && placeOf(declarations) !== places.get(name)
   const own = symbols
-    .filter(({ name }) => home.get(name) === page)
+    .filter((one) => homes.get(one.name) === page || isOther(one))
     .sort((a, b) => rankOf(a) - rankOf(b))
+  // What is on this page is meant by it, whatever others call so.
+  const home = new Map([...homes, ...own.map(({ name }) => [name, page])])
   const others = symbols
     .filter((one) => !own.includes(one))
     .map(({ name }) => `[\`${name}\`](${home.get(name)}#${anchorOf(name)})`)
