@@ -110,7 +110,8 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * Ties sessions to the browser (its `User-Agent`, version numbers left out, its first 512 characters) or the address that
    * signed in, by a keyed hash. Another one gets an empty session of status `'invalid'` with
    * `onMismatch: 'refuse'` (default), or with `'step-down'` the session without `authenticatedAt`.
-   * Not checked by `open`, which sees no request. A session from before this was switched on is tied to
+   * Not checked by `open`, which sees no request. `ip` returns the address, or `null` where it is not known; anything else is a
+   * TypeError. A session from before this was switched on is tied to
    * the client that next writes or renews it: to tie all at once, end them (`notBefore`, `revokeAll`).
    */
   binding?: {
@@ -126,8 +127,8 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   deviceBound?: true | DeviceBoundOptions | undefined
   /**
    * Sign-out everywhere for sessions in cookies: those of `subject` that signed in before the epoch
-   * milliseconds returned are over. Asked whenever a session with a subject is opened. A rejection, or
-   * no answer within `storeTimeout`, is handled like a store failure (`onStoreFailure`).
+   * milliseconds returned are over; `null` or 0: none are. Asked whenever a session with a subject is opened. A rejection, or
+   * no answer within `storeTimeout`, is handled like a store failure (`onStoreFailure`); anything else, as epoch seconds, is a TypeError.
    * (default: none)
    */
   notBefore?: ((subject: string) => number | null | Promise<number | null>) | undefined

@@ -20,7 +20,7 @@ interface Answers {
 const all = new WeakMap<Instance, Answers>()
 
 /** Epoch seconds are below this, and so is no time at which this library ran. */
-const YEAR_2001 = 1e12
+export const YEAR_2001 = 1e12
 
 /**
  * Brings the controls in force up to date. The first answer is awaited; later ones are asked for once in

@@ -1,4 +1,5 @@
 /** Checks whether a client may use a session. Loaded when `binding`, `notBefore`, `revocations`, `controls` or `deviceBound` is configured. */
+import { refuseUnless } from '../check.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionBindingError, SessionExpiredError, StoreUnavailableError } from '../errors.ts'
@@ -6,13 +7,14 @@ import { lazy } from '../lazy.ts'
 import { within } from '../resilience/deadline.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { Opener, Visit } from './backend.ts'
+import { updateControls, YEAR_2001 } from './controls.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
 import { expiryOf } from './reasons.ts'
 import type { SessionData } from './session.ts'
 
-export { updateControls } from './controls.ts'
+export { updateControls }
 
 const revocable = lazy(() => import('../revocation/revocable.ts'))
 const device = lazy(() => import('../device-bound/device.ts'))
@@ -75,6 +77,7 @@ export async function checkAge(
   const { notBefore } = options
   const { subject, authenticatedAt, createdAt } = draft.current
   const since = authenticatedAt ?? createdAt
+  let limit: unknown
   if (since < (instance.inForce?.notBefore ?? -Infinity)) {
     return await overDraft(instance, draft, 'everybody was signed out')
   }
@@ -82,9 +85,7 @@ export async function checkAge(
   try {
     const late = (): Error => new StoreUnavailableError('notBefore took too long')
     const ask = async (): Promise<number | null> => await notBefore(subject)
-    const limit = await within(1000 * options.storeTimeout, signal, late, ask)
-    if ((limit ?? null) === null || since >= limit!) return null
-    return await overDraft(instance, draft, 'its user signed out everywhere')
+    limit = await within(1000 * options.storeTimeout, signal, late, ask)
   } catch {
     // Nobody waits for the answer any more, which says nothing about whoever was asked.
     if (signal?.aborted) throw signal.reason
@@ -99,6 +100,12 @@ export async function checkAge(
       readOnly: reason,
     })
   }
+  // Epoch seconds are before any sign-in, so that they would end nothing.
+  const isTime = typeof limit === 'number' && (limit === 0 || limit >= YEAR_2001)
+  const expected = 'a function that returns epoch milliseconds, or null'
+  refuseUnless((limit ?? null) === null || isTime, 'notBefore', expected, limit)
+  if (!isTime || since >= Number(limit)) return null
+  return await overDraft(instance, draft, 'its user signed out everywhere')
 }
 
 async function overDraft(instance: Instance, draft: Draft, why: string): Promise<Draft> {
@@ -120,7 +127,11 @@ async function checkClient(instance: Instance, draft: Draft, request: Request): 
   const { userAgent, ip, onMismatch } = options.binding ?? {}
   const agent = (userAgent && request.headers.get('user-agent')?.slice(0, MAX_AGENT)) || ''
   // Version numbers change with every update of a browser.
-  const client = [`agent ${agent.replace(/[\d.]+/g, '')}`, `ip ${ip?.(request) ?? ''}`]
+  const address = ip ? ip(request) : null
+  // The promise of an address would be the same text for every client.
+  const isText = address === null || typeof address === 'string'
+  refuseUnless(isText, 'binding.ip', 'a function that returns a text or null', address)
+  const client = [`agent ${agent.replace(/[\d.]+/g, '')}`, `ip ${address ?? ''}`]
   const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'binding')
   hashes.set(instance, hash)
   const { found, current } = draft

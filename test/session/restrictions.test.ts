@@ -193,6 +193,19 @@ for (const [where, createOptions] of Object.entries(stores)) {
       expect((await from({ 'cf-connecting-ip': '192.0.2.2' })).session.status).toBe('invalid')
     })
 
+    it('refuses an address that is no text: every client would have the same', async () => {
+      for (const wrong of [undefined, 5, {}, Promise.resolve('192.0.2.1')]) {
+        const { from } = createBound({ ip: () => wrong as never }, createOptions)
+        const error = await errorOf(() => from({}))
+        expect([error instanceof TypeError, error.message]).toEqual([
+          true,
+          expect.stringMatching(
+            /^Option "binding.ip" must be a function that returns a text or null, got /,
+          ),
+        ])
+      }
+    })
+
     it('moves to the client that signs in', async () => {
       const { from, signIn, jar } = createBound({ userAgent: true }, createOptions)
       const { response } = await from({ 'user-agent': FIREFOX }, (s) => s.set('cart', 1))
@@ -263,6 +276,38 @@ for (const [where, createOptions] of Object.entries(stores)) {
       await visit((s) => s.login('ann'))
       expect((await visit()).session.status).toBe('degraded')
       expect(types()).toContain('store.degraded')
+    })
+
+    it('that answers with what is no time is refused, and nobody takes seconds for never', async () => {
+      const clock = createClock()
+      const seconds = Math.floor(clock() / 1000)
+      for (const wrong of [
+        seconds,
+        1,
+        Number.NaN,
+        '2026-11-28',
+        String(clock()),
+        new Date(),
+        true,
+        {},
+      ]) {
+        const notBefore = () => wrong as never
+        const { visit } = createWorld({ notBefore, ...createOptions(clock) }, clock)
+        await visit((s) => s.login('ann'))
+        const error = await errorOf(() => visit())
+        expect([wrong, error instanceof TypeError, error.message]).toEqual([
+          wrong,
+          true,
+          expect.stringMatching(
+            /^Option "notBefore" must be a function that returns epoch milliseconds, or null, got /,
+          ),
+        ])
+      }
+      for (const never of [null, 0]) {
+        const { visit } = createWorld({ notBefore: () => never, ...createOptions(clock) }, clock)
+        await visit((s) => s.login('ann'))
+        expect((await visit()).session.subject).toBe('ann')
+      }
     })
 
     it('that knows nothing of a user ends nothing', async () => {
