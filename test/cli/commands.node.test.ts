@@ -237,7 +237,7 @@ describe('sojourn list', () => {
   it.each([
     ['no secret', {}, 'SESSION_SECRET is missing'],
     ['a weak secret', { SESSION_SECRET: `${DATA}-change-me-`.repeat(3) }, 'printed in examples'],
-    ['no store', { SESSION_SECRET: secret, SESSION_STORE: '' }, 'needs the option "store"'],
+    ['no store', { SESSION_SECRET: secret, SESSION_STORE: '' }, 'need the option "store"'],
     ['no URL', { SESSION_SECRET: secret, SESSION_STORE: PASSWORD }, 'is no URL'],
     [
       'another kind of URL',
