@@ -114,11 +114,13 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * TypeError. A session from before this was switched on is tied to
    * the client that next writes or renews it: to tie all at once, end them (`notBefore`, `revokeAll`).
    */
-  binding?: {
-    userAgent?: boolean | undefined
-    ip?: ((request: Request) => string | null) | undefined
-    onMismatch?: 'refuse' | 'step-down' | undefined
-  }
+  binding?:
+    | {
+        userAgent?: boolean | undefined
+        ip?: ((request: Request) => string | null) | undefined
+        onMismatch?: 'refuse' | 'step-down' | undefined
+      }
+    | undefined
   /**
    * With a store: binds the session of whoever signs in to a key in the hardware of the device, in browsers that have Device Bound
    * Session Credentials; others stay as they are. `true`: with the defaults. Not together with `cookie.partitioned`.
@@ -141,12 +143,14 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
    * `maxLifetime`: the longest lifetime, in seconds, that `login` may give a session; an older one is over.
    * (default: `absoluteTimeout`)
    */
-  revocations?: {
-    store: SessionStore
-    ttl?: number | undefined
-    onFailure?: 'open' | 'closed' | undefined
-    maxLifetime?: number | undefined
-  }
+  revocations?:
+    | {
+        store: SessionStore
+        ttl?: number | undefined
+        onFailure?: 'open' | 'closed' | undefined
+        maxLifetime?: number | undefined
+      }
+    | undefined
   /**
    * Settings to be changed while the application runs, read from wherever an operator can write. The first
    * answer is awaited for `storeTimeout` at most, and no later one: each is in force when it has come.

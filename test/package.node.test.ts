@@ -35,12 +35,21 @@ it('has types that need no DOM: those of Node are enough', () => {
   const others = /next|react-router|otel|hono|durable-object|package\.json/
   const names = Object.keys(pkg.exports).filter((name) => !others.test(name))
   const lines = names.map((name) => `import '${name.replace('.', 'sojourn')}'`)
+  // And every option may be undefined, under the strictest setting too.
+  lines.push(
+    "import { createSessions, type SessionsOptions } from 'sojourn'",
+    "import { requireSession, type Requirements } from 'sojourn/guard'",
+    'type Maybe<T> = { [K in keyof T]?: T[K] | undefined }',
+    "declare const options: Maybe<Omit<SessionsOptions, 'secret'>>, requirements: Maybe<Requirements>",
+    "requireSession(createSessions({ ...options, secret: '' }), requirements)",
+  )
   writeFileSync(`${folder}/index.ts`, lines.join('\n'))
   const types = ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022', '--types', 'node']
+  const strict = ['--strict', '--exactOptionalPropertyTypes']
   const tsc = fileURLToPath(new URL('../node_modules/.bin/tsc', import.meta.url))
   const compile = (): string => {
     try {
-      return execFileSync(tsc, ['--noEmit', '--strict', '--ignoreConfig', ...types, 'index.ts'], {
+      return execFileSync(tsc, ['--noEmit', ...strict, '--ignoreConfig', ...types, 'index.ts'], {
         cwd: folder,
         encoding: 'utf8',
       })

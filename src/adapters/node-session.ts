@@ -25,10 +25,7 @@ export interface SessionHooks {
 const TWICE =
   'session() runs twice on this request, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name'
 
-/**
- * Is what the function of each request inherits from: `req.session.cart = []`, as with express-session, would stay on the
- * function, and be lost with it.
- */
+/** Prototype of the function of each request: `req.session.cart = []`, as with express-session, would be lost with the function. */
 const UNASSIGNABLE: object = new Proxy(Function.prototype, {
   set(_, key) {
     throw new TypeError(

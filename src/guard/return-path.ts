@@ -49,8 +49,8 @@ const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
  * Returns the path to go to after signing in: that in `returnTo`, as `requireSession` put it there.
  * Never another site, whatever the query says.
  *
- * @param from The request (that of Node and of Express too) or its URL, whose query has it; or the value itself, of a field
- * of the form.
+ * @param from The request (that of Node and of Express too) or its `URL`, whose query has it; or the value itself, the text of
+ * a field of the form.
  * @param fallback A path, for when there is none. (default: `/`)
  * @throws TypeError for a fallback that is no path of this site, as a `Referer` is none.
  *

@@ -77,11 +77,11 @@ export async function checkAge(
   const { notBefore } = options
   const { subject, authenticatedAt, createdAt } = draft.current
   const since = authenticatedAt ?? createdAt
-  let limit: unknown
   if (since < (instance.inForce?.notBefore ?? -Infinity)) {
     return await overDraft(instance, draft, 'everybody was signed out')
   }
   if (!notBefore || subject === null) return null
+  let limit: number | null
   try {
     const late = (): Error => new StoreUnavailableError('notBefore took too long')
     const ask = async (): Promise<number | null> => await notBefore(subject)
@@ -103,8 +103,8 @@ export async function checkAge(
   // Epoch seconds are before any sign-in, so that they would end nothing.
   const isTime = typeof limit === 'number' && (limit === 0 || limit >= YEAR_2001)
   const expected = 'a function that returns epoch milliseconds, or null'
-  refuseUnless((limit ?? null) === null || isTime, 'notBefore', expected, limit)
-  if (!isTime || since >= Number(limit)) return null
+  refuseUnless(isTime || (limit ?? null) === null, 'notBefore', expected, limit)
+  if (since >= (limit ?? 0)) return null
   return await overDraft(instance, draft, 'its user signed out everywhere')
 }
 
