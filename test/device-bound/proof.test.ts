@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { encodeBase64url } from '../../src/crypto/base64url.ts'
+import { parseObject } from '../../src/device-bound/json.ts'
 import { type Proof, parseProof } from '../../src/device-bound/proof.ts'
 import {
   algorithmOf,
@@ -128,6 +129,7 @@ describe('a proof of possession', () => {
       { typ: 'JWT' },
       { typ: 'dpop+jwt' },
       { typ: undefined },
+      { alg: undefined },
       { crit: ['b64'] },
     ]) {
       const { proof } = await prove(EC, 'ES256', more)
@@ -159,7 +161,7 @@ describe('a proof of possession', () => {
   })
 
   it('that is no JWS at all is refused', async () => {
-    const { signed } = await prove()
+    const { proof, signed } = await prove()
     const [head] = signed.split('.') as [string]
     const all = [
       '',
@@ -179,6 +181,8 @@ describe('a proof of possession', () => {
       `${head}.${json({ jti: 'a' })}=.AA`,
       `${head}.${json({ jti: 'a' })}.A`,
       `${signed}.AA, ${signed}.AA`,
+      `${proof}.AA`,
+      `${proof}.`,
       `${encodeBase64url(new Uint8Array([0xff, 0xfe]))}.${json({ jti: 'a' })}.AA`,
     ]
     for (const header of all) expect([header, await verdict(header)]).toEqual([header, 'malformed'])
@@ -190,8 +194,9 @@ describe('a proof of possession', () => {
     const long = `${head}.${json({ jti: 'a'.repeat(1_000_000) })}.AA`
     expect(await verdict(long)).toBe('malformed')
     expect(await verdict(`"${'a'.repeat(1_000_000)}`)).toBe('malformed')
-    const most = `${head}.${json({ jti: 'a'.repeat(5000) })}.AA`
-    expect(await verdict(most)).toBe('signature')
+    const most = `${head}.${json({ jti: 'a'.repeat(5000) })}.`
+    expect(await verdict(most + 'A'.repeat(8192 - most.length))).toBe('signature')
+    expect(await verdict(most + 'A'.repeat(8194 - most.length))).toBe('malformed')
   })
 })
 
@@ -218,8 +223,9 @@ describe('the key of a proof', () => {
       expect(publicKeyOf({ ...jwk, x: wrong }, 'ES256')).toBe(null)
       expect(publicKeyOf({ ...jwk, y: wrong }, 'ES256')).toBe(null)
     }
-    const { proof } = await prove(EC, 'ES256', { jwk: { ...jwk, y: jwk.x } })
+    const { proof, signed } = await prove(EC, 'ES256', { jwk: { ...jwk, y: jwk.x } })
     expect(await verdict(proof)).toBe('signature')
+    expect(await isSignedBy(`${jwk.x}.${jwk.x}`, new Uint8Array(64), signed)).toBe(false)
   })
 
   it('of RSA under 2048 bits, or with another exponent, is refused', async () => {
@@ -233,6 +239,19 @@ describe('the key of a proof', () => {
     expect(publicKeyOf({ ...jwk, n: encodeBase64url(padded) }, 'RS256')).toBe(null)
     const huge = new Uint8Array(513).fill(255)
     expect(publicKeyOf({ ...jwk, n: encodeBase64url(huge) }, 'RS256')).toBe(null)
+    // One bit less than 2048.
+    const short = new Uint8Array(256).fill(127)
+    expect(publicKeyOf({ ...jwk, n: encodeBase64url(short) }, 'RS256')).toBe(null)
+  })
+
+  it('of RSA with 2048 to 4096 bits is taken', () => {
+    const sizes = [new Uint8Array(256).fill(128), new Uint8Array(512).fill(255)]
+    for (const n of sizes.map(encodeBase64url)) {
+      expect(publicKeyOf({ kty: 'RSA', e: 'AQAB', n }, 'RS256')).toBe(n)
+      for (const kty of ['EC', 'oct', undefined]) {
+        expect(publicKeyOf({ kty, e: 'AQAB', n }, 'RS256')).toBe(null)
+      }
+    }
   })
 
   it('that says it is for something else, or is none, is refused', async () => {
@@ -267,5 +286,27 @@ describe('the thumbprint of a key', () => {
     const key = publicKeyOf(jwk, 'ES256')!
     expect(await thumbprintOf(key)).toBe('0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I')
     expect([algorithmOf(key), jwkOf(key)]).toEqual(['ES256', jwk])
+  })
+})
+
+describe('parseObject()', () => {
+  const parse = (value: string) => parseObject(new TextEncoder().encode(value))
+
+  it('takes an object, and null for whatever else JSON can be, or for what is none', () => {
+    expect(parse(' {"a":[{"b":1}]} ')).toEqual({ a: [{ b: 1 }] })
+    for (const other of [
+      '[]',
+      '[{}]',
+      'null',
+      '1',
+      'true',
+      '"{}"',
+      '',
+      '{',
+      '{"a":1}}',
+      '\ufeff{}',
+    ])
+      expect([other, parse(other)]).toEqual([other, null])
+    expect(parseObject(new Uint8Array([0x22, 0xff, 0x22]))).toBe(null)
   })
 })

@@ -12,8 +12,15 @@ import {
   createClock,
   createCookieJar,
   createDeviceBrowser,
+  createFaultyStore,
 } from '../../src/testing/index.ts'
-import { countCrypto, createCountingStore, createWorld, SECRET } from '../support/sessions.ts'
+import {
+  countCrypto,
+  createCountingStore,
+  createWorld,
+  errorOf,
+  SECRET,
+} from '../support/sessions.ts'
 import { BOUND, challengeIn, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
 
 const { subtle } = crypto
@@ -181,6 +188,28 @@ describe('a registration', () => {
     expect(statusOf(await register(await other(early)))).toEqual([200, true])
   })
 
+  it('is put off while the store cannot be read, the controls allow no change, or the data are newer', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const world = createBoundWorld(true, { store: memory, version: 2 }, clock)
+    let readOnly = false
+    for (const options of [
+      { store: { ...memory, read: () => Promise.reject(new StoreUnavailableError('down')) } },
+      { store: memory, version: 2, controls: () => ({ readOnly }) },
+      { store: memory, version: 1 },
+    ]) {
+      const { challenge, jar, register, sign } = await signIn(world)
+      const proof = await sign(challenge)
+      const other = createBoundWorld(true, options, clock)
+      const headers = { 'secure-session-response': proof }
+      readOnly = true
+      expect(statusOf(await other.post(jar, REGISTER, headers))).toEqual([503, false])
+      readOnly = false
+      expect([other.refusals(), other.types().includes('device.registered')]).toEqual([[], false])
+      expect(statusOf(await register(proof))).toEqual([200, true])
+    }
+  })
+
   it('keeps what another request writes meanwhile', async () => {
     const world = createBoundWorld()
     const { challenge, jar, register, sign } = await signIn(world)
@@ -301,7 +330,9 @@ describe('a refresh', () => {
     }
     expect(world.refusals().slice(3)).toEqual(Array(4).fill('challenge'))
     for (const proof of ['', 'proof', 'a.b.c', 'a'.repeat(1_000_000)]) {
-      expect(statusOf(await ada.refresh(proof))).toEqual([400, false])
+      const answer = await ada.refresh(proof)
+      expect([...statusOf(answer), answer.headers.getSetCookie()]).toEqual([400, false, []])
+      expect(world.refusals().at(-1)).toBe('malformed')
     }
     expect(statusOf(await ada.refresh(await ada.prove(ada.next)))).toEqual([200, true])
   })
@@ -324,10 +355,14 @@ describe('a refresh', () => {
 
   it('that no browser has sent is refused, and one of another session ends that', async () => {
     const world = createBoundWorld()
-    const { jar, next, prove, refresh } = await bind(world)
+    const { id, jar, next, prove, refresh } = await bind(world)
     const proof = await prove(next)
     const bare = await world.post(jar, REFRESH, { 'secure-session-response': proof })
     expect(statusOf(bare)).toEqual([400, false])
+    const none = await world.post(jar, REFRESH, { 'sec-secure-session-id': `=,"${id}"` })
+    expect(statusOf(none)).toEqual([400, false])
+    const unquoted = await world.post(jar, REFRESH, { 'sec-secure-session-id': id })
+    expect(statusOf(unquoted)).toEqual([403, false])
     const other = await refresh(proof, 'AAAAAAAAAAAAAAAAAAAAAA')
     expect([...statusOf(other), await other.json()]).toEqual([200, false, { continue: false }])
     expect(statusOf(await refresh(proof))).toEqual([200, true])
@@ -450,7 +485,9 @@ describe('a refresh', () => {
       }),
     )
     expect(late.status).toBe(503)
-    world.clock.advance(61)
+    world.clock.advance(59.999)
+    expect((await refresh(await prove(next))).status).toBe(503)
+    world.clock.advance(0.001)
     const over = await refresh(await prove(next))
     expect(await over.json()).toEqual({ continue: false })
   })
@@ -564,6 +601,23 @@ describe('a registration or a refresh whose write fails', () => {
   )
 
   it.each(['register', 'refresh'])(
+    '(%s) and was applied before a rotation is put off: the cookie is no longer for this browser',
+    async (task) => {
+      const { id, jar, seeWith, send, store, told } = await setUp(task)
+      const { read, write } = store
+      store.write = async (...call) => {
+        store.write = write
+        await write.apply(store, call)
+        // The answer is lost, and the store's client tries again after a rotation.
+        await seeWith(jar, '/regenerate')
+        return { ok: false, current: (await read.call(store, id)) ?? null }
+      }
+      expect(statusOf(await send())).toEqual([503, false])
+      expect(told()).toBe(0)
+    },
+  )
+
+  it.each(['register', 'refresh'])(
     '(%s) because the session ended meanwhile gives nothing',
     async (task) => {
       const { id, send, sessions, store, told } = await setUp(task)
@@ -605,6 +659,9 @@ describe('a change of the device', () => {
     const change = countProof('first', 4, 6)
     expect(change.operation(state)).toBe(state)
     expect(change.refusal()).toBe('signature')
+    const none = countProof('first', 0, 6)
+    none.operation(stateOf(2))
+    expect(none.refusal()).toBe('signature')
     const own = countProof('second', 4, 6)
     expect(own.operation(state).claims).toMatchObject({ a: 'actor', d: { n: 5, p: 6, r: 2 } })
   })
@@ -636,7 +693,7 @@ describe('the paths of deviceBound', () => {
     const world = createBoundWorld()
     const jar = createCookieJar()
     const own = async (path: string, method: string) =>
-      (await jar.fetch(world.app, path, { method })).headers.get('content-type')
+      (await jar.fetch(world.app, path, { method })).json()
     for (const [path, method] of [
       [REGISTER, 'GET'],
       [REFRESH, 'PUT'],
@@ -645,7 +702,7 @@ describe('the paths of deviceBound', () => {
       [`/x?${REFRESH}`, 'POST'],
       [`/app${REFRESH}`, 'POST'],
     ] as const) {
-      expect(await own(path, method)).toContain('application/json')
+      expect(await own(path, method)).toMatchObject({ status: 'new' })
     }
     expect((await jar.fetch(world.app, REGISTER, { method: 'POST' })).status).toBe(400)
   })
@@ -655,6 +712,22 @@ describe('the paths of deviceBound', () => {
     const request = new Request(`https://example.com${REGISTER}`, { method: 'POST' })
     const answer = await world.sessions.commit(request, new Response('not found', { status: 404 }))
     expect(answer.status).toBe(400)
+  })
+
+  it('are answered 503 by commit() where the store failed, and whatever else failed is thrown', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const world = createBoundWorld(true, { store, onStoreFailure: 'throw', now: Date.now })
+    const { jar } = await signIn(world)
+    const commit = (signal?: AbortSignal) => {
+      const request = jar.request(REGISTER, { method: 'POST', ...(signal && { signal }) })
+      return world.sessions.commit(request, new Response())
+    }
+    store.down()
+    const answer = await commit()
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1'])
+    store.up()
+    const reason = new Error('the browser has gone')
+    expect(await errorOf(() => commit(AbortSignal.abort(reason)))).toBe(reason)
   })
 })
 
@@ -698,6 +771,40 @@ describe('deviceBound costs', () => {
     const { calls, first, second } = await costOf({ enforce: 'always' })
     expect(calls).toEqual(without.calls)
     expect([first - without.first, second - without.second]).toEqual([1, 0])
+  })
+
+  it('no WebCrypto call for a value that is longer than any bound cookie', async () => {
+    const { browser, see, sessions } = createBoundWorld()
+    await see('/login')
+    await sessions.open(browser.jar.header())
+    const session = `${SESSION}=${browser.jar.get(SESSION)}`
+    const costOf = (header: string) => countCrypto(() => sessions.open(header))
+    const bound = (length: number) => `${BOUND}=${browser.jar.get(BOUND)!.padEnd(length, 'A')}`
+    const without = await costOf(session)
+    expect(await costOf(`${session}; ${bound(16_384)}`)).toBe(without + 1)
+    expect(await costOf(`${session}; ${bound(16_385)}`)).toBe(without)
+  })
+
+  it('no WebCrypto call for a known bound cookie among more forged ones than an isolate remembers', async () => {
+    const { browser, see, sessions } = createBoundWorld(true, { cache: { maxEntries: 16 } })
+    await see('/login')
+    const session = `${SESSION}=${browser.jar.get(SESSION)}`
+    const forged = Array.from({ length: 20 }, (_, i) => `${BOUND}=forged${i}`).join('; ')
+    const costOf = (header: string) => countCrypto(() => sessions.open(header))
+    const header = `${session}; ${forged}; ${BOUND}=${browser.jar.get(BOUND)}`
+    await sessions.open(header)
+    expect(await costOf(header)).toBe(await costOf(session))
+  })
+
+  it('one read and one end of the store for a sign-out that does not prove the device', async () => {
+    const clock = createClock()
+    const { store, take } = createCountingStore(clock)
+    const world = createBoundWorld({ enforce: 'always' }, { store }, clock)
+    const { jar } = await bind(world)
+    clock.advance(3600)
+    take()
+    await world.seeWith(jar, '/logout')
+    expect(take()).toEqual(['read', 'end'])
   })
 
   it('one read and one write of the store for a refresh', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { deviceOf } from '../../src/device-bound/index.ts'
+import type { Session } from '../../src/index.ts'
 import { createClock, createCookieJar } from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 import { BOUND, challengeIn, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
@@ -11,7 +12,8 @@ describe('a registration', () => {
   it('is asked for by the response to a sign-in, and by no other', async () => {
     const { app, browser } = createBoundWorld()
     const jar = createCookieJar()
-    for (const path of ['/', '/write', '/logout']) {
+    // Of a session that is not begun, bind() binds nothing.
+    for (const path of ['/', '/bind', '/write', '/logout']) {
       const { headers } = await jar.fetch(app, path)
       expect([path, headers.get('secure-session-registration')]).toEqual([path, null])
     }
@@ -23,6 +25,40 @@ describe('a registration', () => {
     const later = await jar.fetch(app, '/')
     expect(later.headers.get('secure-session-registration')).toBe(null)
     expect(browser.asked).toEqual([])
+    const out = await jar.fetch(app, '/logout')
+    // There is no bound cookie to remove.
+    expect(out.headers.getSetCookie().filter((one) => one.startsWith(BOUND))).toEqual([])
+  })
+
+  it('is asked for by a sign-in that changes more than that', async () => {
+    const { visit } = createBoundWorld()
+    const { response } = await visit((session) => {
+      session.set('n', 1)
+      session.login('ada')
+      session.set('m', 1)
+    })
+    expect(challengeIn(response, 'registration')).toBeDefined()
+  })
+
+  it('is asked for by no response of a session that ended, or was rotated, meanwhile', async () => {
+    const { app, jar, sessions, visit } = createBoundWorld()
+    await visit((session) => session.login('ada'))
+    const asks = async (use: (session: Session) => unknown) => {
+      const handler = sessions.handler(async (request) => {
+        const session = await sessions.get(request)
+        session.bind()
+        await use(session)
+        return new Response()
+      })
+      return challengeIn(await jar.fetch(handler, '/'), 'registration')
+    }
+    const overtaken = await asks(async (session) => {
+      session.set('n', 1)
+      await app(jar.request('/regenerate'))
+    })
+    expect(overtaken).toBe(undefined)
+    await visit((session) => session.login('ada'))
+    expect(await asks((session) => session.destroy())).toBe(undefined)
   })
 
   it('binds the session, and tells the browser how to refresh it', async () => {
@@ -214,11 +250,12 @@ describe('a copy of the cookies', () => {
       )
       expect([method, response.headers.get('seen')]).toEqual([method, 'active ada'])
     }
-    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    const writes = ['POST', 'PUT', 'PATCH', 'DELETE']
+    for (const method of writes) {
       expect(await seeWith(thief, '/write', { method })).toMatchObject(nobody)
     }
     expect(events.filter(({ type }) => type === 'commit.dropped')).toMatchObject(
-      Array(4).fill({ reason: 'unproven', changes: 1 }),
+      writes.map(() => ({ reason: 'unproven', changes: 1 })),
     )
     expect((await see('/')).bound).toBe(true)
   })
@@ -269,6 +306,37 @@ describe('a copy of the cookies', () => {
       expect(await set(value)).toMatchObject(nobody)
     }
     expect(new Set(refusals())).toEqual(new Set(['other-cookie']))
+  })
+
+  it('of an anonymous session that was bound proves nothing either', async () => {
+    const { app, browser, clock, see, seeWith, sessions, steal } = createBoundWorld({
+      enforce: 'always',
+    })
+    await browser.jar.fetch(app, '/write')
+    await see('/bind')
+    const { bound, id } = await see()
+    expect(bound).toBe(true)
+    const thief = steal()
+    clock.advance(3600)
+    expect(await seeWith(thief)).toMatchObject(nobody)
+    // Whoever signs in there ends no session of somebody else.
+    expect(await seeWith(thief, '/login')).toMatchObject(nobody)
+    expect(await see()).toMatchObject({ bound: true, id })
+    expect(await sessions.list('ada')).toHaveLength(1)
+  })
+
+  it('is refused once in a request with several handlers', async () => {
+    const { app, clock, refusals, see, sessions, steal } = createBoundWorld()
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    const outer = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).set('n', 1)
+      return app(new Request(new URL('/regenerate', request.url), { headers: request.headers }))
+    })
+    await thief.fetch(outer, '/')
+    // One for each request: of the browser, and of the handler.
+    expect(refusals()).toEqual(['expired-cookie', 'expired-cookie'])
   })
 
   it('is not helped by the header that says why a proof is missing', async () => {
@@ -347,6 +415,23 @@ describe('an unproven request', () => {
 })
 
 describe('a rotation of a bound session', () => {
+  it('brings the next challenge along, and no other write does, nor one that was overtaken', async () => {
+    const { app, browser, see, sessions } = createBoundWorld()
+    await see('/login')
+    const { jar } = browser
+    const write = await jar.fetch(app, '/write')
+    expect(challengeIn(write, 'challenge')).toBe(undefined)
+    const handler = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).regenerate()
+      await app(jar.request('/regenerate'))
+      return new Response()
+    })
+    const overtaken = await jar.fetch(handler, '/')
+    expect(challengeIn(overtaken, 'challenge')).toBe(undefined)
+    await see('/login')
+    expect(challengeIn(await jar.fetch(app, '/regenerate'), 'challenge')).toBeDefined()
+  })
+
   it('by regenerate() keeps the key until it is proven once more, and then binds another one', async () => {
     const { app, browser, clock, only, paths, see } = createBoundWorld({ enforce: 'always' })
     await see('/login')
@@ -427,8 +512,9 @@ describe('a session whose former key was just proven', () => {
       new Response(null, { headers: { 'set-cookie': `${BOUND}=; Path=/; Secure; Max-Age=0` } }),
     )
     expect(await asks(thief)).toBe(false)
+    clock.advance(59.999)
     expect(await asks(browser.jar)).toBe(true)
-    clock.advance(60)
+    clock.advance(0.001)
     expect(await asks(browser.jar)).toBe(false)
   })
 
@@ -517,6 +603,15 @@ describe('deviceBound', () => {
     [{ path: '/a"b' }, 'deviceBound.path" must be'],
     [{ path: '/..' }, 'deviceBound.path" must be'],
     [{ path: '/a/./b' }, 'deviceBound.path" must be'],
+    [{ path: '/a/..' }, 'deviceBound.path" must be'],
+    [{ path: '/a/.' }, 'deviceBound.path" must be'],
+    [{ path: '/../a' }, 'deviceBound.path" must be'],
+    [{ path: 'x/device' }, 'deviceBound.path" must be'],
+    [{ path: '/a/' }, 'deviceBound.path" must be'],
+    [{ path: '' }, 'deviceBound.path" must be'],
+    [{ algorithms: ['ES256', 'none'] }, 'deviceBound.algorithms" must be'],
+    [{ algorithms: ['xES256'] }, 'deviceBound.algorithms" must be'],
+    [{ algorithms: ['ES256K'] }, 'deviceBound.algorithms" must be'],
     [{ cookie: 'a b' }, 'deviceBound.cookie" must be'],
     [{ cookie: '__Host-session' }, 'deviceBound.cookie" must be another name'],
     [{ cookie: '__Host-session.1' }, 'deviceBound.cookie" must be another name'],
@@ -532,13 +627,13 @@ describe('deviceBound', () => {
   it('has a cookie and a path of its own', async () => {
     const { browser, paths, see } = createBoundWorld({
       cookie: '__Host-dev',
-      path: '/a/b',
+      path: '/app.v1/~device_b',
       maxAge: 300,
     })
     await see('/login')
     expect((await see()).bound).toBe(true)
     expect(browser.jar.get('__Host-dev')).toBeDefined()
-    expect(paths()).toEqual(['200 /a/b/register'])
+    expect(paths()).toEqual(['200 /app.v1/~device_b/register'])
   })
 
   it('names the domain of the cookie to the browser', async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { decodeBase64url, encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createSessionCookie } from '../../src/transport/cookie.ts'
 import { joinChunks } from '../../src/transport/too-large.ts'
-import { createWorld } from '../support/sessions.ts'
+import { countCrypto, createWorld } from '../support/sessions.ts'
 
 /** Cookies of a session in several chunks: the value of each by its name. */
 async function createChunked() {
@@ -55,6 +56,24 @@ describe('the Cookie header', () => {
     }
   })
 
+  it('opens a session of one cookie beside chunks that are left over, or planted', async () => {
+    const { sessions, pairs } = await createChunked()
+    const { jar, visit } = createWorld({ cookie: { maxChunks: 4 } })
+    await visit((s) => s.login('bob'))
+    const one = jar.header()!
+    const header = `${headerOf(pairs.slice(1))}; ${one}; __Host-session.1=x`
+    expect((await sessions.open(header)).subject).toBe('bob')
+  })
+
+  it('names each join of chunks once, and only where the first one says how many there are', () => {
+    const join = (header: string) =>
+      joinChunks(createSessionCookie({ name: 's' }).find(header)).tokens
+    expect(join('s=2.a; s.1=b; s.1=c; s.1=d; s.1=e')).toEqual(['ab', 'ac', 'ad'])
+    expect(join('s=2.a; s=2.x; s.1=b; s.1=c')).toEqual(['ab', 'xb', 'ac', 'xc'])
+    expect(join('s=a2.b; s=5.a; s=1.a; s=a; s.1=c')).toEqual(['a2.b', '5.a', '1.a', 'a'])
+    expect(join('s=3.a; s.1=b; s=2.a')).toEqual(['', 'ab'])
+  })
+
   it('opens either of two sessions in chunks, however their cookies lie among each other', async () => {
     const { sessions, pairs } = await createChunked()
     const [first, second] = pairs
@@ -88,6 +107,29 @@ describe('the Cookie header', () => {
     expect(new Set(found.tokens).size).toBe(32)
     expect([found.notes.length, found.deferred.length]).toEqual([16, 16])
     expect(found.chunks).toEqual([1, 2, 3])
+    expect(found.pieces?.map((some) => some.length)).toEqual([200, 200, 200, 200])
+    const single = header.map(([first]) => first).join('; ')
+    expect(cookie.find(single).tokens).toEqual(Array.from({ length: 32 }, (_, i) => `4.${i}`))
+  })
+
+  it('costs a bounded number of keys, however many hours its forgeries name', async () => {
+    const { jar, sessions, visit } = createWorld()
+    await visit((s) => s.login('ann'))
+    const own = jar.get('__Host-session')!
+    // The hour is in bytes 5 to 7.
+    const forged = Array.from({ length: 30 }, (_, i) => {
+      const bytes = decodeBase64url(own)!
+      bytes[7]! -= i + 1
+      return `__Host-session=${encodeBase64url(bytes)}`
+    })
+    const costOf = (count: number) =>
+      countCrypto(async () => {
+        const header = [...forged.slice(0, count), `__Host-session=${own}`].join('; ')
+        expect((await sessions.open(header)).subject).toBe('ann')
+      })
+    const [none, four, all] = [await costOf(0), await costOf(4), await costOf(30)]
+    expect(four).toBeGreaterThan(none)
+    expect(all).toBe(four)
   })
 
   it('takes no blanks but spaces and tabs from names, where browsers would see no prefix', () => {
@@ -97,6 +139,12 @@ describe('the Cookie header', () => {
       expect(find(`__Host-session${blank}=a`).tokens).toEqual([])
     }
     expect(find(' \t__Host-session \t=\t a \t').tokens).toEqual(['a'])
+  })
+
+  it('takes quotes from a value that begins and ends with one', () => {
+    const { find } = createSessionCookie({ name: 's' })
+    const header = 's="a"; s="a; s=a"; s="; s=""; s=a"b; s="a" b; s= "a" ; s= '
+    expect(find(header).tokens).toEqual(['a', '"a', 'a"', '', '', 'a"b', '"a" b', 'a', ''])
   })
 
   it('reads a megabyte of blanks and quotes to its end, which the square of that would never be', () => {
@@ -116,6 +164,26 @@ describe('the Cookie header', () => {
 })
 
 describe('cookies of the application whose names begin like ours', () => {
+  it('are no notes, no deferred writes and no chunks', () => {
+    const { find } = createSessionCookie({ name: 's', maxChunks: 4 })
+    const others = [
+      'sx.nAAAA',
+      's.nAAA',
+      's.nAAAAA',
+      's.n-AA.',
+      's.xAAAA',
+      's.NAAAA',
+      's.10',
+      'xs.1',
+    ]
+    const found = find(others.map((name) => `${name}=1`).join('; '))
+    expect([found.tokens, found.chunks, found.notes, found.deferred]).toEqual([[], [], [], []])
+    expect(find('s.nA-_9=1; s.dAAAA=2')).toMatchObject({
+      notes: [['nA-_9', '1']],
+      deferred: [['dAAAA', '2']],
+    })
+  })
+
   it('are neither opened nor removed', async () => {
     const store = createMemoryStore()
     const { jar, sessions, visit } = createWorld({ store, cookie: { name: 'session' } })

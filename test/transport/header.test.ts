@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, type Session } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createSessionHeader } from '../../src/transport/header.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
 const create = (more = {}) =>
@@ -35,7 +36,7 @@ for (const [where, more] of [
         first.response.headers.get('cache-control'),
       ]).toEqual(['X-Session', 'private, no-store'])
       const token = first.token as string
-      for (const value of [token, `Bearer ${token}`]) {
+      for (const value of [token, `Bearer ${token}`, `bearer   ${token}`]) {
         const { session, token: again } = await call(sessions, { 'x-session': value })
         expect([session.subject, again]).toEqual(['ann', null])
       }
@@ -54,7 +55,9 @@ for (const [where, more] of [
 
     it('is invalid for whatever else comes', async () => {
       const sessions = create(more)
-      for (const value of ['x', 'Bearer', 'Bearer x', 'a'.repeat(20_000)]) {
+      const { token } = await call(sessions, {}, (s) => s.login('ann'))
+      const others = [`x Bearer ${token}`, `xBearer ${token}`, `Basic ${token}`]
+      for (const value of ['x', 'Bearer', 'Bearer x', 'a'.repeat(20_000), ...others]) {
         expect((await call(sessions, { 'x-session': value })).session.status).toBe('invalid')
       }
     })
@@ -62,6 +65,11 @@ for (const [where, more] of [
 }
 
 describe('transport', () => {
+  it('takes a token of 8000 characters, half of what Node allows for all headers', () => {
+    const { fits, limit } = createSessionHeader('x-session')
+    expect([limit, fits('a'.repeat(8000)), fits('a'.repeat(8001))]).toEqual([8000, true, false])
+  })
+
   it('says what is too large, and what is no header', async () => {
     const sessions = create()
     const session = await sessions.open(null)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { CookieTooLargeError } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createFaultyStore } from '../../src/testing/index.ts'
+import { markResponse } from '../../src/transport/response.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 
 const commit = async (response: Response, write = true): Promise<Response> => {
@@ -64,6 +65,8 @@ describe('commit()', () => {
       ['max-age=60, Private', 'private, max-age=60'],
       ['no-cache', 'private, no-cache'],
       ['no-store', 'no-store'],
+      ['x-no-store', 'private, x-no-store'],
+      ['no-store-x', 'private, no-store-x'],
     ] as const) {
       const response = new Response('ok', { headers: given ? { 'cache-control': given } : {} })
       const { headers } = await readSignedIn(response)
@@ -94,10 +97,10 @@ describe('commit()', () => {
       return new Response(error.code)
     })
     const response = await handler(jar.request('/'))
-    expect([await response.text(), response.headers.get('vary')]).toEqual([
-      'ERR_STORE_UNAVAILABLE',
-      'Cookie',
-    ])
+    expect(await response.text()).toBe('ERR_STORE_UNAVAILABLE')
+    // It shows nothing of a session.
+    const { headers } = response
+    expect([headers.get('vary'), headers.get('cache-control')]).toEqual(['Cookie', null])
   })
 
   it('saves nothing with the page of an error, which may be about the session', async () => {
@@ -130,6 +133,8 @@ describe('commit()', () => {
       ...[204, 205, 304, 401, 200].map((status) => new Response(null, { status })),
       new Response(null, { status: 303, headers: { location: '/' } }),
       new Response('sorry', { status: 403 }),
+      new Response(null, { status: 204, headers: { 'content-type': 'text/plain' } }),
+      new Response(null, { headers: { 'content-type': 'text/plain', 'content-length': '0' } }),
       Response.redirect('https://example.com/'),
     ]
     const texts = [new Response('ok'), Response.json({}), new Response(new Blob(['ok']))]
@@ -158,6 +163,45 @@ describe('commit()', () => {
     }
   })
 
+  it('sets a cookie once, and a header of one value, where a response has them already', async () => {
+    for (const transport of ['cookie', { header: 'x-session' }] as const) {
+      const { sessions } = createWorld({ transport })
+      const request = new Request('https://example.com')
+      ;(await sessions.get(request)).set('a', 1)
+      const once = await sessions.commit(request, new Response('ok'))
+      const twice = await sessions.commit(request, once)
+      expect(twice.headers.getSetCookie()).toHaveLength(transport === 'cookie' ? 1 : 0)
+      expect(twice.headers.get('x-session')).toBe(once.headers.get('x-session'))
+    }
+  })
+
+  it('gives the answer 503 to a rotation of unknown outcome its cookie, and no log', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const { jar, sessions, visit } = createWorld({ store, now: Date.now })
+    await visit((session) => session.login('ann'))
+    const request = jar.request('/')
+    const session = await sessions.get(request)
+    session.regenerate()
+    store.inject({ type: 'throw-after' }, 'write')
+    const error = await errorOf(() => sessions.save(session))
+    const response: Response = error.getResponse()
+    const [cookie = ''] = response.headers.getSetCookie()
+    expect([response.status, cookie.split('=')[0]]).toEqual([503, '__Host-session'])
+    const token = cookie.slice('__Host-session='.length, 60)
+    expect(Object.values({ ...error }).join() + error.stack).not.toContain(token)
+    jar.store(response)
+    // A failed write of data has rotated nothing.
+    store.down({ type: 'throw-before' }, 'write')
+    const { response: plain } = await visit((one) => one.set('a', 1))
+    expect([plain.status, plain.headers.getSetCookie()]).toEqual([503, []])
+  })
+
+  it('throws where a response was read already, which nobody could send', async () => {
+    const response = new Response('ok')
+    await response.text()
+    expect((await errorOf(() => commit(response))).name).toBe('TypeError')
+  })
+
   it('leaves a network error as it is', async () => {
     const response = Response.error()
     expect(await commit(response)).toBe(response)
@@ -181,6 +225,29 @@ describe('commit()', () => {
   })
 })
 
+describe('markResponse()', () => {
+  const mark = (response: object) =>
+    markResponse(response as Response, ['a=1'], ['Cookie', 'set-cookie'], true)
+
+  it('marks a head that an adapter gives, and the answer to a handshake, in place', () => {
+    for (const more of [
+      { status: 200, ok: true, isOwn: true },
+      { status: 401, ok: false, isOwn: true },
+      { status: 101, ok: false },
+    ]) {
+      const response = { headers: new Headers(), ...more }
+      expect(mark(response)).toBe(response)
+      expect(response.headers.getSetCookie()).toEqual(['a=1'])
+    }
+  })
+
+  it('leaves a handshake as it is whose headers cannot be changed, and which cannot be copied', () => {
+    const { headers } = Response.redirect('https://example.com/')
+    const response = { headers, status: 101, ok: false }
+    expect(mark(response)).toBe(response)
+  })
+})
+
 describe('large sessions', () => {
   const text = (length: number): string => 'x'.repeat(length)
 
@@ -189,6 +256,7 @@ describe('large sessions', () => {
     await visit((s) => s.set('old', 'kept'))
     const error: CookieTooLargeError = await errorOf(() =>
       visit((s) => {
+        s.set('tiny', 1)
         s.set('letter', text(3000))
         s.set('note', text(200))
       }),
@@ -196,7 +264,7 @@ describe('large sessions', () => {
     expect(error.code).toBe('ERR_COOKIE_TOO_LARGE')
     expect(error.limit).toBe(4096)
     expect(error.size > 4096).toBe(true)
-    expect(error.message.includes('"letter" (3002), "note" (202), "old" (6)')).toBe(true)
+    expect(error.message).toContain(' keys are "letter" (3002), "note" (202), "old" (6). Keep')
     expect(types().includes('cookie.too-large')).toBe(true)
     expect(jar.cookies('/').length).toBe(1)
     expect((await visit()).session.data).toEqual({ old: 'kept' })
