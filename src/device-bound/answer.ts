@@ -1,6 +1,6 @@
 /** Answers what browsers ask for by themselves: a registration, and a refresh. */
 import { nameOf } from '../codec/generation.ts'
-import { type DeviceClaim, idOf, type SessionState } from '../codec/session-record.ts'
+import { type DeviceClaim, idOf } from '../codec/session-record.ts'
 import type { DeviceRefusal } from '../events.ts'
 import type { Backend, Opener } from '../session/backend.ts'
 import type { Draft } from '../session/draft.ts'
@@ -72,12 +72,13 @@ async function refresh(asked: Asked): Promise<Response> {
   if (isUnknown(draft)) return later()
   const { current, found } = draft
   const claim = current.claims?.d
-  const named = /^\s*"?([\w-]+)/.exec(request.headers.get('sec-secure-session-id') ?? '')?.[1]
+  const named = /^"?([\w-]+)/.exec(request.headers.get('sec-secure-session-id') ?? '')?.[1]
   // Only browsers set this header, and no page can.
   if (!named) return answer(400)
   if (!found || named !== idOf(current)) return end()
   // A sign-in has replaced what was bound, and the browser is about to register anew.
-  if (!claim) return instance.options.now() - rotationOf(current) < LATE_MS ? later() : end()
+  const isLate = instance.options.now() - current.generation.rotatedAt < LATE_MS
+  if (!claim) return isLate ? later() : end()
   const proof = proofOf(asked)
   if (proof === 'no-proof') return challenge(asked, claim)
   if (typeof proof === 'string') return refuse(asked, proof)
@@ -112,9 +113,6 @@ function isUnknown({ refused, status }: Draft): boolean {
 function isWritten({ outcome, status }: Draft): boolean {
   return outcome === 'written' && status === 'active'
 }
-
-const rotationOf = ({ authenticatedAt, generation }: SessionState): number =>
-  Math.max(generation.rotatedAt, authenticatedAt ?? 0)
 
 function proofOf({ request, settings }: Asked): Proof | DeviceRefusal {
   const header = request.headers.get('secure-session-response')

@@ -152,7 +152,7 @@ function deviceOf(
       const own = new Response(response.body, response)
       for (const [name, value] of fields) own.headers.set(name, value)
       // A challenge is for one visitor.
-      if (!all.length) own.headers.set('cache-control', 'private, no-store')
+      own.headers.set('cache-control', 'private, no-store')
       return [own, all]
     },
   }
@@ -200,7 +200,7 @@ function asks(
   proof: number | DeviceRefusal,
 ): boolean {
   const { current, found, operations, outcome, status } = draft
-  if (status === 'destroyed' || status === 'superseded' || status === 'unproven') return false
+  if (status === 'destroyed' || status === 'superseded') return false
   const claim = current.claims?.d
   const isWritten = outcome === 'written'
   const signsIn = isWritten && operations.some((operation) => operation.signsIn)

@@ -19,7 +19,6 @@ type PublicJwk =
 const EC_BYTES = 32
 /** Bytes of an RSA modulus: 2048 to 4096 bits. */
 const RSA_BYTES = [256, 512] as const
-const EC_SIGNATURE_BYTES = 64
 /** Members that only a private or a symmetric key has (RFC 7518, 6). */
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
@@ -67,12 +66,11 @@ export async function isSignedBy(
   signature: Uint8Array<ArrayBuffer>,
   signed: string,
 ): Promise<boolean> {
-  const isEc = algorithmOf(key) === 'ES256'
-  // The two numbers as they are (RFC 7518, 3.4), and no DER.
-  if (isEc && signature.length !== EC_SIGNATURE_BYTES) return false
-  const kind = isEc
-    ? { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-    : { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+  // Of ES256 WebCrypto takes the two numbers as they are (RFC 7518, 3.4), and no DER.
+  const kind =
+    algorithmOf(key) === 'ES256'
+      ? { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+      : { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
   try {
     const { subtle } = crypto
     const imported = await subtle.importKey('jwk', jwkOf(key), kind, false, ['verify'])
@@ -83,7 +81,7 @@ export async function isSignedBy(
   }
 }
 
-/** Bytes of a base64url text; -1 for anything else. */
+/** Bytes of a base64url text; 0 for anything else. */
 function sizeOf(value: unknown): number {
-  return typeof value === 'string' ? (decodeBase64url(value)?.length ?? -1) : -1
+  return typeof value === 'string' ? (decodeBase64url(value)?.length ?? 0) : 0
 }

@@ -219,7 +219,7 @@ function bareValue(text: string): string {
   let start = 0
   let end = text.length
   while (isBlank(text[start])) start++
-  while (end > start && isBlank(text[end - 1])) end--
+  while (isBlank(text[end - 1])) end--
   if (text[start] === '"' && text[end - 1] === '"') return text.slice(start + 1, end - 1)
   return text.slice(start, end)
 }

@@ -24,9 +24,9 @@ interface Splitter {
 /** Chunks of one number that are tried with a first one. */
 const MAX_NEAREST = 3
 
-/** Puts the chunks of a request together. */
+/** Puts the chunks of a request together, which has some. */
 export function joinChunks(cookies: CookieFound): CookieFound {
-  const { pieces = [[]] } = cookies
+  const pieces = cookies.pieces!
   const joined = pieces[0]!.slice(0, MAX_TOKENS).map((first) => join(first, pieces))
   // The likeliest of each comes before the others: chunks beside one cookie hide no other cookie.
   const likeliest = joined.map(([token = '']) => token)
