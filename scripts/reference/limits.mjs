@@ -57,7 +57,7 @@ const LIMITS = [
   ],
   [
     'GRACE_MS',
-    'persistence/open.ts',
+    'persistence/newest.ts',
     'milliseconds',
     'Time for which a request may be under way with a credential that a rotation replaced',
     'then the cookie was copied: `session.reused`, `missing`',

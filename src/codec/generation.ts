@@ -47,6 +47,24 @@ export function nameOf({ number, nonce }: Pick<Generation, 'number' | 'nonce'>):
   return `${number}.${nonce}`
 }
 
+/** What a record's epoch says of its generation: number, nonce, and time of the rotation. */
+export type Credential = Pick<Generation, 'number' | 'nonce' | 'rotatedAt'>
+
+/**
+ * Spells the epoch of a record: its generation, the time of the rotation, and the version of its data.
+ * Entries are appended only where it is equal. It stands in the clear, and is additional
+ * authenticated data of record and entries: the clear copy can refuse a cookie, never admit one.
+ */
+export function epochOf(generation: Credential, version: number): string {
+  return [nameOf(generation), generation.rotatedAt, version].join('.')
+}
+
+/** Reads the credential in a record's epoch. */
+export function credentialOf({ epoch }: { readonly epoch: string }): Credential {
+  const [number, nonce = '', rotatedAt] = epoch.split('.')
+  return { number: Number(number), nonce, rotatedAt: Number(rotatedAt) }
+}
+
 /** Spells a generation and the two that it replaced, for a cookie or a record. */
 export function encodeGeneration(generation: Generation): string {
   return [nameOf(generation), ...generation.replaced].join()

@@ -84,6 +84,14 @@ export async function sealToken(
 }
 
 /**
+ * Returns a version for what is stored as this token, different for any two: the first 9 bytes of the
+ * nonce that was drawn to seal it, from the second on.
+ */
+export function versionOf(token: string): string {
+  return token.slice(12, 24)
+}
+
+/**
  * Opens a token, or returns `null` for whatever was not sealed by this ring for this label.
  *
  * Never throws for what it is given. A wrong length, version, hour or key id costs no crypto, and

@@ -1,9 +1,10 @@
 /** The first write of an imported session to the store. Loaded when there is one. */
+import { credentialOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { relate } from '../persistence/newest.ts'
 import { replacedDraft } from '../persistence/open.ts'
 import { persistenceOf, startCalls } from '../persistence/persistence.ts'
-import { credentialOf, openRecord, sealRecord } from '../persistence/stored-record.ts'
+import { openRecord, sealRecord } from '../persistence/stored-record.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { goneDraft, liveDraft } from '../session/open.ts'

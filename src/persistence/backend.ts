@@ -139,8 +139,7 @@ async function failed(
   if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
     // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
     const state = { ...lastRotation, counter: found?.state.counter ?? 0 }
-    const at = instance.options.now()
-    const tried = { state, version: undefined, at }
+    const tried = { state }
     setCookiesOf(error, [
       ...(await writeStoredCookie(instance, draft, tried)),
       ...(await noteRotation(instance, cookies, idOnly(instance, tried))),
@@ -155,12 +154,15 @@ async function failed(
 /** Ends every session that the request's cookies open, whoever writes to it meanwhile. */
 async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { instance } = p
-  const { cookies, endReason, found, stored } = draft
-  const { replaced } = stored ?? {}
-  const late = replaced?.isLate ? (replaced.found?.state ?? { key: replaced.key }) : null
-  const own = found?.state ?? late
+  const { cookies, endReason } = draft
   const all = await instance.tokens.openAll(cookies)
-  const ending = new Map<string, Source>(own ? [[idOf(own), own]] : [])
+  const ending = new Map<string, Source>()
+  const add = ({ found, stored: { replaced } = {} }: Draft): void => {
+    const late = replaced?.isLate ? (replaced.found?.state ?? { key: replaced.key }) : null
+    const about = found?.state ?? late
+    if (about) ending.set(idOf(about), about)
+  }
+  add(draft)
   try {
     const { candidates, named } = await candidatesOf(instance, cookies, all)
     const others = candidates.filter((one) => !ending.has(idOf(one)))
@@ -168,10 +170,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
     const drafts = await Promise.all(
       others.map((one) => openOne(p, cookies, one, undefined, named)),
     )
-    for (const [i, { found, status }] of drafts.entries()) {
-      const other = found?.state ?? others[i]!
-      if (found || status === 'superseded') ending.set(idOf(other), other)
-    }
+    for (const one of drafts) add(one)
     await Promise.all([...ending.keys()].map((id) => endSession(p, startCalls(p), id)))
   } catch (error) {
     reportFailure(p, error, 'store.unavailable', draft.current)

@@ -1,5 +1,5 @@
 /** Writing a session to a store, whatever others write meanwhile. */
-import { nameOf } from '../codec/generation.ts'
+import { credentialOf, nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
 import { tellEnd } from '../emit.ts'
@@ -17,8 +17,7 @@ import { isRenewalDue, isSame } from '../session/save.ts'
 import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
 import { changesOf } from './journal.ts'
-import { compare, relate, withCredentialOf } from './newest.ts'
-import { GRACE_MS, LAG_MS } from './open.ts'
+import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
 import {
   endSession,
   isFailure,
@@ -30,7 +29,7 @@ import {
   tellRollback,
   tryToEnd,
 } from './persistence.ts'
-import { credentialOf, openRecord, sealEntry, sealRecord } from './stored-record.ts'
+import { openRecord, sealEntry, sealRecord } from './stored-record.ts'
 
 /** A commit that was written. */
 export interface Committed {

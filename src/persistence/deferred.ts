@@ -6,6 +6,7 @@
  * a single write is refused, and can drop cookies, but cannot cause an outage.
  */
 import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
+import { epochOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
@@ -16,7 +17,6 @@ import type { Instance } from '../session/instance.ts'
 import { openSides, removeSides, writeSide } from '../session/side-cookies.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { applyDeferred, changesOf, leaveOutReplaced } from './journal.ts'
-import { epochOf } from './stored-record.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */
 const DEFERRED_MS = 900_000
@@ -53,16 +53,15 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
     else for (const entry of opened) byTag.set(entry.tag, entry)
   }
   const entries = [...byTag.values()].sort((a, b) => a.at - b.at)
-  const none = { applied: [], dropped: entries, base: current }
-  const deferred: DeferredWrites = { entries, lost, ...none }
+  const deferred: DeferredWrites = { entries, lost, base: current, applied: [], dropped: [] }
   const operation = applyDeferred(entries, deferred, context.same, options.now())
-  const base = operation(current)
+  const next = operation(current)
   try {
-    await format.check?.(base)
-    Object.assign(deferred, { base })
+    await format.check?.(next)
+    deferred.base = next
   } catch {
     // The schema of this deployment may be newer.
-    Object.assign(deferred, none)
+    Object.assign(deferred, { applied: [], dropped: entries })
   }
   // Where nothing applies, the request has no change of its own, whatever `migrate` made of the data.
   const operations = deferred.applied.length ? [operation] : []
@@ -83,7 +82,7 @@ async function entriesOf(
   [id, epoch, at, , body]: Sealed,
 ): Promise<readonly Entry[] | DropReason> {
   if (id !== idOf(state)) return 'ended'
-  if (epoch !== epochOf({ ...state, version: options.version })) return 'generation'
+  if (epoch !== epochOf(state.generation, options.version)) return 'generation'
   if (options.now() - at >= DEFERRED_MS) return 'expired'
   if (!shareOf(state).length) return decodeEntries(format, body, at)
   const bytes = await openShared(state, decodeBase64url(body))
@@ -115,7 +114,7 @@ export async function defer(
     ? encodeBase64url(await sealShared(state, encoder.encode(text)))
     : text
   // Bound to the version of the data that this deployment writes.
-  const epoch = epochOf({ ...state, version: options.version })
+  const epoch = epochOf(state.generation, options.version)
   const sealed: Sealed = [idOf(state), epoch, at, countOf(all), body]
   const bytes = encoder.encode(JSON.stringify(sealed))
   const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)

@@ -9,11 +9,9 @@ import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
 import type { DeferredWrites } from '../session/draft.ts'
 import { applyChanges, type Operation, ownValue } from '../session/operations.ts'
+import { GRACE_MS } from './newest.ts'
 
 type Same = (a: unknown, b: unknown) => boolean
-
-/** No request that began before a response is still under way so long after it. */
-const UNDER_WAY_MS = 30_000
 
 /**
  * Tells whether the list reaches back to the state that an entry was made from. Only then does a tag that
@@ -93,7 +91,7 @@ export function leaveOutReplaced(entries: readonly Entry[], now: number): Entry[
   return entries.map((entry, i) => {
     const later = entries
       .slice(i + 1)
-      .filter(({ at }) => now - at >= UNDER_WAY_MS)
+      .filter(({ at }) => now - at >= GRACE_MS)
       .flatMap(({ changes }) => changes)
     const changes = entry.changes.filter((one) => {
       const next = later.find((other) => other[0] === 0 && other[1] === one[1])

@@ -7,6 +7,13 @@
 import { BoundedMap } from '../bounded-map.ts'
 import { type Generation, nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { LAG_SECONDS } from '../stores/limits.ts'
+
+/** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */
+export const GRACE_MS = 30_000
+/** Milliseconds for which the answers of a store that is not atomic may lag. */
+export const LAG_MS: number = 1000 * LAG_SECONDS
+const MAX_SESSIONS = 1000
 
 /** The fields that name a session and order its states. */
 type Age = Pick<SessionState, 'key' | 'generation' | 'counter'>
@@ -15,9 +22,6 @@ type Age = Pick<SessionState, 'key' | 'generation' | 'counter'>
 export function compare(a: Age, b: Age): number {
   return a.generation.number - b.generation.number || a.counter - b.counter
 }
-
-/** Number and nonce of a generation, as in a record's epoch. */
-export type Credential = Pick<Generation, 'number' | 'nonce'>
 
 /**
  * Compares a cookie's credential with that of the record.
@@ -28,13 +32,14 @@ export type Credential = Pick<Generation, 'number' | 'nonce'>
  * - `replaced`: anything else, whatever the numbers. Somebody who collects cookies of rotations that
  *   were never applied, and plants the session before them, must not be ahead of a victim's sign-in.
  */
-export function relate(cookie: Generation, record: Credential): 'same' | 'ahead' | 'replaced' {
+export function relate(
+  cookie: Generation,
+  record: Pick<Generation, 'number' | 'nonce'>,
+): 'same' | 'ahead' | 'replaced' {
   const name = nameOf(record)
   if (name === nameOf(cookie)) return 'same'
   return cookie.replaced.includes(name) ? 'ahead' : 'replaced'
 }
-
-const MAX_SESSIONS = 1000
 
 /** The latest state of each session that this isolate has read or written: numbers, of the sessions used last. */
 export class LatestKnown {

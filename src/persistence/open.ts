@@ -1,5 +1,6 @@
 /** Opening a session that lives in a store. */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
+import { credentialOf } from '../codec/generation.ts'
 import { idOf, madeAt, type OpenedRecord, type SessionState } from '../codec/session-record.ts'
 import { descends } from '../codec/write-list.ts'
 import { SessionCorruptionError, StoreError, StoreUnavailableError } from '../errors.ts'
@@ -7,15 +8,13 @@ import { nameActors } from '../session/actors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
 import { isRenewalDue } from '../session/save.ts'
-import { LAG_SECONDS } from '../stores/limits.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
-import { compare, relate, withCredentialOf } from './newest.ts'
+import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
 import {
   isFailure,
   type Persistence,
-  refusedRead,
   reportFailure,
   type StoreCalls,
   startCalls,
@@ -23,12 +22,8 @@ import {
   tryToEnd,
 } from './persistence.ts'
 import { candidatesOf, credentialName, snapshotOf, withSnapshot } from './stored-cookies.ts'
-import { credentialOf, openRecord } from './stored-record.ts'
+import { openRecord } from './stored-record.ts'
 
-/** Milliseconds for which a request may be under way with a credential that a rotation has replaced. */
-export const GRACE_MS = 30_000
-/** Milliseconds for which the answers of a store that is not atomic may lag. */
-export const LAG_MS: number = 1000 * LAG_SECONDS
 /** Sessions of one request that are tried until one is live. */
 const MAX_TRIED = 3
 
@@ -37,7 +32,6 @@ interface Opening {
   readonly p: Persistence
   readonly cookies: CookieFound
   readonly opened: OpenedRecord
-  readonly id: string
   readonly named: ReadonlyMap<string, OpenedRecord>
   /** `null` also where this isolate knows that the session has ended, or was rotated since. */
   readonly snapshot: FoundSession | null
@@ -95,9 +89,8 @@ export async function openOne(
   named: Opening['named'] = new Map(),
 ): Promise<Draft> {
   const { instance, latest } = p
-  const id = idOf(opened)
   const snapshot = latest.isRotated(opened) ? null : await snapshotOf(instance, opened)
-  const opening: Opening = { p, cookies, opened, id, named, snapshot, signal }
+  const opening: Opening = { p, cookies, opened, named, snapshot, signal }
   const copy = copyOf(opening)
   const hit = copy !== null && !copy.stale && !latest.isAfter(copy.state)
   const { maxAge } = instance.options.snapshot || { maxAge: 0 }
@@ -108,7 +101,7 @@ export async function openOne(
   } catch (error) {
     if (signal?.aborted) throw error
     if (!isFailure(error)) return unreadableDraft(instance, cookies, opened, error)
-    return bridge(opening, error instanceof StoreError ? refusedRead(p, error) : error)
+    return bridge(opening, error)
   }
 }
 
@@ -124,20 +117,26 @@ function copyOf({ p: { instance }, snapshot: copy }: Opening): FoundSession | nu
 }
 
 /** Goes on without the store: with the snapshot, or with an empty session that is read-only. */
-async function bridge(opening: Opening, error: unknown): Promise<Draft> {
+async function bridge(opening: Opening, error: StoreError | StoreUnavailableError): Promise<Draft> {
   const { cookies, opened, p } = opening
+  const reason = error instanceof StoreError ? refusedRead(p.store, error) : error
   const { instance } = p
   const copy = copyOf(opening)
   const isThrown = instance.options.onStoreFailure === 'throw' && !copy
-  reportFailure(p, error, isThrown ? 'store.unavailable' : 'store.degraded', opened)
+  reportFailure(p, reason, isThrown ? 'store.unavailable' : 'store.degraded', opened)
   if (copy) return live(opening, { ...copy, stale: true })
-  const reason = error as StoreUnavailableError
   // A change meets the refusal itself, as it would have met it where the session could be read.
-  const { cause } = reason
-  return emptyDraft(instance, cookies, {
-    status: 'degraded',
-    noSession: () => reason,
-    readOnly: cause instanceof StoreError ? cause : reason,
+  const noSession = () => reason
+  return emptyDraft(instance, cookies, { status: 'degraded', noSession, readOnly: error })
+}
+
+/** A store that refuses to be read says as little about a session as one that is down. */
+function refusedRead({ name }: SessionStore, cause: StoreError): StoreUnavailableError {
+  const { reason, word } = cause
+  return new StoreUnavailableError(`The store "${name}" refused to be read`, {
+    cause,
+    reason,
+    word,
   })
 }
 
@@ -192,8 +191,9 @@ async function ask(opening: Opening): Promise<Answer> {
 }
 
 async function askOnce(opening: Opening, calls: StoreCalls, fresh: boolean): Promise<Answer> {
-  const { id, opened, p } = opening
+  const { opened, p } = opening
   const { instance, latest, store } = p
+  const id = idOf(opened)
   const at = instance.options.now()
   const mark = latest.markOf(id)
   const record = await calls.make('read', (call) => store.read(id, { ...call, fresh }))

@@ -121,13 +121,6 @@ export function isFailure(error: unknown): error is StoreError | StoreUnavailabl
   return error instanceof StoreUnavailableError || error instanceof StoreError
 }
 
-/** A store that refuses to be read says as little about a session as one that is down. */
-export function refusedRead({ store }: Persistence, cause: StoreError): StoreUnavailableError {
-  const message = `The store "${store.name}" refused to be read`
-  const { reason, word } = cause
-  return new StoreUnavailableError(message, { cause, reason, word })
-}
-
 /** Reports a store's failure, and rethrows it if it is `store.unavailable`. */
 export function reportFailure(
   { instance, store }: Pick<Persistence, 'instance' | 'store'>,

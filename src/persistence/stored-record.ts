@@ -1,15 +1,14 @@
 /** Sessions as a store saves them: sealed, bound to their id and epoch, with entries beside them. */
 import { expand, prefixed, shrink } from '../codec/compress.ts'
 import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
-import { type Generation, nameOf } from '../codec/generation.ts'
+import { epochOf, nameOf } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
-import { openToken, sealToken } from '../crypto/token.ts'
+import { openToken, sealToken, versionOf } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
 import type { FoundSession } from '../session/draft.ts'
 import type { StoredRecord } from '../stores/store.ts'
 import { mergeEntries } from './journal.ts'
-import type { Credential } from './newest.ts'
 import type { Persistence } from './persistence.ts'
 
 /** First byte of a record that the key share seals: no other one begins so. */
@@ -17,29 +16,6 @@ const SEALED_BY_COOKIE = 16
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-
-/**
- * Returns the version of a write, different for any two: 9 bytes of the nonce that was drawn to seal its
- * value, bytes 9 to 17 of the token.
- */
-export function versionOf(value: string): string {
-  return value.slice(12, 24)
-}
-
-/**
- * The epoch of a record: its generation, the time of the rotation, and the version of its data.
- * Entries are appended only where it is equal. It stands in the clear, and is additional
- * authenticated data of record and entries: the clear copy can refuse a cookie, never admit one.
- */
-export function epochOf({ generation, version }: Omit<SessionState, 'data' | 'flash'>): string {
-  return [nameOf(generation), generation.rotatedAt, version].join('.')
-}
-
-/** Reads the credential in a record's epoch. */
-export function credentialOf({ epoch }: StoredRecord): Credential & Pick<Generation, 'rotatedAt'> {
-  const [number, nonce = '', rotatedAt] = epoch.split('.')
-  return { number: Number(number), nonce, rotatedAt: Number(rotatedAt) }
-}
 
 /** Seals a state. Throws what a schema says against its data. */
 export async function sealRecord(p: Persistence, state: SessionState): Promise<StoredRecord> {
@@ -49,7 +25,7 @@ export async function sealRecord(p: Persistence, state: SessionState): Promise<S
   const { above = Infinity } = options.compress || {}
   let bytes = await shrink(encodeRecord({ ...state, ...format.write(state) }), above)
   if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
-  const epoch = epochOf(state)
+  const epoch = epochOf(state.generation, state.version)
   const { markFor } = state
   const keys = await indexKeysOf(p, state)
   const value = await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now())
@@ -68,7 +44,6 @@ async function indexKeysOf(
   { keysOf, tagKeysOf }: Persistence,
   { claims, subject }: SessionState,
 ): Promise<string[]> {
-  if (subject === null && !claims?.t) return []
   const hashes = [
     ...(subject === null ? [] : [keysOf(subject)]),
     ...(claims?.t ?? []).map(tagKeysOf),
@@ -120,7 +95,8 @@ export async function sealEntry(
   entry: Entry,
 ): Promise<string> {
   const bytes = await sealShared(state, encoder.encode(encodeEntries(format, [entry], 0)))
-  return sealToken(ring, `entry:${idOf(state)}:${epochOf(state)}`, bytes, options.now())
+  const epoch = epochOf(state.generation, state.version)
+  return sealToken(ring, `entry:${idOf(state)}:${epoch}`, bytes, options.now())
 }
 
 async function openEntries(

@@ -127,7 +127,7 @@ export interface DeferredWrites {
   /** Deferred writes that cannot be applied any more, by the reason. */
   readonly lost: readonly { readonly reason: DropReason; readonly changes: number }[]
   /** The state as it was opened, with them. */
-  readonly base: SessionState
+  base: SessionState
   /** Applied by the last replay. */
   applied: readonly Entry[]
   /** Dropped by the last replay: something else was written since. */
