@@ -24,6 +24,7 @@ export type {
   SessionData,
   SessionInfo,
   SessionStatus,
+  SessionUser,
   SiteData,
 } from './session/session.ts'
 export { createSessions, type Initial, type Sessions } from './session/sessions.ts'

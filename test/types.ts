@@ -91,6 +91,15 @@ export async function importedData(request: Request): Promise<void> {
   createSessions({ secret: '', schema, importFrom: [importer] })
 }
 
+export async function users(sessions: Sessions<{ visits: number }>): Promise<void> {
+  const current = await sessions.open(null)
+  const [info] = await sessions.list(current)
+  await sessions.revoke(info!.id, { subject: current })
+  await sessions.revokeAll(current, { except: current.id })
+  // @ts-expect-error Nobody may be signed in: give the session, and not its subject.
+  await sessions.revokeAll(current.subject)
+}
+
 export function options(): void {
   // @ts-expect-error A list of secrets has at least one.
   createSessions({ secret: [] })

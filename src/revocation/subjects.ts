@@ -1,9 +1,9 @@
 /** The sessions of a user or with a tag: finding them and calling them back. Loaded when it is first needed. */
-import { applyRules, assertSubject, expectArgument, isTags } from '../check.ts'
+import { applyRules, assertSubject, expectArgument, isObject, isTags } from '../check.ts'
 import { isId } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { tellEnd } from '../emit.ts'
-import { SessionError } from '../errors.ts'
+import { SessionError, SessionNotFoundError, StoreUnavailableError } from '../errors.ts'
 import { lazy } from '../lazy.ts'
 import {
   endSession,
@@ -16,7 +16,12 @@ import { openRecord } from '../persistence/stored-record.ts'
 import { REVOKE_ALL_RULES, REVOKE_RULES } from '../session/argument-rules.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
-import type { RevokeAllOptions, RevokeOptions, SessionInfo } from '../session/session.ts'
+import type {
+  RevokeAllOptions,
+  RevokeOptions,
+  SessionInfo,
+  SessionUser,
+} from '../session/session.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 
 /** A user or a tag. */
@@ -29,6 +34,25 @@ const MAX_PASSES = 3
 
 function assertTag(tag: unknown): void {
   expectArgument(isTags([tag]), 'tag', 'a string of 1 to 200 well-formed characters', tag)
+}
+
+/**
+ * Returns the user that is meant; `null`: nobody is signed in to the session that was given.
+ *
+ * @throws {@link StoreUnavailableError} or {@link SessionNotFoundError} where that session cannot say who is signed in.
+ */
+function userOf(user: SessionUser): string | null {
+  if (isObject(user) && user.subject === null) {
+    if (user.status === 'degraded')
+      throw new StoreUnavailableError('Cannot tell who is signed in: the store could not be read')
+    // Somebody may well be signed in, and "nobody" would end nothing without a word.
+    if (/superseded|unproven|destroyed/.test(user.status))
+      throw new SessionNotFoundError(`Cannot tell who is signed in: the session is ${user.status}`)
+    return null
+  }
+  const subject = isObject(user) ? user.subject : user
+  assertSubject(subject)
+  return subject
 }
 
 const required = (what: string): SessionError =>
@@ -52,9 +76,10 @@ function keysOf(
 }
 
 /** Returns a user's live sessions. */
-export async function list(instance: Instance, subject: string): Promise<SessionInfo[]> {
+export async function list(instance: Instance, user: SessionUser): Promise<SessionInfo[]> {
   const p = persistenceOf(instance)
-  assertSubject(subject)
+  const subject = userOf(user)
+  if (subject === null) return []
   const infos = await find(p, { subject })
   return infos.filter((info) => info.subject === subject)
 }
@@ -99,7 +124,10 @@ export async function revoke(
   given?: RevokeOptions,
 ): Promise<boolean> {
   expectArgument(typeof id === 'string' && id, 'id', 'the id of a session', id)
-  const { reason, subject } = applyRules<RevokeOptions>('revoke.', REVOKE_RULES, given)
+  const user = isObject(given?.subject) ? userOf(given.subject) : undefined
+  if (user === null) return false
+  const named = user === undefined ? given : { ...given, subject: user }
+  const { reason, subject } = applyRules<Revocation>('revoke.', REVOKE_RULES, named)
   const end = instance.options.revocations ? await endMarked(instance) : endStored(instance)
   // No session has another id, and not every database takes any text for one.
   const wasLive = isId(id) ? await end(id, subject) : null
@@ -107,6 +135,8 @@ export async function revoke(
   tellEnd(instance.emit, 'id', { key: decodeBase64url(id)!, subject }, reason, Number(wasLive))
   return wasLive
 }
+
+type Revocation = RevokeOptions & { readonly subject?: string | undefined }
 
 /** Ends one session, of that user if one is given; `null`: it is of another one. */
 type End = (id: string, subject: string | undefined) => Promise<boolean | null>
@@ -136,11 +166,11 @@ function endStored(instance: Instance): End {
 /** Ends a user's sessions, and returns how many. */
 export async function revokeAll(
   instance: Instance,
-  subject: string,
+  user: SessionUser,
   given?: RevokeAllOptions,
 ): Promise<number> {
-  assertSubject(subject)
-  return await endAll(instance, { subject }, 'revokeAll.', given)
+  const subject = userOf(user)
+  return subject === null ? 0 : await endAll(instance, { subject }, 'revokeAll.', given)
 }
 
 /** Ends the sessions that have a tag, and returns how many. */
@@ -209,7 +239,8 @@ async function infoOf(p: Persistence, { id, record }: StoredEntry): Promise<Sess
       subject,
       label,
       createdAt,
-      lastSeenAt: renewedAt,
+      // A renewal is noted in whole seconds, and a sign-in is one.
+      lastSeenAt: Math.max(renewedAt, authenticatedAt ?? 0),
       expiresAt: p.instance.context.expiresAt(found.state),
       authenticatedAt,
       factors: { ...claims?.f },

@@ -96,10 +96,16 @@ export interface DestroyOptions {
   reason?: string | undefined
 }
 
+/**
+ * A user: the subject of a `login`, or a session that the user is signed in to. Where nobody is, there are no
+ * sessions to find or to end.
+ */
+export type SessionUser = string | Pick<Session, 'status' | 'subject'>
+
 /** Options for {@link Sessions.revoke}. */
 export interface RevokeOptions {
-  /** Ends the session only if it is that user's, for ids that come from a form. (default: none) */
-  subject?: string | undefined
+  /** Ends the session only if it is that user's, for ids that come from a form: `{ subject: session }`. (default: none) */
+  subject?: SessionUser | undefined
   /**
    * The application's word for it, up to 200 characters, for the event `session.ended`. Logs show it.
    * (default: none)

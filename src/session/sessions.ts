@@ -15,6 +15,7 @@ import type {
   Session,
   SessionData,
   SessionInfo,
+  SessionUser,
 } from './session.ts'
 
 /** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
@@ -78,10 +79,12 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
   /**
    * A user's live sessions. One round trip where the store has an index.
    *
-   * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store, with one that
+   * @param user The subject of a `login`, or a session that the user is signed in to; `[]` where nobody is.
+   * @throws {@link SessionNotFoundError} for a session that was destroyed, or replaced by a sign-in under way, so that it
+   * cannot say who the user is; {@link SessionError} with code `ERR_STORE_REQUIRED` without a store, with one that
    * cannot find sessions by user, or with `seal: 'cookie'`; {@link StoreUnavailableError}.
    */
-  list(subject: string): Promise<SessionInfo[]>
+  list(user: SessionUser): Promise<SessionInfo[]>
   /** The live sessions that have a tag. As `list`. */
   listBy(tag: string): Promise<SessionInfo[]>
   /** All live sessions, in pages, where the store can. Throws as `list`. */
@@ -95,8 +98,10 @@ export interface Sessions<D extends SessionData = SessionData, Data extends obje
    * Signs a user out everywhere, but for the session `except` if given, and returns how many
    * sessions that ended. For sessions in cookies see {@link SessionsOptions.revocations}: nobody knows how
    * many there are, so that it returns 1. Throws as `list`.
+   *
+   * @param user As in `list`; 0 where nobody is signed in. Call it before `destroy`.
    */
-  revokeAll(subject: string, options?: RevokeAllOptions): Promise<number>
+  revokeAll(user: SessionUser, options?: RevokeAllOptions): Promise<number>
   /** Ends the sessions that have a tag; else as `revokeAll`. */
   revokeBy(tag: string, options?: RevokeAllOptions): Promise<number>
   /**
@@ -189,7 +194,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       if (own !== instance) return (await import('./seldom.ts')).refuseSession(session)
       return saveSession(instance, await opener.backend(), draft!)
     },
-    list: async (subject) => (await subjects()).list(instance, subject),
+    list: async (user) => (await subjects()).list(instance, user),
     listBy: async (tag) => (await subjects()).listBy(instance, tag),
     async *all() {
       yield* (await subjects()).all(instance)

@@ -29,6 +29,8 @@ describe('what finds sessions', () => {
   it.each([null, undefined, '', 5])('refuses %s as a user or an id', async (value) => {
     const { sessions } = createUsers()
     const refusals = [
+      errorOf(() => sessions.list({ subject: value ?? undefined } as never)),
+      errorOf(() => sessions.revoke('A'.repeat(22), { subject: {} as never })),
       errorOf(() => sessions.list(value as never)),
       errorOf(() => sessions.revoke(value as never)),
       errorOf(() => sessions.revokeAll(value as never)),
@@ -65,6 +67,14 @@ describe('sessions.list()', () => {
       bound: false,
     })
     expect(await sessions.list('carol')).toEqual([])
+  })
+
+  it('never says that a session was last seen before its user signed in to it', async () => {
+    const { sessions, signIn, clock } = createUsers()
+    clock.advance(0.4)
+    await signIn('ann')
+    const [info] = await sessions.list('ann')
+    expect(info).toMatchObject({ lastSeenAt: clock(), authenticatedAt: clock() })
   })
 
   it('leaves out what has expired, by the time of the session itself', async () => {
@@ -250,6 +260,50 @@ describe('sessions.revokeAll()', () => {
     expect((await visit()).session.subject).toBe('ann')
     expect(await sessions.revokeAll('ann')).toBe(1)
     expect((await visit()).session.status).toBe('missing')
+  })
+})
+
+describe('a session in place of a user', () => {
+  it('finds and ends the sessions of whoever is signed in to it', async () => {
+    const { sessions, signIn, statusOf } = createUsers()
+    const [mine, phone, bob] = [await signIn('ann'), await signIn('ann'), await signIn('bob')]
+    const session = await sessions.open(mine.header)
+    expect((await sessions.list(session)).map(({ id }) => id).sort()).toEqual(
+      [mine.id, phone.id].sort(),
+    )
+    expect(await sessions.revoke(bob.id, { subject: session })).toBe(false)
+    expect(await sessions.revoke(phone.id, { subject: session })).toBe(true)
+    expect(await sessions.revokeAll(session)).toBe(1)
+    expect(await statusOf(bob.header)).toBe('active')
+  })
+
+  it('finds and ends nothing where nobody is signed in', async () => {
+    const { sessions, signIn, statusOf, store } = createUsers()
+    const { header, id } = await signIn('ann')
+    const nobody = await sessions.open(null)
+    const before = store.calls.length
+    expect(await sessions.list(nobody)).toEqual([])
+    expect(await sessions.revokeAll(nobody)).toBe(0)
+    expect(await sessions.revoke(id, { subject: nobody })).toBe(false)
+    expect(store.calls.length).toBe(before)
+    expect(await statusOf(header)).toBe('active')
+  })
+
+  it('is refused where it cannot say who is signed in: nothing would be ended without a word', async () => {
+    const { sessions, signIn, store } = createUsers()
+    const { header, id } = await signIn('ann')
+    const gone = await sessions.open(header)
+    gone.destroy()
+    store.down()
+    const unread = await sessions.open(header)
+    for (const [session, code] of [
+      [gone, 'ERR_SESSION_NOT_FOUND'],
+      [unread, 'ERR_STORE_UNAVAILABLE'],
+    ] as const) {
+      expect((await errorOf(() => sessions.list(session))).code).toBe(code)
+      expect((await errorOf(() => sessions.revokeAll(session))).code).toBe(code)
+      expect((await errorOf(() => sessions.revoke(id, { subject: session }))).code).toBe(code)
+    }
   })
 })
 

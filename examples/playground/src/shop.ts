@@ -74,13 +74,11 @@ const actions: Record<string, Action> = {
     return 'Same session, new credential: a copy of the former cookie opens nothing.'
   },
   '/devices/sign-out': async (session, form, sessions) => {
-    const { subject } = session
-    if (subject !== null) await sessions.revoke(textOf(form, 'id'), { subject })
+    await sessions.revoke(textOf(form, 'id'), { subject: session })
     return 'That device is signed out.'
   },
   '/devices/sign-out-others': async (session, _, sessions) => {
-    const { id, subject } = session
-    const count = subject === null ? 0 : await sessions.revokeAll(subject, { except: id })
+    const count = await sessions.revokeAll(session, { except: session.id })
     return `Signed out ${count} other ${count === 1 ? 'device' : 'devices'}.`
   },
 }
