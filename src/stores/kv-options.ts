@@ -16,7 +16,7 @@ export interface KVBinding {
 export interface KVStoreOptions {
   /** The binding, for example `env.SESSIONS`. */
   namespace: KVBinding
-  /** The beginning of the store's keys, up to 128 characters. (default: `'sojourn:'`) */
+  /** The beginning of the store's keys, up to 128 characters; begins with no other store's. (default: `'sojourn:'`) */
   prefix?: string
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number

@@ -10,7 +10,7 @@ import type { SessionStore, WriteResult } from './store.ts'
 
 /** Options for every store in Redis. */
 export interface RedisOptions {
-  /** Put before every key, to separate what shares a database. (default: 'sojourn:') */
+  /** Put before every key, to separate what shares a database; begins with no other store's. (default: 'sojourn:') */
   prefix?: string
   /** Time limit of one call, its answer included, in milliseconds. (default: 2000) */
   timeoutMs?: number

@@ -1,10 +1,11 @@
 /** The rare calls of a store in Redis, loaded when one is made: finding sessions, going through all, and its health. */
 
+import { skipForeign } from './foreign-value.ts'
 import { MARK_SECONDS } from './limits.ts'
 import type { RedisAsk } from './redis-inspect.ts'
 import { decode, noUsableReply } from './redis-record.ts'
 import type { ScriptName } from './redis-scripts.ts'
-import type { EndAllOptions, StoredEntry, StoredPage } from './store.ts'
+import type { EndAllOptions, StoredEntry, StoredPage, StoredRecord } from './store.ts'
 
 export { inspect, ping } from './redis-inspect.ts'
 
@@ -27,14 +28,22 @@ export interface RedisKeys extends RedisAsk {
   run: RunScript
 }
 
-export const LIST_SHA: string = '4e43dbc5f2ba566ea0d3265f37bc0ff16a0594f8'
-export const PAGE_SHA: string = 'afea068e1e5da4c566320b999df3208fb3568a82'
+export const LIST_SHA: string = '900c0034247be1730205a369cf06fa68265de3ec'
+export const PAGE_SHA: string = '2517af4f13519ad0ac993130e0f33403415a11a5'
 
-/** Pairs alternating ids and records, and drops expired ones. */
+function recordIn(text: unknown, now: number): StoredRecord | null {
+  try {
+    return decode(text, now)
+  } catch (error) {
+    return skipForeign(error)
+  }
+}
+
+/** Pairs alternating ids and records, and drops expired ones and what is no record of ours. */
 function entriesOf(pairs: readonly unknown[], now: number): StoredEntry[] {
   const found: StoredEntry[] = []
   for (let i = 0; i < pairs.length; i += 2) {
-    const record = decode(pairs[i + 1], now)
+    const record = recordIn(pairs[i + 1], now)
     if (record) found.push({ id: String(pairs[i]), record })
   }
   return found

@@ -1,7 +1,8 @@
 /** The text of a record in Redis. */
-import { StoreError, StoreUnavailableError } from '../errors.ts'
+import { StoreUnavailableError } from '../errors.ts'
 import { versionWith } from './copy.ts'
 import type { Because } from './errors.ts'
+import { ForeignValueError } from './foreign-value.ts'
 import type { StoredRecord } from './store.ts'
 
 /**
@@ -41,11 +42,11 @@ export function decode(text: unknown, now: number): StoredRecord | null {
     if (!entries.length) return record
     return { ...record, entries, version: versionWith(version, entries) }
   } catch {
-    throw new StoreError('What is stored in Redis is no record of ours')
+    throw new ForeignValueError('What is stored in Redis is no record of ours')
   }
 }
 
-export const READ_SHA: string = '504da898a1bf1dbb81f60aae59d51d57f112adf9'
+export const READ_SHA: string = '41260625549cf35367d53fcf72e89c3a20fa4bfe'
 export const WRITE_SHA: string = '98b250cad3c0aa1f0fb55519ae76781f1b293268'
 
 /** Creates the error for an answer of no use. It quotes nothing of it: keys and data may be in it. */

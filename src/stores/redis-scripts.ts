@@ -57,7 +57,7 @@ end
 export const READ: string = `${ENLIST}local c=redis.call('GET',KEYS[1]) or ''
 local keys=c:match('^[^\\n]*\\n%d+\\n[^\\n]*\\n%d*\\n([^\\n]*)\\n') or ''
 for k in keys:gmatch('%S+') do
-if not redis.call('ZSCORE',KEYS[2]..k,ARGV[1]) then
+if not redis.pcall('ZSCORE',KEYS[2]..k,ARGV[1]) then
 local ms=redis.call('PTTL',KEYS[1])
 if ms>0 then enlist(redis.pcall,k,ARGV[1],ms) end
 end
@@ -105,18 +105,26 @@ end
 enlist(redis.call,ARGV[11],ARGV[6],ARGV[4])
 return 1`
 
+/** Returns what is under a key, also where it is of another type: '' then, as no record of ours is. */
+const GET = `local function get(key)
+local c=redis.pcall('GET',key)
+if type(c)~='table' then return c end
+return c.err:find('WRONGTYPE',1,true) and '' or redis.call('GET',key)
+end
+`
+
 /**
  * Ends one session: removes the record and its index entries, then puts the mark in its place. Where
  * memory is full the mark may be missing, unless the record asked for it.
  */
-const FINISH = `local function finish(key,id,now,ms,only)
-local c=redis.call('GET',key)
+const FINISH = `${GET}local function finish(key,id,now,ms,only)
+local c=get(key)
 local e,m,k=(c or ''):match('^[^\\n]*\\n(%d+)\\n[^\\n]*\\n(%d*)\\n([^\\n]*)\\n')
 if only and not (e and tonumber(e)>now and (' '..k..' '):find(' '..only..' ',1,true)) then return 0 end
 local live=e and tonumber(e)>now
 local mark=c and c:match('^!(%d+)$')
 if mark and tonumber(mark)-now>=ms then return 0 end
-for one in (k or ''):gmatch('%S+') do redis.call('ZREM',KEYS[2]..one,id) end
+for one in (k or ''):gmatch('%S+') do redis.pcall('ZREM',KEYS[2]..one,id) end
 if not mark then redis.call('DEL',key) end
 if live and m~='' then ms=math.max(ms,m*1000) end
 if ms>0 then
@@ -130,11 +138,11 @@ end
 export const END: string = `${FINISH}return finish(KEYS[1],ARGV[1],tonumber(ARGV[2]),tonumber(ARGV[3]))`
 
 /** The ids of an index key and their records, alternating; ids without a record go. */
-export const LIST: string = `local r={}
+export const LIST: string = `${GET}local r={}
 local s=KEYS[2]..ARGV[1]
 for _,i in ipairs(redis.call('ZRANGE',s,0,-1)) do
-local c=redis.call('GET',KEYS[1]..i)
-if c then r[#r+1]=i r[#r+1]=c else redis.call('ZREM',s,i) end
+local c=get(KEYS[1]..i)
+if c then r[#r+1]=i r[#r+1]=c else redis.pcall('ZREM',s,i) end
 end
 return r`
 
@@ -152,11 +160,11 @@ end
 return n`
 
 /** A step of a scan: the next cursor, then ids and records, alternating. */
-export const PAGE: string = `local m=KEYS[1]:gsub('[%[%]%^%*%?\\\\]','\\\\%0')..'*'
+export const PAGE: string = `${GET}local m=KEYS[1]:gsub('[%[%]%^%*%?\\\\]','\\\\%0')..'*'
 local s=redis.call('SCAN',ARGV[1],'MATCH',m,'COUNT',500)
 local r={s[1]}
 for _,k in ipairs(s[2]) do
-local c=redis.call('GET',k)
+local c=get(k)
 if c then r[#r+1]=k:sub(#KEYS[1]+1) r[#r+1]=c end
 end
 return r`

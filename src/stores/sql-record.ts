@@ -1,6 +1,7 @@
 /** Records as rows of a table, and the answers that rows mean. */
 import { StoreError } from '../errors.ts'
 import { ENTRY_TAIL } from './copy.ts'
+import { ForeignValueError } from './foreign-value.ts'
 import type { SqlRow } from './sql-dialect.ts'
 import { KEY_COLUMNS, MAX_KEYS, type SqlParameter } from './sql-statements.ts'
 import type { StoredRecord, WriteResult } from './store.ts'
@@ -57,8 +58,10 @@ export function entryOf(entry: string | undefined): string {
 }
 
 /** Creates the error for a row that no statement of Sojourn can have left. */
-export const notOurs = (): StoreError =>
-  new StoreError('A row of the table is no record of Sojourn: has something else written to it?')
+export const notOurs = (): ForeignValueError =>
+  new ForeignValueError(
+    'A row of the table is no record of Sojourn: has something else written to it?',
+  )
 
 const textOf = (text: unknown): string => {
   if (typeof text !== 'string') throw notOurs()

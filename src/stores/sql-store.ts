@@ -1,6 +1,7 @@
 /** The code that stores in SQL share, whatever their dialect. */
 import { applyRules, integerRule, numberRule, type Rule } from '../check.ts'
 import { orAbort } from './abort.ts'
+import { skipForeign } from './foreign-value.ts'
 import { MARK_SECONDS } from './limits.ts'
 import type { RunStatement, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
 import { answerOf, type SqlQuery, schemaVersion } from './sql-driver.ts'
@@ -59,6 +60,12 @@ export interface SqlSettings {
   readonly now: () => number
 }
 
+/**
+ * A text after all ids: those are printable ASCII, and the first character here comes after that. Collations of
+ * human languages leave it out when they compare; then the letters count, which come after all others.
+ */
+const LAST_ID = `\x7f${'z'.repeat(22)}`
+
 const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
   limit: integerRule(100_000, 1, Number.MAX_SAFE_INTEGER),
   olderThan: numberRule(60, 0, 1e9),
@@ -79,7 +86,7 @@ class SqlTable {
 
   async read(id: string, { signal, fresh }: ReadOptions = {}): Promise<StoredRecord | null> {
     const { query, read = query } = this.#settings
-    const full = this.#id(id, signal)
+    const full = this.#text('id', id, signal)
     if (full === null) return null
     const run = await this.#runner(signal, fresh ? query : read)
     const { rows } = await run(this.#sql.read, { id: full, now: this.#now() })
@@ -105,7 +112,7 @@ class SqlTable {
   }
 
   async end(id: string, { signal, markFor = MARK_SECONDS }: EndOptions = {}): Promise<boolean> {
-    const full = this.#id(id, signal)
+    const full = this.#text('id', id, signal)
     if (full === null) return false
     const values = { id: full, now: this.#now(), until: this.#until(markFor) }
     const run = await this.#runner(signal)
@@ -114,20 +121,23 @@ class SqlTable {
   }
 
   async list(key: string, { signal }: StoreCallOptions = {}): Promise<StoredEntry[]> {
+    const full = this.#text('index key', key, signal)
+    if (full === null) return []
     const run = await this.#runner(signal)
-    const { rows } = await run(this.#sql.list, { key: this.#prefixed(key), now: this.#now() })
-    return rows.map((row) => this.#entry(row))
+    const { rows } = await run(this.#sql.list, { key: full, now: this.#now() })
+    return this.#entries(rows)
   }
 
   async endAll(
     key: string,
     { signal, except, markFor = MARK_SECONDS }: EndAllOptions = {},
   ): Promise<number> {
+    const full = this.#text('index key', key, signal)
+    if (full === null) return 0
     const run = await this.#runner(signal)
     return await this.#sql.endAll(run, {
-      key: this.#prefixed(key),
-      // No record has another id, and not every database takes any text for one.
-      except: (except !== undefined && this.#id(except, signal)) || '',
+      key: full,
+      except: (except !== undefined && this.#text('id', except, signal)) || '',
       now: this.#now(),
       until: this.#until(markFor),
     })
@@ -138,12 +148,11 @@ class SqlTable {
     const run = await this.#runner(signal, read)
     const { rows } = await run(this.#sql.page, {
       cursor: this.#prefixed(cursor ?? ''),
-      // Ids are printable ASCII, so this follows all of them.
-      bound: this.#prefixed('\x7f'),
+      bound: this.#prefixed(LAST_ID),
       now: this.#now(),
     })
-    const records = rows.map((row) => this.#entry(row))
-    return { records, cursor: rows.length < PAGE ? null : (records.at(-1)?.id ?? null) }
+    const last = this.#unprefixed(String(rows.at(-1)?.id))
+    return { records: this.#entries(rows), cursor: rows.length < PAGE ? null : last }
   }
 
   async health({ signal }: StoreCallOptions = {}): Promise<void> {
@@ -198,16 +207,26 @@ class SqlTable {
 
   readonly #unprefixed = (text: string): string => text.slice(this.#settings.prefix.length)
 
-  /** Returns the id as it is stored; `null`: no record can have it. */
-  #id(id: string, signal: AbortSignal | undefined): string | null {
+  /**
+   * Returns an id or index key as it is stored; `null`: no record can have it. Databases refuse such texts,
+   * or find another one for them: MySQL takes spaces at the end for nothing.
+   */
+  #text(kind: 'id' | 'index key', text: string, signal: AbortSignal | undefined): string | null {
     signal?.throwIfAborted()
-    const full = this.#prefixed(id)
-    return canBe('id', full) ? full : null
+    const full = this.#prefixed(text)
+    return canBe(kind, full) ? full : null
   }
 
-  #entry(row: SqlRow): StoredEntry {
-    const id = this.#unprefixed(String(row.id))
-    return { id, record: recordOf(row, this.#unprefixed) }
+  /** Returns the records of rows, without what is no record of ours. */
+  #entries(rows: readonly SqlRow[]): StoredEntry[] {
+    return rows.flatMap((row) => {
+      try {
+        const record = recordOf(row, this.#unprefixed)
+        return [{ id: this.#unprefixed(String(row.id)), record }]
+      } catch (error) {
+        return skipForeign(error) ?? []
+      }
+    })
   }
 
   /** Returns a function that runs statements, after the tables were checked once. */

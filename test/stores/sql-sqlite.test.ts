@@ -176,6 +176,21 @@ function defineSuites(): void {
         expect([error.code, String(error.stack).includes('canary')]).toEqual(['ERR_STORE', false])
       }
     })
+
+    it('lists and goes through the other records past a row that is not its own', async () => {
+      const query = await migrated()
+      const store = storeOn(query)
+      for (let i = 0; i < 501; i++) {
+        await store.write(`id-${i + 100}`, newRecord({ keys: ['ann'] }), null)
+      }
+      const change = "UPDATE sojourn_sessions SET entry_count = 3 WHERE id IN ('id-100', 'id-599')"
+      await query(change, [], { signal: undefined })
+      expect((await store.index.list('ann')).length).toBe(499)
+      const first = await store.page(null)
+      const second = await store.page(first.cursor)
+      expect([first.records.length, second.records.length, second.cursor]).toEqual([498, 1, null])
+      expect(await store.index.end('ann')).toBe(501)
+    })
   })
 
   describe('sessions in SQLite', () => {

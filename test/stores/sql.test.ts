@@ -131,6 +131,15 @@ describe('createSqlStore()', () => {
     }
   })
 
+  it('asks nothing for an index key that no record can have', async () => {
+    const { index } = storeWith(() => {
+      throw new Error('asked')
+    })
+    for (const key of ['', 'key ', 'a\0b', 'ü', 'x'.repeat(200)]) {
+      expect([await index.list(key), await index.end(key)]).toEqual([[], 0])
+    }
+  })
+
   it('checks its table once, before the first statement', async () => {
     const asked: string[] = []
     const store = createSqlStore({

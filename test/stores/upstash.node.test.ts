@@ -170,7 +170,7 @@ for (const [name, create] of Object.entries(ways)) {
         faults.down(fault)
         const error = await failureOf(run(create(10_000)))
         faults.up()
-        expect(`${operation} ${error.constructor.name}`).toBe(`${operation} StoreError`)
+        expect(`${operation} ${error.name}`).toBe(`${operation} StoreError`)
         assertClean(error)
       }
     })
