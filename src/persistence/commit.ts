@@ -1,5 +1,5 @@
 /** Writing a session to a store, whatever others write meanwhile. */
-import { credentialOf, nameOf } from '../codec/generation.ts'
+import { type Credential, credentialOf, nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
 import { tellEnd } from '../emit.ts'
@@ -14,7 +14,7 @@ import {
 import { emptyDraft, newerData } from '../session/open.ts'
 import { applyAll, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
-import type { StoredRecord, WriteOptions, WriteResult } from '../stores/store.ts'
+import type { WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
 import { changesOf } from './journal.ts'
 import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
@@ -50,6 +50,9 @@ export interface Lost {
   readonly isWritten?: boolean
 }
 
+/** The session that a request has a replaced credential of. */
+type Replaced = Pick<ReplacedSession, 'key' | 'keys'>
+
 /** Refusals after which a commit pauses before it tries again, for so many milliseconds at most. */
 const CALM_ATTEMPTS = 3
 const PAUSE_MS = 5
@@ -64,6 +67,7 @@ export class Commit {
   readonly #p: Persistence
   readonly #draft: Draft
   readonly #renewalDue: boolean
+  readonly #stored: StoredDraft
   /** None where they changed nothing (`changed`): what is written late then changes nothing either. */
   readonly #operations: readonly Operation[]
   readonly #calls: StoreCalls
@@ -72,15 +76,12 @@ export class Commit {
     this.#p = p
     this.#draft = draft
     this.#renewalDue = renewalDue
+    this.#stored = draft.stored ?? {}
     this.#operations = changed ? draft.operations : []
     // Of a commit that is repeated, the first attempt may have been applied.
     const { failed } = this.#stored
     this.tag = failed?.operations === draft.operations.length ? failed.tag : newTag()
     this.#calls = startCalls(p)
-  }
-
-  get #stored(): StoredDraft {
-    return this.#draft.stored ?? {}
   }
 
   /** Writes the draft. */
@@ -121,24 +122,11 @@ export class Commit {
     }
   }
 
-  /**
-   * Creates a session.
-   *
-   * @param replaced The session that this request has a replaced credential of. It ends when its user has
-   * signed in again.
-   */
-  async #create(
-    current: SessionState,
-    replaced?: Pick<ReplacedSession, 'key' | 'keys'>,
-  ): Promise<Committed> {
+  /** Creates a session. `replaced` ends when its user has signed in again. */
+  async #create(current: SessionState, replaced?: Replaced): Promise<Committed> {
     const state = this.#finish(current)
     const { subject } = state
-    const {
-      at,
-      current: there,
-      ok,
-      version,
-    } = await this.#write(state, null).catch(async (error) => {
+    const { result, written } = await this.#write(state, null).catch(async (error) => {
       // Perhaps it is there: nobody has its cookie, and lists must not show it.
       if (subject !== null && isFailure(error)) {
         await endSession(this.#p, startCalls(this.#p), idOf(state)).catch(() => {})
@@ -146,17 +134,17 @@ export class Commit {
       throw error
     })
     // Beyond `maxSessions` another sign-in ends it, on MySQL perhaps before it is read there.
-    const isEnded = !ok && !there && !!this.#p.instance.options.maxSessions
-    if (isEnded) this.#p.latest.recordEnd(idOf(state))
-    else if (!ok) throw new SessionConflictError('Cannot create session: its id is taken')
+    const isEnded = !result.current && this.#p.instance.options.maxSessions
+    if (!result.ok && isEnded) this.#p.latest.recordEnd(idOf(state))
+    else if (!result.ok) throw new SessionConflictError('Cannot create session: its id is taken')
     if (replaced && signsIn(this.#draft) && (await isListedFor(this.#p, subject, replaced.keys))) {
       await tryToEnd(this.#p, this.#calls, 'login', { key: replaced.key, subject })
     }
-    return { state, version, at, isNew: true }
+    return { ...written, isNew: true }
   }
 
   /** Signs in under a new id, where the session before has ended or belongs to another credential. */
-  async #startNew(replaced?: Pick<ReplacedSession, 'key' | 'keys'>): Promise<Committed> {
+  async #startNew(replaced?: Replaced): Promise<Committed> {
     const none = { status: 'missing', noSession: null } as const
     this.#draft.status = none.status
     this.lastRotation = null
@@ -191,30 +179,29 @@ export class Commit {
     for (let attempt = 1; ; attempt++) {
       const state = this.#finish(next)
       if (nameOf(state.generation) !== nameOf(base.state.generation)) this.lastRotation = state
-      const { current: there, at, ok, ...written } = await this.#write(state, version, from)
+      const { result, written } = await this.#write(state, version, from)
+      const { current: there, ok } = result
       this.isRefused = !ok
-      version = there ? there.version : written.version
-      if (ok && !there) return { state, version, at, isNew: false }
+      if (ok && !there) return { ...written, isNew: false }
       if (!there) {
         latest.recordEnd(idOf(state))
         return signsIn(this.#draft) ? this.#startNew() : { status: 'missing' }
       }
+      version = there.version
       const credential = credentialOf(there)
       const { rotatedAt } = credential
-      const found = await openRecord(this.#p, idOf(state), there, [state, from])
+      const found = (await openRecord(this.#p, idOf(state), there, [state, from]))?.state
       // Appended; or an earlier attempt was applied, and only its answer was lost.
-      if (found && hasWrite(found.state, this.tag)) {
+      if (found && hasWrite(found, this.tag)) {
         // A rotation that came since has a credential that is not for this request.
         const isOwn = relate(state.generation, credential) === 'same'
         if (!isOwn) return { status: 'superseded', rotatedAt, isWritten: true }
-        if (!this.#wentBack(from, found.state)) {
-          return { state: found.state, version, at, isNew: false }
-        }
-        continue
+        if (this.#wentBack(from, found)) continue
+        return { ...written, state: found, version, isNew: false }
       }
-      const met = this.#meet(from, there, found?.state ?? null)
+      const met = found && this.#meet(from, credential, found)
       if (!met && !signsIn(this.#draft)) return { status: 'superseded', rotatedAt }
-      if (!met) return this.#startNew({ key: from.key, keys: there.keys ?? [] })
+      if (!met) return this.#startNew({ key: from.key, keys: there.keys })
       ;({ from, next } = met)
       instance.emit({ type: 'commit.conflict', attempt }, state)
       if (this.#calls.isOver()) {
@@ -239,14 +226,13 @@ export class Commit {
   /** Returns the state that a refused write goes on from, and the next one; `null`: it must not go on. */
   #meet(
     from: SessionState,
-    there: StoredRecord,
-    found: SessionState | null,
+    credential: Credential,
+    found: SessionState,
   ): { from: SessionState; next: SessionState } | null {
     const { instance, latest, store } = this.#p
     const { context, options } = instance
     const { failed } = this.#stored
-    const relation = relate(from.generation, credentialOf(there))
-    if (!found) return null
+    const relation = relate(from.generation, credential)
     if (relation === 'replaced') {
       latest.record(found)
       const next = this.#share(found)
@@ -270,7 +256,7 @@ export class Commit {
     state: SessionState,
     expected: string | null,
     from?: SessionState,
-  ): Promise<WriteResult & Pick<Committed, 'at' | 'version'>> {
+  ): Promise<{ result: WriteResult; written: Omit<Committed, 'isNew'> }> {
     const { instance, store } = this.#p
     const record = await sealRecord(this.#p, state)
     const entry = from && (await this.#entryOf(from, state))
@@ -279,7 +265,7 @@ export class Commit {
     const result = await this.#calls.make('write', (call) =>
       store.write(idOf(state), record, expected, { ...call, ...more }),
     )
-    return { ...result, at, version: record.version }
+    return { result, written: { state, version: record.version, at } }
   }
 
   /** Returns the entry that may be appended instead; `undefined`: only the full record will do. */

@@ -280,8 +280,7 @@ export async function replacedDraft(
     if (found && options.onEvent.length) await nameActors(p.instance, [found.state])
     await tryToEnd(p, startCalls(p), 'reuse', found?.state ?? opened)
   }
-  const { keys = [] } = record
-  const stored = { replaced: { key: opened.key, keys, isLate, found } }
+  const stored = { replaced: { key: opened.key, keys: record.keys, isLate, found } }
   const status = isLate ? 'superseded' : 'missing'
   return goneDraft(p.instance, cookies, opened, status, { stored }, rotatedAt)
 }

@@ -71,12 +71,18 @@ export function marksOf(instance: Instance): Marks {
   return marks
 }
 
+/** Returns the lifetime that timeouts mean, in seconds. (default: those of the options) */
+export function lifetimeOf(
+  { context }: Instance,
+  { idleTimeout, absoluteTimeout }: Partial<SessionTimes> = {},
+): number {
+  const times = { createdAt: 0, renewedAt: Infinity, idleTimeout, absoluteTimeout }
+  return context.expiresAt(times) / 1000
+}
+
 /** Returns the longest lifetime of a session, in seconds. */
-export function maxLifetimeOf({ context, options }: Instance): number {
-  const times = { createdAt: 0, renewedAt: Infinity }
-  const none = { idleTimeout: undefined, absoluteTimeout: undefined }
-  const configured = context.expiresAt({ ...times, ...none }) / 1000
-  return Math.max(configured, options.revocations?.maxLifetime ?? 0)
+export function maxLifetimeOf(instance: Instance): number {
+  return Math.max(lifetimeOf(instance), instance.options.revocations!.maxLifetime ?? 0)
 }
 
 /** Tells whether a session was ended: by its own mark, or by that of its user or of one of its tags. */
@@ -125,8 +131,8 @@ export async function markSession(
     isMarked = there.some((one) => one === ANY || (isAny ? one !== NOBODY : owners.includes(one)))
     return there.includes(ANY) ? there : [...new Set([...there, ...owners])]
   }
-  const isChanged = await leave(marks, id, calls, add)
-  return isChanged && !isMarked
+  await leave(marks, id, calls, add)
+  return !isMarked
 }
 
 /**
@@ -206,13 +212,13 @@ async function conditionsOf(marks: Marks, name: string, calls: StoreCalls): Prom
   }
 }
 
-/** Writes a mark: in one call where there is none yet. Returns `false` where nothing changes. */
+/** Writes a mark, where that changes anything: in one call where there is none yet. */
 async function leave(
   marks: Marks,
   name: string,
   calls: StoreCalls,
   add: (there: Conditions) => Conditions,
-): Promise<boolean> {
+): Promise<void> {
   const { instance, known, store } = marks
   const id = idOfMark(name)
   const { now } = instance.options
@@ -224,17 +230,17 @@ async function leave(
     const there = read(current)
     const conditions = add(there)
     const value = conditions.join()
-    if (value === there.join()) return false
-    const expected = current?.version ?? null
+    if (value === there.join()) return
+    const { version = null } = current ?? {}
     const record = { value, version: newVersion(), epoch: EPOCH, expiresAt }
     // Where a store has to evict, marks of visitors go first: they can make as many as they like.
     const isVisitors = conditions.every((one) => one === NOBODY)
     const owned = isVisitors ? record : { ...record, keys: [] }
     const at = now()
-    const result = await calls.make('write', (call) => store.write(id, owned, expected, call))
+    const result = await calls.make('write', (call) => store.write(id, owned, version, call))
     if (result.ok) {
       known.set(name, { at, conditions })
-      return true
+      return
     }
     current = result.current
     await pause(0, PAUSE_MS)

@@ -1,12 +1,12 @@
 /** Sessions in cookies that can be ended, copies included. Loaded with the option `revocations`. */
-import { idOf, type SessionTimes } from '../codec/session-record.ts'
+import { idOf } from '../codec/session-record.ts'
 import type { StoreUnavailableError } from '../errors.ts'
 import { reportFailure, startCalls } from '../persistence/persistence.ts'
 import type { Draft } from '../session/draft.ts'
 import { createInCookie } from '../session/in-cookie.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, goneDraft, isOver } from '../session/open.ts'
-import { lookFor, type Marks, marksOf, maxLifetimeOf } from './marks.ts'
+import { lifetimeOf, lookFor, type Marks, marksOf, maxLifetimeOf } from './marks.ts'
 
 /**
  * Lets a draft through unless its session was ended. Then another live session of the request takes its
@@ -54,7 +54,7 @@ export function limitLifetime(instance: Instance, draft: Draft): void {
 /** Goes on with a session whose marks could not be asked for, or with an empty, read-only one if the option says so. */
 async function withoutAnswer(marks: Marks, draft: Draft, failure: unknown): Promise<Draft> {
   const { onStoreFailure, revocations } = marks.instance.options
-  const isClosed = revocations?.onFailure === 'closed'
+  const isClosed = revocations!.onFailure === 'closed'
   const isThrown = isClosed && onStoreFailure === 'throw'
   reportFailure(marks, failure, isThrown ? 'store.unavailable' : 'store.degraded', draft.current)
   if (!isClosed) {
@@ -67,11 +67,6 @@ async function withoutAnswer(marks: Marks, draft: Draft, failure: unknown): Prom
     noSession: () => reason,
     readOnly: reason,
   })
-}
-
-/** Returns the lifetime that a session was given, in seconds. */
-function lifetimeOf({ context }: Instance, times: SessionTimes): number {
-  return context.expiresAt({ ...times, createdAt: 0, renewedAt: Infinity }) / 1000
 }
 
 /** Shortens a session that was sealed with a longer lifetime: a mark would be gone before it. */

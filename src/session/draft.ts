@@ -114,7 +114,7 @@ export interface StoredDraft {
 /** A session whose credential the request has in a replaced version. */
 export interface ReplacedSession extends Pick<SessionState, 'key'> {
   /** The index keys of its record. */
-  readonly keys: readonly string[]
+  readonly keys: readonly string[] | undefined
   /** It was replaced moments ago, while this request was under way. */
   readonly isLate: boolean
   /** As the store has it; `null`: it does not open, or this request may not see it. */
