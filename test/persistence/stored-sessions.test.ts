@@ -266,6 +266,25 @@ describe('several session cookies of one request', () => {
     expect(opened.map(({ subject }) => subject)).toEqual(['ada', 'ada'])
   })
 
+  it('open that of a user, though it has a snapshot and another one began later', async () => {
+    const { begin, open } = setUp({ snapshot: { maxAge: 60 } })
+    const user = await begin((session) => session.login('ada'))
+    const visitor = await begin((session) => session.set('cart', 1))
+    const opened = await open(user, visitor)
+    expect(opened.map(({ subject }) => subject)).toEqual(['ada', 'ada'])
+  })
+
+  it('are each as good as the last credential of its own session, however many another one had', async () => {
+    const { begin, open, sessions } = setUp()
+    const visitor = await begin((session) => session.set('cart', 1))
+    const user = await begin((session) => session.login('ada'))
+    const session = await sessions.open(user)
+    session.regenerate()
+    const rotated = (await sessions.save(session))[0]!.split(';')[0]!
+    await sessions.revoke(session.id)
+    for (const one of await open(visitor, rotated)) expect(one.get('cart')).toBe(1)
+  })
+
   it('open that which began last, whichever was renewed last', async () => {
     const { begin, clock, open, sessions } = setUp()
     const older = await begin((session) => session.set('n', 1))
