@@ -3,11 +3,12 @@ import { credentialOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { relate } from '../persistence/newest.ts'
 import { replacedDraft } from '../persistence/open.ts'
-import { persistenceOf, startCalls } from '../persistence/persistence.ts'
+import { persistenceOf } from '../persistence/persistence.ts'
 import { openRecord, sealRecord } from '../persistence/stored-record.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { goneDraft, liveDraft } from '../session/open.ts'
+import { startCalls } from '../session/store-calls.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 
 /**

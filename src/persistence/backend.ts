@@ -9,18 +9,13 @@ import type { Instance } from '../session/instance.ts'
 import { noteEnd, noteRotation, removeOver } from '../session/notes.ts'
 import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
+import { reportFailure, startCalls } from '../session/store-calls.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
 import { Commit, type Committed, type Lost } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
 import { changesOf, leftOut } from './journal.ts'
 import { openOne, openStored } from './open.ts'
-import {
-  endSession,
-  type Persistence,
-  persistenceOf,
-  reportFailure,
-  startCalls,
-} from './persistence.ts'
+import { endSession, type Persistence, persistenceOf } from './persistence.ts'
 import { candidatesOf, idOnly, writeStoredCookie } from './stored-cookies.ts'
 
 /** Returns the backend of an instance over its store. */

@@ -11,24 +11,15 @@ import {
   type StoredDraft,
   signsIn,
 } from '../session/draft.ts'
-import { emptyDraft, newerData } from '../session/open.ts'
+import { newerData, newState } from '../session/open.ts'
 import { applyAll, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
+import { isFailure, pause, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
-import { changesOf } from './journal.ts'
+import { changesOf, isOfData } from './journal.ts'
 import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
-import {
-  endSession,
-  isFailure,
-  isListedFor,
-  type Persistence,
-  pause,
-  type StoreCalls,
-  startCalls,
-  tellRollback,
-  tryToEnd,
-} from './persistence.ts'
+import { endSession, isListedFor, type Persistence, tellRollback, tryToEnd } from './persistence.ts'
 import { openRecord, sealEntry, sealRecord } from './stored-record.ts'
 
 /** A commit that was written. */
@@ -106,9 +97,7 @@ export class Commit {
     // A request that committed first has renewed it for this one too.
     const renews =
       !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state, state.renewedAt))
-    const changesData = this.#operations.some(
-      ({ changes = [], updates }) => updates || changes.some(([section]) => section === 0),
-    )
+    const changesData = changesOf(this.#operations, state).some(isOfData)
     const listed = listWrite(state, this.tag, changesData, options.now())
     // A sign-in that changed nothing else may be shared with an overlapping one of the same user.
     const isShared = !this.#stored.deferred?.applied.length && !changesData
@@ -145,11 +134,9 @@ export class Commit {
 
   /** Signs in under a new id, where the session before has ended or belongs to another credential. */
   async #startNew(replaced?: Replaced): Promise<Committed> {
-    const none = { status: 'missing', noSession: null } as const
-    this.#draft.status = none.status
+    this.#draft.status = 'missing'
     this.lastRotation = null
-    const { current } = await emptyDraft(this.#p.instance, this.#draft.cookies, none)
-    return this.#create(this.#replayOwn(current), replaced)
+    return this.#create(this.#replayOwn(await newState(this.#p.instance)), replaced)
   }
 
   /** Replays the request's own operations; deferred writes of another credential are never applied. */
@@ -166,7 +153,7 @@ export class Commit {
     if (!state || !signsIn(this.#draft) || state.version > version) return null
     const { counter, generation, key } = state
     const { claims, subject } = this.#draft.current
-    const isOther = subject === null || isOfOther(state, { subject, actor: claims?.a })
+    const isOther = isOfOther(state, { subject: subject!, actor: claims?.a })
     if (isOther || generation.signedInAt !== counter || now() - generation.rotatedAt >= GRACE_MS)
       return null
     return { ...this.#replayOwn(state), generation, key }

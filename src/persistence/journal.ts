@@ -1,17 +1,10 @@
-/**
- * The journal of a session: which writes made a state, and what entries change.
- *
- * Each record lists its last writes. So an entry is applied once, wherever it comes from: beside the
- * record, in a cookie, or in a commit that is tried again because its answer was lost.
- */
+/** The journal of a session: what a commit changes, and how entries are applied, each once (`codec/write-list`). */
 import type { Change, Entry } from '../codec/entries.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
 import type { DeferredWrites } from '../session/draft.ts'
-import { applyChanges, type Operation, ownValue } from '../session/operations.ts'
+import { applyChanges, type Operation, ownValue, type Same } from '../session/operations.ts'
 import { GRACE_MS } from './newest.ts'
-
-type Same = (a: unknown, b: unknown) => boolean
 
 /**
  * Tells whether the list reaches back to the state that an entry was made from. Only then does a tag that
@@ -24,8 +17,7 @@ function reaches(state: SessionState, { counter }: Entry): boolean {
 /** Applies an entry and lists it as a write. */
 function applyEntry(state: SessionState, entry: Entry, same: Same, now: number): SessionState {
   const { changes, tag } = entry
-  const changesData = changes.some(([section]) => section === 0)
-  return listWrite(applyChanges(changes, same, state), tag, changesData, now)
+  return listWrite(applyChanges(changes, same, state), tag, changes.some(isOfData), now)
 }
 
 /**
@@ -68,13 +60,12 @@ export function applyDeferred(
         (sets || !changes.every(isAddition)) &&
         listed.some((one) => one.changed && one.counter > counter && !seen.includes(one.tag))
       // Where the list is too short, it may have been applied: better not at all than twice.
-      if (isBlocked || leftOut(changes, next).length || !reaches(state, entry)) {
-        dropped.push(entry)
-        continue
+      if (isBlocked || leftOut(changes, next).length || !reaches(state, entry)) dropped.push(entry)
+      else {
+        applied.push(entry)
+        next = applyEntry(next, entry, same, now)
+        listed.push(writesOf(next).at(-1)!)
       }
-      applied.push(entry)
-      next = applyEntry(next, entry, same, now)
-      listed.push(writesOf(next).at(-1)!)
     }
     Object.assign(outcome, { applied, dropped })
     return next
@@ -99,6 +90,11 @@ export function leaveOutReplaced(entries: readonly Entry[], now: number): Entry[
     })
     return changes.length < entry.changes.length ? { ...entry, changes, sets: 1 } : entry
   })
+}
+
+/** Tells whether a change is one of data, and not of flash. */
+export function isOfData([section]: Change): boolean {
+  return section === 0
 }
 
 /** Tells whether a change commutes with others: additions, and flash, which only grows and is taken. */

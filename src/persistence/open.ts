@@ -8,19 +8,12 @@ import { nameActors } from '../session/actors.ts'
 import type { Draft, FoundSession, NamedSession } from '../session/draft.ts'
 import { emptyDraft, goneDraft, isOver, liveDraft, unreadableDraft } from '../session/open.ts'
 import { isRenewalDue } from '../session/save.ts'
+import { isFailure, reportFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { openDeferred } from './deferred.ts'
 import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
-import {
-  isFailure,
-  type Persistence,
-  reportFailure,
-  type StoreCalls,
-  startCalls,
-  tellRollback,
-  tryToEnd,
-} from './persistence.ts'
+import { type Persistence, tellRollback, tryToEnd } from './persistence.ts'
 import { candidatesOf, credentialName, snapshotOf, withSnapshot } from './stored-cookies.ts'
 import { openRecord } from './stored-record.ts'
 
@@ -65,8 +58,8 @@ export async function openStored(
     if (late !== undefined && idOf(opened) !== late) continue
     const draft = await openOne(p, cookies, opened, signal, named)
     // A note that outranks the session cookie is put right at once, on reads too.
-    const name = credentialName(opened, opened.generation)
-    const isNote = !all.some((one) => credentialName(one.opened, one.opened.generation) === name)
+    const name = credentialName(opened)
+    const isNote = !all.some((one) => credentialName(one.opened) === name)
     const refresh = draft.refresh || isNote || first !== undefined
     if (draft.found) return { ...draft, refresh }
     if (draft.status === 'degraded') return draft
@@ -143,7 +136,10 @@ function refusedRead({ name }: SessionStore, cause: StoreError): StoreUnavailabl
 async function readSession(opening: Opening): Promise<Draft> {
   const { cookies, opened, p } = opening
   const { instance, latest, store } = p
-  const { found, isBehind, mark, record, relation } = await ask(opening)
+  const calls = startCalls(p, opening.signal)
+  const first = await ask(opening, calls, false)
+  const answer = first.isBehind ? await ask(opening, calls, true) : first
+  const { found, isBehind, mark, record, relation } = answer
   const lags = !store.atomic && isYoung(opening)
   if (!record && isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
   // A store that lags may find it later, and by more rotations than the cookie names. In an atomic one
@@ -162,7 +158,7 @@ async function readSession(opening: Opening): Promise<Draft> {
     const isNewer = copy && compare(copy.state, found.state) > 0
     return live(opening, isNewer ? { ...copy, stale: true } : found)
   }
-  if (isBehind && (relation === 'ahead' || !found || compare(found.state, opened) < 0)) {
+  if (isBehind && (relation === 'ahead' || compare(found!.state, opened) < 0)) {
     // Of a rotation of unknown outcome what it was made from is enough: it was not applied.
     const isRefused = opened.extra?.u && found && found.state.counter >= opened.counter
     if (lags && !isRefused) return lagging(opening, record.version)
@@ -183,14 +179,8 @@ function isCopied({ p: { instance }, snapshot: copy }: Opening, found: FoundSess
   return now() - copy!.at! < 500 * snapshot.staleIfError
 }
 
-/** Asks the store; once more past all caches and replicas where the answer is older than it may be. */
-async function ask(opening: Opening): Promise<Answer> {
-  const calls = startCalls(opening.p, opening.signal)
-  const answer = await askOnce(opening, calls, false)
-  return answer.isBehind ? askOnce(opening, calls, true) : answer
-}
-
-async function askOnce(opening: Opening, calls: StoreCalls, fresh: boolean): Promise<Answer> {
+/** Asks the store; with `fresh` past all caches and replicas. */
+async function ask(opening: Opening, calls: StoreCalls, fresh: boolean): Promise<Answer> {
   const { opened, p } = opening
   const { instance, latest, store } = p
   const id = idOf(opened)

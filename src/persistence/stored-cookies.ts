@@ -3,7 +3,7 @@
  * from, and with `snapshot` a copy of the data where that fits.
  */
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
-import { type Generation, nameOf } from '../codec/generation.ts'
+import { type Credential, nameOf } from '../codec/generation.ts'
 import {
   type CookieExtra,
   encodeRecord,
@@ -55,8 +55,8 @@ export async function candidatesOf(
   opened.sort(byRank)
   const named = new Map<string, OpenedRecord>()
   for (const one of opened) {
-    const before = named.get(credentialName(one, one.generation))
-    if (!before || saysMore(one, before)) named.set(credentialName(one, one.generation), one)
+    const before = named.get(credentialName(one))
+    if (!before || saysMore(one, before)) named.set(credentialName(one), one)
   }
   // Two generations may have one number: the answer 503 to a rotation carries a credential too.
   const isReplaced = (one: OpenedRecord): boolean =>
@@ -88,8 +88,8 @@ function saysMore(one: OpenedRecord, before: OpenedRecord): boolean {
 
 /** Names a session and one credential of it. */
 export function credentialName(
-  opened: Pick<OpenedRecord, 'key'>,
-  generation: Pick<Generation, 'number' | 'nonce'>,
+  opened: OpenedRecord,
+  generation: Credential = opened.generation,
 ): string {
   return `${idOf(opened)}.${nameOf(generation)}`
 }

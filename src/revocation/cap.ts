@@ -2,13 +2,9 @@
 import type { SessionState } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { tellEnd } from '../emit.ts'
-import {
-  endSession,
-  type Persistence,
-  reportFailure,
-  startCalls,
-} from '../persistence/persistence.ts'
+import { endSession, type Persistence } from '../persistence/persistence.ts'
 import type { SessionInfo } from '../session/session.ts'
+import { reportFailure, startCalls } from '../session/store-calls.ts'
 import { list } from './subjects.ts'
 
 /**

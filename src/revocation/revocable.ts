@@ -1,11 +1,11 @@
 /** Sessions in cookies that can be ended, copies included. Loaded with the option `revocations`. */
 import { idOf } from '../codec/session-record.ts'
 import type { StoreUnavailableError } from '../errors.ts'
-import { reportFailure, startCalls } from '../persistence/persistence.ts'
 import type { Draft } from '../session/draft.ts'
 import { createInCookie } from '../session/in-cookie.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, goneDraft, isOver } from '../session/open.ts'
+import { reportFailure, startCalls } from '../session/store-calls.ts'
 import { lifetimeOf, lookFor, type Marks, marksOf, maxLifetimeOf } from './marks.ts'
 
 /**

@@ -10,7 +10,6 @@ import {
   isListedFor,
   type Persistence,
   persistenceOf,
-  startCalls,
 } from '../persistence/persistence.ts'
 import { openRecord } from '../persistence/stored-record.ts'
 import { REVOKE_ALL_RULES, REVOKE_RULES } from '../session/argument-rules.ts'
@@ -22,6 +21,7 @@ import type {
   SessionInfo,
   SessionUser,
 } from '../session/session.ts'
+import { startCalls } from '../session/store-calls.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 
 /** A user or a tag. */

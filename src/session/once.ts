@@ -6,11 +6,12 @@ import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken, versionOf } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
-import { type Persistence, pause, persistenceOf, startCalls } from '../persistence/persistence.ts'
+import { type Persistence, persistenceOf } from '../persistence/persistence.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import type { OnceOptions } from './session.ts'
+import { pause, startCalls } from './store-calls.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
 /** Milliseconds between polls of a lease, from and to. */

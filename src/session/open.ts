@@ -71,14 +71,10 @@ export function newerData({ version }: SessionState, known: number): SessionErro
   )
 }
 
-/** An empty session; what is written to it starts a new one. */
-export async function emptyDraft(
-  { context, format, options }: Instance,
-  cookies: CookieFound,
-  more: Pick<Draft, 'status' | 'noSession'> & Partial<Draft>,
-): Promise<Draft> {
+/** Returns the state of a session that begins now. */
+export async function newState({ context, format, options }: Instance): Promise<SessionState> {
   const now = context.now()
-  const current = {
+  return {
     key: context.newKey(),
     generation: FIRST,
     createdAt: now,
@@ -93,11 +89,20 @@ export async function emptyDraft(
     data: format.initial ? await format.initial() : EMPTY,
     flash: EMPTY,
   }
+}
+
+/** An empty session; what is written to it starts a new one. */
+export async function emptyDraft(
+  instance: Instance,
+  cookies: CookieFound,
+  more: Pick<Draft, 'status' | 'noSession'> & Partial<Draft>,
+): Promise<Draft> {
+  const current = await newState(instance)
   return {
     found: null,
     current,
     operations: [],
-    renewedAt: now,
+    renewedAt: current.renewedAt,
     cookies,
     committed: false,
     readOnly: null,

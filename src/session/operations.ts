@@ -28,7 +28,7 @@ export interface Operation {
 }
 
 type Values = Readonly<Record<string, unknown>>
-type Same = (a: unknown, b: unknown) => boolean
+export type Same = (a: unknown, b: unknown) => boolean
 
 /** Tells whether the application made any of them: the library sweeps flash values and imports by itself. */
 export function hasChanges(operations: readonly Operation[]): boolean {
