@@ -45,8 +45,8 @@ export interface DeviceBoundOptions {
 /** Options for {@link createSessions}. Everything but `secret` has a safe default. */
 export interface SessionsOptions<D extends SessionData = SessionData> {
   /**
-   * At least 32 bytes each, of high entropy: see {@link generateSecret}. With several the first
-   * seals and all open, so that a secret can be replaced without signing anybody out.
+   * At least 32 bytes each, of high entropy: see {@link generateSecret}. White space around one does not
+   * count. With several the first seals and all open, so that a secret can be replaced without signing anybody out.
    */
   secret: string | readonly [string, ...string[]]
   /** The store in which sessions live. (default: none, they live in the cookie itself) */

@@ -7,9 +7,9 @@ export function generateSecret(): string {
 }
 
 export const MIN_SECRET_BYTES = 32
-/** Texts that examples and documents print, ours among them: everybody can read them there. */
+/** Texts that examples and documents print, ours among them, and what every guess begins with. */
 const PRINTED =
-  /(change|replace).?(me|this)|your.?secret|placeholder|this text|tests only|at.least/i
+  /(change|replace).?(me|this)|(my|session|super|top|your).?secret|password|qwerty|abcdefgh|12345678|placeholder|this text|tests only|at.least/i
 
 /**
  * Explains why a secret of sufficient length can be guessed, or returns `undefined`. Periods over half of the
@@ -33,10 +33,13 @@ export function assertServer(): void {
   )
 }
 
-/** Checks the secrets: the first seals, all open. Says how to make one, and shows none. */
+/**
+ * Checks the secrets: the first seals, all open. Says how to make one, and shows none. White space around a
+ * secret is no part of it: a file ends with a line feed, a variable made of it does not.
+ */
 export function resolveSecrets(secret: string | readonly string[]): readonly string[] {
   assertServer()
-  const secrets = [secret].flat()
+  const secrets = [secret].flat().map((one) => (typeof one === 'string' ? one.trim() : one))
   const rule = `${MIN_SECRET_BYTES} random bytes or more, or a list whose first seals; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {

@@ -31,6 +31,25 @@ describe('createSessions() refuses', () => {
       'secret',
     ],
     ['a secret repeated', { secret: '0123456789abcdef0123456789abcdef' }, 'RangeError', 'secret'],
+    ['a secret of white space', { secret: ' \n'.repeat(32) }, 'RangeError', 'secret'],
+    [
+      'a secret too short without the white space around it',
+      { secret: `${generateSecret().slice(12)}\n` },
+      'RangeError',
+      'secret',
+    ],
+    ...[
+      'MySecretIsSafeWithMe-1fkjwerkjsdf',
+      'x9-Password-kjh2345kjhsdf-9834759',
+      'abcdefghijklmnopqrstuvwxyz0123456',
+      'qwertyuiopasdfghjklzxcvbnm-09876',
+      'the session secret of our company',
+    ].map((secret): [string, object, string, string] => [
+      `the secret ${secret}`,
+      { secret },
+      'RangeError',
+      'secret',
+    ]),
     [
       'a secret that is a placeholder',
       { secret: 'your-secret-here-0123456789-abcdefgh' },

@@ -62,6 +62,17 @@ describe.each(['cookie', 'store'])('a secret is replaced, sessions in a %s', (wh
     expect((await visit(instance([next, current]))).subject).toBe('ann')
     expect((await visit(instance(next))).status).toBe('invalid')
   })
+
+  it.each(['\n', '\r\n', ' ', '\ufeff'])(
+    'is the same with white space around it: %j',
+    async (space) => {
+      const { instance, visit } = createFleet(where)
+      await visit(instance(`${space}${current}${space}`), (session) => session.login('ann'))
+      expect((await visit(instance(current))).subject).toBe('ann')
+      const list: Secret = [next, `${current}${space}`]
+      expect((await visit(instance(list))).subject).toBe('ann')
+    },
+  )
 })
 
 describe('revokeAll while a secret is replaced', () => {
