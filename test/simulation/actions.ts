@@ -7,7 +7,7 @@ export type Use =
       readonly key: number
     }
   | { readonly op: 'login'; readonly user: number }
-  | { readonly op: 'regenerate' | 'destroy' }
+  | { readonly op: 'regenerate' | 'destroy' | 'bind' }
 
 /** One request of a browser. Times in milliseconds. */
 export interface RequestAction {
@@ -25,6 +25,24 @@ export interface RequestAction {
   readonly lost: boolean
 }
 
+/** What somebody does with keys, proofs and bound cookies. */
+export interface DeviceAction {
+  readonly type: 'device'
+  readonly id: number
+  readonly at: number
+  /** Whose cookies it is done with. */
+  readonly jar: number
+  /**
+   * - `refresh`: the browser refreshes, though its bound cookie is good.
+   * - `replay`, `replay-registration`: sends the last such proof of the browser `of` again.
+   * - `own-key`: registers a key of its own, with the last challenge that the browser `of` was given for it.
+   * - `own-proof`: has the session of `of` challenged, and signs with a key of its own.
+   * - `swap`: takes the bound cookie of `of`.
+   */
+  readonly what: 'refresh' | 'replay' | 'replay-registration' | 'own-key' | 'own-proof' | 'swap'
+  readonly of: number
+}
+
 export type Action =
   | RequestAction
   /** The jar `thief` becomes a copy of `jar`. */
@@ -34,7 +52,10 @@ export type Action =
       readonly at: number
       readonly jar: number
       readonly thief: number
+      /** The bound cookie stays where it is. */
+      readonly isPartial?: boolean
     }
+  | DeviceAction
   | {
       readonly type: 'revoke'
       readonly id: number

@@ -33,6 +33,19 @@ export class Jar {
     return [...this.#cookies].filter(([, { until }]) => now < until).map(([name]) => name)
   }
 
+  /** The value of a cookie that would be sent. */
+  get(name: string, now: number): string | null {
+    const cookie = this.#cookies.get(name)
+    return cookie && now < cookie.until ? cookie.value : null
+  }
+
+  /** Has in the place of its own cookie of a name that of another browser, and sends it for longer than that one would. */
+  swap(name: string, other: Jar | null): void {
+    const cookie = other === null ? undefined : other.#cookies.get(name)
+    if (cookie) this.#cookies.set(name, { ...cookie, until: Infinity })
+    else this.#cookies.delete(name)
+  }
+
   take(setCookies: readonly string[], now: number): void {
     for (const header of setCookies) {
       const { name, value, until } = parseSetCookie(header, now)

@@ -1,5 +1,5 @@
 /** Many runs of one profile. */
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import { judge, type Scenario, scenarioOf } from './simulate.ts'
 
 /** What a campaign found: the seeds that violate each rule first. */

@@ -46,7 +46,7 @@ export function checkRefusals(facts: Facts, exchange: Exchange): void {
   const { outcome, sent, done, activity, code } = exchange
   // KV takes one write a second, and shows a place that lags no data to write on.
   const mayRefuse = facts.config.store === 'kv' || facts.history.hasVersions
-  if (outcome !== 'failed' || activity.faults > 0 || mayRefuse) return
+  if (outcome !== 'failed' || activity.faults > 0 || mayRefuse || exchange.device) return
   // A network can be slow without a fault, and a commit has a deadline.
   if (done - sent - exchange.action.think > 4000) return
   const { exchanges, troubles } = facts.history

@@ -1,5 +1,6 @@
 /** Promises 5, 7 and 9: whoever is signed in stays so, whatever the store and the network do. */
 import { isInCopies } from './check-access.ts'
+import { mustBelieve } from './device-facts.ts'
 import {
   accepts,
   destroys,
@@ -20,14 +21,23 @@ const GRACE = 30_000
 export function checkSignedIn(facts: Facts, reader: Exchange): void {
   const { jar, seen, outcome } = reader
   if (jar >= FIRST_THIEF || !seen || outcome === 'broken') return
-  const base = settledBy(facts, reader)
-  const lineage = base && facts.sessionOf(base)
-  if (!lineage || !mustLive(facts, lineage, base, reader)) return
+  const lineage = liveSession(facts, reader)
+  if (!lineage) return
+  // Whoever cannot prove the device is not shown the session.
+  if (seen.status === 'unproven' && !mustBelieve(facts, reader, lineage)) return
   const found = facts.lineages.found(reader)
   if (found === lineage || (seen.status === 'degraded' && !found)) return
   if (found ? isBack(facts, found, reader) : isWaitedFor(facts, lineage, reader)) return
   const text = found ? 'it found another session' : `its status is ${seen.status}`
+  const base = settledBy(facts, reader)!
   facts.report('5 signed out', reader, `${text}, after request ${base.id} was answered`)
+}
+
+/** The session that a browser has to find; `null`: nobody can tell. */
+export function liveSession(facts: Facts, reader: Exchange): Lineage | null {
+  const base = settledBy(facts, reader)
+  const lineage = base && facts.sessionOf(base)
+  return lineage && mustLive(facts, lineage, base, reader) ? lineage : null
 }
 
 /** Whether a session ended that is in copies still, or is back: a place of KV wrote over it, or a failover undid its end. */
@@ -88,14 +98,17 @@ function settles(one: Exchange): boolean {
 /** Whether it left the browser with the same session, whatever came of it. */
 function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): boolean {
   if (destroys(one) || changesUser(one)) return false
+  if (one.device) return lineages.target(one) === lineage
   if (one.seen === null) return one.outcome === 'failed' && !rotates(one)
   const own = lineages.found(one)
   if (own === lineage) return (lineages.target(one) ?? lineage) === lineage
   // By another clock the session was over already, and another one began.
   const isOverThere = lineage?.origin?.seen?.status === 'expired'
   if (own && lineage && isRenewal(one) && (isOverThere || beganTogether(own, lineage))) return false
-  return (one.effects.length === 0 || one.seen.status === 'superseded') && !rotates(one)
+  return (one.effects.length === 0 || WRITES_NOTHING.includes(one.seen.status)) && !rotates(one)
 }
+
+const WRITES_NOTHING: readonly string[] = ['superseded', 'unproven']
 
 /** Events of responses that set the cookie. */
 const SETS = ['session.created', 'session.login', 'session.regenerated', 'session.renewed']
@@ -133,7 +146,9 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
   if (tried.some((one) => isForked(facts, one, tried))) return false
   // A cookie names two generations that it replaced.
-  if (rotations.filter(({ outcome }) => outcome !== 'ok').length > 2) return false
+  const isUnmade = ({ done, outcome, sent }: Exchange): boolean =>
+    outcome !== 'ok' || facts.isForgotten(sent, done)
+  if (rotations.filter(isUnmade).length > 2) return false
   if (rotations.some((one) => facts.isLeftToCopies(one, reader))) return false
   const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")
   if (isSealed && rotations.some(({ outcome }) => outcome !== 'ok')) return false

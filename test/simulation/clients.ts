@@ -1,8 +1,9 @@
 /** Browsers: their cookies, and what the responses they received have told them. */
 import type { RequestAction } from './actions.ts'
 import { Jar, parseSetCookie } from './browser.ts'
-import { type Effect, type Exchange, rotates } from './history.ts'
-import { COOKIE } from './server.ts'
+import type { Device } from './device.ts'
+import { type DeviceAsk, type Effect, type Exchange, rotates } from './history.ts'
+import { BOUND_COOKIE, COOKIE } from './server.ts'
 import type { Activity } from './world.ts'
 
 interface Client {
@@ -13,12 +14,31 @@ interface Client {
   readonly waits: Map<string, readonly Effect[]>
   /** Fingerprint of the session that it was last told of. */
   session: string | null
+  /** What it makes keys with; `null`: nothing. */
+  readonly device: Device | null
+}
+
+/** What a request is made of, beside its cookies. */
+export interface Letter {
+  readonly path?: string
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly device?: DeviceAsk | null
+  /** Fingerprint of the session that it is about. */
+  readonly aims?: string | null
 }
 
 const DEFERRED = `${COOKIE}.d`
 
 export class Clients {
   readonly #clients: Map<number, Client> = new Map()
+  /** The requests that bound cookies came from. */
+  readonly #grants: Map<string, Exchange> = new Map()
+  readonly #createDevice: (jar: number) => Device | null
+
+  constructor(createDevice: (jar: number) => Device | null) {
+    this.#createDevice = createDevice
+  }
 
   get jars(): number[] {
     return [...this.#clients.keys()]
@@ -30,23 +50,33 @@ export class Clients {
       knows: new Set(),
       waits: new Map(),
       session: null,
+      device: this.#createDevice(jar),
     }
     this.#clients.set(jar, client)
     return client
   }
 
-  steal(from: number, thief: number): void {
+  steal(from: number, thief: number, isPartial: boolean): void {
     const { jar, knows, waits, session } = this.get(from)
+    const copy = jar.copy()
+    copy.swap(BOUND_COOKIE, isPartial ? null : jar)
     this.#clients.set(thief, {
-      jar: jar.copy(),
+      jar: copy,
       knows: new Set(knows),
       waits: new Map(waits),
       session,
+      device: this.#createDevice(thief),
     })
   }
 
   /** A request as it leaves the browser, and its `Cookie` header. */
-  send(action: RequestAction, activity: Activity, isolate: number, now: number) {
+  send(
+    action: RequestAction,
+    activity: Activity,
+    isolate: number,
+    now: number,
+    { aims = null, device = null }: Letter = {},
+  ) {
     const { jar, knows, waits } = this.get(action.jar)
     const names = new Set(jar.names(now))
     const waiting = [...waits].flatMap(([name, effects]) => (names.has(name) ? effects : []))
@@ -59,9 +89,11 @@ export class Clients {
       sent: now,
       knows: new Set(knows),
       waits: [...new Set(waiting)],
+      holds: this.#grants.get(jar.get(BOUND_COOKIE, now) ?? '') ?? null,
+      device,
       seen: null,
       effects: [],
-      aims: null,
+      aims,
       outcome: 'pending',
       code: null,
       done: Infinity,
@@ -75,10 +107,19 @@ export class Clients {
     const client = this.get(exchange.jar)
     exchange.received = now
     client.jar.take(setCookies, now)
+    if (exchange.device?.told === 'granted') this.#noteGrant(exchange, setCookies, now)
     if (rotates(exchange)) client.knows.add(exchange.id)
-    if (exchange.outcome === 'ok' && exchange.aims) client.session = exchange.aims
+    if (exchange.outcome === 'ok' && exchange.aims && !exchange.device)
+      client.session = exchange.aims
     if (exchange.fate === 'kept') for (const effect of exchange.effects) effect.acked = now
     followDeferred(exchange, client, setCookies, now)
+  }
+
+  #noteGrant(exchange: Exchange, setCookies: readonly string[], now: number): void {
+    for (const header of setCookies) {
+      const { name, value } = parseSetCookie(header, now)
+      if (name === BOUND_COOKIE) this.#grants.set(value, exchange)
+    }
   }
 }
 
@@ -90,6 +131,8 @@ export function fateOf({ activity, outcome, seen }: Exchange): Exchange['fate'] 
   const isDropped = since.some((type) => /^session\.(superseded|missing|reused)$/.test(type))
   if (isDropped && !since.includes('session.created')) return 'dropped'
   if (seen?.status === 'superseded' && !since.includes('session.login')) return 'dropped'
+  // A request that does not prove its device changes nothing of the session, which it does not see.
+  if (seen?.status === 'unproven' && !since.includes('session.created')) return 'dropped'
   return outcome === 'ok' ? 'kept' : 'unknown'
 }
 

@@ -29,8 +29,8 @@ export async function seedsOf(...args: string[]): Promise<Found> {
   return JSON.parse(await simulate('--json', ...args)) as Found
 }
 
-/** Seeds of a profile that `npm test` runs: nine profiles take a minute of two cores. */
-const RUNS = 350
+/** Seeds of a profile that `npm test` runs: ten profiles take a minute of two cores. */
+const RUNS = 280
 
 /** The violations in those runs. */
 export async function violationsOf(profile: string): Promise<Found[string] | undefined> {

@@ -1,7 +1,7 @@
 /** The isolates of a run, the store that they share, and their clocks. */
 import type { History } from './history.ts'
 import type { Network } from './network.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import type { RunConfig } from './profiles.ts'
 import { Isolate } from './server.ts'
 import { createSharedStore, type StorePlace } from './stores.ts'

@@ -15,7 +15,7 @@ const NOTE = 3_600_000
 /** Milliseconds for which a fault may still have consequences. */
 export const LINGER = 65_000
 
-/** What CORE accepts, by name. Each can be counted like a violation, to know how often it happens. */
+/** The limits that ARCHITECTURE.md accepts, by name. Each can be counted like a violation, to know how often it happens. */
 export const LIMITS = [
   'a failover undoes an end',
   'a failover forgets a sign-in or a beginning',
@@ -77,7 +77,7 @@ export class Facts {
         other !== writer &&
         other.jar === writer.jar &&
         other.received >= writer.received &&
-        other.received < reader.sent &&
+        other.received <= reader.sent &&
         (other.sent <= writer.received || (this.sessionOf(other) ?? own) !== own),
     )
   }

@@ -6,6 +6,8 @@
 
 interface FakeKey {
   readonly raw: Uint8Array
+  /** It is the public key of a device. */
+  readonly isPublic?: boolean
 }
 
 interface Algorithm {
@@ -82,10 +84,26 @@ const derive = ({ salt, info }: Algorithm, { raw }: FakeKey, bits: number): Uint
 
 const sign = ({ raw }: FakeKey, data: BufferSource): Uint8Array => expand(32, raw, bytesOf(data))
 
+const encoder = new TextEncoder()
+
+/** Imports the public key of a device, which is its point and nothing else. */
+const importPoint = ({ x, y }: JsonWebKey): FakeKey => ({
+  raw: encoder.encode(`${x}.${y}`),
+  isPublic: true,
+})
+
+/** The signature of the device that has the public key `x.y`: whoever knows that can sign, and nobody here tries. */
+export function signAs(key: string, text: string): Uint8Array {
+  return expand(64, encoder.encode(key), encoder.encode(text))
+}
+
 /** What Sojourn uses of WebCrypto. `random`: from 0 (inclusive) to 1 (exclusive). */
 export function createFakeCrypto(random: () => number): Crypto {
   const subtle = {
-    importKey: async (_: string, raw: BufferSource) => ({ raw: bytesOf(raw).slice() }),
+    importKey: async (format: string, raw: BufferSource | JsonWebKey): Promise<FakeKey> =>
+      format === 'jwk'
+        ? importPoint(raw as JsonWebKey)
+        : { raw: bytesOf(raw as BufferSource).slice() },
     deriveBits: async (algorithm: Algorithm, key: FakeKey, bits: number) =>
       derive(algorithm, key, bits).buffer,
     deriveKey: async (algorithm: Algorithm, key: FakeKey) => ({ raw: derive(algorithm, key, 256) }),
@@ -98,7 +116,7 @@ export function createFakeCrypto(random: () => number): Crypto {
       decrypt(algorithm, key, bytesOf(data)),
     sign: async (_: string, key: FakeKey, data: BufferSource) => sign(key, data).buffer,
     verify: async (_: string, key: FakeKey, tag: BufferSource, data: BufferSource) =>
-      isSame(sign(key, data), bytesOf(tag)),
+      isSame(key.isPublic ? expand(64, key.raw, bytesOf(data)) : sign(key, data), bytesOf(tag)),
   }
   return {
     subtle,

@@ -16,6 +16,10 @@ export interface Seen {
   /** When each factor was proven, by the isolate's clock. */
   readonly factors: Readonly<Record<string, number>>
   readonly flash: string | undefined
+  /** With `deviceBound`: as `session.bound` has it. */
+  readonly bound: boolean | null
+  /** Thumbprint of the key that it is bound to. */
+  readonly key: string | null
   /** How many events there had been. */
   readonly events: number
 }
@@ -37,6 +41,20 @@ export interface Effect {
 
 export type Outcome = 'pending' | 'ok' | 'failed' | 'broken'
 
+/** What a browser, or a thief, asked for with a key. */
+export interface DeviceAsk {
+  readonly task: 'register' | 'refresh'
+  /** Thumbprint of the key that signed; `null`: there is no proof. */
+  readonly key: string | null
+  readonly proof: string | null
+  /** When the challenge was given out; `Infinity`: nobody has seen it. */
+  readonly challengedAt: number
+  /** What the server answered; `null`: nothing. */
+  told: 'granted' | 'challenged' | 'refused' | 'over' | 'later' | null
+  /** The browser has thrown its key away because of the answer. */
+  gaveUp: boolean
+}
+
 /** One request and its response. */
 export interface Exchange {
   readonly id: number
@@ -50,6 +68,10 @@ export interface Exchange {
   readonly knows: ReadonlySet<number>
   /** Effects that waited in the cookies it was sent with. */
   readonly waits: readonly Effect[]
+  /** The request that its browser had the bound cookie of. */
+  readonly holds: Exchange | null
+  /** What it asks for, where it is a request of the browser's own. */
+  readonly device: DeviceAsk | null
   seen: Seen | null
   readonly effects: Effect[]
   /** Fingerprint of the id that the handler left the session with. */
@@ -134,7 +156,7 @@ export interface History {
 
 /** Something that must not happen. */
 export interface Problem {
-  /** Number of the invariant in CORE's list, and its name. */
+  /** Number of the invariant in the list of `invariants.ts`, and its name. */
   readonly rule: string
   readonly text: string
   readonly at: number

@@ -2,7 +2,7 @@
 import { createKVStore } from '../../src/stores/kv.ts'
 import { KVDouble } from '../support/kv-double.ts'
 import { type Network, wrapMethods } from './network.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import type { StorePlace } from './stores.ts'
 import type { World } from './world.ts'
 

@@ -23,6 +23,19 @@ export interface Lineages {
   byPrint(print: string): Lineage | undefined
 }
 
+/** The session that a request, as it ended, wrote to by its own events; `null`: they tell of none. */
+export function writtenBy(exchange: Exchange): string | null {
+  return printsIn(exchange, TELLING)[0] ?? null
+}
+
+/** Events that say which session a request has written to. */
+const TELLING = [
+  'session.created',
+  'session.login',
+  'session.regenerated',
+  'device.registered',
+  'device.refreshed',
+]
 const LIVE = ['active', 'degraded']
 
 /** Whether the handler saw a session. */
@@ -68,7 +81,7 @@ export function trace(history: History): Lineages {
   /** What a request, as it ended, says of the session that it wrote to. */
   const learn = (exchange: Exchange): void => {
     const own = found(exchange)
-    const prints = printsIn(exchange, ['session.created', 'session.login', 'session.regenerated'])
+    const prints = printsIn(exchange, TELLING)
     const { aims } = exchange
     for (const print of [...prints, ...(aims && exchange.effects.length ? [aims] : [])]) {
       if (!byPrint.has(print)) begin(print, exchange, exchange.jar)

@@ -1,128 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { SessionEvent } from '../../src/index.ts'
-import type { RequestAction, Use } from './actions.ts'
-import type { EndAttempt, Exchange, History, Seen } from './history.ts'
-import { check } from './invariants.ts'
-import { configOf, type RunConfig } from './profiles.ts'
-
-/** A request of a made-up history. Times in seconds; without `seen` it found session `x` of `u0`. */
-interface Made {
-  readonly at: number
-  readonly jar?: number
-  readonly isolate?: number
-  readonly uses?: readonly Use[]
-  readonly seen?: Partial<Seen>
-  readonly outcome?: Exchange['outcome']
-  /** Requests whose rotations its browser knows of. */
-  readonly knows?: readonly number[]
-  /** It tried to write to session `x`, or to end it. */
-  readonly writes?: boolean
-  readonly ends?: boolean
-}
-
-const LOGIN: Use = { op: 'login', user: 0 }
-const CREATED = { type: 'session.created', session: 'x' } as SessionEvent
-
-function exchangeOf(made: Made, id: number): Exchange {
-  const { at, jar = 0, isolate = 0, uses = [], outcome = 'ok', knows = [1] } = made
-  const sent = 1000 * at
-  const action = { type: 'request', id, at, jar, isolate, uses, up: 0, think: 0, down: 0 }
-  const seen: Seen = {
-    at: sent,
-    status: 'active',
-    subject: 'u0',
-    rotationId: 'r',
-    print: 'x',
-    data: {},
-    factors: {},
-    flash: undefined,
-    events: 0,
-    ...made.seen,
-  }
-  const exchange: Exchange = {
-    id,
-    action: { ...action, lost: false } as RequestAction,
-    jar,
-    isolate,
-    activity: {
-      name: '',
-      random: Math.random,
-      faults: outcome === 'ok' ? 0 : 1,
-      events: id === 1 ? [CREATED] : [],
-      creates: new Set(),
-      writes: new Set(made.writes ? ['x'] : []),
-      ends: new Map(made.ends ? [['x', false]] : []),
-    },
-    sent,
-    knows: new Set(knows),
-    waits: [],
-    seen,
-    effects: [],
-    aims: 'x',
-    outcome,
-    code: outcome === 'ok' ? null : '503',
-    done: sent + 10,
-    received: sent + 20,
-    fate: outcome === 'ok' ? 'kept' : 'unknown',
-  }
-  for (const [i, use] of uses.entries()) {
-    const acked = outcome === 'ok' ? exchange.received : Infinity
-    exchange.effects.push({ token: `${id}.${i}`, use, exchange, acked, isLeft: false })
-  }
-  return exchange
-}
-
-/** A sign-in, whose session is `x`, and what came after it. */
-const begun = (...more: readonly Made[]): Exchange[] =>
-  [{ at: 1, uses: [LOGIN], writes: true, seen: { status: 'new', subject: null } }, ...more].map(
-    (made, i) => exchangeOf(made, i + 1),
-  )
-
-const revokeAt = (at: number, more: Partial<EndAttempt> = {}): EndAttempt => ({
-  kind: 'revoke',
-  from: 1000 * at,
-  to: Infinity,
-  done: 1000 * at + 10,
-  print: 'x',
-  user: null,
-  except: null,
-  place: 0,
-  ...more,
-})
-
-/** The rules that a made-up history violates. */
-function rulesOf(
-  profile: string,
-  exchanges: Exchange[],
-  more: Partial<History> = {},
-  config: Partial<RunConfig> = {},
-): string[] {
-  const history: History = {
-    exchanges,
-    ends: [],
-    listings: [],
-    onceRuns: [],
-    proofs: [],
-    failovers: [],
-    thefts: [],
-    troubles: [],
-    problems: [],
-    hasVersions: false,
-    ids: new Map(),
-    restarted: new Set(),
-    ...more,
-  }
-  const given = { snapshot: false, cached: false, renewAfter: 60, ...config } as const
-  return [...new Set(check({ ...configOf(profile, 1), ...given }, history).map(({ rule }) => rule))]
-}
-
-const append = (at: number, more: Partial<Made> = {}): Made => ({
-  at,
-  uses: [{ op: 'append', key: 0 }],
-  writes: true,
-  ...more,
-})
-const missing: Partial<Seen> = { status: 'missing', subject: null, print: 'y' }
+import type { Exchange } from './history.ts'
+import { append, begun, exchangeOf, LOGIN, type Made, missing, revokeAt, rulesOf } from './made.ts'
 
 describe('the model finds what lies outside of an accepted limit:', () => {
   it('a write to KV that is lost long after an end was tried, and not one beside a write elsewhere', () => {
@@ -179,6 +58,17 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     const at = (seconds: number) => ({ failovers: [{ at: 1000 * seconds, loses: 2000 }] })
     expect(rulesOf('failover', lost, at(101))).toEqual(['5 signed out'])
     expect(rulesOf('failover', lost, at(1))).toEqual([])
+  })
+
+  it('a sign-out by two rotations that the store does not have, and not by three, since a cookie names two', () => {
+    const failed: Made = { at: 50, uses: [{ op: 'regenerate' }], writes: true, outcome: 'failed' }
+    const rotateAt = (at: number): Made => ({ ...failed, at, outcome: 'ok' })
+    const last: Made = { at: 110, knows: [1, 2, 3, 4], seen: missing }
+    const failovers = [{ at: 102_000, loses: 3000 }]
+    const rulesAfter = (...rotations: readonly Made[]): string[] =>
+      rulesOf('failover', begun(...rotations, last), { failovers })
+    expect(rulesAfter(rotateAt(100), rotateAt(101))).toEqual(['5 signed out'])
+    expect(rulesAfter(failed, rotateAt(100), rotateAt(101))).toEqual([])
   })
 
   it('an end that a failover undoes in the browser that signed out, and not one in a copy', () => {

@@ -1,30 +1,8 @@
 /** Faults that are put in on purpose: a simulation that does not find them proves nothing. */
 import type { SessionStore, StoredRecord, WriteOptions } from '../../src/stores/store.ts'
 import { wrapMethods } from './network.ts'
-
-/** One fault put in on purpose. */
-export interface Plant {
-  readonly name: string
-  /** The profile that has to find it, and the beginning of the rule that it violates. */
-  readonly profile: string
-  readonly rule: string
-  /** A store with the fault. */
-  readonly store?: (store: SessionStore) => SessionStore
-  /** Two responses under way at once may get each other's cookies. */
-  readonly swapsCookies?: true
-  /** How many times longer sessions live than the model believes. */
-  readonly timeoutFactor?: number
-  /** Replacements in the source, which the command line puts in before anything is loaded. */
-  readonly source?: readonly SourceChange[]
-}
-
-/** Replaces text in one file; that it is there, and once, is checked. */
-export interface SourceChange {
-  /** Below `src/`. */
-  readonly file: string
-  readonly from: string
-  readonly to: string
-}
+import type { Plant } from './plant-source.ts'
+import { BOUND_PLANTS } from './plants-bound.ts'
 
 /** Every write succeeds, whatever is there. */
 function overwriting(store: SessionStore): SessionStore {
@@ -56,6 +34,7 @@ function forgetful(store: SessionStore): SessionStore {
 }
 
 const ALL: readonly Plant[] = [
+  ...BOUND_PLANTS,
   { name: 'compare-and-set always succeeds', profile: 'memory', rule: '1', store: overwriting },
   { name: 'end ignored', profile: 'memory', rule: '3', store: undying },
   { name: 'appended entries dropped', profile: 'memory', rule: '1', store: forgetful },

@@ -11,6 +11,19 @@ export interface IsolateConfig {
   readonly drift: number
 }
 
+/** How sessions are bound to devices. */
+export interface BoundConfig {
+  readonly options: {
+    readonly enforce: 'guard' | 'writes' | 'always'
+    /** Seconds. */
+    readonly maxAge: number
+  }
+  /** Browsers without keys. */
+  readonly keyless: readonly number[]
+  /** Requests of one browser wait for one refresh, instead of refreshing all at once. */
+  readonly sharesRefresh: boolean
+}
+
 export interface RunConfig {
   readonly profile: string
   readonly seed: number
@@ -19,6 +32,7 @@ export interface RunConfig {
   readonly revocations?: false | { readonly ttl: number; readonly onFailure: 'open' | 'closed' }
   /** Sessions of one user, at most. */
   readonly maxSessions?: number | undefined
+  readonly deviceBound?: false | BoundConfig
   readonly isolates: readonly IsolateConfig[]
   readonly snapshot: false | { readonly maxAge: number; readonly staleIfError: number }
   readonly cached: false | { readonly ttl: number; readonly staleIfError: number }
@@ -46,6 +60,7 @@ export const PROFILES = [
   'failover',
   'kv',
   'seal',
+  'bound',
 ] as const
 
 export type Profile = (typeof PROFILES)[number]
@@ -138,9 +153,34 @@ function baseOf(profile: string, seed: number): RunConfig {
       }
     case 'seal':
       return { ...base, seal: 'cookie', snapshot: chance(40) && snapshot }
+    case 'bound':
+      return {
+        ...base,
+        ...(chance(40) && hangs),
+        ...boundWith(pick, chance),
+        snapshot: chance(40) && snapshot,
+        cached: chance(20) && { ttl: pick(1, 5), staleIfError: pick(0, 300) },
+        lagMs: chance(15) ? pick(200, 2000) : 0,
+      }
     case 'memory':
       return { ...base, ...(chance(30) && { ...hangs, faultRate: 5 }) }
     default:
       throw new Error(`There is no profile "${profile}", only ${PROFILES.join(', ')}`)
   }
+}
+
+/** Sessions that are bound to devices live longer, and more goes on around them. */
+function boundWith(
+  pick: <T>(...list: T[]) => T,
+  chance: (percent: number) => boolean,
+): Pick<RunConfig, 'deviceBound' | 'idleTimeout' | 'absoluteTimeout' | 'rates'> {
+  const enforce = pick<BoundConfig['options']['enforce']>(
+    ...(['guard', 'guard', 'writes', 'always', 'always'] as const),
+  )
+  const keyless = pick<number[]>([], [], [1], [0])
+  const deviceBound = { options: { enforce, maxAge: 300 }, keyless, sharesRefresh: chance(60) }
+  const trouble = chance(30) ? 6 : 0
+  const failover = chance(15) ? 4 : 0
+  const rates = { revoke: 2, revokeAll: 2, list: 1, restart: 2, jump: 2, trouble, failover }
+  return { deviceBound, idleTimeout: 1800, absoluteTimeout: 7200, rates }
 }

@@ -1,16 +1,18 @@
 /** Runs a list of actions in a world, and keeps what happened. */
 import { SessionError } from '../../src/errors.ts'
-import type { Action, RequestAction } from './actions.ts'
-import { describeAction } from './actions.ts'
-import { Clients, fateOf } from './clients.ts'
+import { type Action, describeAction, type RequestAction, type Use } from './actions.ts'
+import { Clients } from './clients.ts'
 import { type CreateKV, Deployment } from './deployment.ts'
+import { Device } from './device.ts'
+import { DeviceTraffic } from './device-traffic.ts'
 import { SLACK } from './facts.ts'
-import { FIRST_THIEF, LAST_JAR } from './generate.ts'
-import { type EndAttempt, type Exchange, fingerprint, type History } from './history.ts'
+import { FIRST_THIEF, LAST_ID, LAST_JAR } from './generate.ts'
+import { type EndAttempt, fingerprint, type History } from './history.ts'
 import { Network, type Trouble } from './network.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import type { RunConfig } from './profiles.ts'
 import type { Isolate } from './server.ts'
+import { Traffic } from './traffic.ts'
 import { Transcript } from './transcript.ts'
 import { type Activity, World, within } from './world.ts'
 
@@ -59,14 +61,12 @@ class Simulation {
   }
   readonly #world: World
   readonly #config: RunConfig
-  readonly #plant: Plant | null
   readonly #network: Network
   readonly #deployment: Deployment
-  readonly #clients: Clients = new Clients()
+  readonly #clients: Clients
+  readonly #devices: DeviceTraffic
   readonly #transcript: Transcript
   readonly #start: number
-  /** Responses on their way, for the plant that mixes them up. */
-  readonly #onTheirWay: { exchange: Exchange; setCookies: readonly string[] }[] = []
 
   constructor(
     world: World,
@@ -78,12 +78,21 @@ class Simulation {
     this.#world = world
     this.#start = world.now()
     this.#config = config
-    this.#plant = plant
     const network = new Network(world, config, isTraced)
     this.#network = network
     this.#transcript = new Transcript(world, network)
     const { history } = this
-    this.#deployment = new Deployment({ world, config, network, history, plant, createKVPlaces })
+    const deployment = new Deployment({ world, config, network, history, plant, createKVPlaces })
+    const { deviceBound } = config
+    const isKeyless = (jar: number): boolean =>
+      !deviceBound || jar >= LAST_JAR || deviceBound.keyless.includes(jar)
+    const clients = new Clients((jar) => (isKeyless(jar) ? null : new Device()))
+    const swapsCookies = plant?.swapsCookies ?? false
+    const transcript = this.#transcript
+    const shared = { world, clients, deployment, history, transcript, swapsCookies }
+    this.#devices = new DeviceTraffic(new Traffic(shared), { ...shared, config, network })
+    this.#deployment = deployment
+    this.#clients = clients
   }
 
   trace(): string[] {
@@ -119,10 +128,14 @@ class Simulation {
     this.#transcript.say(describeAction(action))
     switch (action.type) {
       case 'request':
-        void this.#request(action, activity)
+        void this.#devices.request(action, activity)
+        break
+      case 'device':
+        void this.#devices.act(action, activity)
         break
       case 'steal':
-        this.#steal(action.jar, action.thief)
+        this.#clients.steal(action.jar, action.thief, action.isPartial ?? false)
+        this.history.thefts.push({ thief: action.thief, jar: action.jar, at: this.#world.now() })
         break
       case 'revoke':
       case 'revokeAll':
@@ -146,11 +159,6 @@ class Simulation {
     }
   }
 
-  #steal(jar: number, thief: number): void {
-    this.#clients.steal(jar, thief)
-    this.history.thefts.push({ thief, jar, at: this.#world.now() })
-  }
-
   #trouble(trouble: Trouble, lasts: number): void {
     const now = this.#world.now()
     this.#network.trouble = trouble
@@ -161,48 +169,6 @@ class Simulation {
       this.#network.trouble = null
       this.#transcript.say(`the trouble is over`)
     })
-  }
-
-  async #request(action: RequestAction, activity: Activity): Promise<void> {
-    const isolate = this.#deployment.isolates[action.isolate]!
-    const now = this.#world.now()
-    const { exchange, header } = this.#clients.send(action, activity, isolate.number, now)
-    this.history.exchanges.push(exchange)
-    await this.#world.sleep(action.up)
-    let setCookies: readonly string[] = []
-    try {
-      const response = await isolate.answer(exchange, header, this.history)
-      setCookies = response.headers.getSetCookie()
-      exchange.outcome = response.status === 200 ? 'ok' : 'failed'
-      exchange.code = response.status === 200 ? null : String(response.status)
-    } catch (error) {
-      exchange.outcome = 'failed'
-      exchange.code = error instanceof SessionError ? error.code : 'unexpected'
-      if (exchange.code === 'unexpected') {
-        const text = String((error as Error).stack ?? error)
-        this.history.problems.push({ rule: '10 unexpected error', text, at: this.#world.now() })
-      }
-    }
-    exchange.done = this.#world.now()
-    exchange.fate = fateOf(exchange)
-    if (!isolate.isAlive) exchange.outcome = 'broken'
-    this.#transcript.sayAnswer(exchange, setCookies)
-    if (!isolate.isAlive || action.lost) return
-    this.#onTheirWay.push({ exchange, setCookies })
-    await this.#world.sleep(action.down)
-    const cookies = this.#take(exchange)
-    this.#clients.receive(exchange, cookies, this.#world.now())
-    this.#transcript.say(`  browser ${exchange.jar} has response ${exchange.id}`)
-  }
-
-  /** The cookies that arrive with a response. */
-  #take(exchange: Exchange): readonly string[] {
-    const at = this.#onTheirWay.findIndex((one) => one.exchange === exchange)
-    const own = this.#onTheirWay.splice(at, 1)[0]!.setCookies
-    if (!this.#plant?.swapsCookies || !this.#onTheirWay.length) return own
-    const [other] = this.#onTheirWay.splice(0, 1)
-    this.#onTheirWay.unshift({ exchange: other!.exchange, setCookies: own })
-    return other!.setCookies
   }
 
   async #end(action: Extract<Action, { type: 'revoke' | 'revokeAll' }>): Promise<void> {
@@ -275,25 +241,19 @@ class Simulation {
   /** A user signs in from several new browsers, everywhere at once. */
   #signInAtOnce(): void {
     for (let i = 0; i < 4; i++) {
-      const action: RequestAction = {
-        type: 'request',
-        id: 200_000 + i,
-        at: 0,
-        jar: LAST_JAR + i,
-        isolate: i % this.#deployment.isolates.length,
-        uses: [{ op: 'login', user: 0 }],
-        up: 1 + i,
-        think: 0,
-        down: 1,
-        lost: false,
-      }
-      const activity = this.#world.activity(`request ${action.id}`)
-      this.#transcript.say(describeAction(action))
-      void this.#world.as(activity, () => this.#request(action, activity))
+      const isolate = i % this.#deployment.isolates.length
+      const given = { id: 200_000 + i, jar: LAST_JAR + i, isolate, up: 1 + i }
+      this.#ask({ ...QUICK, ...given, uses: [{ op: 'login', user: 0 }] })
     }
   }
 
-  /** Everything works again; every browser looks twice, once after a write. */
+  #ask(action: RequestAction): void {
+    const activity = this.#world.activity(`request ${action.id}`)
+    this.#transcript.say(describeAction(action))
+    void this.#world.as(activity, () => this.#devices.request(action, activity))
+  }
+
+  /** Everything works again; every browser looks twice, once after a write. With keys it signs in after that, and looks again. */
   async #finish(): Promise<void> {
     const world = this.#world
     this.#network.isCalm = true
@@ -305,33 +265,29 @@ class Simulation {
       world.after(ms, () => {})
       await world.run(() => world.now() >= until)
     }
-    await step(this.#config.store === 'kv' ? CALM_KV : CALM)
-    let id = 100_000
+    const { deviceBound, maxSessions, store } = this.#config
+    await step(store === 'kv' ? CALM_KV : CALM)
+    let id = LAST_ID
     const { jars } = this.#clients
-    for (const round of ['read', 'append', 'read']) {
+    for (const round of ['read', 'append', 'read', ...(deviceBound ? ['login', 'read'] : [])]) {
       for (const jar of jars) {
-        const uses =
-          round === 'append' && jar < FIRST_THIEF ? [{ op: 'append', key: 0 } as const] : []
-        const action: RequestAction = {
-          type: 'request',
-          id: id++,
-          at: 0,
-          jar,
-          isolate: jar % this.#deployment.isolates.length,
-          uses,
-          up: 1,
-          think: 0,
-          down: 1,
-          lost: false,
-        }
-        const activity = world.activity(`request ${action.id}`)
-        this.#transcript.say(describeAction(action))
-        await step(10_000, () => void world.as(activity, () => this.#request(action, activity)))
+        const isolate = jar % this.#deployment.isolates.length
+        const action = { ...QUICK, id: id++, jar, isolate, uses: usesOf(round, jar) }
+        await step(10_000, () => this.#ask(action))
       }
     }
-    if (this.#config.maxSessions) await step(10_000, () => this.#signInAtOnce())
+    if (maxSessions) await step(10_000, () => this.#signInAtOnce())
     for (let user = 0; user < 3; user++) {
       await step(10_000, () => void this.#list(this.#deployment.isolates[0]!, `u${user}`, true))
     }
   }
 }
+
+/** What a browser does in a round at the end. */
+function usesOf(round: string, jar: number): Use[] {
+  if (jar >= FIRST_THIEF || round === 'read') return []
+  return round === 'login' ? [{ op: 'login', user: jar }] : [{ op: 'append', key: 0 }]
+}
+
+/** A request that nothing happens to. */
+const QUICK = { type: 'request', at: 0, up: 1, think: 0, down: 1, lost: false } as const

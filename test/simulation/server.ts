@@ -1,4 +1,5 @@
 /** An isolate: one instance of the library, and a handler that does what a request asks for. */
+import { deviceOf } from '../../src/device-bound/index.ts'
 import {
   createSessions,
   type Session,
@@ -28,6 +29,7 @@ const SECRETS = [
   'the other secret of the simulation, 32+',
 ]
 export const COOKIE = 's'
+export const BOUND_COOKIE = 's-bound'
 
 export class Isolate {
   readonly number: number
@@ -60,6 +62,7 @@ export class Isolate {
       onStoreFailure: run.onStoreFailure,
       snapshot: run.snapshot,
       seal: run.seal,
+      ...(run.deviceBound && { deviceBound: run.deviceBound.options }),
       now,
       onEvent(event: SessionEvent) {
         if (!isFrequent(event)) world.current.events.push(event)
@@ -107,7 +110,7 @@ export class Isolate {
   }
 
   /** Answers one request. */
-  async answer(exchange: Exchange, header: string | null, history: History): Promise<Response> {
+  async answer(exchange: Exchange, asked: Request, history: History): Promise<Response> {
     const print = (session: Session): string => {
       const text = fingerprint(session.id)
       history.ids.set(text, session.id)
@@ -123,8 +126,7 @@ export class Isolate {
       exchange.aims = print(session)
       return new Response(null)
     })
-    const headers = header === null ? {} : { cookie: header }
-    return await handler(new Request('https://example.com/', { headers }))
+    return await handler(asked)
   }
 
   async #use(session: Session, use: Use, token: string, exchange: Exchange, history: History) {
@@ -157,6 +159,9 @@ export class Isolate {
         }
         break
       }
+      case 'bind':
+        session.bind()
+        return
       case 'once':
         await this.#once(session, use.key, exchange, history.onceRuns)
         return
@@ -192,7 +197,7 @@ export class Isolate {
 }
 
 function look(session: Session, print: string, { now, current }: World): Seen {
-  const { status, subject, data, factors } = session
+  const { bound, status, subject, data, factors } = session
   const flash = session.flash('f') as string | undefined
   return {
     at: now(),
@@ -203,6 +208,8 @@ function look(session: Session, print: string, { now, current }: World): Seen {
     data: { ...data },
     factors: { ...factors },
     flash,
+    bound,
+    key: deviceOf(session)?.thumbprint ?? null,
     events: current.events.length,
   }
 }

@@ -1,6 +1,6 @@
 /** Makes a scenario as short as it gets while it still violates the same rule. */
 import type { Action, RequestAction } from './actions.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import type { RunConfig } from './profiles.ts'
 import { judge, type Scenario } from './simulate.ts'
 

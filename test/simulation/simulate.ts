@@ -1,9 +1,10 @@
 /** One run from its seed to its verdict. */
 import type { Action } from './actions.ts'
-import { generate } from './generate.ts'
+import { BoundStory } from './bound-story.ts'
+import { generate, Story } from './generate.ts'
 import type { Problem } from './history.ts'
 import { check } from './invariants.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import { configOf, type RunConfig } from './profiles.ts'
 import { runActions } from './run.ts'
 
@@ -15,7 +16,7 @@ export interface Scenario {
 
 export function scenarioOf(profile: string, seed: number): Scenario {
   const config = configOf(profile, seed)
-  return { config, actions: generate(config) }
+  return { config, actions: generate(config, config.deviceBound ? BoundStory : Story) }
 }
 
 /** What a scenario does that must not happen, the first thing first. */

@@ -4,7 +4,7 @@
 import { createMemoryStore, type MemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { kindOf, type Network, takeSignal, wrapMethods } from './network.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant-source.ts'
 import type { World } from './world.ts'
 
 /** The store as one isolate reaches it. */

@@ -22,10 +22,16 @@ export class Transcript {
   }
 
   /** Adds what a handler saw, and which cookies its response sets. */
-  sayAnswer({ id, seen, outcome, code, activity }: Exchange, setCookies: readonly string[]): void {
+  sayAnswer(exchange: Exchange, setCookies: readonly string[]): void {
     if (!this.#network.isTraced) return
-    const { status, subject, data } = seen ?? {}
-    const found = seen ? `${status} ${subject ?? 'nobody'} ${JSON.stringify(data)}` : 'nothing'
+    const { activity, aims, code, device, id, jar, outcome, seen } = exchange
+    const { bound = null, status, subject, data } = seen ?? {}
+    const who = `${status} ${subject ?? 'nobody'}${bound === null ? '' : bound ? ' bound' : ' not bound'}`
+    const found = seen ? `${who} ${JSON.stringify(data)}` : 'nothing'
+    if (device) {
+      const { key, task, told } = device
+      this.say(`  ${id}: browser ${jar}, ${task} of ${aims} by key ${key?.slice(0, 6)}: ${told}`)
+    }
     const events = activity.events.map(({ type }) => type).join(' ')
     const names = setCookies.map((header) => {
       const { name, until } = parseSetCookie(header, 0)
