@@ -152,6 +152,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { cookies, endReason } = draft
   const all = await instance.tokens.openAll(cookies)
   const ending = new Map<string, Source>()
+  const live = new Set<string>()
   const add = ({ found, stored: { replaced } = {} }: Draft): void => {
     const late = replaced?.isLate ? (replaced.found?.state ?? { key: replaced.key }) : null
     const about = found?.state ?? late
@@ -166,11 +167,15 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
       others.map((one) => openOne(p, cookies, one, undefined, named)),
     )
     for (const one of drafts) add(one)
-    await Promise.all([...ending.keys()].map((id) => endSession(p, startCalls(p), id)))
+    const endOne = async (id: string): Promise<unknown> =>
+      (await endSession(p, startCalls(p), id)) && live.add(id)
+    await Promise.all([...ending.keys()].map(endOne))
   } catch (error) {
     reportFailure(p, error, 'store.unavailable', draft.current)
   }
-  for (const about of ending.values()) tellEnd(instance.emit, 'destroy', about, endReason)
+  // One that `revokeAll` has ended before is told of with a count of 0, as `revoke` does.
+  for (const [id, about] of ending)
+    tellEnd(instance.emit, 'destroy', about, endReason, Number(live.has(id)))
   const note = ending.size ? await noteEnd(instance, cookies, ending.keys()) : []
   return [...note, ...(await dropDeferred(instance, draft))]
 }

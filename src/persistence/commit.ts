@@ -82,8 +82,8 @@ export class Commit {
     if (found && isSame(current, found.state)) return this.#replace(found, current)
     // Another user signs in: the session of the one before ends first.
     if (found) {
-      await endSession(this.#p, this.#calls, idOf(found.state))
-      tellEnd(this.#p.instance.emit, 'login', found.state)
+      const wasLive = await endSession(this.#p, this.#calls, idOf(found.state))
+      tellEnd(this.#p.instance.emit, 'login', found.state, undefined, Number(wasLive))
       endDeferred(this.#draft)
     }
     const shared = this.#share(replaced?.found?.state)

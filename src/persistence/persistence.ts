@@ -78,8 +78,8 @@ export async function tryToEnd(
   about: Source & Pick<SessionState, 'key'>,
 ): Promise<void> {
   try {
-    await endSession(p, calls, idOf(about))
-    tellEnd(p.instance.emit, by, about)
+    const wasLive = await endSession(p, calls, idOf(about))
+    tellEnd(p.instance.emit, by, about, undefined, Number(wasLive))
   } catch (error) {
     reportFailure(p, error, 'store.degraded')
   }

@@ -289,6 +289,30 @@ describe('session.ended', () => {
     expect(told()[2]).not.toHaveProperty('session')
   })
 
+  it('counts a session once, where its sign-out or another sign-in comes after its end', async () => {
+    const { events, sessions, visit } = setUp('store')
+    const counts = () =>
+      events.flatMap((event) => (event.type === 'session.ended' ? [[event.by, event.count]] : []))
+    await visit((one) => one.login('ann'))
+    await visit(async (one) => {
+      await sessions.revokeAll(one)
+      one.destroy()
+    })
+    expect(counts()).toEqual([
+      ['subject', 1],
+      ['destroy', 0],
+    ])
+    await visit((one) => one.login('ann'))
+    await visit(async (one) => {
+      await sessions.revokeAll(one)
+      one.login('bob')
+    })
+    expect(counts().slice(2)).toEqual([
+      ['subject', 1],
+      ['login', 0],
+    ])
+  })
+
   it('tells nothing of a session of somebody else, which stays', async () => {
     const { events, sessions, visit } = setUp('store')
     const { session } = await visit((one) => one.login('ann'))
