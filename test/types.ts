@@ -8,6 +8,10 @@ import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
 import { createSessions, type Frozen, type Session, type Sessions } from '../src/index.ts'
 import { fromIronSession } from '../src/migrate/index.ts'
+import { alertOn } from '../src/observe/alerts.ts'
+import { logEvents } from '../src/observe/log.ts'
+import { recordEvents } from '../src/observe/otel.ts'
+import { fromEnv, production } from '../src/presets.ts'
 import { resilient } from '../src/stores/resilient.ts'
 import type { SessionStore } from '../src/stores/store.ts'
 
@@ -105,6 +109,17 @@ export function options(): void {
   createSessions({ secret: [] })
   // @ts-expect-error There is no such option.
   createSessions({ secret: '', idleTimeOut: 5 })
+}
+
+export function notCalled(): void {
+  // @ts-expect-error It makes a preset: production().
+  fromEnv({}, production)
+  // @ts-expect-error It makes a listener: logEvents(console).
+  createSessions({ secret: '', onEvent: logEvents })
+  // @ts-expect-error It makes a listener: recordEvents().
+  createSessions({ secret: '', onEvent: recordEvents })
+  // @ts-expect-error It makes a listener: alertOn({ rules, notify }).
+  createSessions({ secret: '', onEvent: [alertOn] })
 }
 
 export function policies(store: SessionStore): void {

@@ -47,7 +47,7 @@ export function nameOf({ number, nonce }: Pick<Generation, 'number' | 'nonce'>):
   return `${number}.${nonce}`
 }
 
-/** What a record's epoch says of its generation: number, nonce, and time of the rotation. */
+/** The part of a generation that a record's epoch spells: number, nonce, and time of the rotation. */
 export type Credential = Pick<Generation, 'number' | 'nonce' | 'rotatedAt'>
 
 /**
