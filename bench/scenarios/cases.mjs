@@ -188,7 +188,7 @@ async function tooLarge(world) {
 
 async function rotation(world) {
   const browser = await signedIn(world)
-  await world.start('the-next-secret-0918273645-zyxwvutsrqponmlk-ABCDEFGH', SECRET)
+  await world.start('the-next-secret-0123456789-abcdefghijklmnop-ABCDEFGH', SECRET)
   return state(browser)
 }
 

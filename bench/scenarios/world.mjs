@@ -2,7 +2,7 @@
 import { Browser } from './browser.mjs'
 import { createStore } from './store.mjs'
 
-export const SECRET = 'scenario-secret-0918273645-zyxwvutsrqponmlk-ABCDEFGH'
+export const SECRET = 'scenario-secret-0123456789-abcdefghijklmnop-ABCDEFGH'
 
 /** Rejections that nobody handled, which end a Node process by default. */
 export const unhandled = []
