@@ -48,7 +48,9 @@ export async function openSeal(
   if (!(await crypto.subtle.verify('HMAC', macKey, tag, toBytes(signed)))) return null
   const key = await deriveKey(password, salt, iterations, CIPHER, 'decrypt')
   const algorithm = { name: CIPHER.name, iv: vector }
-  return parseObject(toText(await crypto.subtle.decrypt(algorithm, key, ciphertext)))
+  // Seals of the same password may be of another cipher.
+  const plain = await crypto.subtle.decrypt(algorithm, key, ciphertext).catch(() => null)
+  return plain && parseObject(toText(plain))
 }
 
 async function deriveKey(

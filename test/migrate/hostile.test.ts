@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { encodeBase64url } from '../../src/crypto/base64url.ts'
 import { createSessions } from '../../src/index.ts'
 import { importSession } from '../../src/migrate/import.ts'
 import {
@@ -21,6 +22,17 @@ const importers: Record<string, CookieImporter> = {
   hono: fromHonoSession({ secret }),
   express: fromExpressSession({ secret, load: () => data }),
   cookie: fromCookieSession({ keys: [secret] }),
+}
+
+/** The tag of a seal under the password. */
+async function tagOf(signed: string, salt: string): Promise<string> {
+  const { subtle } = crypto
+  const bytes = (text: string) => new TextEncoder().encode(text)
+  const password = await subtle.importKey('raw', bytes(secret), 'PBKDF2', false, ['deriveKey'])
+  const derivation = { name: 'PBKDF2', hash: 'SHA-1', salt: bytes(salt), iterations: 1 }
+  const type = { name: 'HMAC', hash: 'SHA-256', length: 256 }
+  const key = await subtle.deriveKey(derivation, password, type, false, ['sign'])
+  return encodeBase64url(new Uint8Array(await subtle.sign('HMAC', key, bytes(signed))))
 }
 
 /** The rounds of PBKDF2 of each key that is derived meanwhile. */
@@ -87,6 +99,22 @@ describe('cookies that nobody honest sends', () => {
       })
       expect(rounds.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(most)
       expect(rounds.filter((one) => one > 100).length).toBeLessThanOrEqual(1)
+    },
+  )
+
+  it.each([
+    ['a cipher of another kind', 16, 20],
+    ['padding that is wrong', 16, 32],
+    ['a vector that is too short', 12, 32],
+    ['no ciphertext', 16, 0],
+  ])(
+    'are nothing to an importer of iron-session with the right password, and %s',
+    async (...of) => {
+      const [, vector, ciphertext] = of
+      const text = (bytes: number) => encodeBase64url(new Uint8Array(bytes).fill(7))
+      const signed = `Fe26.2*1*salt*${text(vector)}*${text(ciphertext)}*`
+      const header = `app=${signed}*salt*${await tagOf(signed, 'salt')}`
+      expect(await importSession([importers.iron!], header, NOW)).toBe(null)
     },
   )
 
