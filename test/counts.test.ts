@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { decodeBase64url, encodeBase64url } from '../src/crypto/base64url.ts'
 import type { Session } from '../src/index.ts'
+import { cached } from '../src/stores/cached.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
+import type { SessionStore } from '../src/stores/store.ts'
 import { createClock } from '../src/testing/index.ts'
+import { countObjects } from './support/runtime-objects.ts'
 import {
   countCrypto,
   createCountingStore,
@@ -246,6 +249,37 @@ describe('what a request costs', () => {
       expect([n ?? 20, list?.length ?? 20]).toEqual([20, 20])
     },
   )
+
+  /** A request of the browser that reads and writes, made before it is counted. */
+  const countRequest = async (store: SessionStore) => {
+    const { visit, sessions, jar } = createWorld({ store, now: Date.now })
+    await visit(write)
+    const request = jar.request('/')
+    const handler = sessions.handler(async () => {
+      write(await sessions.get(request))
+      return new Response('ok')
+    })
+    return await countObjects(async () => handler(request))
+  }
+
+  it('is no timer and no AbortController for a store that answers from memory', async () => {
+    const memory = createMemoryStore()
+    for (const store of [memory, createCountingStore().store, cached(memory, { ttl: 60 })]) {
+      expect(await countRequest(store)).toEqual({ controllers: 0, timers: 0 })
+    }
+  })
+
+  it('is one of each for each call of a store that waits', async () => {
+    const memory = createMemoryStore()
+    const { setTimeout: start } = globalThis
+    const wait = (): Promise<void> => new Promise((resolve) => void start(resolve, 0))
+    const waiting: SessionStore = {
+      ...memory,
+      read: (...args) => wait().then(() => memory.read(...args)),
+      write: (...args) => wait().then(() => memory.write(...args)),
+    }
+    expect(await countRequest(waiting)).toEqual({ controllers: 2, timers: 2 })
+  })
 
   it('is one store call for one request, however often it asks', async () => {
     const { store, take } = createCountingStore()

@@ -1,5 +1,6 @@
 /** The thorough look at a store: what it says of itself, a record written and ended, a marker that stays. */
 import { encodeBase64url } from '../crypto/base64url.ts'
+import { pause } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
 import type {
   SessionStore,
@@ -132,7 +133,7 @@ async function lags(
     if (!(await isThere(true))) return true
     for (let waited = 0; waited < LAG_MS; waited += POLL_MS) {
       if (await isThere(false)) return false
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      await pause(POLL_MS)
     }
     return true
   } finally {

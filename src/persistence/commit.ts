@@ -250,7 +250,7 @@ export class Commit {
     const more: WriteOptions = { entry, renewal: !this.#operations.length }
     const at = instance.options.now()
     const result = await this.#calls.make('write', (call) =>
-      store.write(idOf(state), record, expected, { ...call, ...more }),
+      store.write(idOf(state), record, expected, Object.assign(call, more)),
     )
     return { result, written: { state, version: record.version, at } }
   }

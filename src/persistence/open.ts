@@ -186,7 +186,7 @@ async function ask(opening: Opening, calls: StoreCalls, fresh: boolean): Promise
   const id = idOf(opened)
   const at = instance.options.now()
   const mark = latest.markOf(id)
-  const record = await calls.make('read', (call) => store.read(id, { ...call, fresh }))
+  const record = await calls.make('read', (call) => store.read(id, Object.assign(call, { fresh })))
   if (!record) {
     const isDoubtful = record === undefined || store.atomic
     const isBehind =

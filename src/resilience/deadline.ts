@@ -7,12 +7,17 @@ export type Timer = (ms: number, fire: () => void) => () => void
 export const MAX_MS = 2_147_483_647
 
 /** A timer that is later than this found the event loop busy: what has arrived gets as long to be read. */
-const BUSY_MS = 10
+export const BUSY_MS = 10
 
 /** The timer of the runtime. */
 export const startTimer: Timer = (ms, fire) => {
   const timer = setTimeout(fire, ms)
   return () => clearTimeout(timer)
+}
+
+/** Waits `ms` milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /**

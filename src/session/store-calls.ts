@@ -2,7 +2,8 @@
 import type { SessionState } from '../codec/session-record.ts'
 import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { observeCall } from '../observe/store-call.ts'
-import { within } from '../resilience/deadline.ts'
+import { BUSY_MS, within } from '../resilience/deadline.ts'
+import { limitLazily } from '../resilience/lazy-limit.ts'
 import { becauseOf } from '../stores/errors.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { CallNotes, SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
@@ -27,12 +28,15 @@ export function startCalls({ instance, store }: Asked, signal?: AbortSignal): St
   const until = now() + 1000 * storeTimeout
   const late = (): Error =>
     new StoreTimeoutError(`The store "${store.name}" took longer than ${storeTimeout} seconds`)
+  // At least long enough to read what arrived while the event loop was busy for all of it.
+  const limit = <T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+    within(Math.max(BUSY_MS, until - now()), signal, late, run)
   return {
     isOver: () => now() >= until,
-    make(operation, call) {
+    make<T>(operation: StoreOperation, call: (options: StoreCallOptions) => Promise<T>) {
       const run = (notes?: CallNotes) =>
-        within(Math.max(1, until - now()), signal, late, (inner) =>
-          call(notes ? { signal: inner, notes } : { signal: inner }),
+        limitLazily<T>(signal, limit, (lazy) =>
+          call(notes ? Object.assign(lazy, { notes }) : lazy),
         ).catch((cause) => {
           throw signal?.aborted ? signal.reason : errorOf(store, cause)
         })

@@ -8,6 +8,7 @@
 
 import { applyRules, functionRule, numberRule, refuseUnless } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
+import { LazyCall } from '../resilience/lazy-limit.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { failureOf } from './failure.ts'
 import { LruMap } from './lru-map.ts'
@@ -83,7 +84,7 @@ class CachedStore {
   }
 
   async read(id: string, options?: ReadOptions): ReturnType<SessionStore['read']> {
-    options?.signal?.throwIfAborted()
+    LazyCall.throwIfOver(options)
     const cached = this.#cache.peek(id)
     const at = this.#options.now()
     if (!options?.fresh) {

@@ -11,6 +11,8 @@
 
 import { applyRules, functionRule, integerRule } from '../check.ts'
 import { StoreError } from '../errors.ts'
+import { pause } from '../resilience/deadline.ts'
+import { LazyCall } from '../resilience/lazy-limit.ts'
 import { applyWrite } from './apply-write.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
@@ -92,8 +94,6 @@ const RULES = {
   now: functionRule(() => Date.now()),
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
-
 class Memory {
   readonly index: SessionIndex = {
     list: (key, options) => this.#list(key, options),
@@ -119,7 +119,7 @@ class Memory {
   }
 
   async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
-    options?.signal?.throwIfAborted()
+    LazyCall.throwIfOver(options)
     const entry = this.#live(id)
     if (!entry) {
       this.#misses++
@@ -134,18 +134,19 @@ class Memory {
     id: string,
     record: StoredRecord,
     expected: string | null,
-    { entry, signal }: WriteOptions = {},
+    options: WriteOptions = {},
   ): Promise<WriteResult> {
-    signal?.throwIfAborted()
+    LazyCall.throwIfOver(options)
     const current = this.#live(id)?.value ?? null
     if (!current && this.#ended.has(id)) return { ok: false, current: null }
-    const { result, next } = applyWrite(current, record, expected, entry)
+    const { result, next } = applyWrite(current, record, expected, options.entry)
     if (next) await this.#put(id, next)
     return result
   }
 
-  async end(id: string, { signal, markFor = MARK_SECONDS }: EndOptions = {}): Promise<boolean> {
-    signal?.throwIfAborted()
+  async end(id: string, options: EndOptions = {}): Promise<boolean> {
+    LazyCall.throwIfOver(options)
+    const { markFor = MARK_SECONDS } = options
     const record = this.#live(id)?.value
     this.#records.delete(id)
     this.#ended.add(id, Math.max(markFor, record?.markFor ?? 0))
@@ -153,21 +154,21 @@ class Memory {
   }
 
   async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
-    options?.signal?.throwIfAborted()
+    LazyCall.throwIfOver(options)
     const records: StoredEntry[] = []
     let shard = Number(cursor ?? 0)
     let seen = 0
     for (; shard < SHARDS && records.length < PAGE; shard++) {
       for (const id of [...this.#entries.shardKeys(shard)]) {
         records.push(...this.#present([id]))
-        if (++seen % STEP === 0) await pause()
+        if (++seen % STEP === 0) await pause(0)
       }
     }
     return { records, cursor: shard < SHARDS ? String(shard) : null }
   }
 
   async health(options?: StoreCallOptions): Promise<void> {
-    options?.signal?.throwIfAborted()
+    LazyCall.throwIfOver(options)
   }
 
   stats(): MemoryStoreStats {
@@ -184,19 +185,19 @@ class Memory {
     for (const entry of this.#entries.values()) {
       if (removed >= limit) break
       if (this.#removeExpired(entry, now)) removed++
-      if (++seen % STEP === 0) await pause()
+      if (++seen % STEP === 0) await pause(0)
     }
     return removed
   }
 
   async #list(key: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
-    options?.signal?.throwIfAborted()
+    LazyCall.throwIfOver(options)
     return this.#present(this.#idsByKey.get(key) ?? [])
   }
 
-  async #endAll(key: string, { except, ...options }: EndAllOptions = {}): Promise<number> {
+  async #endAll(key: string, options: EndAllOptions = {}): Promise<number> {
     const entries = await this.#list(key, options)
-    const ids = entries.map(({ id }) => id).filter((id) => id !== except)
+    const ids = entries.map(({ id }) => id).filter((id) => id !== options.except)
     for (const id of ids) await this.end(id, options)
     return ids.length
   }
@@ -235,7 +236,7 @@ class Memory {
       this.#idsByKey.set(key, ids.add(id))
     }
     this.#sweep()
-    while (!this.#records.trim()) await pause()
+    while (!this.#records.trim()) await pause(0)
   }
 
   #forget({ key: id, value: { expiresAt, keys = [] } }: LruEntry<StoredRecord>): void {

@@ -1,5 +1,6 @@
 /** The code that stores in SQL share, whatever their dialect. */
 import { applyRules, integerRule, numberRule, type Rule } from '../check.ts'
+import { pause } from '../resilience/deadline.ts'
 import { orAbort } from './abort.ts'
 import { skipForeign } from './foreign-value.ts'
 import { MARK_SECONDS } from './limits.ts'
@@ -70,8 +71,6 @@ const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
   limit: integerRule(100_000, 1, Number.MAX_SAFE_INTEGER),
   olderThan: numberRule(60, 0, 1e9),
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A store's table: its statements, and the connections that run them. */
 class SqlTable {
