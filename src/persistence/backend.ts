@@ -7,13 +7,13 @@ import type { Backend, CommitTask } from '../session/backend.ts'
 import { type Draft, signsIn } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { noteEnd, noteRotation, removeOver } from '../session/notes.ts'
+import { changesOf, leftOut } from '../session/operations.ts'
 import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
 import { reportFailure, startCalls } from '../session/store-calls.ts'
 import { setCookiesOf } from '../transport/error-cookies.ts'
 import { Commit, type Committed, type Lost } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
-import { changesOf, leftOut } from './journal.ts'
 import { openOne, openStored } from './open.ts'
 import { endSession, type Persistence, persistenceOf } from './persistence.ts'
 import { candidatesOf, idOnly, writeStoredCookie } from './stored-cookies.ts'
@@ -133,8 +133,7 @@ async function failed(
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
   if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
     // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
-    const state = { ...lastRotation, counter: found?.state.counter ?? 0 }
-    const tried = { state }
+    const tried = { state: { ...lastRotation, counter: found!.state.counter } }
     setCookiesOf(error, [
       ...(await writeStoredCookie(instance, draft, tried)),
       ...(await noteRotation(instance, cookies, idOnly(instance, tried))),
@@ -152,7 +151,6 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   const { cookies, endReason } = draft
   const all = await instance.tokens.openAll(cookies)
   const ending = new Map<string, Source>()
-  const live = new Set<string>()
   const add = ({ found, stored: { replaced } = {} }: Draft): void => {
     const late = replaced?.isLate ? (replaced.found?.state ?? { key: replaced.key }) : null
     const about = found?.state ?? late
@@ -167,15 +165,14 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
       others.map((one) => openOne(p, cookies, one, undefined, named)),
     )
     for (const one of drafts) add(one)
-    const endOne = async (id: string): Promise<unknown> =>
-      (await endSession(p, startCalls(p), id)) && live.add(id)
-    await Promise.all([...ending.keys()].map(endOne))
+    const ids = [...ending.keys()]
+    const live = await Promise.all(ids.map((id) => endSession(p, startCalls(p), id)))
+    // One that `revokeAll` has ended before is told of with a count of 0, as `revoke` does.
+    for (const [i, about] of [...ending.values()].entries())
+      tellEnd(instance.emit, 'destroy', about, endReason, Number(live[i]))
   } catch (error) {
     reportFailure(p, error, 'store.unavailable', draft.current)
   }
-  // One that `revokeAll` has ended before is told of with a count of 0, as `revoke` does.
-  for (const [id, about] of ending)
-    tellEnd(instance.emit, 'destroy', about, endReason, Number(live.has(id)))
   const note = ending.size ? await noteEnd(instance, cookies, ending.keys()) : []
   return [...note, ...(await dropDeferred(instance, draft))]
 }

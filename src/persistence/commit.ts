@@ -12,12 +12,11 @@ import {
   signsIn,
 } from '../session/draft.ts'
 import { newerData, newState } from '../session/open.ts'
-import { applyAll, isOfOther, type Operation } from '../session/operations.ts'
+import { applyAll, changesOf, isOfData, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
 import { isFailure, pause, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
-import { changesOf, isOfData } from './journal.ts'
 import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
 import { endSession, isListedFor, type Persistence, tellRollback, tryToEnd } from './persistence.ts'
 import { openRecord, sealEntry, sealRecord } from './stored-record.ts'

@@ -14,9 +14,10 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { DeferredWrites, Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
+import { changesOf } from '../session/operations.ts'
 import { openSides, removeSides, writeSide } from '../session/side-cookies.ts'
 import type { CookieFound } from '../transport/cookie.ts'
-import { applyDeferred, changesOf, leaveOutReplaced } from './journal.ts'
+import { applyDeferred, leaveOutReplaced } from './journal.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */
 const DEFERRED_MS = 900_000
@@ -145,11 +146,10 @@ function clearDeferred(instance: Instance, draft: Draft): string[] {
 
 /** Removes the deferred writes of a session that ends; they are dropped. */
 export async function dropDeferred(instance: Instance, draft: Draft): Promise<string[]> {
-  const { cookies } = draft
-  const all = await openAll(instance, cookies)
+  const all = await openAll(instance, draft.cookies)
   const changes = all.reduce((sum, sealed) => sum + sealed[3], 0)
   reportDropped(instance, draft, changes, 'ended', true)
-  return removeSides(instance, cookies.deferred)
+  return removeSides(instance, draft.cookies.deferred)
 }
 
 /**

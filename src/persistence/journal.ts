@@ -1,9 +1,16 @@
-/** The journal of a session: what a commit changes, and how entries are applied, each once (`codec/write-list`). */
-import type { Change, Entry } from '../codec/entries.ts'
+/** The journal of a session: how entries are applied, each once, by the list of writes (`codec/write-list`). */
+import type { Entry } from '../codec/entries.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { hasWrite, listWrite, NO_TAG, writesOf } from '../codec/write-list.ts'
 import type { DeferredWrites } from '../session/draft.ts'
-import { applyChanges, type Operation, ownValue, type Same } from '../session/operations.ts'
+import {
+  applyChanges,
+  isAddition,
+  isOfData,
+  leftOut,
+  type Operation,
+  type Same,
+} from '../session/operations.ts'
 import { GRACE_MS } from './newest.ts'
 
 /**
@@ -89,42 +96,5 @@ export function leaveOutReplaced(entries: readonly Entry[], now: number): Entry[
       return !next || isAddition(one) || isAddition(next)
     })
     return changes.length < entry.changes.length ? { ...entry, changes, sets: 1 } : entry
-  })
-}
-
-/** Tells whether a change is one of data, and not of flash. */
-export function isOfData([section]: Change): boolean {
-  return section === 0
-}
-
-/** Tells whether a change commutes with others: additions, and flash, which only grows and is taken. */
-function isAddition([section, , op]: Change): boolean {
-  return section === 1 || op === 'add' || op === 'append'
-}
-
-/** Returns the changes of a request. An `update` is a `set` of the result of its function. */
-export function changesOf(operations: readonly Operation[], current: SessionState): Change[] {
-  const updated = new Set(operations.flatMap(({ updates = [] }) => updates))
-  const fixed = operations.flatMap(({ changes = [] }) => changes)
-  const others = fixed.filter(([section, key]) => section === 1 || !updated.has(key))
-  const values = [...updated].map((key): Change => {
-    const value = ownValue(current.data, key)
-    return value === undefined ? [0, key, 'unset'] : [0, key, 'set', value]
-  })
-  return [...others, ...values]
-}
-
-/**
- * Returns the additions that can be made in no way: another request has set their key to what is no
- * number, or no list. An addition to what the same changes set is theirs alone.
- */
-export function leftOut(changes: readonly Change[], { data }: SessionState): Change[] {
-  return changes.filter((one) => {
-    const [section, key, op] = one
-    if (section === 1 || !isAddition(one)) return false
-    const value = ownValue(data, key)
-    const takes = op === 'add' ? typeof value === 'number' : Array.isArray(value)
-    const isOwn = (other: Change): boolean => other[1] === key && !isAddition(other)
-    return value !== undefined && !takes && !changes.some(isOwn)
   })
 }

@@ -54,8 +54,7 @@ export class LatestKnown {
   }
 
   /** Tells whether this isolate knows of a rotation after that state, or of the session's end. */
-  isRotated(age: Age): boolean {
-    const { generation, key } = age
+  isRotated({ generation, key }: Omit<Age, 'counter'>): boolean {
     return this.isAfter({ key, generation, counter: Infinity })
   }
 

@@ -112,25 +112,21 @@ function copyOf({ p: { instance }, snapshot: copy }: Opening): FoundSession | nu
 /** Goes on without the store: with the snapshot, or with an empty session that is read-only. */
 async function bridge(opening: Opening, error: StoreError | StoreUnavailableError): Promise<Draft> {
   const { cookies, opened, p } = opening
-  const reason = error instanceof StoreError ? refusedRead(p.store, error) : error
-  const { instance } = p
+  const { instance, store } = p
+  const { reason, word } = error
+  const refusal = { cause: error, reason, word }
+  // A store that refuses to be read says as little about a session as one that is down.
+  const failure =
+    error instanceof StoreError
+      ? new StoreUnavailableError(`The store "${store.name}" refused to be read`, refusal)
+      : error
   const copy = copyOf(opening)
   const isThrown = instance.options.onStoreFailure === 'throw' && !copy
-  reportFailure(p, reason, isThrown ? 'store.unavailable' : 'store.degraded', opened)
+  reportFailure(p, failure, isThrown ? 'store.unavailable' : 'store.degraded', opened)
   if (copy) return live(opening, { ...copy, stale: true })
   // A change meets the refusal itself, as it would have met it where the session could be read.
-  const noSession = () => reason
+  const noSession = () => failure
   return emptyDraft(instance, cookies, { status: 'degraded', noSession, readOnly: error })
-}
-
-/** A store that refuses to be read says as little about a session as one that is down. */
-function refusedRead({ name }: SessionStore, cause: StoreError): StoreUnavailableError {
-  const { reason, word } = cause
-  return new StoreUnavailableError(`The store "${name}" refused to be read`, {
-    cause,
-    reason,
-    word,
-  })
 }
 
 async function readSession(opening: Opening): Promise<Draft> {
@@ -138,8 +134,9 @@ async function readSession(opening: Opening): Promise<Draft> {
   const { instance, latest, store } = p
   const calls = startCalls(p, opening.signal)
   const first = await ask(opening, calls, false)
-  const answer = first.isBehind ? await ask(opening, calls, true) : first
-  const { found, isBehind, mark, record, relation } = answer
+  const { found, isBehind, mark, record, relation } = first.isBehind
+    ? await ask(opening, calls, true)
+    : first
   const lags = !store.atomic && isYoung(opening)
   if (!record && isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
   // A store that lags may find it later, and by more rotations than the cookie names. In an atomic one

@@ -46,8 +46,7 @@ export function persistenceOf(instance: Instance): Persistence {
       : `with the store "${store.name}", which has no index of users`
     throw new TypeError(`Option "maxSessions" must be left out ${why}`)
   }
-  let p = persistences.get(instance)
-  p ??= {
+  const p = persistences.get(instance) ?? {
     instance,
     store,
     ring: createKeyRing(secrets, 'store', instance.formerUsed),

@@ -79,6 +79,43 @@ function changed(there: unknown, op: Change[2], value: unknown, same: Same): unk
   return Array.isArray(base) ? Object.freeze([...base, ...(value as unknown[])]) : there
 }
 
+/** Tells whether a change is one of data, and not of flash. */
+export function isOfData([section]: Change): boolean {
+  return section === 0
+}
+
+/** Tells whether a change commutes with others: additions, and flash, which only grows and is taken. */
+export function isAddition([section, , op]: Change): boolean {
+  return section === 1 || op === 'add' || op === 'append'
+}
+
+/** Returns the changes of a request. An `update` is a `set` of the result of its function. */
+export function changesOf(operations: readonly Operation[], current: SessionState): Change[] {
+  const updated = new Set(operations.flatMap(({ updates = [] }) => updates))
+  const fixed = operations.flatMap(({ changes = [] }) => changes)
+  const others = fixed.filter(([section, key]) => section === 1 || !updated.has(key))
+  const values = [...updated].map((key): Change => {
+    const value = ownValue(current.data, key)
+    return value === undefined ? [0, key, 'unset'] : [0, key, 'set', value]
+  })
+  return [...others, ...values]
+}
+
+/**
+ * Returns the additions that can be made in no way: another request has set their key to what is no
+ * number, or no list. An addition to what the same changes set is theirs alone.
+ */
+export function leftOut(changes: readonly Change[], { data }: SessionState): Change[] {
+  return changes.filter((one) => {
+    const [, key, op] = one
+    if (!isOfData(one) || !isAddition(one)) return false
+    const value = ownValue(data, key)
+    const takes = op === 'add' ? typeof value === 'number' : Array.isArray(value)
+    const isOwn = (other: Change): boolean => other[1] === key && !isAddition(other)
+    return value !== undefined && !takes && !changes.some(isOwn)
+  })
+}
+
 /** Records changes whose values are copied already. */
 export function change(changes: readonly Change[], same: Same): Operation {
   const operation: Operation = (state) => applyChanges(changes, same, state)

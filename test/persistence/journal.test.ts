@@ -2,14 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Change, Entry } from '../../src/codec/entries.ts'
 import type { SessionState } from '../../src/codec/session-record.ts'
 import { listWrite, NO_TAG, writesOf } from '../../src/codec/write-list.ts'
-import {
-  applyDeferred,
-  changesOf,
-  leaveOutReplaced,
-  leftOut,
-  mergeEntries,
-} from '../../src/persistence/journal.ts'
-import { change, updateValue } from '../../src/session/operations.ts'
+import { applyDeferred, leaveOutReplaced, mergeEntries } from '../../src/persistence/journal.ts'
+import { change, changesOf, leftOut, updateValue } from '../../src/session/operations.ts'
 
 const NOW = Date.UTC(2026, 10, 23)
 const [A, B, C] = ['aaaaaa', 'bbbbbb', 'cccccc'] as const
