@@ -47,8 +47,9 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   /**
    * At least 32 bytes each, of high entropy: see {@link generateSecret}. White space around one does not
    * count. With several the first seals and all open, so that a secret can be replaced without signing anybody out.
+   * `undefined`, as of a variable that is not set, is a TypeError at once.
    */
-  secret: string | readonly [string, ...string[]]
+  secret: string | readonly [string, ...string[]] | undefined
   /** The store in which sessions live. (default: none, they live in the cookie itself) */
   store?: SessionStore | undefined
   /**

@@ -30,7 +30,7 @@ export interface SealerOptions {
    * As for sessions: at least 32 bytes each, the first seals and all open. The same one may be used
    * for both; their keys differ.
    */
-  secret: string | readonly [string, ...string[]]
+  secret: string | readonly [string, ...string[]] | undefined
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number
 }

@@ -37,9 +37,11 @@ export function assertServer(): void {
  * Checks the secrets: the first seals, all open. Says how to make one, and shows none. White space around a
  * secret is no part of it: a file ends with a line feed, a variable made of it does not.
  */
-export function resolveSecrets(secret: string | readonly string[]): readonly string[] {
+export function resolveSecrets(secret: string | readonly string[] | undefined): readonly string[] {
   assertServer()
-  const secrets = [secret].flat().map((one) => (typeof one === 'string' ? one.trim() : one))
+  const secrets = [secret as string | readonly string[]]
+    .flat()
+    .map((one) => (typeof one === 'string' ? one.trim() : one))
   const rule = `${MIN_SECRET_BYTES} random bytes or more, or a list whose first seals; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {

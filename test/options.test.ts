@@ -200,6 +200,13 @@ describe('createSessions() refuses', () => {
     expect(refusal({ secret: '' })?.message).toMatch(/got none: is its variable set\?$/)
   })
 
+  it('a secret whose variable is not set, and asks for that', () => {
+    for (const secret of [undefined, '']) {
+      expect(() => createSessions({ secret })).toThrow('got none: is its variable set?')
+      expect(() => createSealer({ secret })).toThrow('got none: is its variable set?')
+    }
+  })
+
   it('a browser, whatever the secret, and does not ask for one there', () => {
     const world = globalThis as { document?: unknown }
     const makers = [

@@ -105,6 +105,10 @@ export async function users(sessions: Sessions<{ visits: number }>): Promise<voi
 }
 
 export function options(): void {
+  const env: { SESSION_SECRET?: string | undefined } = {}
+  createSessions({ secret: env.SESSION_SECRET })
+  // @ts-expect-error It cannot be left out.
+  createSessions({})
   // @ts-expect-error A list of secrets has at least one.
   createSessions({ secret: [] })
   // @ts-expect-error There is no such option.

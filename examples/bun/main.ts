@@ -3,7 +3,7 @@ import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'
 import { createShop, type Shop } from '../story/shop.ts'
 
-const secret = Bun.env.SESSION_SECRET ?? ''
+const secret = Bun.env.SESSION_SECRET
 const port = Number(Bun.env.PORT ?? 3000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })

@@ -3,7 +3,7 @@ import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'
 import { createShop, type Shop } from '../story/shop.ts'
 
-const secret = Deno.env.get('SESSION_SECRET') ?? ''
+const secret = Deno.env.get('SESSION_SECRET')
 const port = Number(Deno.env.get('PORT') ?? 8000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })

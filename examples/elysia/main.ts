@@ -5,7 +5,7 @@ import { requireSession } from 'sojourn/guard'
 import { createMemoryStore } from 'sojourn/memory'
 import { type Shop, summarize } from '../story/shop.ts'
 
-const secret = Bun.env.SESSION_SECRET ?? ''
+const secret = Bun.env.SESSION_SECRET
 const port = Number(Bun.env.PORT ?? 3000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })

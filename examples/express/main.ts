@@ -11,7 +11,7 @@ declare global {
   }
 }
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const port = Number(process.env.PORT ?? 3000)
 
 // One process, so sessions can live in its memory: signing out ends them at once.

@@ -9,7 +9,7 @@ declare module 'fastify' {
   interface FastifyRequest extends SessionRequest<Shop> {}
 }
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const port = Number(process.env.PORT ?? 3000)
 
 // One process, so sessions can live in its memory: signing out ends them at once.

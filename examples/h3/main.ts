@@ -5,7 +5,7 @@ import { requireSession } from 'sojourn/guard'
 import { createMemoryStore } from 'sojourn/memory'
 import { type Shop, summarize } from '../story/shop.ts'
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const port = Number(process.env.PORT ?? 3000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })

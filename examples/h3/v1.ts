@@ -6,7 +6,7 @@ import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'
 import { createShop, type Shop } from '../story/shop.ts'
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const port = Number(process.env.PORT ?? 3000)
 
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })

@@ -4,7 +4,7 @@ import { createSessions } from 'sojourn'
 import { createMemoryStore } from 'sojourn/memory'
 import { createShop, type Shop } from '../story/shop.ts'
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const port = Number(process.env.PORT ?? 3000)
 
 // One process, so sessions can live in its memory: signing out ends them at once.

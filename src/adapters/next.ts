@@ -7,7 +7,7 @@
  * import { createSessions } from 'sojourn'
  * import * as next from 'sojourn/next'
  *
- * export const sessions = createSessions({ secret: process.env.SESSION_SECRET! })
+ * export const sessions = createSessions({ secret: process.env.SESSION_SECRET })
  * export const proxy = next.sessionProxy(sessions)
  * export const getSession = () => next.getSession(sessions)
  * export const withSession = next.withSession(sessions)

@@ -3,7 +3,7 @@ import { createMemoryStore } from 'sojourn/memory'
 import { createSessionStorage } from 'sojourn/react-router'
 import type { Shop } from '../../story/shop.ts'
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
 
 // Was: createCookieSessionStorage<Shop, { notice: string }>({ cookie: { ... } })

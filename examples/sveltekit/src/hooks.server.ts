@@ -5,7 +5,7 @@ import { createMemoryStore } from 'sojourn/memory'
 import { sessionHandle } from 'sojourn/sveltekit'
 import type { Shop } from '../../story/shop.ts'
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
 const guard = requireSession(sessions, { onMissing: '/' })
 

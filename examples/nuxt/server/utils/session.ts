@@ -7,7 +7,7 @@ declare module 'http' {
   interface IncomingMessage extends SessionRequest<Shop> {}
 }
 
-const secret = process.env.SESSION_SECRET ?? ''
+const secret = process.env.SESSION_SECRET
 const sessions = createSessions<Shop>({ secret, store: createMemoryStore() })
 
 /** Gives a request of Node its `session()`, which is saved before the head of the response leaves. */
