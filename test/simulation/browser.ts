@@ -15,8 +15,10 @@ export class Jar {
     this.#cookies = new Map(cookies)
   }
 
-  copy(): Jar {
-    return new Jar(this.#cookies)
+  /** A copy, by somebody who sends every cookie for as long as he likes. */
+  copy(now: number): Jar {
+    const there = [...this.#cookies].filter(([, { until }]) => now < until)
+    return new Jar(there.map(([name, { value }]) => [name, { value, until: Infinity }]))
   }
 
   /** The `Cookie` header; `null` when there is nothing to send. */

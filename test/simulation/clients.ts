@@ -56,10 +56,10 @@ export class Clients {
     return client
   }
 
-  steal(from: number, thief: number, isPartial: boolean): void {
+  steal(from: number, thief: number, isPartial: boolean, now: number): void {
     const { jar, knows, waits, session } = this.get(from)
-    const copy = jar.copy()
-    copy.swap(BOUND_COOKIE, isPartial ? null : jar)
+    const copy = jar.copy(now)
+    if (isPartial) copy.swap(BOUND_COOKIE, null)
     this.#clients.set(thief, {
       jar: copy,
       knows: new Set(knows),

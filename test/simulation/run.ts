@@ -134,8 +134,7 @@ class Simulation {
         void this.#devices.act(action, activity)
         break
       case 'steal':
-        this.#clients.steal(action.jar, action.thief, action.isPartial ?? false)
-        this.history.thefts.push({ thief: action.thief, jar: action.jar, at: this.#world.now() })
+        this.#steal(action.jar, action.thief, action.isPartial ?? false)
         break
       case 'revoke':
       case 'revokeAll':
@@ -157,6 +156,12 @@ class Simulation {
         this.history.failovers.push({ at: this.#world.now(), loses: action.loses })
         this.#deployment.failover(action.loses)
     }
+  }
+
+  #steal(jar: number, thief: number, isPartial: boolean): void {
+    const at = this.#world.now()
+    this.#clients.steal(jar, thief, isPartial, at)
+    this.history.thefts.push({ thief, jar, at })
   }
 
   #trouble(trouble: Trouble, lasts: number): void {
