@@ -8,6 +8,7 @@
  * const sessions = createSessions(fromEnv(process.env, production()))
  */
 import { integerRule, isToken, type Rule, timeoutRule, wordRule } from './check.ts'
+import { refuseMisspelt } from './misspelt.ts'
 import type { Controls, SessionsOptions } from './options.ts'
 import { assertServer, generateSecret, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
 import type { ResilientPolicy } from './stores/resilient-policy.ts'
@@ -178,13 +179,15 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
  * @param preset What the variables are put over, its cookie options one by one. Spreading instead,
  * `{ ...highSecurity(), ...fromEnv(env) }`, replaces the whole `cookie` when one of its variables
  * is set.
- * @throws TypeError or RangeError that names the variable and shows nothing of its value. What does
- * not go together (a `__Host-` name and a domain) is refused by `createSessions`.
+ * @throws TypeError or RangeError that names the variable and shows nothing of its value, or that it is misspelt:
+ * `SESSION_IDEL_TIMEOUT` where there is no `SESSION_IDLE_TIMEOUT`. What does not go together (a `__Host-` name and a
+ * domain) is refused by `createSessions`.
  *
  * @example
  * createSessions(fromEnv(process.env, highSecurity()))
  */
 export function fromEnv(env: object, preset: SessionPreset = {}): SessionPresetWithSecret {
+  assertGiven(env, preset, 'preset')
   const found = { options: {}, cookie: {} } as Record<Variable[0], Record<string, unknown>>
   for (const [name, [place, option, rule]] of Object.entries(VARIABLES)) {
     const text = read(env, name)
@@ -230,12 +233,13 @@ const POLICY: Readonly<Record<string, readonly [option: keyof ResilientPolicy, r
  * | `SESSION_STORE_BREAKER` | `breaker` | `false`: none. `true`: that of `policy`, or the defaults |
  *
  * @param policy The policy that the variables are put over.
- * @throws TypeError or RangeError that names the variable and shows nothing of its value.
+ * @throws as {@link fromEnv}.
  *
  * @example
  * const store = resilient(createUpstashStore({ url, token }), policyFromEnv(process.env))
  */
 export function policyFromEnv(env: object, policy: ResilientPolicy = {}): ResilientPolicy {
+  assertGiven(env, policy, 'policy')
   const found: Record<string, unknown> = {}
   for (const [name, [option, rule]] of Object.entries(POLICY)) {
     const text = read(env, name)
@@ -245,6 +249,24 @@ export function policyFromEnv(env: object, policy: ResilientPolicy = {}): Resili
   const isOff = breaker !== '' && parse('SESSION_STORE_BREAKER', breaker, flag) === false
   return { ...policy, ...found, ...(isOff && { breaker: false as const }) }
 }
+
+/** Refuses what the variables cannot be put over, such as a preset that was not called, and variables that are misspelt. */
+function assertGiven(env: object, base: unknown, name: string): void {
+  if (!base || typeof base !== 'object') {
+    throw new TypeError(`Argument "${name}" must be an object: is it called?`)
+  }
+  const known = [VARIABLES, POLICY].flatMap(Object.keys)
+  const given = Object.keys(Object(env)).filter((one) => read(env, one))
+  refuseMisspelt(given, [...known, ...OTHERS])
+}
+
+/** Variables that are read one by one. */
+const OTHERS = [
+  'SESSION_SECRET',
+  'SESSION_NOT_BEFORE',
+  'SESSION_READ_ONLY',
+  'SESSION_STORE_BREAKER',
+] as const
 
 function read(env: object, name: string): string {
   const value: unknown = Object(env)[name]

@@ -369,3 +369,48 @@ describe('policyFromEnv()', () => {
     expect(() => policyFromEnv({ [name]: value })).toThrow(new RegExp(`Variable ${name} must be`))
   })
 })
+
+describe('a misspelt variable', () => {
+  const base = { SESSION_SECRET: SECRET }
+
+  it.each([
+    ['SESSION_IDEL_TIMEOUT', 'SESSION_IDLE_TIMEOUT'],
+    ['SESSION_IDLE_TIMEOUTS', 'SESSION_IDLE_TIMEOUT'],
+    ['SESSIONS_IDLE_TIMEOUT', 'SESSION_IDLE_TIMEOUT'],
+    ['session_idle_timeout', 'SESSION_IDLE_TIMEOUT'],
+    ['SESSION_COOKIE_SAMESITE', 'SESSION_SAME_SITE'],
+    ['SESSION_MAX_AGE', 'SESSION_COOKIE_MAX_AGE'],
+    ['SESSION_STORE_ATEMPTS', 'SESSION_STORE_ATTEMPTS'],
+  ])('%s is refused, with the name that is meant', (name, meant) => {
+    const env = { ...base, [name]: '4711' }
+    const message = `Unknown variable "${name}": ${meant} is meant`
+    expect(() => fromEnv(env)).toThrow(new TypeError(message))
+    expect(() => policyFromEnv(env)).toThrow(new TypeError(message))
+  })
+
+  it('is none where the right one is set too, or where it is empty', () => {
+    const env = { ...base, SESSION_SECRETS: 'x', SESSION_IDEL_TIMEOUT: ' ' }
+    expect(fromEnv(env)).toEqual({ secret: [SECRET] })
+  })
+
+  it('is none where somebody else may well have a variable of that name', () => {
+    const others = {
+      SESSION_MANAGER: 'local/x:@/tmp/.ICE-unix/1',
+      SESSIONNAME: 'Console',
+      SESSION_STORE: 'redis://localhost',
+      SESSION_TIMEOUT: '5',
+      SESSION_STORE_URL: 'x',
+      SESSION_SECRET_OLD: 'x',
+      SESSIONS_KV: 'x',
+      XDG_SESSION_ID: '2',
+    }
+    expect(fromEnv({ ...base, ...others })).toEqual({ secret: [SECRET] })
+    expect(policyFromEnv(others)).toEqual({})
+  })
+})
+
+it('fromEnv and policyFromEnv refuse a preset that was not called', () => {
+  const message = 'Argument "preset" must be an object: is it called?'
+  expect(() => fromEnv({ SESSION_SECRET: SECRET }, production as never)).toThrow(message)
+  expect(() => policyFromEnv({}, (() => ({})) as never)).toThrow('Argument "policy" must be')
+})
