@@ -403,6 +403,39 @@ describe('several session cookies of one request', () => {
     expect(removed.map((one) => one.split(';')[0])).toEqual(['__Host-session='])
   })
 
+  it('open the same one in any order, where all began in one second, whichever was renewed last', async () => {
+    const { begin, clock, open, sessions } = setUp()
+    for (let i = 0; i < 8; i++) {
+      const older = await begin((session) => session.set('n', 1), 0)
+      const other = await begin((session) => session.set('n', 2), 0)
+      const ids = await Promise.all(
+        [older, other].map(async (one) => (await sessions.open(one)).id),
+      )
+      clock.advance(20_000)
+      const renewed = (await sessions.save(await sessions.open(older)))[0]!.split(';')[0]!
+      const opened = await open(renewed, other)
+      expect(opened.map(({ id }) => id)).toEqual([ids.toSorted()[0], ids.toSorted()[0]])
+    }
+  })
+
+  it('of one session are the one with a snapshot, while the store is down', async () => {
+    const options = { snapshot: { maxAge: 60, staleIfError: 60 } }
+    const { begin, clock, open, sessions, store } = setUp(options)
+    const { sessions: plain } = createWorld({ store }, clock)
+    const rotate = async (isolate: typeof sessions, cookie: string): Promise<string> => {
+      const session = await isolate.open(cookie)
+      session.regenerate()
+      return (await isolate.save(session))[0]!.split(';')[0]!
+    }
+    const first = await begin((session) => session.set('n', 1))
+    const bare = await rotate(plain, first)
+    // The same state in another cookie: that of a request which wrote nothing.
+    const withSnapshot = (await sessions.save(await sessions.open(bare)))[0]!.split(';')[0]!
+    store.down()
+    for (const one of await open(bare, withSnapshot)) expect(one.get('n')).toBe(1)
+    for (const one of await open(first, bare)) expect(one.status).toBe('degraded')
+  })
+
   it('of one session are the newer snapshot, while the store is down', async () => {
     const { begin, open, store, visit } = setUp({ snapshot: { maxAge: 60, staleIfError: 60 } })
     const first = await begin((session) => session.set('n', 1))
