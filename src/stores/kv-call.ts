@@ -22,6 +22,23 @@ export async function callKV<T>(
   }
 }
 
+/** Returns a page of the keys that begin with `prefix`, and what follows it in each. */
+export async function listPage(
+  kv: KVBinding,
+  from: { prefix: string; limit?: number; cursor?: string },
+  signal: AbortSignal | undefined,
+): Promise<{ suffixes: string[]; cursor: string | null }> {
+  const page = await callKV('list', () => kv.list(from), signal)
+  const { keys, list_complete: isLast, cursor } = Object(page) as Partial<typeof page>
+  const isPage = Array.isArray(keys) && keys.every((key) => typeof key?.name === 'string')
+  // A cursor that stays where it is would have no end.
+  if (!isPage || (!isLast && from.cursor === cursor && cursor !== undefined)) {
+    throw new StoreUnavailableError('KV gave no usable answer')
+  }
+  const suffixes = keys.map(({ name }) => name.slice(from.prefix.length))
+  return { suffixes, cursor: (!isLast && cursor) || null }
+}
+
 /** Lists the keys that begin with `prefix`, over all pages, and returns what follows it in each. */
 export async function listSuffixes(
   kv: KVBinding,
@@ -29,13 +46,13 @@ export async function listSuffixes(
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const suffixes: string[] = []
-  for (let cursor: string | undefined; ; ) {
-    const from = cursor === undefined ? { prefix } : { prefix, cursor }
-    const page = await callKV('list', () => kv.list(from), signal)
-    for (const { name } of page.keys) suffixes.push(name.slice(prefix.length))
-    if (page.list_complete || !page.cursor) return suffixes
+  let cursor: string | null = null
+  do {
+    const page = await listPage(kv, { prefix, ...(cursor && { cursor }) }, signal)
+    suffixes.push(...page.suffixes)
     cursor = page.cursor
-  }
+  } while (cursor)
+  return suffixes
 }
 
 /** One write per second and key: KV is well, and other sessions are not concerned. */

@@ -22,7 +22,7 @@ import { applyRules, refuseUnless } from '../check.ts'
 import { copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
 import { skipForeign } from './foreign-value.ts'
-import { callKV, listSuffixes } from './kv-call.ts'
+import { callKV, listPage, listSuffixes } from './kv-call.ts'
 import { KnownStates, refuseOverlap, UNKNOWN } from './kv-known.ts'
 import { KV_RULES, type KVBinding, type KVStoreOptions } from './kv-options.ts'
 import {
@@ -225,12 +225,8 @@ class KVStore {
   async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
     const prefix = this.#key('')
     const from = { prefix, limit: PAGE, ...(cursor !== null && { cursor }) }
-    const page = await callKV('list', () => this.#kv.list(from), options?.signal)
-    const ids = page.keys.map(({ name }) => name.slice(prefix.length))
-    return {
-      records: await this.#present(ids, options),
-      cursor: (!page.list_complete && page.cursor) || null,
-    }
+    const { suffixes, cursor: next } = await listPage(this.#kv, from, options?.signal)
+    return { records: await this.#present(suffixes, options), cursor: next }
   }
 
   async #present(ids: readonly string[], options?: StoreCallOptions): Promise<StoredEntry[]> {

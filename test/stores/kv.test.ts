@@ -628,6 +628,21 @@ describe('createKVStore().index', () => {
     expect((await isolate().index?.list('ann'))?.length).toBe(1004)
   })
 
+  it.each([
+    null,
+    5,
+    {},
+    { keys: null },
+    { keys: [{}], list_complete: true },
+    { keys: [], list_complete: false, cursor: 'the same' },
+  ])('is unavailable when the answer is no page of keys, or has no end: %j', async (page) => {
+    const namespace = { ...setUp().kv.at('here'), list: async () => page as never }
+    const store = createKVStore({ namespace })
+    expect(await failureOf(store.index?.list('ann') ?? Promise.resolve())).toEqual(passing)
+    const isPage = Object(page).cursor !== undefined
+    if (!isPage) expect(await failureOf(store.page?.(null) ?? Promise.resolve())).toEqual(passing)
+  })
+
   it('fails when a record could not be asked for', async () => {
     const { kv, store, isolate, record } = setUp()
     await store.write('a', record({ keys: ['ann'] }), null)
