@@ -4,6 +4,7 @@ import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
 import { tellEnd } from '../emit.ts'
 import { SessionConflictError } from '../errors.ts'
+import { pause } from '../resilience/deadline.ts'
 import {
   type Draft,
   type FoundSession,
@@ -14,7 +15,7 @@ import {
 import { newerData, newState } from '../session/open.ts'
 import { applyAll, changesOf, isOfData, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
-import { isFailure, pause, type StoreCalls, startCalls } from '../session/store-calls.ts'
+import { isFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
 import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
@@ -193,7 +194,7 @@ export class Commit {
       if (this.#calls.isOver()) {
         throw new SessionConflictError('Cannot commit session: other requests kept changing it')
       }
-      if (attempt >= CALM_ATTEMPTS) await pause(0, PAUSE_MS)
+      if (attempt >= CALM_ATTEMPTS) await pause(Math.random() * PAUSE_MS)
     }
   }
 

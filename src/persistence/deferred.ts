@@ -31,14 +31,9 @@ const decoder = new TextDecoder()
 /** Tells whether the changes of a draft may wait after `error` of the store. */
 export function canDefer({ options }: Instance, draft: Draft, error: unknown): boolean {
   const { snapshot, onStoreFailure } = options
-  return (
-    onStoreFailure === 'degrade' &&
-    !!snapshot &&
-    snapshot.staleIfError > 0 &&
-    error instanceof StoreUnavailableError &&
-    !('perKey' in error) &&
-    !draft.removals
-  )
+  const isOutage = error instanceof StoreUnavailableError && !('perKey' in error)
+  if (!isOutage || !snapshot || draft.removals) return false
+  return onStoreFailure === 'degrade' && snapshot.staleIfError > 0
 }
 
 /** Applies the deferred writes that came with a request, as the first operation of its draft. */
@@ -152,11 +147,7 @@ export async function dropDeferred(instance: Instance, draft: Draft): Promise<st
   return removeSides(instance, draft.cookies.deferred)
 }
 
-/**
- * Reports changes that will never be made, if there are any.
- *
- * @param deferred They had waited in a cookie. (default: they had not)
- */
+/** Reports changes that will never be made, if there are any; `deferred`: they had waited in a cookie. */
 export function reportDropped(
   { emit }: Instance,
   { current, found, stored }: Draft,

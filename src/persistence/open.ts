@@ -113,8 +113,7 @@ function copyOf({ p: { instance }, snapshot: copy }: Opening): FoundSession | nu
 async function bridge(opening: Opening, error: StoreError | StoreUnavailableError): Promise<Draft> {
   const { cookies, opened, p } = opening
   const { instance, store } = p
-  const { reason, word } = error
-  const refusal = { cause: error, reason, word }
+  const refusal = { cause: error, reason: error.reason, word: error.word }
   // A store that refuses to be read says as little about a session as one that is down.
   const failure =
     error instanceof StoreError
@@ -133,10 +132,9 @@ async function readSession(opening: Opening): Promise<Draft> {
   const { cookies, opened, p } = opening
   const { instance, latest, store } = p
   const calls = startCalls(p, opening.signal)
-  const first = await ask(opening, calls, false)
-  const { found, isBehind, mark, record, relation } = first.isBehind
-    ? await ask(opening, calls, true)
-    : first
+  let answer = await ask(opening, calls, false)
+  if (answer.isBehind) answer = await ask(opening, calls, true)
+  const { found, isBehind, mark, record, relation } = answer
   const lags = !store.atomic && isYoung(opening)
   if (!record && isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
   // A store that lags may find it later, and by more rotations than the cookie names. In an atomic one

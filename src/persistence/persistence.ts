@@ -1,4 +1,4 @@
-/** An instance with its store, shared by opening, committing and ending. */
+/** An instance with its store, which opening, committing and ending share. */
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
@@ -10,7 +10,6 @@ import { reportFailure, type StoreCalls } from '../session/store-calls.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { LatestKnown } from './newest.ts'
 
-/** An instance with its store. */
 export interface Persistence {
   readonly instance: Instance
   readonly store: SessionStore

@@ -56,8 +56,7 @@ async function indexKeysOf(
  *
  * @param holders States that may have the key share, with `seal: 'cookie'`.
  * @returns `null` when the record is sealed by the cookie of another generation.
- * @throws {@link SessionEncryptionError}, {@link SessionCorruptionError}, and what reading data
- * throws.
+ * @throws {@link SessionEncryptionError}, {@link SessionCorruptionError}, and as reading data does.
  */
 export async function openRecord(
   p: Persistence,

@@ -7,7 +7,8 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-export { type ResilientStore, resilient, type StoreBreakers } from '../stores/resilient.ts'
+export { type ResilientStore, resilient } from '../stores/resilient.ts'
+export type { StoreBreakers } from '../stores/resilient-calls.ts'
 export type {
   BreakerPolicy,
   OperationPolicy,

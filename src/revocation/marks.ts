@@ -10,9 +10,10 @@ import { idOf, type SessionState, type SessionTimes } from '../codec/session-rec
 import { encodeBase64url } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
+import { pause } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
 import { isOver } from '../session/open.ts'
-import { pause, reportFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
+import { reportFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 
 /** The conditions of one mark, the oldest first; none where there is no mark. */
@@ -243,7 +244,7 @@ async function leave(
       return
     }
     current = result.current
-    await pause(0, PAUSE_MS)
+    await pause(Math.random() * PAUSE_MS)
   }
   throw new SessionConflictError('Cannot revoke: other requests kept changing the mark')
 }

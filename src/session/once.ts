@@ -7,11 +7,12 @@ import { plainHash } from '../crypto/keyed-hash.ts'
 import { openToken, sealToken, versionOf } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import { type Persistence, persistenceOf } from '../persistence/persistence.ts'
+import { pause } from '../resilience/deadline.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import type { OnceOptions } from './session.ts'
-import { pause, startCalls } from './store-calls.ts'
+import { startCalls } from './store-calls.ts'
 
 const RULES = { lease: numberRule(10, 1, 600), ttl: numberRule(30, 1, 86_400) }
 /** Milliseconds between polls of a lease, from and to. */
@@ -99,7 +100,7 @@ export async function runOnce<T>(
         `Others held ${JSON.stringify(key)} for ${MAX_LEASES} leases of ${lease} seconds`,
       )
     }
-    await pause(delay / 2, delay / 2)
+    await pause((delay * (1 + Math.random())) / 2)
   }
 }
 

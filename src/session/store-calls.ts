@@ -85,8 +85,3 @@ export function reportFailure(
   instance.emit({ type, store: store.name, ...failureOf(error) }, about)
   if (type === 'store.unavailable') throw error
 }
-
-/** Waits `ms` milliseconds, and up to `jitter` more. */
-export function pause(ms: number, jitter: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms + Math.random() * jitter))
-}
