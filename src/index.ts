@@ -15,6 +15,8 @@ export type { Controls, SessionsOptions } from './options.ts'
 export { generateSecret } from './secret.ts'
 export type {
   DestroyOptions,
+  FlashOf,
+  FlashValueOf,
   Frozen,
   LoginOptions,
   OnceOptions,
@@ -22,6 +24,7 @@ export type {
   RevokeOptions,
   Session,
   SessionData,
+  SessionFlash,
   SessionInfo,
   SessionStatus,
   SessionUser,

@@ -60,6 +60,29 @@ export async function typedData(request: Request): Promise<void> {
   current.login('ada', { persistent: true })
 }
 
+declare module '../src/session/session.ts' {
+  interface SessionFlash {
+    'types.notice': string
+    'types.wrong': { fields: string[] }
+  }
+}
+
+export async function flash(read: ReadonlySession): Promise<void> {
+  const current = await createSessions({ secret: '' }).open(null)
+  const notice = current.flash('types.notice')
+  holds<Equal<typeof notice, string | undefined>>()
+  current.flash('types.notice', 'Saved')
+  // @ts-expect-error It is declared as a text.
+  current.flash('types.notice', 5)
+  // @ts-expect-error What is handed out is read-only.
+  current.flash('types.wrong')?.fields.push('name')
+  const other = current.flash('other')
+  holds<Equal<typeof other, unknown>>()
+  current.flash('other', 5)
+  const shown = read.flash('types.notice')
+  holds<Equal<typeof shown, string | undefined>>()
+}
+
 export async function untypedData(request: Request): Promise<void> {
   const current = await createSessions({ secret: '' }).get(request)
   current.set('anything', 1)
@@ -70,6 +93,10 @@ export async function schemaData(request: Request): Promise<void> {
   const current = await createSessions({ secret: '', schema }).get(request)
   const { visits } = current.data
   holds<Equal<typeof visits, number>>()
+  const got = current.get('visits')
+  holds<Equal<typeof got, number>>()
+  const name = current.get('name')
+  holds<Equal<typeof name, string | undefined>>()
   const whole: Sessions<{ visits: number; name?: string | undefined }> = createSessions({
     secret: '',
     schema,
@@ -79,6 +106,8 @@ export async function schemaData(request: Request): Promise<void> {
   const { data } = await createSessions({ secret: '', schema: required }).get(request)
   // @ts-expect-error Without a default it is not there on a first visit.
   data.visits.toFixed()
+  // @ts-expect-error Nor in what get() gives.
+  ;(await createSessions({ secret: '', schema: required }).open(null)).get('visits').toFixed()
   // @ts-expect-error The schema has no such key.
   current.get('nope')
 }

@@ -3,7 +3,7 @@ import { parseCookie } from 'cookie'
 import { cookies, headers } from 'next/headers.js'
 import { connection, NextRequest } from 'next/server.js'
 import { SessionError } from '../errors.ts'
-import type { Session, SessionData } from '../session/session.ts'
+import type { FlashOf, Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 /** A session as server components see it: everything but the methods that write. */
@@ -28,7 +28,7 @@ export type ReadonlySession<
   | 'has'
 > & {
   /** Reads a value that the last request left; `sessionProxy` sees to it that only once. */
-  flash(key: string): unknown
+  flash<K extends string>(key: K): FlashOf<K>
 }
 
 /** Opens it from the request's headers, with these cookies. */

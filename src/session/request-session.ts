@@ -35,6 +35,8 @@ import {
 } from './operations.ts'
 import type {
   DestroyOptions,
+  FlashOf,
+  FlashValueOf,
   Frozen,
   ItemOf,
   LoginOptions,
@@ -113,8 +115,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     return this.#draft.device?.bound ?? null
   }
 
-  get<K extends keyof D>(key: K): Frozen<D[K]> | undefined {
-    return ownValue(this.#draft.current.data, key) as Frozen<D[K]> | undefined
+  get<K extends keyof D>(key: K): Frozen<D[K]> {
+    return ownValue(this.#draft.current.data, key) as Frozen<D[K]>
   }
 
   has(key: keyof D): boolean {
@@ -149,6 +151,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     this.#make([0, keyOf(key), 'append', this.#copy(items, String(key))])
   }
 
+  flash<K extends string>(key: K): FlashOf<K>
+  flash<K extends string>(key: K, value: FlashValueOf<K>): void
   flash(key: string, ...value: [unknown?]): unknown {
     if (value.length === 0) {
       const found = ownValue(this.#flash, key)

@@ -17,6 +17,29 @@ type Whole =
 /** A value as it is handed out: deeply frozen, so deeply readonly. */
 export type Frozen<T> = T extends Whole ? T : { readonly [K in keyof T]: Frozen<T[K]> }
 
+/**
+ * Types of flash values by their keys, which an application declares once. Others are `unknown`.
+ *
+ * @example
+ * declare module 'sojourn' {
+ *   interface SessionFlash {
+ *     notice: string
+ *   }
+ * }
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: applications add to it.
+export interface SessionFlash {}
+
+/** The type of a flash value that is read. */
+export type FlashOf<K> = K extends keyof SessionFlash
+  ? Frozen<SessionFlash[K]> | undefined
+  : unknown
+
+/** The type of a flash value that is left. */
+export type FlashValueOf<K> = K extends keyof SessionFlash
+  ? SessionFlash[K] | Frozen<SessionFlash[K]>
+  : unknown
+
 /** Keys of `D` whose values are numbers. */
 export type NumberKey<D> = {
   [K in keyof D]-?: NonNullable<D[K]> extends number ? K : never
@@ -202,8 +225,8 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * from there, `false` where it does not, as a copied cookie; `null`: the session is not bound.
    */
   readonly bound: boolean | null
-  /** A value, deeply frozen: to change it, `set` another one, or `update` it. */
-  get<K extends keyof D>(key: K): Frozen<D[K]> | undefined
+  /** A value as in `data`, deeply frozen: to change it, `set` another one, or `update` it. */
+  get<K extends keyof D & keyof Data>(key: K): Frozen<Data[K]>
   /** Tells whether a value is set, `null` included. */
   has(key: keyof D): boolean
   /**
@@ -239,10 +262,10 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * @throws TypeError when the value is not a list, and as `set`.
    */
   append<K extends keyof D>(key: K, ...items: ItemOf<D[K]>[]): void
-  /** Reads a value that the last request left, and consumes it. */
-  flash(key: string): unknown
+  /** Reads a value that the last request left, and consumes it. {@link SessionFlash} gives it a type. */
+  flash<K extends string>(key: K): FlashOf<K>
   /** Leaves a value that only the next request using the session can read. */
-  flash(key: string, value: unknown): void
+  flash<K extends string>(key: K, value: FlashValueOf<K>): void
   /**
    * Signs a user in: sets the subject and `authenticatedAt`, starts the timeouts afresh and
    * replaces the credential, so that no cookie from before opens what comes after. Id, data and factors
