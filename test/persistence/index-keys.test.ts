@@ -35,3 +35,19 @@ describe('the index keys of a record', () => {
     expect(tagged).toEqual(signedIn?.slice(1))
   })
 })
+
+describe('the version of a record', () => {
+  it('is short, and another one after each write', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const { visit } = createWorld({ store: memory }, clock)
+    const versions = new Set<string>()
+    for (let n = 0; n < 5; n++) {
+      const { session } = await visit((one) => one.set('n', n))
+      const { version } = (await memory.read(session.id))!
+      expect(version).toHaveLength(12)
+      versions.add(version)
+    }
+    expect(versions.size).toBe(5)
+  })
+})
