@@ -46,7 +46,7 @@ export function decode(text: unknown, now: number): StoredRecord | null {
   }
 }
 
-export const READ_SHA: string = '41260625549cf35367d53fcf72e89c3a20fa4bfe'
+export const READ_SHA: string = '06d9892cd2c1124e329759643e9a5a0591f73d0b'
 export const WRITE_SHA: string = '98b250cad3c0aa1f0fb55519ae76781f1b293268'
 
 /** Creates the error for an answer of no use. It quotes nothing of it: keys and data may be in it. */

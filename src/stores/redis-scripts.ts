@@ -57,7 +57,9 @@ end
 export const READ: string = `${ENLIST}local c=redis.call('GET',KEYS[1]) or ''
 local keys=c:match('^[^\\n]*\\n%d+\\n[^\\n]*\\n%d*\\n([^\\n]*)\\n') or ''
 for k in keys:gmatch('%S+') do
-if not redis.pcall('ZSCORE',KEYS[2]..k,ARGV[1]) then
+local z=redis.pcall('ZSCORE',KEYS[2]..k,ARGV[1])
+if type(z)=='table' and z.err and not z.err:find('WRONGTYPE',1,true) then return z end
+if not z then
 local ms=redis.call('PTTL',KEYS[1])
 if ms>0 then enlist(redis.pcall,k,ARGV[1],ms) end
 end

@@ -82,6 +82,17 @@ describe('createRedisStore() where something else is under the index key of a us
     expect(await store.read('own')).toBe(null)
   })
 
+  it('still says so where Redis refuses a command of a script', async () => {
+    await client.acl('SETUSER', 'limited', 'on', 'nopass', '~*', '+@all', '-zscore')
+    const limited = new Redis(server.port, '127.0.0.1', { username: 'limited', password: 'any' })
+    try {
+      const own = createRedisStore({ send: ([name, ...args]) => limited.call(name, ...args) })
+      expect(await errorOf(() => own.read('own'))).toMatchObject({ code: 'ERR_STORE' })
+    } finally {
+      limited.disconnect()
+    }
+  })
+
   it('never says that it ended all of them', async () => {
     expect(await errorOf(() => store.index.end('ann'))).toMatchObject({ word: 'WRONGTYPE' })
   })
