@@ -141,7 +141,10 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   const rotations = tried.filter(
     (one) =>
       // An isolate that is writing to KV goes by what it writes, though KV may yet refuse it.
-      one.fate !== 'dropped' || (store === 'kv' && facts.overlapOnKV(one, reader)),
+      one.fate !== 'dropped' ||
+      (store === 'kv' && facts.overlapOnKV(one, reader)) ||
+      // The first of several attempts was applied, and the last one met an end.
+      (one.activity.faults > 0 && one.done > reader.sent),
   )
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
   if (tried.some((one) => isForked(facts, one, tried))) return false

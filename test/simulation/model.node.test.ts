@@ -71,6 +71,19 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesAfter(failed, rotateAt(100), rotateAt(101))).toEqual([])
   })
 
+  it('a sign-out beside a rotation that was dropped at once, and not beside one that an end met when it was tried again', () => {
+    const rotation: Made = { at: 100, uses: [{ op: 'regenerate' }], writes: true }
+    const rulesBeside = (faults: number): string[] => {
+      const dropped = exchangeOf(rotation, 2)
+      const activity = { ...dropped.activity, faults }
+      const reader = exchangeOf({ at: 100.005, seen: { ...missing, status: 'superseded' } }, 3)
+      const all = [...begun(), { ...dropped, activity, fate: 'dropped' as const }, reader]
+      return rulesOf('outage', all)
+    }
+    expect(rulesBeside(0)).toEqual(['5 signed out'])
+    expect(rulesBeside(1)).toEqual([])
+  })
+
   it('an end that a failover undoes in the browser that signed out, and not one in a copy', () => {
     const signOut: Made = { at: 100, uses: [{ op: 'destroy' }], ends: true }
     const failovers = [{ at: 101_000, loses: 2000 }]
