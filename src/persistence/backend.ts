@@ -118,7 +118,7 @@ async function failed(
   const { instance } = p
   const { cookies, current, found, removals, stored } = draft
   const isRotated = current.generation !== found?.state.generation
-  const isPlain = found && !signsIn(draft) && !isRotated && !retags(draft)
+  const isPlain = !signsIn(draft) && !isRotated && !retags(draft)
   const isWaiting = isPlain && (changed || !!stored?.deferred?.applied.length)
   // A store that refuses is there: a visitor who makes it busy must not be able to withhold a write.
   const waits = isWaiting && !isRefused && canDefer(instance, draft, error)

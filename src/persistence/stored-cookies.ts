@@ -107,7 +107,7 @@ export async function snapshotOf(
   opened: OpenedRecord,
 ): Promise<FoundSession | null> {
   const { extra, text } = opened
-  if (!options.snapshot || text === null || !extra?.r) return null
+  if (!options.snapshot || !extra?.r) return null
   try {
     const state = await format.read(opened)
     return { state, text, version: extra.r, at: madeAt(opened), isCopy: true }

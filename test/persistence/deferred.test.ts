@@ -661,6 +661,17 @@ describe('a deferred write', () => {
     expect([session.subject, session.data]).toEqual([null, { a: 1 }])
   })
 
+  it('is not made of a sign-in over the session of another user that was never rotated', async () => {
+    const { visit, store, jar } = createDeferring({ cache: false })
+    await visit((s) => s.login('ann'))
+    store.down()
+    const { response, setCookie } = await visit((s) => s.login('bob'))
+    expect([response.status, setCookie]).toEqual([503, []])
+    store.up()
+    expect((await visit()).session.subject).toBe('ann')
+    expect(jar.cookies().some(({ name }) => name.includes('.d'))).toBe(false)
+  })
+
   it('fits into a cookie that browsers take, or the commit throws, at every size', async () => {
     const { visit, store, jar } = createDeferring()
     await visit((s) => s.set('a', 1))
