@@ -36,6 +36,35 @@ describe('a credential that a rotation replaced', () => {
   })
 })
 
+describe("a credential that a rotation replaced long ago, with onReuse: 'revoke'", () => {
+  it.each(['secret', 'cookie'] as const)('ends the session, sealed by the %s', async (seal) => {
+    const more = { seal, onReuse: 'revoke' } as const
+    const { clock, elsewhere, here, look, rotate } = await createTwo(more, (one) => one)
+    const copied = here.jar.header()
+    await rotate()
+    clock.advance(29)
+    expect([(await look(copied)).status, (await look()).status]).toEqual(['superseded', 'active'])
+    clock.advance(1)
+    expect([(await look(copied)).status, (await look()).status]).toEqual(['missing', 'missing'])
+    const ended = elsewhere.events.filter(({ type }) => type === 'session.ended')
+    expect(ended).toEqual([expect.objectContaining({ by: 'reuse', count: 1 })])
+  })
+
+  it('names who acted in the session that it ends', async () => {
+    const { clock, elsewhere, here, look, rotate } = await createTwo(
+      { onReuse: 'revoke' },
+      (one) => one,
+    )
+    await here.visit((session) => session.login('ada', { actor: 'bob' }))
+    const copied = here.jar.header()
+    await rotate()
+    clock.advance(30)
+    await look(copied)
+    const ended = elsewhere.events.filter(({ type }) => type === 'session.ended')
+    expect(ended).toEqual([expect.objectContaining({ actor: expect.any(String) })])
+  })
+})
+
 describe('a credential that is more rotations ahead than it names', () => {
   it('is not taken for a replaced one by an old copy in memory', async () => {
     const wrap = (store: SessionStore, now: () => number) =>
