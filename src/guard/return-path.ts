@@ -49,8 +49,8 @@ const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')
  * Returns the path to go to after signing in: that in `returnTo`, as `requireSession` put it there.
  * Never another site, whatever the query says.
  *
- * @param from The request (that of Node and of Express too) or its `URL`, whose query has it; or the value itself, the text of
- * a field of the form.
+ * @param from The request (that of Node and of Express too) or its address, a `URL` or `request.url`, whose query has it; or
+ * the value itself, the text of a field of the form.
  * @param fallback A path, for when there is none. (default: `/`)
  * @throws TypeError for a fallback that is no path of this site, as a `Referer` is none.
  *
@@ -63,13 +63,13 @@ export function returnPath(
   fallback = '/',
 ): string {
   expectArgument(isPath(fallback), 'fallback', 'a path such as "/home"', fallback)
-  const path = typeof from === 'string' ? from : queryOf(from).get(RETURN_TO)
+  const path = typeof from === 'string' && !URL.canParse(from) ? from : queryOf(from).get(RETURN_TO)
   return isPath(path) ? (path as string) : fallback
 }
 
 /** Returns the query of a request, or of a URL; an empty one where there is none. */
 function queryOf(from: unknown): URLSearchParams {
-  const { searchParams, url } = Object(from)
+  const { searchParams, url } = typeof from === 'string' ? { url: from } : Object(from)
   if (searchParams instanceof URLSearchParams) return searchParams
   return new URL(URL.canParse(url, BASE) ? url : '', BASE).searchParams
 }

@@ -235,6 +235,19 @@ describe('sojourn explain, sessions in cookies', () => {
     }
   })
 
+  it('of a note without its name says what it is, and calls nobody a forger', async () => {
+    const sessions = ago(HOUR / 2, { store: createMemoryStore() })
+    const session = await sessions.open(await begin(sessions, SUBJECT))
+    session.regenerate()
+    const [, note = ''] = /\.n[^=]+=([^;]+)/.exec(headerOf(await sessions.save(session))) ?? []
+    const { advice, code, reason, text } = await explain(note)
+    expect([code, reason]).toEqual([1, 'no-cookie'])
+    expect(text).toContain('the note of a sign-in or sign-out')
+    expect(advice).toContain('whole Cookie header')
+    const last = note.at(-1) === 'A' ? 'Q' : 'A'
+    expect((await explain(note.slice(0, -1) + last)).reason).toBe('forged')
+  })
+
   it('marks timeouts that nobody has given as defaults', async () => {
     const input = await fresh()
     const told = async (env: object, ...args: string[]) => {

@@ -400,6 +400,7 @@ describe('returnPath()', () => {
     const found = [
       new Request(`https://example.org${query}`),
       new URL(query, 'https://example.org'),
+      `https://example.org${query}`,
       { url: query },
       form.get('returnTo'),
     ]
@@ -414,6 +415,8 @@ describe('returnPath()', () => {
     { url: 'http://[' },
     {},
     new URL('https://example.org'),
+    'https://example.org/a',
+    'https://example.org/?returnTo=//evil.example',
     new File([], 'a'),
   ])('is the fallback where %j says none', (from) => {
     expect(returnPath(from, '/home')).toBe('/home')

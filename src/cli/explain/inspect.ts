@@ -1,7 +1,7 @@
 /** Opens the cookies of a header as the application would, writes nothing, and tells what was found. */
 import { ID_BYTES, type OpenedRecord, type SessionState } from '../../codec/session-record.ts'
 import { spellKey } from '../../crypto/keyring.ts'
-import { parseToken } from '../../crypto/token.ts'
+import { openToken, parseToken } from '../../crypto/token.ts'
 import { fingerprint } from '../../emit.ts'
 import { SessionError } from '../../errors.ts'
 import type { Invalidity, SessionEvent } from '../../events.ts'
@@ -27,6 +27,8 @@ export interface InspectedToken {
   readonly sealedAt?: number
   /** The reason for which it does not open. */
   readonly closed?: Invalidity
+  /** What was pasted in its place; left out: nothing of ours. */
+  readonly side?: 'note' | 'deferred'
   readonly opened?: OpenedRecord
 }
 
@@ -100,7 +102,8 @@ function readOnly(
   return { sessions, own: instanceOf(sessions) }
 }
 
-async function inspectToken({ options, tokens }: Instance, token: string): Promise<InspectedToken> {
+async function inspectToken(given: Instance, token: string): Promise<InspectedToken> {
+  const { options, tokens } = given
   const now = options.now()
   const common = { bytes: token.length, isPart: token === '' || /^[2-4]\./.test(token) }
   const parts = parseToken(token)
@@ -117,7 +120,19 @@ async function inspectToken({ options, tokens }: Instance, token: string): Promi
   const closed: Invalidity = budget.ahead
     ? { reason: 'future', aheadBy: Math.round((budget.ahead - now) / 1000) }
     : await whyClosed(tokens.ring, token, now)
-  return { ...common, ...key, closed }
+  const side = closed.reason === 'forged' ? await sideOf(given, token) : undefined
+  return { ...common, ...key, closed, ...(side && { side }) }
+}
+
+/** Tells which cookie beside the session cookie a value is of. */
+async function sideOf(
+  { cookie, options, tokens }: Instance,
+  token: string,
+): Promise<InspectedToken['side']> {
+  for (const side of ['note', 'deferred'] as const) {
+    if (await openToken(tokens.ring, `${side}:${cookie.name}`, token, options.now())) return side
+  }
+  return undefined
 }
 
 /** Returns the fingerprint by which events and logs name a session. */

@@ -104,6 +104,16 @@ function closed(
           'Synchronize the clocks of all servers (NTP): an hour is what is tolerated. npx sojourn doctor shows the clock of a site',
       }
     case 'forged':
+      if (tokens.every(({ side }) => side)) {
+        const [what, name] = tokens.every(({ side }) => side === 'note')
+          ? ['the note of a sign-in or sign-out', 'n']
+          : ['a deferred write', 'd']
+        return {
+          reason: 'no-cookie',
+          text: `It is ${what}, which travels beside the session cookie and is no session by itself`,
+          advice: `Paste the cookie without .${name} and four characters at the end of its name, or the whole Cookie header`,
+        }
+      }
       return {
         reason,
         text: `It names the key ${keyId}, which is known here, and does not open with it: it was cut or changed, or made for a cookie of another name`,
