@@ -2,10 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { startTimer, type Timer, within } from '../../src/resilience/deadline.ts'
 import { LazyCall, limitLazily } from '../../src/resilience/lazy-limit.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import type { SessionStore } from '../../src/stores/store.ts'
-import { createClock } from '../../src/testing/index.ts'
 import { countObjects } from '../support/runtime-objects.ts'
-import { createWorld } from '../support/sessions.ts'
 import { createTestClock, outcomeOf, settle } from './world.ts'
 
 const hang = (): Promise<never> => new Promise(() => {})
@@ -254,26 +251,6 @@ describe('the signal of a call', () => {
     const [call] = await limitTo(500, signal, async (given) => [given] as const)
     caller.abort('gone')
     expect([call.signal.aborted, call.signal.reason]).toEqual([true, 'gone'])
-  })
-})
-
-describe('storeTimeout', () => {
-  it('of a store that keeps the event loop busy for all of it lets what has arrived be read', async () => {
-    const clock = createClock()
-    const memory = createMemoryStore({ now: clock })
-    let busy = 0
-    const store: SessionStore = {
-      ...memory,
-      read(id) {
-        clock.advance(busy)
-        return new Promise((resolve) => startTimer(4, () => resolve(memory.read(id))))
-      },
-    }
-    const { visit } = createWorld({ store }, clock)
-    await visit((session) => session.set('name', 'ann'))
-    busy = 60
-    const { session } = await visit()
-    expect([session.status, session.get('name')]).toEqual(['active', 'ann'])
   })
 })
 
