@@ -92,5 +92,6 @@ describe('a write on KV, with a snapshot', () => {
     clock.advance(121)
     const { data } = await here.sessions.open(here.jar.header())
     expect(data).toEqual({ n: 3, o: 1 })
+    expect([...here.types(), ...elsewhere.types()]).not.toContain('store.rolled-back')
   })
 })

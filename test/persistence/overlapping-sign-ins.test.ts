@@ -177,4 +177,12 @@ describe("with seal: 'cookie', a request that a rotation overtook", () => {
     expect([late.id === first.id, late.subject]).toEqual([false, 'ada'])
     expect([ended(), live()]).toEqual([1, 1])
   })
+
+  it('starts one though it never opened the record, and ends it all the same', async () => {
+    const { ended, later, live } = await createOverlap({ seal: 'cookie' })
+    const first = await later(signIn)
+    const second = await later(signIn)
+    expect([second.id === first.id, second.subject]).toEqual([false, 'ada'])
+    expect([ended(), live()]).toEqual([1, 1])
+  })
 })
