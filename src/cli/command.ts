@@ -23,6 +23,7 @@ export const OPTIONS = {
   },
   limit: { type: 'string', value: '<number>', text: 'Stops after so many sessions' },
   cookie: { type: 'string', value: '<name>', text: 'Name of the session cookie' },
+  form: { type: 'boolean', text: 'Sends the form on standard input there (POST), as to sign in' },
   print: { type: 'boolean', text: 'Writes the statements' },
   check: { type: 'boolean', text: 'Says whether the tables are there' },
   apply: { type: 'boolean', text: 'Creates what is missing' },

@@ -45,8 +45,12 @@ type Proxy = (headers: [string, string][], request: Request) => [string, string]
 async function requestOf(incoming: IncomingMessage): Promise<Request> {
   const headers = Object.entries(incoming.headers).map(([name, value]) => [name, String(value)])
   // What it sees behind a proxy that ends TLS.
+  let body = ''
+  for await (const chunk of incoming) body += chunk
   return new Request(`http://app.internal${incoming.url}`, {
+    method: incoming.method ?? 'GET',
     headers: headers as [string, string][],
+    ...(body && { body }),
   })
 }
 
@@ -123,6 +127,52 @@ describe('sojourn doctor', () => {
     // Without a secret everything but the session itself is known.
     const outside = await examine(url, args, {})
     expect([outside.wrong, outside.code]).toEqual([[], 0])
+  })
+
+  describe('--form', () => {
+    const FORM = 'name=ada&password=form-canary-11d2'
+    forbid('form-canary-11d2')
+
+    /** An application that starts a session by its form alone, and takes it from its own pages only. */
+    const shop = (sessions: Sessions, status = 303): Handler =>
+      sessions.handler(async (request) => {
+        const session = await sessions.get(request)
+        if (request.method === 'GET') return new Response(session.subject)
+        const isOwn = request.headers.get('sec-fetch-site') === 'same-origin'
+        const form = new URLSearchParams(await request.text())
+        if (!isOwn || form.get('password') !== 'form-canary-11d2') return new Response('no')
+        session.login(String(form.get('name')))
+        if (new URL(request.url).pathname === '/cart') {
+          return new Response(null, { status, headers: { location: '/account' } })
+        }
+        return new Response('signed in')
+      })
+
+    const told = async (url: string, input: string, args: readonly string[] = []) => {
+      const env = { NODE_EXTRA_CA_CERTS: cert, SESSION_SECRET: secret }
+      return await sojourn(['doctor', url, '--json', ...args], { env, input })
+    }
+
+    it.each([303, 307])(
+      'starts a session where no page does, and follows it (%i)',
+      async (status) => {
+        const url = await serve(
+          shop(createSessions({ secret, store: createMemoryStore() }), status),
+        )
+        expect((await told(url, '')).json.ok).toBe(false)
+        const { code, json } = await told(url, FORM, ['--form'])
+        expect([code, json.ok]).toEqual([0, true])
+        expect(JSON.stringify(json)).toContain('It comes back, and is taken')
+        expect((await told(url, 'name=ada&password=x', ['--form'])).json.ok).toBe(false)
+      },
+    )
+
+    it('is refused where it is no form', async () => {
+      for (const input of ['', '{"name":"ada"}', 'ada']) {
+        const { code, json } = await told('https://localhost:1', input, ['--form'])
+        expect([code, json.error]).toEqual([2, expect.stringContaining('percent-encoded')])
+      }
+    })
   })
 
   it('says it in sentences, with what to do', async () => {

@@ -16,25 +16,31 @@ export const doctor: Command = {
   name: 'doctor',
   summary: 'Visits a page as a browser does, and says what is wrong with its session cookie',
   argument: 'url',
-  options: ['config', 'cookie'],
+  options: ['config', 'cookie', 'form'],
   details:
-    'Give it a page that starts a session. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
+    'Give it a page that starts a session, or with --form the address that a form is sent to: its fields come on standard input, and it is sent twice. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
   examples: [
     ['npx sojourn doctor https://example.com/cart', 'From outside, without a secret'],
     ['npx sojourn doctor https://example.com/cart --cookie sid', 'For a cookie of another name'],
+    [
+      'npx sojourn doctor https://example.com/sign-in --form < form.txt',
+      'Where only signing in starts a session; form.txt: name=ada&password=...',
+    ],
     [
       'npx sojourn doctor https://example.com/cart --json',
       'For a script; exit code 1: something is wrong',
     ],
   ],
-  run({ argument, terminal, values }) {
+  async run({ argument, terminal, values }) {
     const url = parseUrl(argument)
+    const form = values.form ? await readForm(terminal) : undefined
     const hasSecret = values.config !== undefined || Boolean(process.env.SESSION_SECRET)
     return withSessions(values, { secret: false, store: false }, async ({ instance }) => {
       const jar = createCookieJar({ origin: url.origin })
-      const first = await visit(url, jar)
-      const second = await visit(url, jar)
-      const other = await visit(url, createCookieJar({ origin: url.origin }))
+      const first = await visit(url, jar, form)
+      // The page that the form leads to is one that reads the session.
+      const second = await visit(form === undefined ? url : first.page.url, jar)
+      const other = await visit(url, createCookieJar({ origin: url.origin }), form)
       const name = cookieName(values, instance)
       // Its label holds the name, which --cookie may change.
       const tokens = hasSecret
@@ -44,6 +50,16 @@ export const doctor: Command = {
       return report(url, name, findings, terminal)
     })
   },
+}
+
+async function readForm(terminal: Terminal): Promise<string> {
+  const text = await terminal.read('the fields of the form, such as name=ada&password=...')
+  // Not a JSON object, nor a name that nothing follows.
+  if (/^[^\s={]+=\S*$/.test(text)) return text
+  throw usageError(
+    'The form on standard input must be its fields, percent-encoded, on one line',
+    'For example: name=ada&password=...',
+  )
 }
 
 function parseUrl(text: string): URL {

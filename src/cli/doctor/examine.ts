@@ -76,7 +76,7 @@ function noCookie(first: Visit, name: string): Finding {
   return wrong(
     'cookie',
     `No cookie of the name ${name} came${seen}`,
-    'Give the doctor a page that starts a session, and the name if it is another one (--cookie, SESSION_COOKIE_NAME). If the page does start one, its response is not committed, or something in between removes Set-Cookie',
+    'Give the doctor a page that starts a session, or the form that does (--form), and the name if it is another one (--cookie, SESSION_COOKIE_NAME). If the page does start one, its response is not committed, or something in between removes Set-Cookie',
   )
 }
 

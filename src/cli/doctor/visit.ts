@@ -26,12 +26,14 @@ const TIMEOUT_MS = 10_000
 /**
  * Visits a page, and follows redirects.
  *
+ * @param form Fields that are sent there, as `name=ada&remember=on`; left out: the page is only looked at.
  * @throws CommandError when nobody answers.
  */
-export async function visit(address: URL, jar: CookieJar): Promise<Visit> {
+export async function visit(address: URL, jar: CookieJar, form?: string): Promise<Visit> {
   const hops: Hop[] = []
+  let fields = form
   for (let url = address; ; ) {
-    const hop = await request(url, jar)
+    const hop = await request(url, jar, fields)
     hops.push(hop)
     jar.store(hop.response, url)
     const location = hop.response.headers.get('location')
@@ -44,6 +46,8 @@ export async function visit(address: URL, jar: CookieJar): Promise<Visit> {
       )
     }
     url = new URL(location, url)
+    // The others have the form sent once more.
+    if (hop.response.status < 307) fields = undefined
   }
 }
 
@@ -52,14 +56,20 @@ export function nameOf({ origin, pathname }: URL): string {
   return origin + pathname
 }
 
-async function request(url: URL, jar: CookieJar): Promise<Hop> {
+async function request(url: URL, jar: CookieJar, form: string | undefined): Promise<Hop> {
   const cookie = jar.header(url)
   const sentAt = Date.now()
   const headers = new Headers({ accept: 'text/html,*/*;q=0.8', 'user-agent': 'sojourn doctor' })
   if (cookie !== null) headers.set('cookie', cookie)
+  if (form !== undefined) {
+    headers.set('content-type', 'application/x-www-form-urlencoded')
+    headers.set('origin', url.origin)
+    headers.set('sec-fetch-site', 'same-origin')
+  }
+  const sent = form === undefined ? {} : { method: 'POST', body: form }
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const response = await fetch(url, { headers, redirect: 'manual', signal })
+    const response = await fetch(url, { ...sent, headers, redirect: 'manual', signal })
     const receivedAt = Date.now()
     await response.body?.cancel()
     return { url, response, cookie, sentAt, receivedAt }
