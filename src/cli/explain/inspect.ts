@@ -27,7 +27,7 @@ export interface InspectedToken {
   readonly sealedAt?: number
   /** The reason for which it does not open. */
   readonly closed?: Invalidity
-  /** What was pasted in its place; left out: nothing of ours. */
+  /** The cookie beside the session cookie whose value was pasted instead; left out: none of ours. */
   readonly side?: 'note' | 'deferred'
   readonly opened?: OpenedRecord
 }
