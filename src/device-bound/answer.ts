@@ -78,14 +78,16 @@ async function refresh(asked: Asked): Promise<Response> {
   if (!found || named !== idOf(current)) return end()
   // A sign-in has replaced what was bound, and the browser is about to register anew.
   const isLate = instance.options.now() - current.generation.rotatedAt < LATE_MS
-  if (!claim) return isLate ? later() : end()
+  // A copy, from a snapshot, a cache or a replica, may be older than the key: it is no reason to give that up.
+  const { isCopy } = found
+  if (!claim) return isLate || isCopy ? later() : end()
   const proof = proofOf(asked)
   if (proof === 'no-proof') return challenge(asked, claim)
   if (typeof proof === 'string') return refuse(asked, proof)
   const isOwn =
     proof.algorithm === algorithmOf(claim.k) &&
     (await isSignedBy(claim.k, proof.signature, proof.signed))
-  if (!isOwn) return refuse(asked, 'signature')
+  if (!isOwn) return isCopy ? later() : refuse(asked, 'signature')
   // The key is there: whatever is wrong with the challenge, the browser gets another one.
   const number = await numberOf(asked, proof, claim)
   // A browser that was not used for long, or whose session was rotated, has one that is too old: that is no attack.

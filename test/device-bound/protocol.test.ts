@@ -405,6 +405,40 @@ describe('a refresh', () => {
     expect(browser.asked.slice(1).map(({ status }) => status)).toEqual([403, 200])
   })
 
+  it.each([
+    ['that was registered since', ['/login', '/regenerate', REFRESH], '/'],
+    ['of a session that bind() has bound since', ['/unbound'], '/bind'],
+  ])(
+    'by a key %s is put off where a late response brought an older snapshot',
+    async (_, before, then) => {
+      const clock = createClock()
+      const store = createMemoryStore({ now: clock })
+      const options = { store, snapshot: { maxAge: 600 } }
+      const [one, two] = [
+        createBoundWorld(true, options, clock),
+        createBoundWorld(true, options, clock),
+      ]
+      const browser = createDeviceBrowser({ now: clock })
+      for (const path of before) {
+        if (path === REFRESH) await browser.refresh(one.app)
+        else if (path === '/unbound') await browser.jar.fetch(one.app, '/login')
+        else await browser.fetch(one.app, path)
+      }
+      clock.advance(then === '/bind' ? 120 : 0)
+      const late = browser.jar.cookies().find(({ name }) => name === SESSION)!
+      await browser.fetch(one.app, then)
+      const header = `${SESSION}=${late.value}; Path=/; Secure; HttpOnly; Max-Age=3600`
+      browser.jar.store(new Response(null, { headers: { 'set-cookie': header } }))
+      await browser.refresh(two.app)
+      expect(browser.asked.at(-1)!.status).toBe(503)
+      expect(browser.bound.size).toBe(1)
+      clock.advance(600)
+      await browser.refresh(two.app)
+      expect(browser.asked.at(-1)!.status).toBe(200)
+      expect(browser.bound.size).toBe(1)
+    },
+  )
+
   it('after bind() works where another isolate has a copy of the record from before', async () => {
     const clock = createClock()
     const [one, two] = createCachedWorlds(clock)

@@ -7,6 +7,7 @@ import {
   isAsking,
   isGranted,
   isOf,
+  isSeen,
   mayHaveSignedIn,
   mustBelieve,
 } from './device-facts.ts'
@@ -70,9 +71,9 @@ function checkEnforced(
 /** A key that was registered stays, until a sign-in or another one that the same browser registers. */
 function checkKey(facts: Facts, reader: Exchange, lineage: Lineage): void {
   const { at, bound, key } = reader.seen!
-  const isSeen = (one: Asking): boolean =>
-    isGranted(one) && knownFrom(one) + facts.lateness(ownerOf(one), reader) < reader.sent
-  const last = askingOf(lineage, 'register').filter(isSeen).at(-1)
+  const last = askingOf(lineage, 'register')
+    .filter((one) => isGranted(one) && isSeen(facts, one, reader))
+    .at(-1)
   if (!last || facts.isForgotten(last.sent, last.done) || mayHaveSignedIn(lineage, last, at)) return
   const isLater = (one: Asking): boolean => one !== last && one.done > last.sent && one.sent < at
   const keys = [last, ...askingOf(lineage, 'register').filter(isLater)].map((one) => one.device.key)
@@ -80,10 +81,6 @@ function checkKey(facts: Facts, reader: Exchange, lineage: Lineage): void {
   const text = `${bound === null ? 'it is bound to nothing' : `its key is ${key}`}, after the registration by request ${last.id}`
   facts.report(bound === null ? '11 binding lost' : '11 another key', reader, text)
 }
-
-/** A response that was lost tells its browser nothing. */
-const ownerOf = (one: Exchange): Exchange => (one.received < Infinity ? one : { ...one, jar: -1 })
-const knownFrom = ({ done, received }: Exchange): number => (received < Infinity ? received : done)
 
 /** What is true of all that was asked with keys. */
 export function checkDevices(facts: Facts): void {

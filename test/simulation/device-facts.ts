@@ -15,9 +15,18 @@ export function mustBelieve(facts: Facts, reader: Exchange, lineage: Lineage): b
   if (facts.sessionOf(holds) !== lineage || facts.isForgotten(holds.sent, holds.done)) return false
   // The browser has it until then.
   if (seen!.at > holds.sent + 1000 * deviceBound.options.maxAge) return false
-  return askingOf(lineage, 'register').every(
-    (one) => one.done < holds.sent || one.sent > seen!.at || isOf(one, holds.device!.key),
+  return askingOf(lineage, 'register').every((one) =>
+    isOf(one, holds.device!.key)
+      ? !isGranted(one) || isSeen(facts, one, reader)
+      : one.done < holds.sent || one.sent > seen!.at,
   )
+}
+
+/** Whether a request was sent when no copy could be older than a registration. A response that was lost tells its browser nothing. */
+export function isSeen(facts: Facts, one: Asking, reader: Exchange): boolean {
+  const isLost = one.received === Infinity
+  const lateness = facts.lateness(isLost ? { ...one, jar: -1 } : one, reader)
+  return (isLost ? one.done : one.received) + lateness < reader.sent
 }
 
 export const isAsking = (one: Exchange): one is Asking => one.device !== null

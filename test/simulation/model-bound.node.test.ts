@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LAST_ID } from './generate.ts'
 import type { DeviceAsk, Exchange, History, Seen } from './history.ts'
 import { append, begun, exchangeOf, LOGIN, type Made, missing, revokeAt, rulesOf } from './made.ts'
-import type { BoundConfig } from './profiles.ts'
+import type { BoundConfig, RunConfig } from './profiles.ts'
 
 const GUARD: BoundConfig['options'] = { enforce: 'guard', maxAge: 300 }
 
@@ -12,9 +12,10 @@ function boundRules(
   more: Partial<History> = {},
   options: Partial<BoundConfig['options']> = {},
   keyless: number[] = [],
+  config: Partial<RunConfig> = {},
 ): string[] {
   const deviceBound = { options: { ...GUARD, ...options }, keyless, sharesRefresh: true }
-  return rulesOf('bound', exchanges, more, { deviceBound, lagMs: 0 })
+  return rulesOf('bound', exchanges, more, { deviceBound, lagMs: 0, ...config })
 }
 
 let proofs = 0
@@ -131,6 +132,10 @@ describe('the model of device binding finds', () => {
     const empty: Made = { at: 100, seen: { ...missing, status: 'unproven', bound: false } }
     expect(boundRules(begun(REGISTERED, bound))).toEqual(['13 device locked out'])
     expect(boundRules(begun(REGISTERED, { ...bound, at: 310 }))).toEqual([])
+    const cached = { ttl: 10, staleIfError: 0 }
+    const elsewhere = (at: number): string[] =>
+      boundRules(begun(REGISTERED, { ...bound, at, isolate: 1 }), {}, {}, [], { cached })
+    expect([elsewhere(10), elsewhere(100)]).toEqual([[], ['13 device locked out']])
     expect(boundRules(begun(REGISTERED, { ...empty, holds: 2 }))).toEqual(['5 signed out'])
     expect(boundRules(begun(REGISTERED, empty))).toEqual([])
     const other = asks(80, { task: 'register', key: 'k2' }, { jar: 10 })
