@@ -46,6 +46,12 @@ describe('entries beside a record', () => {
     ])
   })
 
+  it('count as a change of data where any of their changes is one', () => {
+    const entry = entryOf(A, 0, [flash('notice', 'hello'), set('a', 1)])
+    const merged = mergeEntries(withData({}), [entry], same)
+    expect(writesOf(merged)).toEqual([expect.objectContaining({ tag: A, changed: true })])
+  })
+
   it('are not applied again where the record lists them, and count as a write', () => {
     const state = list(withData({ n: 1 }), A)
     const merged = mergeEntries(state, [entryOf(A, 0, [add('n', 1)])], same)
@@ -155,6 +161,14 @@ describe('values that a later deferred write replaces', () => {
     expect(leave([one, other], [two], 29_999)).toEqual([
       [[one, other], undefined],
       [[two], undefined],
+    ])
+  })
+
+  it('are left out though a flash value of the same name lies between', () => {
+    const [one, other, two] = [set('a', 1), flash('a', 1), set('a', 2)]
+    expect(leave([one], [other, two], 30_000)).toEqual([
+      [[], 1],
+      [[other, two], undefined],
     ])
   })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
-import { createWorld } from '../support/sessions.ts'
+import { createWorld, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 type Use = (session: Session) => unknown
 
@@ -84,6 +84,16 @@ describe('a sign-in that overlaps one of the same user', () => {
       await later(signIn)
       expect([ended(), live()]).toEqual(expected)
     }
+  })
+
+  it('ends that session under any secret that its index key was made with', async () => {
+    const { clock, header, later, live, store } = await createOverlap()
+    await later((session) => [session.login('ada'), session.set('a', 1)])
+    const { sessions, types } = createWorld({ store, secret: [OTHER_SECRET, SECRET] }, clock)
+    const second = await sessions.open(header)
+    second.login('ada')
+    await sessions.save(second)
+    expect([types(), live()]).toEqual([expect.arrayContaining(['session.ended']), 1])
   })
 
   it('starts a session of its own once the credential was replaced for 30 seconds', async () => {
