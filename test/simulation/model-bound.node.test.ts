@@ -89,13 +89,16 @@ describe('the model of device binding finds', () => {
 
   it("a key of a copy in the place of the browser's, and not of one that was made after the proof that follows a rotation", () => {
     const takenBy = (stolen: number, ...before: readonly Made[]): string[] => {
-      const takeover = asks(80, { task: 'register', key: 'k2' }, { jar: 10 })
+      const takeover = asks(80, { task: 'register', key: 'k2' }, { jar: 10, holds })
       return boundRules(begun(REGISTERED, ...before, takeover), stolenAt(stolen))
     }
+    let holds = 2
     const proof = asks(60, {}, { knows: [1, 3] })
     expect(takenBy(40)).toEqual(['11 another key'])
     expect(takenBy(40, rotateAt(50), proof)).toEqual(['11 another key'])
     expect(takenBy(70, rotateAt(50), proof)).toEqual([])
+    holds = 4
+    expect(takenBy(40, rotateAt(50), proof)).toEqual([])
   })
 
   it('a proof that is applied twice, and not where a failover forgot the first time', () => {
