@@ -40,7 +40,7 @@ async function createWaiting(seal: 'secret' | 'cookie' = 'secret') {
     meanwhile = () => elsewhere(use)
   }
   const dropped = () => events.filter(({ type }) => type === 'commit.dropped')
-  return { ...world, clock, dropped, elsewhere, id: session.id, inTheMeantime }
+  return { ...world, clock, dropped, elsewhere, id: session.id, inTheMeantime, store }
 }
 
 describe('commit.dropped of deferred writes', () => {
@@ -91,6 +91,17 @@ describe('commit.dropped of a request that a rotation overtook', () => {
 })
 
 describe('deferred writes', () => {
+  it('that were dropped wait no longer, and are told of once, though the next ones have to wait', async () => {
+    const { dropped, elsewhere, jar, sessions, store, visit } = await createWaiting()
+    await elsewhere((one) => one.set('c', 1))
+    store.down({ type: 'throw-before' }, 'write')
+    await visit((one) => one.set('d', 1))
+    store.up()
+    await visit()
+    expect((await sessions.open(jar.header())).data).toEqual({ c: 1, d: 1 })
+    expect(dropped()).toEqual([expect.objectContaining({ reason: 'conflict', changes: 2 })])
+  })
+
   it('are applied to no other session, which somebody has begun in their place', async () => {
     const { dropped, jar, sessions } = await createWaiting()
     const other = await sessions.open(null)

@@ -109,7 +109,7 @@ describe('a late response', () => {
     faulty.down({ type: 'throw-before' }, 'write')
     jar.store(await answer(() => {}))
     faulty.up()
-    clock.advance(3400)
+    clock.advance(3500)
     expect((await sessions.open(jar.header())).subject).toBe('ada')
   })
 
