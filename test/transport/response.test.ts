@@ -23,6 +23,21 @@ const readSignedIn = async (response: Response): Promise<Response> => {
 }
 
 describe('commit()', () => {
+  it('makes an error page private for whoever has a session, and leaves that of others as it is', async () => {
+    const { jar, sessions, visit } = createWorld()
+    const cacheControl = async (): Promise<string | null> => {
+      const handler = sessions.handler(async (request) => {
+        const { subject } = await sessions.get(request)
+        const headers = { 'cache-control': 'public, max-age=60' }
+        return new Response(`Sorry, ${subject}`, { status: 500, headers })
+      })
+      return (await handler(jar.request('/'))).headers.get('cache-control')
+    }
+    expect(await cacheControl()).toBe('public, max-age=60')
+    await visit((session) => session.login('ada'))
+    expect(await cacheControl()).toBe('private, max-age=60')
+  })
+
   it('appends its cookie to those of others', async () => {
     const headers = new Headers({
       'set-cookie': 'theme=dark; Expires=Wed, 01 Jan 2031 00:00:00 GMT',
