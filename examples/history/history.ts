@@ -26,7 +26,7 @@ export function keepHistory(db: DatabaseSync): (event: SessionEvent) => void {
     const { id, subject, actor, label, tags, tag, except } = who
     if (event.type === 'session.login' && id && subject) {
       begin.run(id, subject, actor, label, JSON.stringify(tags), event.at)
-    } else if (event.type === 'session.ended' && event.count > 0) {
+    } else if (event.type === 'session.ended' && (id || event.count > 0)) {
       const end = [event.at, event.by, event.reason ?? null] as const
       if (id) endOne.run(...end, id)
       else if (subject) endAll.run(...end, subject, except, event.at)
