@@ -20,16 +20,18 @@ export type {
   Frozen,
   LoginOptions,
   OnceOptions,
-  RevokeAllOptions,
-  RevokeOptions,
   Session,
   SessionData,
   SessionFlash,
-  SessionInfo,
   SessionStatus,
-  SessionUser,
   SiteData,
 } from './session/session.ts'
+export type {
+  RevokeAllOptions,
+  RevokeOptions,
+  SessionInfo,
+  SessionUser,
+} from './session/session-list.ts'
 export { createSessions, type Initial, type Sessions } from './session/sessions.ts'
 export type { SignInStatus } from './session/status.ts'
 export type { SchemaResult, StandardSchemaV1 } from './standard-schema.ts'

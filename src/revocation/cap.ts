@@ -3,7 +3,7 @@ import type { SessionState } from '../codec/session-record.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import { tellEnd } from '../emit.ts'
 import { endSession, type Persistence } from '../persistence/persistence.ts'
-import type { SessionInfo } from '../session/session.ts'
+import type { SessionInfo } from '../session/session-list.ts'
 import { reportFailure, startCalls } from '../session/store-calls.ts'
 import { list } from './subjects.ts'
 

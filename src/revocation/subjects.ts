@@ -20,7 +20,7 @@ import type {
   RevokeOptions,
   SessionInfo,
   SessionUser,
-} from '../session/session.ts'
+} from '../session/session-list.ts'
 import { startCalls } from '../session/store-calls.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 

@@ -77,8 +77,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
   get rotationId(): string {
     const { current } = this.#draft
-    const text = `${idOf(current)}.${nameOf(current.generation)}`
-    const bytes = new TextEncoder().encode(text)
+    const bytes = new TextEncoder().encode(`${idOf(current)}.${nameOf(current.generation)}`)
     // Under two starting values: 64 bits.
     return fingerprint(bytes) + fingerprint(bytes, 0x01234567)
   }
@@ -118,7 +117,6 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   get<K extends keyof D>(key: K): Frozen<D[K]> {
     return ownValue(this.#draft.current.data, key) as Frozen<D[K]>
   }
-
   has(key: keyof D): boolean {
     return Object.hasOwn(this.#draft.current.data, key)
   }

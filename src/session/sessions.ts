@@ -9,14 +9,8 @@ import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
 import { commitRequest, createOpener, openRequest } from './requests.ts'
 import { saveSession } from './save.ts'
-import type {
-  RevokeAllOptions,
-  RevokeOptions,
-  Session,
-  SessionData,
-  SessionInfo,
-  SessionUser,
-} from './session.ts'
+import type { Session, SessionData } from './session.ts'
+import type { RevokeAllOptions, RevokeOptions, SessionInfo, SessionUser } from './session-list.ts'
 
 /** The sessions of one application, or of one cookie of it. `D` and `Data`: see {@link Session}. */
 export interface Sessions<D extends SessionData = SessionData, Data extends object = Partial<D>> {

@@ -1,4 +1,4 @@
-import type { SessionInfo } from '../../session/session.ts'
+import type { SessionInfo } from '../../session/session-list.ts'
 import type { Command } from '../command.ts'
 import { withSessions } from '../load.ts'
 import { count, distance, plain, table } from '../words.ts'

@@ -1,0 +1,251 @@
+/** Options from environment variables. */
+import { integerRule, isToken, type Rule, timeoutRule, wordRule } from './check.ts'
+import type { Controls, SessionsOptions } from './options.ts'
+import { assertServer, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
+import type { ResilientPolicy } from './stores/resilient-policy.ts'
+import type { CookieOptions } from './transport/cookie.ts'
+
+/** The options of `createSessions` that a preset or the environment may set. */
+export type SessionPreset = Pick<
+  SessionsOptions,
+  | 'absoluteTimeout'
+  | 'binding'
+  | 'cache'
+  | 'controls'
+  | 'cookie'
+  | 'idleTimeout'
+  | 'onCorruption'
+  | 'onStoreFailure'
+  | 'renewAfter'
+>
+
+/** A preset with a secret: all that `createSessions` needs. */
+export type SessionPresetWithSecret = SessionPreset & { secret: [string, ...string[]] }
+
+/** A secret of that length in base64 or base64url, which know no comma. */
+const BASE64_SECRET = /^[\w+/-]{32,}=*$/
+/** RFC 6265bis, 5.6.2: 400 days. */
+const MAX_COOKIE_AGE = 34_560_000
+
+/** The option, or the cookie's option, that a variable sets, and the values that it may have. */
+type Variable = readonly [
+  place: 'options' | 'cookie',
+  option: keyof SessionPreset | keyof CookieOptions,
+  rule: Rule,
+]
+
+const textRule = (expected: string, pattern: RegExp): Rule => [
+  undefined,
+  expected,
+  (value: string) => pattern.test(value),
+]
+const TIME = textRule(
+  'epoch milliseconds, or a time with its zone such as 2026-11-28T17:00:00Z',
+  /^(\d{13}|\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))$/,
+)
+const seconds = timeoutRule(undefined)
+const flag = wordRule(undefined, 'true', 'false')
+
+const VARIABLES: Readonly<Record<string, Variable>> = {
+  SESSION_IDLE_TIMEOUT: ['options', 'idleTimeout', seconds],
+  SESSION_ABSOLUTE_TIMEOUT: ['options', 'absoluteTimeout', seconds],
+  SESSION_RENEW_AFTER: ['options', 'renewAfter', timeoutRule(undefined, 0)],
+  SESSION_ON_STORE_FAILURE: ['options', 'onStoreFailure', wordRule(undefined, 'degrade', 'throw')],
+  SESSION_ON_CORRUPTION: ['options', 'onCorruption', wordRule(undefined, 'reset', 'throw')],
+  SESSION_COOKIE_NAME: [
+    'cookie',
+    'name',
+    [undefined, 'a token (RFC 9110, 5.6.2) of at most 200 characters', isToken],
+  ],
+  SESSION_COOKIE_DOMAIN: [
+    'cookie',
+    'domain',
+    textRule('a domain name', /^\.?[a-z\d-]+(\.[a-z\d-]+)*$/i),
+  ],
+  SESSION_COOKIE_PATH: ['cookie', 'path', textRule('a path that starts with "/"', /^\/[ -:<-~]*$/)],
+  SESSION_COOKIE_SECURE: ['cookie', 'secure', flag],
+  SESSION_COOKIE_MAX_AGE: ['cookie', 'maxAge', integerRule(undefined, 1, MAX_COOKIE_AGE)],
+  SESSION_COOKIE_MAX_CHUNKS: ['cookie', 'maxChunks', integerRule(undefined, 1, 4)],
+  SESSION_SAME_SITE: ['cookie', 'sameSite', wordRule(undefined, 'strict', 'lax', 'none')],
+}
+
+/**
+ * Reads options from environment variables: `process.env`, `Deno.env.toObject()`, `Bun.env`, or the
+ * `env` of a Worker. What is no string or empty counts as not set; blanks around a value are dropped.
+ *
+ * | variable | sets | |
+ * | --- | --- | --- |
+ * | `SESSION_SECRET` | `secret` | required; several are separated by commas: the first seals, all open |
+ * | `SESSION_IDLE_TIMEOUT` | `idleTimeout` | seconds |
+ * | `SESSION_ABSOLUTE_TIMEOUT` | `absoluteTimeout` | seconds |
+ * | `SESSION_RENEW_AFTER` | `renewAfter` | seconds |
+ * | `SESSION_ON_STORE_FAILURE` | `onStoreFailure` | `degrade` or `throw` |
+ * | `SESSION_ON_CORRUPTION` | `onCorruption` | `reset` or `throw` |
+ * | `SESSION_COOKIE_NAME` | `cookie.name` | |
+ * | `SESSION_COOKIE_DOMAIN` | `cookie.domain` | |
+ * | `SESSION_COOKIE_PATH` | `cookie.path` | |
+ * | `SESSION_COOKIE_SECURE` | `cookie.secure` | `true` or `false` |
+ * | `SESSION_COOKIE_MAX_AGE` | `cookie.maxAge` | seconds |
+ * | `SESSION_COOKIE_MAX_CHUNKS` | `cookie.maxChunks` | 1 to 4 |
+ * | `SESSION_SAME_SITE` | `cookie.sameSite` | `strict`, `lax` or `none` |
+ * | `SESSION_NOT_BEFORE` | `controls` | a time that is past: everybody who signed in earlier is signed out. `2026-11-28T17:00:00Z`, or epoch milliseconds |
+ * | `SESSION_READ_ONLY` | `controls` | `true` or `false`: no changes but signing out |
+ *
+ * Several secrets have to be base64 or base64url each, as `openssl rand -base64 32` and
+ * `generateSecret()` make them: neither has a comma. Other text is one secret, commas and all. What
+ * can be guessed, a placeholder ("change-me") or a repeated text, is refused, however long.
+ *
+ * @param preset What the variables are put over, its cookie options one by one. Spreading instead,
+ * `{ ...highSecurity(), ...fromEnv(env) }`, replaces the whole `cookie` when one of its variables
+ * is set.
+ * @throws TypeError or RangeError that names the variable and shows nothing of its value, or that it is misspelt:
+ * `SESSION_IDEL_TIMEOUT` where there is no `SESSION_IDLE_TIMEOUT`. What does not go together (a `__Host-` name and a
+ * domain) is refused by `createSessions`.
+ *
+ * @example
+ * createSessions(fromEnv(process.env, highSecurity()))
+ */
+export function fromEnv(env: object, preset: SessionPreset = {}): SessionPresetWithSecret {
+  assertGiven(env, preset, 'preset')
+  const found = { options: {}, cookie: {} } as Record<Variable[0], Record<string, unknown>>
+  for (const [name, [place, option, rule]] of Object.entries(VARIABLES)) {
+    const text = read(env, name)
+    if (text) found[place][option] = parse(name, text, rule)
+  }
+  const { options, cookie } = found
+  const result: SessionPresetWithSecret = { ...preset, ...options, secret: readSecrets(env) }
+  if (Object.keys(cookie).length) result.cookie = { ...preset.cookie, ...cookie }
+  // Read again each time, since a process may change its own environment.
+  if (Object.keys(readControls(env)).length) result.controls = () => readControls(env)
+  return result
+}
+
+function readControls(env: object): Controls {
+  const controls: Controls = {}
+  const notBefore = read(env, 'SESSION_NOT_BEFORE')
+  const readOnly = read(env, 'SESSION_READ_ONLY')
+  if (notBefore) {
+    parse('SESSION_NOT_BEFORE', notBefore, TIME)
+    controls.notBefore = /^\d+$/.test(notBefore) ? Number(notBefore) : Date.parse(notBefore)
+  }
+  if (readOnly) controls.readOnly = parse('SESSION_READ_ONLY', readOnly, flag) as boolean
+  return controls
+}
+
+const POLICY: Readonly<Record<string, readonly [option: keyof ResilientPolicy, rule: Rule]>> = {
+  SESSION_STORE_RETRY: ['enabled', flag],
+  SESSION_STORE_ATTEMPTS: ['attempts', integerRule(undefined, 1, 100)],
+  SESSION_STORE_ATTEMPT_TIMEOUT_MS: ['attemptTimeoutMs', integerRule(undefined, 1, 600_000)],
+  SESSION_STORE_DEADLINE_MS: ['deadlineMs', integerRule(undefined, 1, 600_000)],
+}
+
+/**
+ * Reads the policy of `resilient` from environment variables, as {@link fromEnv} reads the options of
+ * `createSessions`.
+ *
+ * | variable | sets | |
+ * | --- | --- | --- |
+ * | `SESSION_STORE_RETRY` | `enabled` | `true` or `false`: one attempt |
+ * | `SESSION_STORE_ATTEMPTS` | `attempts` | 1 to 100 |
+ * | `SESSION_STORE_ATTEMPT_TIMEOUT_MS` | `attemptTimeoutMs` | milliseconds |
+ * | `SESSION_STORE_DEADLINE_MS` | `deadlineMs` | milliseconds |
+ * | `SESSION_STORE_BREAKER` | `breaker` | `false`: none. `true`: that of `policy`, or the defaults |
+ *
+ * @param policy The policy that the variables are put over.
+ * @throws as {@link fromEnv}.
+ *
+ * @example
+ * const store = resilient(createUpstashStore({ url, token }), policyFromEnv(process.env))
+ */
+export function policyFromEnv(env: object, policy: ResilientPolicy = {}): ResilientPolicy {
+  assertGiven(env, policy, 'policy')
+  const found: Record<string, unknown> = {}
+  for (const [name, [option, rule]] of Object.entries(POLICY)) {
+    const text = read(env, name)
+    if (text) found[option] = parse(name, text, rule)
+  }
+  const breaker = read(env, 'SESSION_STORE_BREAKER')
+  const isOff = breaker !== '' && parse('SESSION_STORE_BREAKER', breaker, flag) === false
+  return { ...policy, ...found, ...(isOff && { breaker: false as const }) }
+}
+
+/** Refuses what the variables cannot be put over, such as a preset that was not called, and variables that are misspelt. */
+function assertGiven(env: object, base: unknown, name: string): void {
+  if (!base || typeof base !== 'object') {
+    throw new TypeError(`Argument "${name}" must be an object: is it called?`)
+  }
+  const known = [VARIABLES, POLICY].flatMap(Object.keys)
+  const given = Object.keys(Object(env)).filter((one) => read(env, one))
+  refuseMisspelt(given, [...known, ...OTHERS])
+}
+
+/** Variables that are read one by one. */
+const OTHERS = [
+  'SESSION_SECRET',
+  'SESSION_NOT_BEFORE',
+  'SESSION_READ_ONLY',
+  'SESSION_STORE_BREAKER',
+] as const
+
+function read(env: object, name: string): string {
+  const value: unknown = Object(env)[name]
+  return typeof value === 'string' ? value.trim() : ''
+}
+
+function parse(name: string, text: string, rule: Rule): unknown {
+  const [, expected, holds, type] = rule
+  const isNumber = type === 'number' && /^\d+(\.\d+)?$/.test(text)
+  const value = isNumber ? Number(text) : text
+  if (holds(value as never)) return rule === flag ? text === 'true' : value
+  throw new (isNumber ? RangeError : TypeError)(`Variable ${name} must be ${expected}`)
+}
+
+function readSecrets(env: object): [string, ...string[]] {
+  assertServer()
+  const text = read(env, 'SESSION_SECRET')
+  if (!text) throw new TypeError('Variable SESSION_SECRET is missing or empty')
+  const parts = text.split(',').map((part) => part.trim())
+  const listed = parts.filter((part) => BASE64_SECRET.test(part))
+  const isList = listed.length === parts.length
+  const secrets = (isList ? parts : [text]) as [string, ...string[]]
+  // With only some of them in base64 it is a list with a mistake in it, not one secret.
+  const isOne = !listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES
+  if (!isList && !isOne) {
+    throw new RangeError(
+      `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, first the one that seals; make one with "openssl rand -base64 32"`,
+    )
+  }
+  const weakness = secrets.map(weaknessOf).find(Boolean)
+  if (weakness) {
+    throw new RangeError(
+      `Variable SESSION_SECRET is ${weakness}; make one with "openssl rand -base64 32"`,
+    )
+  }
+  return secrets
+}
+
+/**
+ * Throws when a variable is spelled almost as one that is known, and that one is not set: letters are swapped, or one of
+ * them is wrong. What is spelled otherwise is somebody else's, such as the `SESSION_MANAGER` of desktops and the
+ * `SESSIONNAME` of Windows.
+ *
+ * @param given Names of the variables that are set.
+ * @throws TypeError that names both.
+ */
+function refuseMisspelt(given: readonly string[], known: readonly string[]): void {
+  for (const name of given) {
+    if (!/^SES\w*_/i.test(name) || known.includes(name)) continue
+    const meant = known.find((one) => !given.includes(one) && isClose(name.toUpperCase(), one))
+    if (meant) throw new TypeError(`Unknown variable ${JSON.stringify(name)}: ${meant} is meant`)
+  }
+}
+
+/** Compares two names. The variables of the cookie do not all have it in their name. */
+function isClose(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((name) => name.replace('_COOKIE', '')) as [string, string]
+  return !without(a, b)[1] && !without(b, a)[1]
+}
+
+/** Returns the letters of a name that the other one does not have. */
+const without = (name: string, other: string): string =>
+  [...other].reduce((rest, letter) => rest.replace(letter, ''), name)
