@@ -15,11 +15,12 @@ const LANGUAGES =
 const compiled = documents().filter((path) => !/^docs\/(start|reference)\//.test(path))
 const folder = `${root}.test-results/docs`
 
-/** Loads modules one after the other, and prints those that throw. */
+/** Loads modules one after the other, and prints those that throw, or wait for a server that is not there. */
 const LOAD = `console.log = () => {}
+const late = () => new Promise((_, reject) => setTimeout(reject, 20_000, new Error('does not load in 20 seconds')))
 let rest = Promise.resolve()
 for (const file of process.argv.slice(1)) {
-  rest = rest.then(() => import(file)).catch((error) => process.stdout.write(file + ': ' + error.message + '\\n'))
+  rest = rest.then(() => Promise.race([import(file), late()])).catch((error) => process.stdout.write(file + ': ' + error.message + '\\n'))
 }
 rest.then(() => process.exit())`
 
