@@ -44,7 +44,7 @@ export function markResponse(
   try {
     copy = new Response(response.body, response)
   } catch (error) {
-    // Only Workers rebuild a 101 (WebSocket), nobody a network error; neither is a page to cache.
+    // Only Workers and Deno rebuild a 101 (WebSocket), nobody a network error; neither is a page to cache.
     if (isHandshake) return response
     throw error
   }
