@@ -240,10 +240,10 @@ function refuseMisspelt(given: readonly string[], known: readonly string[]): voi
   }
 }
 
-/** Compares two names. The variables of the cookie do not all have it in their name. */
+/** Tells whether two names differ in one letter at most, and in their order. Some variables of the cookie leave it out of their name. */
 function isClose(one: string, other: string): boolean {
   const [a, b] = [one, other].map((name) => name.replace('_COOKIE', '')) as [string, string]
-  return !without(a, b)[1] && !without(b, a)[1]
+  return without(a, b).length <= 1 && without(b, a).length <= 1
 }
 
 /** Returns the letters of a name that the other one does not have. */

@@ -117,6 +117,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   get<K extends keyof D>(key: K): Frozen<D[K]> {
     return ownValue(this.#draft.current.data, key) as Frozen<D[K]>
   }
+
   has(key: keyof D): boolean {
     return Object.hasOwn(this.#draft.current.data, key)
   }
@@ -163,8 +164,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   login(subject: string, options: LoginOptions = {}): void {
     assertSubject(subject)
     const chosen = applyRules<Omit<Login, 'subject'>>('login.', LOGIN_RULES, options)
-    const { idleTimeout } = chosen
-    const { absoluteTimeout = this.#instance.options.absoluteTimeout } = chosen
+    const { idleTimeout, absoluteTimeout = this.#instance.options.absoluteTimeout } = chosen
     assertTime('login.idleTimeout', idleTimeout, 'absoluteTimeout', absoluteTimeout)
     // Data of a newer version are left behind, but for those of the same user.
     const draft = this.#draft

@@ -173,3 +173,21 @@ export function fingerprint(id: string): string {
   for (const byte of Buffer.from(id, 'base64url')) hash = Math.imul(hash ^ byte, 0x01000193)
   return (hash >>> 0).toString(36)
 }
+
+/** Returns the history of a run in which nothing has happened yet. */
+export function emptyHistory(): History {
+  return {
+    exchanges: [],
+    ends: [],
+    listings: [],
+    onceRuns: [],
+    proofs: [],
+    failovers: [],
+    thefts: [],
+    troubles: [],
+    problems: [],
+    hasVersions: false,
+    ids: new Map(),
+    restarted: new Set(),
+  }
+}

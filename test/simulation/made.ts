@@ -1,7 +1,14 @@
 /** Histories made by hand, to show what the model takes for a violation. */
 import type { SessionEvent } from '../../src/index.ts'
 import type { RequestAction, Use } from './actions.ts'
-import type { DeviceAsk, EndAttempt, Exchange, History, Seen } from './history.ts'
+import {
+  type DeviceAsk,
+  type EndAttempt,
+  type Exchange,
+  emptyHistory,
+  type History,
+  type Seen,
+} from './history.ts'
 import { check } from './invariants.ts'
 import { configOf, type RunConfig } from './profiles.ts'
 
@@ -113,21 +120,7 @@ export function rulesOf(
   more: Partial<History> = {},
   config: Partial<RunConfig> = {},
 ): string[] {
-  const history: History = {
-    exchanges,
-    ends: [],
-    listings: [],
-    onceRuns: [],
-    proofs: [],
-    failovers: [],
-    thefts: [],
-    troubles: [],
-    problems: [],
-    hasVersions: false,
-    ids: new Map(),
-    restarted: new Set(),
-    ...more,
-  }
+  const history: History = { ...emptyHistory(), exchanges, ...more }
   const given = { snapshot: false, cached: false, renewAfter: 60, ...config } as const
   return [...new Set(check({ ...configOf(profile, 1), ...given }, history).map(({ rule }) => rule))]
 }

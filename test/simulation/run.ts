@@ -7,7 +7,7 @@ import { Device } from './device.ts'
 import { DeviceTraffic } from './device-traffic.ts'
 import { SLACK } from './facts.ts'
 import { FIRST_THIEF, LAST_ID, LAST_JAR } from './generate.ts'
-import { type EndAttempt, fingerprint, type History } from './history.ts'
+import { type EndAttempt, emptyHistory, fingerprint, type History } from './history.ts'
 import { Network, type Trouble } from './network.ts'
 import type { Plant } from './plant-source.ts'
 import type { RunConfig } from './profiles.ts'
@@ -45,20 +45,7 @@ export async function runActions(
 const NO_KV = { createKVPlaces: undefined }
 
 class Simulation {
-  readonly history: History = {
-    exchanges: [],
-    ends: [],
-    listings: [],
-    onceRuns: [],
-    proofs: [],
-    failovers: [],
-    thefts: [],
-    troubles: [],
-    problems: [],
-    hasVersions: false,
-    ids: new Map(),
-    restarted: new Set(),
-  }
+  readonly history = emptyHistory()
   readonly #world: World
   readonly #config: RunConfig
   readonly #network: Network
