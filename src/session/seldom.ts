@@ -2,7 +2,8 @@
 import { argumentKind, expectArgument } from '../check.ts'
 import { SessionCommittedError } from '../errors.ts'
 import { spellAttributes } from '../transport/cookie.ts'
-import { markResponse } from '../transport/response.ts'
+import { cookiesOf, setCookiesOf } from '../transport/error-cookies.ts'
+import { isUnavailable, markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { type Instance, UNSAVED_MS } from './instance.ts'
@@ -75,7 +76,14 @@ export async function commitSeldom<D extends SessionData>(
     const header = request.headers.get('cookie')
     const reopen: Reopen = (pairs) =>
       open(pairs ? [...pairs, header].join('; ') : '', request, true)
-    ;[own, values] = await saveOnto(instance, await backend(), draft, response, reopen)
+    try {
+      ;[own, values] = await saveOnto(instance, await backend(), draft, response, reopen)
+    } catch (error) {
+      // Of a rotation by the other handler nothing but this response has the cookie.
+      if (isUnavailable(error))
+        setCookiesOf(error, [...own.headers.getSetCookie(), ...cookiesOf(error)])
+      throw error
+    }
   } else values = await saveSession(instance, await backend(), draft)
   if (save && draft.device) [own, values] = await draft.device.finish(own, values)
   const marked = markResponse(own, values, carrier, draft.found !== null)

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest'
-import type { Session } from '../../src/index.ts'
+import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createWorld } from '../support/sessions.ts'
 
 /** One isolate, and what its store is told to do wrong. */
-function createStored() {
+function createStored(options: Partial<SessionsOptions> = {}) {
   const clock = createClock()
   const store = createFaultyStore(createMemoryStore({ now: clock }))
-  return { ...createWorld({ store }, clock), store }
+  return { ...createWorld({ store, ...options }, clock), store }
 }
 
 for (const [where, create] of [
   ['in cookies', () => createWorld()],
-  ['in a store', createStored],
+  ['in a store', () => createStored()],
 ] as const) {
   describe(`a session that is saved twice, ${where}`, () => {
     it('is changed once by two handlers around one request', async () => {
@@ -92,6 +92,70 @@ describe('a session whose save failed', () => {
     })
     const { data } = await sessions.open(jar.header())
     expect(data).toEqual(more.length ? { n: 1, b: '' } : { n: 1 })
+  })
+})
+
+describe('a handler around one that has set the cookie', () => {
+  /** The outer one does `change`, then the inner one does `first`; `between` happens before the outer one is saved. */
+  async function nest(
+    { jar, sessions }: ReturnType<typeof createStored>,
+    change: (session: Session) => unknown,
+    first: (session: Session) => unknown,
+    between: () => void = () => {},
+  ) {
+    const inner = sessions.handler(async (request) => {
+      await first(await sessions.get(request))
+      return new Response('ok')
+    })
+    const outer = sessions.handler(async (request) => {
+      await change(await sessions.get(request))
+      const response = await inner(new Request(request.url, { headers: request.headers }))
+      between()
+      return response
+    })
+    return await jar.fetch(outer, '/')
+  }
+  const rotate = (session: Session) => {
+    session.set('inner', true)
+    session.regenerate()
+  }
+
+  it('answers 503 when the store fails between the two, with the cookie of the other one', async () => {
+    const world = createStored()
+    const { clock, jar, sessions, store, visit } = world
+    await visit((session) => session.set('n', 1))
+    const response = await nest(
+      world,
+      (session) => session.increment('n'),
+      rotate,
+      () => store.inject({ type: 'throw-before' }, 'read'),
+    )
+    expect(response.status).toBe(503)
+    clock.advance(60)
+    const later = await sessions.open(jar.header())
+    expect([later.status, later.data]).toEqual(['active', { n: 1, inner: true }])
+  })
+
+  it.each([
+    ['rotated', rotate, { n: 11, inner: true }],
+    ['ended', (session: Session) => session.destroy(), { n: 10 }],
+  ])(
+    'applies a deferred write to no session but its own, which the other one has %s',
+    async (_, first, data) => {
+      const world = createStored({ snapshot: { maxAge: 0, staleIfError: 60 } })
+      const { jar, sessions, store, visit } = world
+      await visit((session) => session.set('n', 0))
+      store.down(undefined, 'write')
+      await visit((session) => session.increment('n'))
+      store.up()
+      await nest(world, (session) => session.increment('n', 10), first)
+      expect((await sessions.open(jar.header())).data).toEqual(data)
+    },
+  )
+
+  it('clears nothing of the site unless it is asked to', async () => {
+    const response = await nest(createStored(), (session) => session.increment('n'), rotate)
+    expect(response.headers.has('clear-site-data')).toBe(false)
   })
 })
 
