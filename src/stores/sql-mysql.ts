@@ -11,6 +11,7 @@ import {
   LAST,
   LIVE,
   MARKED,
+  markedUntil,
   PAGE,
   ROOM,
   type SqlParameter,
@@ -57,8 +58,9 @@ async function changeRows(
 
 export const mysql: SqlDialect = (table) => {
   const { read, list, page, version } = commonStatements(table)
-  const marked = `UPDATE ${table} SET expires_at = greatest(:until,
-    :now + 1000 * coalesce(mark_for, 0)), version = '', ${MARKED} WHERE ${LIVE} AND`
+  const ownMark = markedUntil('greatest', 'least', 'mark_for')
+  const marked = `UPDATE ${table} SET expires_at = greatest(:until, ${ownMark}),
+    version = '', ${MARKED} WHERE ${LIVE} AND`
   const creating = of(create(table))
   const there = of(`SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE id = :id`)
   const replacing = of(`UPDATE ${table} SET entries = '', entry_count = 0,
@@ -72,7 +74,7 @@ export const mysql: SqlDialect = (table) => {
     of(`INSERT INTO ${table} (id, version, epoch, value, entries, entry_count, expires_at)
     VALUES (:id, '', '', '', '', 0, :until) ON DUPLICATE KEY UPDATE
     expires_at = greatest(VALUES(expires_at), CASE WHEN ${LIVE}
-      THEN :now + 1000 * coalesce(mark_for, 0) ELSE expires_at END), version = '', ${MARKED}`)
+      THEN ${ownMark} ELSE expires_at END), version = '', ${MARKED}`)
   const endLive = of(`${marked} id = :id`)
   const reading = of(read)
   const ofKey = of(`SELECT id FROM ${table} WHERE ${LIVE} AND id <> :except AND ${WITH_KEY}`)

@@ -8,6 +8,8 @@ export const postgres: SqlDialect = (table) =>
     repeats: false,
     find: 'strpos',
     greatest: 'greatest',
+    least: 'least',
+    shown: (column) => column,
     lock: 'FOR UPDATE',
     // The condition is there twice: a row that is renewed while this waits for its lock must stay.
     prune: (name, limit) =>

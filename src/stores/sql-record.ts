@@ -63,7 +63,8 @@ export const notOurs = (): ForeignValueError =>
     'A row of the table is no record of Sojourn: has something else written to it?',
   )
 
-const textOf = (text: unknown): string => {
+/** Returns a text. Throws for anything else. */
+export const textOf = (text: unknown): string => {
   if (typeof text !== 'string') throw notOurs()
   return text
 }

@@ -7,6 +7,7 @@ import {
   LAST,
   LIVE,
   MARKED,
+  markedUntil,
   type Placeholder,
   ROOM,
   type SqlStatement,
@@ -25,30 +26,40 @@ export interface ReturningWords {
   readonly find: string
   /** The function that returns the greater one of two numbers. */
   readonly greatest: string
+  /** The function that returns the smaller one. */
+  readonly least: string
+  /** Spells the selection of a column. */
+  shown(column: string): string
   /** Locks rows that a `SELECT` returns, in their latest state. */
   readonly lock: string
   prune(table: string, limit: number): string
 }
 
 /** The row as it is now, without the value where the writer knows it. */
-const RETURNING = `RETURNING ${COLUMNS.map((column) =>
-  column === 'value' ? `CASE WHEN version = :version THEN '' ELSE value END AS value` : column,
-).join(', ')}`
+const returning = ({ shown }: ReturningWords): string => {
+  const columns = COLUMNS.map((column) =>
+    column === 'value'
+      ? `CASE WHEN version = :version THEN '' ELSE value END AS value`
+      : shown(column),
+  )
+  return `RETURNING ${columns.join(', ')}`
+}
 
 /** Creates where there is neither a live record nor a mark; returns what is there then. */
-function create(table: string): string {
+function create(table: string, words: ReturningWords): string {
   const set = [...WRITTEN, 'entries', 'entry_count'].map(
     (name) => `${name} = CASE WHEN s.expires_at <= :now THEN excluded.${name} ELSE s.${name} END`,
   )
   return `INSERT INTO ${table} AS s (id, ${WRITTEN.join(', ')}, entries, entry_count)
-    VALUES (:id, ${VALUES}, '', 0) ON CONFLICT (id) DO UPDATE SET ${set.join(', ')} ${RETURNING}`
+    VALUES (:id, ${VALUES}, '', 0) ON CONFLICT (id) DO UPDATE SET ${set.join(', ')} ${returning(words)}`
 }
 
 /**
  * Replaces (1), appends (2), or leaves the record as it is (0). The decision is made on the locked
  * row: a `SELECT` without the lock would show the loser of a race the row as it was before.
  */
-function update(table: string, { find, lock }: ReturningWords): string {
+function update(table: string, words: ReturningWords): string {
+  const { find, lock } = words
   const replaced = WRITTEN.map((name) => `${name} = CASE act WHEN 1 THEN :${name} ELSE ${name} END`)
   return `WITH decision AS MATERIALIZED (SELECT id AS own_id, CASE
       WHEN version = :version THEN 0
@@ -59,26 +70,27 @@ function update(table: string, { find, lock }: ReturningWords): string {
     UPDATE ${table} SET ${replaced.join(', ')},
       entries = CASE act WHEN 1 THEN '' WHEN 2 THEN entries || ' ' || :entry ELSE entries END,
       entry_count = CASE act WHEN 1 THEN 0 WHEN 2 THEN entry_count + 1 ELSE entry_count END
-    FROM decision WHERE id = own_id ${RETURNING}`
+    FROM decision WHERE id = own_id ${returning(words)}`
 }
 
 /** Marks an id as ended, whatever is there. The mark has the version `:token` if it was live. */
-function end(table: string, { greatest }: ReturningWords): string {
+function end(table: string, { greatest, least }: ReturningWords): string {
   const live = `s.expires_at > :now AND s.value <> ''`
   return `INSERT INTO ${table} AS s (id, version, epoch, value, entries, entry_count, expires_at)
     VALUES (:id, '', '', '', '', 0, :until) ON CONFLICT (id) DO UPDATE SET
     version = CASE WHEN ${live} THEN :token ELSE '' END,
     expires_at = ${greatest}(excluded.expires_at, CASE WHEN ${live}
-      THEN :now + 1000 * coalesce(s.mark_for, 0) ELSE s.expires_at END),
+      THEN ${markedUntil(greatest, least, 's.mark_for')} ELSE s.expires_at END),
     ${MARKED} RETURNING version`
 }
 
 export function returningStatements(table: string, words: ReturningWords): SqlStatements {
   const of = (sql: string): SqlStatement => statementOf(sql, words.placeholder, words.repeats)
-  const { read, list, page, version } = commonStatements(table)
-  const marked = `UPDATE ${table} SET version = '', expires_at = ${words.greatest}(:until,
-    :now + 1000 * coalesce(mark_for, 0)), ${MARKED} WHERE ${LIVE} AND`
-  const [creating, updating] = [of(create(table)), of(update(table, words))]
+  const { greatest, least, shown } = words
+  const { read, list, page, version } = commonStatements(table, shown)
+  const marked = `UPDATE ${table} SET version = '', expires_at = ${greatest}(:until,
+    ${markedUntil(greatest, least, 'mark_for')}), ${MARKED} WHERE ${LIVE} AND`
+  const [creating, updating] = [of(create(table, words)), of(update(table, words))]
   const ending = of(end(table, words))
   const endingAll = of(`${marked} id <> :except AND ${WITH_KEY}`)
   return {

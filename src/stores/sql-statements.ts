@@ -47,6 +47,9 @@ export const COLUMNS: readonly string[] = ['id', ...WRITTEN, 'entries', 'entry_c
 /** Parameters that are whole numbers of 64 bits; all others are text. */
 const NUMBERS = ['now', 'until', 'expires_at', 'mark_for']
 
+/** Columns of whole numbers. */
+export const NUMBER_COLUMNS: readonly string[] = ['expires_at', 'mark_for', 'entry_count']
+
 /** Builds a statement; `repeats`: each use of a parameter has a placeholder of its own. */
 export function statementOf(sql: string, placeholder: Placeholder, repeats: boolean): SqlStatement {
   const names: string[] = []
@@ -79,6 +82,13 @@ export const MARKED: string = [
   ...KEY_COLUMNS.map((key) => `${key} = NULL`),
 ].join(', ')
 
+/**
+ * Returns the time until which the record's own `mark_for` marks its id. A number that Sojourn did not write is
+ * cut, since an overflow would let the end of all sessions of a user fail.
+ */
+export const markedUntil = (greatest: string, least: string, markFor: string): string =>
+  `:now + 1000 * ${greatest}(0, ${least}(coalesce(${markFor}, 0), 1000000000))`
+
 /** The end of the last entry, which is part of the version. */
 export const LAST: string = `substr(entries, length(entries) - ${ENTRY_TAIL - 1})`
 
@@ -89,11 +99,18 @@ AND length(entries) - entry_count + length(:entry) <= ${MAX_ENTRIES_LENGTH}`
 /** Parameters of all written columns, in their order. */
 export const VALUES: string = WRITTEN.map((column) => `:${column}`).join(', ')
 
-/** Statements that are the same in every dialect. */
-export function commonStatements(table: string): {
+/**
+ * Statements that are the same in every dialect.
+ *
+ * @param shown Spells the selection of a column. (default: by its name)
+ */
+export function commonStatements(
+  table: string,
+  shown: (column: string) => string = (column) => column,
+): {
   readonly [name in 'read' | 'list' | 'page' | 'version']: string
 } {
-  const select = `SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE`
+  const select = `SELECT ${COLUMNS.map(shown).join(', ')} FROM ${table} WHERE`
   const shape = COLUMNS.map((column) => `s.${column} AS s_${column}`).join(', ')
   return {
     read: `${select} id = :id AND ${LIVE}`,

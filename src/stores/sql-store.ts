@@ -7,7 +7,7 @@ import { MARK_SECONDS } from './limits.ts'
 import type { RunStatement, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
 import { answerOf, type SqlQuery, schemaVersion } from './sql-driver.ts'
 import { assertVersion, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
-import { canBe, entryOf, recordOf, resultOf, valuesOf } from './sql-record.ts'
+import { canBe, entryOf, recordOf, resultOf, textOf, valuesOf } from './sql-record.ts'
 import { PAGE, PRUNE_STEP } from './sql-statements.ts'
 import type {
   EndAllOptions,
@@ -221,7 +221,7 @@ class SqlTable {
     return rows.flatMap((row) => {
       try {
         const record = recordOf(row, this.#unprefixed)
-        return [{ id: this.#unprefixed(String(row.id)), record }]
+        return [{ id: this.#unprefixed(textOf(row.id)), record }]
       } catch (error) {
         return skipForeign(error) ?? []
       }

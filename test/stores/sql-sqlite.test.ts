@@ -14,7 +14,7 @@ import { cuttable, surviveOutage } from '../support/outage.ts'
 import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
-import { newId, newRecord } from '../support/sql-suite.ts'
+import { newId, newRecord, surviveStrangeRows } from '../support/sql-suite.ts'
 
 /*
  * On the SQLite of Node, Deno and Bun. Workers have none but D1, which has tests of its own.
@@ -42,6 +42,10 @@ function defineSuites(): void {
   testStore('createSqlStore() on SQLite', factory(), api)
   raceEnds('createSqlStore() on SQLite', async () => storeOn(await migrated()))
   testStore('createSqlStore() with a prefix', factory({ prefix: 'app:', autoPrune: 0.5 }), api)
+
+  describe('rows of SQLite that are not ours', () => {
+    surviveStrangeRows("the runtime's SQLite", 'sqlite', migrated)
+  })
 
   describe('createSqlStore() on SQLite', () => {
     it('answers random calls as applyWrite does', async () => {

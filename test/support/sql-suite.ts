@@ -10,6 +10,7 @@ import type { StoredRecord } from '../../src/stores/store.ts'
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
 import { raceEnds } from './race-ends.ts'
 import { compareWithReference } from './reference-store.ts'
+import { errorOf } from './sessions.ts'
 
 let count = 0
 /** A record under a version of its own. */
@@ -112,11 +113,84 @@ export function testSql(name: string, dialect: SqlDialectName, query: SqlQuery, 
     await factory()
     return createSqlStore({ dialect, query, autoPrune: 0 })
   })
+  surviveStrangeRows(name, dialect, async () => {
+    await factory()
+    return query
+  })
   it(`createSqlStore() with ${name} makes as many statements as documented`, async () => {
     await factory()
     expect(await countStatements(dialect, query)).toEqual(STATEMENTS[dialect])
   })
   it(`createSqlStore() with ${name} answers random calls as applyWrite does`, async () => {
     for (let seed = 1; seed <= seeds; seed++) await compareWithReference(factory, seed, 60)
+  })
+}
+
+/** Assignments that every database takes, and those of SQLite, where any column takes any value. */
+const STRANGE = [
+  'expires_at = 9007199254740993',
+  'expires_at = 9223372036854775807',
+  'mark_for = 9223372036854775807',
+  'mark_for = -9223372036854775807',
+  'entry_count = 2147483647',
+  `entries = 'garbage'`,
+]
+const OF_SQLITE = [
+  'expires_at = 9e300',
+  `expires_at = 'garbage'`,
+  `expires_at = x'00ff'`,
+  `mark_for = 'garbage'`,
+  'entry_count = 9223372036854775807',
+  `value = x'00ff'`,
+  `key2 = x'00ff'`,
+]
+
+/** Checks that a row that is not ours harms no other one, and that its session can be ended. */
+export function surviveStrangeRows(
+  name: string,
+  dialect: SqlDialectName,
+  open: () => Promise<SqlQuery>,
+): void {
+  const plant = async (assignment: string) => {
+    const query = await open()
+    const store = createSqlStore({ dialect, query, autoPrune: 0 })
+    const [key, own, strange] = [newId(), newId(), newId()]
+    for (const id of [own, strange]) await store.write(id, newRecord({ keys: [key] }), null)
+    const text = `UPDATE sojourn_sessions SET ${assignment} WHERE id = '${strange}'`
+    await query(text, [], { signal: undefined })
+    const idsOf = (entries: readonly { id: string }[]): string[] =>
+      entries.map(({ id }) => id).filter((id) => id === own || id === strange)
+    return { store, key, own, strange, idsOf }
+  }
+  const all = dialect === 'sqlite' ? [...STRANGE, ...OF_SQLITE] : STRANGE
+
+  it.each(all)(`createSqlStore() with ${name} walks past a row with %s`, async (assignment) => {
+    const { store, key, own, strange, idsOf } = await plant(assignment)
+    expect(idsOf(await store.index.list(key))).toEqual([own])
+    const paged: string[] = []
+    for (let cursor: string | null = null; ; ) {
+      const page = await store.page(cursor)
+      paged.push(...idsOf(page.records))
+      cursor = page.cursor
+      if (cursor === null) break
+    }
+    expect(paged).toEqual([own])
+    expect(await store.prune(1)).toBeLessThan(2)
+    expect(await errorOf(() => store.read(strange))).toMatchObject({ code: 'ERR_STORE' })
+    expect(await store.index.end(key)).toBe(2)
+    expect([await store.read(own), await store.read(strange)]).toEqual([null, null])
+  })
+
+  it.each(all)(`createSqlStore() with ${name} ends a row with %s`, async (assignment) => {
+    const { store, strange } = await plant(assignment)
+    expect(await store.end(strange)).toBe(true)
+    expect(await store.read(strange)).toBe(null)
+    expect(await store.write(strange, newRecord(), null)).toEqual({ ok: false, current: null })
+  })
+
+  if (dialect !== 'sqlite') return
+  it(`createSqlStore() with ${name} walks past a row whose id is no text`, async () => {
+    const { store, key, own } = await plant(`id = randomblob(16)`)
+    expect((await store.index.list(key)).map(({ id }) => id)).toEqual([own])
   })
 }

@@ -7,6 +7,7 @@ import { createClock, type StoreUnderTest, testStore } from '../../src/testing/i
 import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
+import { surviveStrangeRows } from '../support/sql-suite.ts'
 import { migrate } from './migrate.ts'
 
 const database = env.DB as D1Binding
@@ -26,6 +27,17 @@ const factory = (): StoreUnderTest => {
 
 testStore('createD1Store() on real D1', factory, api)
 raceEnds('createD1Store() on real D1', () => createD1Store({ database }))
+
+describe('rows of D1 that are not ours', () => {
+  surviveStrangeRows('D1', 'sqlite', async () => async (text, params) => {
+    const answer = await database
+      .prepare(text)
+      .bind(...params)
+      .all()
+    const { results, meta } = answer as { results: object[]; meta: { changes: number } }
+    return { rows: results, affected: meta.changes }
+  })
+})
 
 describe('createD1Store() against the reference', () => {
   it('answers random calls as applyWrite does', async () => {
