@@ -58,14 +58,15 @@ export async function candidatesOf(
     const before = named.get(credentialName(one))
     if (!before || saysMore(one, before)) named.set(credentialName(one), one)
   }
-  // Two generations may have one number: the answer 503 to a rotation carries a credential too.
-  const isReplaced = (one: OpenedRecord): boolean =>
-    opened.some(
-      (other) => idOf(other) === idOf(one) && other.generation.number > one.generation.number,
+  const distinct = [...named.values()]
+  // The answer 503 to a rotation carries a credential too: one of its number that was written is tried first.
+  const rankOf = (one: OpenedRecord): number => 3 * one.generation.number - (one.extra?.u ?? 0)
+  const behind = (one: OpenedRecord): number =>
+    Math.max(
+      ...distinct.map((other) => Number(idOf(other) === idOf(one)) && rankOf(other) - rankOf(one)),
     )
-  const isCandidate = (one: OpenedRecord): boolean =>
-    !notes.ended.has(idOf(one)) && !isReplaced(one)
-  return { candidates: [...named.values()].filter(isCandidate), named }
+  const candidates = distinct.filter((one) => !notes.ended.has(idOf(one)) && behind(one) < 2)
+  return { candidates: candidates.sort((a, b) => behind(a) - behind(b)), named }
 }
 
 /** Somebody is signed in; then the one that began last; then any order that is always the same. */

@@ -74,6 +74,27 @@ describe('a rotation of unknown outcome on KV', () => {
   })
 })
 
+describe('a sign-in on KV that was answered', () => {
+  it('is not written over at another place, where an overlapping one was answered 503', async () => {
+    const { clock, here, elsewhere, store } = createPlaces()
+    await here.visit((session) => session.set('n', 1))
+    clock.advance(121)
+    const before = here.jar.header()
+    const signedIn = await respond(elsewhere, before, (session) => session.login('ada'))
+    clock.advance(1)
+    store.down({ type: 'throw-before' }, 'write')
+    here.jar.store(await respond(here, before, (session) => session.login('ada')))
+    store.up()
+    here.jar.store(signedIn)
+    clock.advance(20)
+    expect((await here.visit()).response.status).toBe(200)
+    expect((await here.sessions.open(here.jar.header())).status).toBe('degraded')
+    clock.advance(121)
+    expect((await here.sessions.open(here.jar.header())).subject).toBe('ada')
+    expect(await here.sessions.revokeAll('ada')).toBe(1)
+  })
+})
+
 describe('a write on KV, with a snapshot', () => {
   it('goes on from what the browser has seen, where another place wrote before it could see that', async () => {
     const { clock, here, elsewhere } = createPlaces({ snapshot: { maxAge: 10 } })
