@@ -108,6 +108,7 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
 export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): void {
   for (const end of endsOf(facts, lineage)) {
     if (isForgottenEnd(facts, end, reader) || isOfOtherCopy(facts, end, reader)) continue
+    if (isOfLostSignIn(facts, end, reader, lineage)) continue
     if (!(reader.sent > end.at + latenessOfEnd(facts, reader, end))) continue
     facts.report('3 ended session is shown', reader, `${end.by} was acknowledged before`)
     return
@@ -121,6 +122,22 @@ export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): vo
 function isOfOtherCopy({ config }: Facts, { by, of }: End, { seen }: Exchange): boolean {
   if (!config.revocations || by === 'revoke') return false
   return seen!.subject !== of && (by === 'revokeAll' || seen!.subject !== null)
+}
+
+/**
+ * Whether KV lost the sign-in by which `revokeAll` would have found the session: another write replaced it, and whoever has
+ * the session since is not that user, unless by signing in again.
+ */
+function isOfLostSignIn(
+  facts: Facts,
+  { by, of, tried }: End,
+  { seen }: Exchange,
+  { effects }: Lineage,
+): boolean {
+  const logins = effects.filter(({ use }) => use.op === 'login').map(({ exchange }) => exchange)
+  const isAgain = logins.some(({ sent }) => sent >= tried.from)
+  if (by !== 'revokeAll' || (seen!.subject === of && !isAgain)) return false
+  return logins.every((one) => one.sent >= tried.from || facts.isOverwritten(one))
 }
 
 interface End {

@@ -131,7 +131,7 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   const until = Math.max(reader.done, at)
   if (facts.mayHaveEnded(lineage, until) || !isWithinTimes(facts, visits, base.sent, at))
     return false
-  if (!origin || isSwallowed(facts, visits, base, reader)) return false
+  if (!origin || isSwallowed(facts, lineage, base, reader)) return false
   const forgives = accepts('a failover forgets a sign-in or a beginning')
   if (forgives && facts.isForgotten(origin.sent, origin.done)) return false
   const { seal, store } = facts.config
@@ -166,13 +166,9 @@ function isForked(facts: Facts, { done, sent }: Exchange, tried: readonly Exchan
 }
 
 /** Whether it is over since the store took no renewal of the last requests. */
-function isSwallowed(
-  facts: Facts,
-  visits: readonly Exchange[],
-  base: Exchange,
-  reader: Exchange,
-): boolean {
+function isSwallowed(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchange): boolean {
   const { seen } = reader
+  const { visits } = lineage
   const forgives = accepts('a failover forgets a sign-in or a beginning')
   // A cookie knows of the renewal that the store forgot or never took: to it the record is missing.
   const isAhead = visits.some(
@@ -185,16 +181,18 @@ function isSwallowed(
   const written = visits.filter(
     (one) =>
       one.sent <= base.sent &&
-      one.outcome === 'ok' &&
-      // What reads a copy, or finds data of a newer version, renews nothing.
-      one.seen?.status !== 'degraded' &&
-      !failedToWrite(one) &&
+      renews(one) &&
       !(facts.config.store === 'kv' && facts.overlapOnKV(one, reader)) &&
+      !facts.isOverwritten(one, (other) => !renews(other)) &&
       !(forgives && facts.isCopyOfForgotten(one, visits)),
   )
   const last = Math.max(...written.map(({ sent }) => sent))
   return last < base.sent && !isWithinTimes(facts, visits, last, seen!.at)
 }
+
+/** Whether a request renewed its session if that was due: what reads a copy, or finds data of a newer version, renews nothing. */
+const renews = (one: Exchange): boolean =>
+  one.outcome === 'ok' && one.seen?.status !== 'degraded' && !failedToWrite(one)
 
 function isWithinTimes(
   { config }: Facts,

@@ -116,12 +116,14 @@ export class Facts {
     return this.lineages.target(exchange) ?? this.lineages.found(exchange)
   }
 
-  /** Whether a write at a place of KV that could not see this one may have replaced it. */
-  isOverwritten(one: Exchange): boolean {
+  /** Whether a write at a place of KV that could not see this one may have replaced it; `by`: only such writes. */
+  isOverwritten(one: Exchange, by: (other: Exchange) => boolean = () => true): boolean {
     const session = this.sessionOf(one)
     if (this.config.store !== 'kv' || !session) return false
     if (!accepts('KV keeps the last of overlapping writes')) return false
-    return this.writersOf(session).some((other) => other !== one && this.overlapOnKV(one, other))
+    return this.writersOf(session).some(
+      (other) => other !== one && this.overlapOnKV(one, other) && by(other),
+    )
   }
 
   /** The requests that tried to write to a session in a store. */

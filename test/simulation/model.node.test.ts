@@ -29,6 +29,34 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesOf('kv', over, { ends })).toEqual([])
   })
 
+  it('a session that revokeAll misses on KV, and not one whose sign-in another place wrote over, while nobody is signed in', () => {
+    const thefts = [{ thief: 10, jar: 0, at: 5000 }]
+    const to = { kind: 'revokeAll', print: null, user: 'u0', to: 200_010 } as const
+    const shown = (isolate: number, ...more: readonly Made[]): string[] => {
+      const over = append(20, { jar: 10, isolate })
+      return rulesOf('kv', begun(over, ...more), { ends: [revokeAt(200, to)], thefts })
+    }
+    const data = { a0: ['2.0'] }
+    const nobody: Made = { at: 400, seen: { subject: null, data } }
+    const user: Made = { at: 450, knows: [1, 4], seen: { data } }
+    const again: Made = { ...nobody, at: 420, uses: [LOGIN], writes: true }
+    expect(shown(1, nobody)).toEqual([])
+    expect(shown(1, nobody, again, user)).toEqual([])
+    expect(shown(1, user)).toEqual(['3 ended session is shown'])
+    expect(shown(0, nobody)).toContain('3 ended session is shown')
+  })
+
+  it('a renewal that is lost beside another one on KV, and not beside a write on a stale copy', () => {
+    const rulesBeside = (status: string): string[] => {
+      const over = append(300.005, { jar: 10, isolate: 1, seen: { status } })
+      const last: Made = { at: 610, seen: { ...missing, status: 'expired' } }
+      const thefts = [{ thief: 10, jar: 0, at: 5000 }]
+      return rulesOf('kv', begun({ at: 300, writes: true }, over, last), { thefts })
+    }
+    expect(rulesBeside('degraded')).toEqual([])
+    expect(rulesBeside('active')).toEqual(['5 signed out'])
+  })
+
   it('rotations on KV that knew of each other sign nobody out', () => {
     const rotate = (knows: number[]): Made => ({
       at: 110,

@@ -80,10 +80,11 @@ export function createSharedStore(
   const lagging = async (isolate: number, args: unknown[]): Promise<unknown> => {
     const replica = replicas.get(isolate) ?? new Copy()
     replicas.set(isolate, replica)
-    const lag = options.lagMs * world.current.random()
-    await replica.follow(log, world.now() - lag)
-    const record = await replica.run(world.now(), 'read', args)
-    return record && { ...(record as StoredRecord), copied: true }
+    const until = world.now() - options.lagMs * world.current.random()
+    await replica.follow(log, until)
+    // It shows nothing that is over, and removes nothing: a renewal that it has not got yet may have come in time.
+    const record = (await replica.run(until, 'read', args)) as StoredRecord | null
+    return record && record.expiresAt > world.now() ? { ...record, copied: true } : null
   }
 
   return {
