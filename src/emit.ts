@@ -35,7 +35,7 @@ export function createEmit(
   listeners: readonly SessionEventListener[],
   now: () => number,
   store: SessionStore | undefined,
-  actors: ReadonlyMap<string | undefined, string>,
+  actors: { get(actor: string | undefined): string | undefined },
 ): Emit | undefined {
   if (!listeners.length) return undefined
   if (store) for (const one of listeners) guarded(() => one.attach?.(store))

@@ -7,13 +7,13 @@ import type { DataFormat } from './data.ts'
 export type Section = 0 | 1
 
 /**
- * One change of one value, as text can carry it. `add` and `append` do not depend on the order in
+ * One change of one value, as text can carry it. `set` without a value removes it. `add` and `append` do not depend on the order in
  * which they are made. `take` removes a flash value if it is still the one that was read.
  */
 export type Change = readonly [
   section: Section,
   key: string,
-  op: 'set' | 'unset' | 'add' | 'append' | 'take',
+  op: 'set' | 'add' | 'append' | 'take',
   value?: unknown,
 ]
 

@@ -4,7 +4,6 @@ import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import type { Instance } from './instance.ts'
 
 const hashes = new WeakMap<Instance, KeyedHash>()
-const MAX_ACTORS = 1000
 /** Characters of a name: 42 bits, enough to tell actors apart. */
 const LENGTH = 7
 
@@ -20,9 +19,8 @@ export async function nameActors(
   const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'actor')
   hashes.set(instance, hash)
   for (const { claims } of states) {
-    if (claims?.a === undefined || actors.has(claims.a)) continue
+    if (claims?.a === undefined || actors.get(claims.a)) continue
     const [name] = await hash(claims.a)
-    if (actors.size >= MAX_ACTORS) actors.clear()
     actors.set(claims.a, name.slice(0, LENGTH))
   }
 }

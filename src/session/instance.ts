@@ -1,4 +1,5 @@
 /** The instance: everything that one call of `createSessions` puts together. */
+import { BoundedMap } from '../bounded-map.ts'
 import { type CookieTokens, createCookieTokens } from '../codec/cookie-tokens.ts'
 import { createFormat, type DataFormat } from '../codec/data.ts'
 import { ID_BYTES } from '../codec/session-record.ts'
@@ -26,7 +27,7 @@ export interface Instance {
   readonly formerUsed: FormerUsed
   readonly context: SessionContext
   /** Keyed hashes of actors, for events. */
-  readonly actors: Map<string | undefined, string>
+  readonly actors: BoundedMap<string | undefined, string>
   /** Changed sessions that are not saved yet, with the time of the first change, epoch milliseconds. */
   readonly unsaved: Map<Draft, number>
   /** The session of each request; `null`: it was committed without one. */
@@ -41,6 +42,8 @@ export interface Instance {
   reopen?: (request: Request) => Promise<object>
 }
 
+/** Actors whose hash is remembered. */
+const MAX_ACTORS = 1000
 /** Changed sessions that are watched at once, at most: more would cost memory for the sake of an event. */
 const MAX_UNSAVED = 100
 /** Milliseconds after which a request that changed a session has long been answered. */
@@ -62,7 +65,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
       ? createSessionCookie(options.cookie)
       : createSessionHeader(transport.header)
   const format = createFormat(options)
-  const actors = new Map<string | undefined, string>()
+  const actors: Instance['actors'] = new BoundedMap(MAX_ACTORS)
   const observe = createEmit(options.onEvent, now, store, actors)
   const emit = observe ?? (() => {})
   if (observe) store?.subscribe?.(observe)

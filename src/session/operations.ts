@@ -68,7 +68,6 @@ export function applyChanges(
 /** Returns the value after a change. What cannot be added to stays: somebody set it meanwhile. */
 function changed(there: unknown, op: Change[2], value: unknown, same: Same): unknown {
   if (op === 'set') return value
-  if (op === 'unset') return undefined
   if (op === 'take') return same(there, value) ? undefined : there
   const base = there ?? (op === 'add' ? 0 : [])
   if (op === 'add') {
@@ -94,10 +93,7 @@ export function changesOf(operations: readonly Operation[], current: SessionStat
   const updated = new Set(operations.flatMap(({ updates = [] }) => updates))
   const fixed = operations.flatMap(({ changes = [] }) => changes)
   const others = fixed.filter(([section, key]) => section === 1 || !updated.has(key))
-  const values = [...updated].map((key): Change => {
-    const value = ownValue(current.data, key)
-    return value === undefined ? [0, key, 'unset'] : [0, key, 'set', value]
-  })
+  const values = [...updated].map((key): Change => [0, key, 'set', ownValue(current.data, key)])
   return [...others, ...values]
 }
 

@@ -8,7 +8,7 @@ import {
   keyOf,
   refuseUnless,
 } from '../check.ts'
-import type { Change, Section } from '../codec/entries.ts'
+import type { Change } from '../codec/entries.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
@@ -123,11 +123,11 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   set<K extends keyof D>(key: K, value: D[K] | Frozen<D[K]>): void {
-    this.#put(0, keyOf(key), this.#copy(value, String(key)))
+    this.#make([0, keyOf(key), 'set', this.#copy(value, String(key))])
   }
 
   unset(key: keyof D): void {
-    this.#put(0, keyOf(key), undefined)
+    this.#make([0, keyOf(key), 'set'])
   }
 
   update<K extends keyof D>(
@@ -158,7 +158,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
       this.#flash = withValue(this.#flash, key, undefined)
       return found
     }
-    return this.#put(1, keyOf(key), this.#copy(value[0], `flash.${key}`))
+    return this.#make([1, keyOf(key), 'set', this.#copy(value[0], `flash.${key}`)])
   }
 
   login(subject: string, options: LoginOptions = {}): void {
@@ -254,10 +254,6 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     const fits = kind === 'list' ? Array.isArray(value) : typeof value === kind
     if (fits || value === undefined || value === null) return value ?? undefined
     throw new TypeError(`Cannot add to ${JSON.stringify(key)}: it holds no ${kind}`)
-  }
-
-  #put(section: Section, key: string, copy: unknown): void {
-    this.#make(copy === undefined ? [section, key, 'unset'] : [section, key, 'set', copy])
   }
 
   #make(one: Change): void {

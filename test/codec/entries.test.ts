@@ -14,7 +14,7 @@ describe('entries', () => {
       at: NOW - 5,
       changes: [
         [0, 'a', 'set', { b: [1] }],
-        [0, 'gone', 'unset'],
+        [0, 'gone', 'set'],
       ],
       seen: [],
     }

@@ -199,7 +199,7 @@ describe('the changes of a request', () => {
       set('b', 1),
       flash('a', 1),
       set('a', 2),
-      [0, 'gone', 'unset'],
+      set('gone', undefined),
     ])
   })
 

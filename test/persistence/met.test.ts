@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createKVStore } from '../../src/stores/kv.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { KVDouble } from '../support/kv-double.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
@@ -62,6 +63,54 @@ describe('a commit that meets what another isolate wrote', () => {
     expect(record?.entries ?? []).toEqual([])
     expect((await look()).get('a')).toBe(1)
   })
+})
+
+describe('a key that is removed while another isolate writes', () => {
+  it.each([
+    ['data', (one: Session) => one.unset('cart')],
+    ['data that are set to undefined', (one: Session) => one.set('cart', undefined)],
+  ])('is gone: %s', async (_, remove) => {
+    const { look, meanwhile, memory, id, sessions } = await createTwo()
+    await meanwhile((one) => one.set('cart', ['book']))
+    const late = await look()
+    await meanwhile((one) => one.set('other', 1))
+    remove(late)
+    await sessions.save(late)
+    expect((await memory.read(id))?.entries).toHaveLength(1)
+    expect((await look()).data).toEqual({ other: 1 })
+  })
+})
+
+describe('a commit that meets an older record where the store may lag for two minutes', () => {
+  it.each([
+    [119, []],
+    [120, [{ lost: 1 }]],
+  ])(
+    'of a request of %s seconds goes on from what it read, and tells %j',
+    async (seconds, told) => {
+      const clock = createClock()
+      let memory = createMemoryStore({ now: clock })
+      const store: SessionStore = {
+        name: 'lagging',
+        atomic: false,
+        read: (...call) => memory.read(...call),
+        write: (...call) => memory.write(...call),
+        end: (...call) => memory.end(...call),
+      }
+      const { events, jar, sessions, visit } = createWorld({ store }, clock)
+      const { session } = await visit((one) => one.login('ada'))
+      const before = (await memory.read(session.id))!
+      await visit((one) => one.set('n', 1))
+      const late = await sessions.open(jar.header())
+      memory = createMemoryStore({ now: clock })
+      await memory.write(session.id, before, null)
+      clock.advance(seconds)
+      late.update('m', () => 2)
+      await sessions.save(late)
+      expect((await sessions.open(jar.header())).data).toEqual({ n: 1, m: 2 })
+      expect(events.filter(({ type }) => type === 'store.rolled-back')).toMatchObject(told)
+    },
+  )
 })
 
 describe('updates of overlapping requests at one place of KV', () => {

@@ -478,6 +478,17 @@ describe('a snapshot in the cookie', () => {
     }
   })
 
+  it('gives way to a newer cookie of its session beside it, which holds none', async () => {
+    const { visit, elsewhere, jar } = createSnapshots()
+    await visit((s) => s.set('a', 1))
+    const older = jar.header()
+    await visit((s) => s.set('a', 'x'.repeat(5000)))
+    const newer = jar.header()
+    for (const header of [`${older}; ${newer}`, `${newer}; ${older}`]) {
+      expect((await elsewhere().open(header)).get('a')).toHaveLength(5000)
+    }
+  })
+
   it('refuses settings that make no sense', async () => {
     const store = createMemoryStore()
     for (const snapshot of [

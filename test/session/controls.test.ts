@@ -266,7 +266,7 @@ describe('controls', () => {
     expect((await visit()).session.status).toBe('missing')
   })
 
-  it('write nothing of an old library with readOnly, and leave its cookie', async () => {
+  it('write nothing of an old library with readOnly, and leave its cookie until a sign-out', async () => {
     const clock = createClock()
     const memory = createMemoryStore({ now: clock })
     const events: SessionEvent[] = []
@@ -298,6 +298,12 @@ describe('controls', () => {
     const response = await handler(request())
     expect([await response.text(), response.headers.getSetCookie()]).toEqual(['ada', []])
     expect(memory.stats().live).toBe(0)
+    const signOut = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).destroy()
+      return new Response('bye')
+    })
+    const removals = (await signOut(request())).headers.getSetCookie()
+    expect(removals).toContainEqual(expect.stringMatching(/^old=;.*Max-Age=0/))
     controls = {}
     clock.advance(5)
     await handler(request())

@@ -255,6 +255,8 @@ for (const [where, createOptions] of Object.entries(stores)) {
       expect([session.status, session.subject, jar.header()]).toEqual(['degraded', null, header])
       const open = await sessions.open(header)
       expect((await errorOf(() => open.set('a', 1))).code).toBe('ERR_STORE_UNAVAILABLE')
+      const required = await errorOf(() => sessions.require(jar.request('/')))
+      expect(required.code).toBe('ERR_STORE_UNAVAILABLE')
       expect(types()).toContain('store.degraded')
       const strict = createWorld(
         { notBefore, onStoreFailure: 'throw', ...createOptions(clock) },
