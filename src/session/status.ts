@@ -74,9 +74,8 @@ async function answer(instance: Instance, session: Session): Promise<Response> {
 }
 
 async function statusOf(instance: Instance, session: Session): Promise<SignInStatus> {
-  const { actor, expiresAt, factors, status, subject } = session
-  const isLive = status === 'active' || status === 'degraded'
-  if (!isLive || subject === null) {
+  const { actor, expiresAt, factors, subject } = session
+  if (subject === null) {
     return { signedIn: false, secondsLeft: null, who: null, factors: {} }
   }
   const { cookie, now, secrets } = instance.options

@@ -269,6 +269,14 @@ describe('a copy of the cookies', () => {
     expect(response.headers.getSetCookie()).toEqual([])
   })
 
+  it('is not said to be signed out: its proof may be on its way', async () => {
+    const { clock, see, sessions, steal } = createBoundWorld({ enforce: 'always' })
+    await see('/login')
+    const thief = steal()
+    clock.advance(3600)
+    expect((await thief.fetch(sessions.statusHandler(), '/status')).status).toBe(503)
+  })
+
   it('shows nothing to an application that opens it by itself at the paths of the browser', async () => {
     const { clock, see, sessions, steal } = createBoundWorld({ enforce: 'writes' })
     await see('/login')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createClock } from '../../src/testing/index.ts'
-import { createCountingStore, createWorld } from '../support/sessions.ts'
+import { createCountingStore, createWorld, errorOf } from '../support/sessions.ts'
 
 describe('a record with data of a newer version, and entries beside it', () => {
   it('is as new as the cookie that was made of both: the older deployment reads it once', async () => {
@@ -22,5 +22,7 @@ describe('a record with data of a newer version, and entries beside it', () => {
     const found = await older.sessions.open(newer.jar.header())
     expect([found.subject, found.data, take()]).toEqual(['ada', {}, ['read']])
     expect(older.types()).not.toContain('store.rolled-back')
+    const required = await errorOf(() => older.sessions.require(newer.jar.request('/')))
+    expect(required.code).toBe('ERR_SESSION_READ_ONLY')
   })
 })

@@ -205,6 +205,14 @@ describe('statusHandler() while nobody knows', () => {
   })
 })
 
+it('statusHandler() lets through what is no failure of a store', async () => {
+  const ip = () => {
+    throw new Error('boom')
+  }
+  const { ask } = createStatus({ binding: { ip } })
+  expect((await errorOf(() => ask())).message).toBe('boom')
+})
+
 describe('statusHandler() inside of a handler', () => {
   it('renews nothing where something else of the request has read the session', async () => {
     const { clock, jar, sessions, status, visit } = createStatus()

@@ -21,6 +21,21 @@ describe('session.uncommitted', () => {
     expect(types()).toEqual(['session.uncommitted', 'session.uncommitted'])
   })
 
+  it('does not come with an error before the session was opened, whose page may open and save one', async () => {
+    const { sessions, types } = createWorld()
+    const request = ask()
+    const throwing = sessions.handler(async () => {
+      throw new Error('boom')
+    })
+    await errorOf(() => throwing(request))
+    const page = sessions.handler(async (again) => {
+      ;(await sessions.get(again)).set('tries', 1)
+      return new Response('sorry')
+    })
+    expect((await page(request)).headers.getSetCookie()).toHaveLength(1)
+    expect(types()).toEqual(['session.created'])
+  })
+
   it('is not reported where nothing was changed, nor where an error has said it', async () => {
     const { sessions, types, visit, jar } = createWorld()
     await visit((session) => session.flash('notice', 'hello'))
