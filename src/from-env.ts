@@ -1,5 +1,6 @@
 /** Options from environment variables. */
 import { integerRule, isToken, type Rule, timeoutRule, wordRule } from './check.ts'
+import { encodeText } from './crypto/text.ts'
 import type { Controls, SessionsOptions } from './options.ts'
 import { assertServer, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
 import type { ResilientPolicy } from './stores/resilient-policy.ts'
@@ -209,7 +210,7 @@ function readSecrets(env: object): [string, ...string[]] {
   const isList = listed.length === parts.length
   const secrets = (isList ? parts : [text]) as [string, ...string[]]
   // With only some of them in base64 it is a list with a mistake in it, not one secret.
-  const isOne = !listed.length && new TextEncoder().encode(text).length >= MIN_SECRET_BYTES
+  const isOne = !listed.length && encodeText(text).length >= MIN_SECRET_BYTES
   if (!isList && !isOne) {
     throw new RangeError(
       `Variable SESSION_SECRET must be a secret of at least ${MIN_SECRET_BYTES} bytes, or several in base64, separated by commas, first the one that seals; make one with "openssl rand -base64 32"`,

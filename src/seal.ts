@@ -21,6 +21,7 @@ import {
 } from './check.ts'
 import { copyJson, deepFreeze } from './codec/values.ts'
 import { createKeyRing } from './crypto/keyring.ts'
+import { decodeText, encodeText } from './crypto/text.ts'
 import { openToken, sealToken } from './crypto/token.ts'
 import { resolveSecrets } from './secret.ts'
 
@@ -71,9 +72,6 @@ const SEAL_RULES: Record<string, Rule> = {
 }
 const OPEN_RULES: Record<string, Rule> = { purpose: PURPOSE }
 
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
-
 /**
  * Makes what seals values, under keys of its own derived from the secrets. Pure: no I/O before the
  * first call.
@@ -89,7 +87,7 @@ export function createSealer(options: SealerOptions): Sealer {
       refuseUnless(purpose !== undefined, 'purpose', String(PURPOSE[1]), purpose)
       refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
       const copy = copyJson(value, 'value') ?? null
-      const bytes = encoder.encode(JSON.stringify([now() + 1000 * ttl!, copy]))
+      const bytes = encodeText(JSON.stringify([now() + 1000 * ttl!, copy]))
       const token = await sealToken(ring, `seal:${purpose}`, bytes, now())
       refuseUnless(token.length <= MAX_TOKEN, 'value', 'under 48 KB', token.length, RangeError)
       return token
@@ -100,7 +98,7 @@ export function createSealer(options: SealerOptions): Sealer {
       if (typeof token !== 'string' || token.length > MAX_TOKEN) return null
       const bytes = await openToken(ring, `seal:${purpose}`, token, now())
       if (!bytes) return null
-      const [until, value]: [number, T] = JSON.parse(decoder.decode(bytes))
+      const [until, value]: [number, T] = JSON.parse(decodeText(bytes))
       return now() < until ? deepFreeze(value) : null
     },
   }

@@ -1,5 +1,6 @@
 import { refuseUnless } from './check.ts'
 import { encodeBase64url } from './crypto/base64url.ts'
+import { encodeText } from './crypto/text.ts'
 
 /** Makes a secret for {@link SessionsOptions.secret}: 32 random bytes as base64url. */
 export function generateSecret(): string {
@@ -46,7 +47,7 @@ export function resolveSecrets(secret: string | readonly string[] | undefined): 
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
   for (const one of secrets) {
     const isText = typeof one === 'string'
-    const length = isText ? new TextEncoder().encode(one).length : 0
+    const length = isText ? encodeText(one).length : 0
     const weakness = length < MIN_SECRET_BYTES ? `${length} bytes` : weaknessOf(one)
     if (!weakness) continue
     const Kind = isText ? RangeError : TypeError

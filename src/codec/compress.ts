@@ -53,11 +53,5 @@ export async function inflate(bytes: Bytes): Promise<Bytes> {
     }
     parts.push(value as Bytes)
   }
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+  return new Uint8Array(await new Blob(parts).arrayBuffer())
 }

@@ -10,7 +10,7 @@
  * | n     | with flag 1 the fields that are not at their default, as JSON, and a line feed; then, with flag 2, the data as text of the codec (JSON) |
  */
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
-import { layOut } from '../crypto/lay-out.ts'
+import { layOut } from '../crypto/text.ts'
 import { decodeGeneration, encodeGeneration, FIRST, type Generation } from './generation.ts'
 
 /** Facts about a sign-in that few sessions have, by their short name on the wire; each is left out where there is none. */

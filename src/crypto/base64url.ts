@@ -1,10 +1,10 @@
 /** Base64url without padding (RFC 4648, 5), strict: one text per byte string and no other. */
+import { decodeText, encodeText } from './text.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const INVALID = 255
 
-const decoder = new TextDecoder()
-const codes: Uint8Array<ArrayBuffer> = new TextEncoder().encode(ALPHABET)
+const codes = encodeText(ALPHABET)
 const values: Uint8Array<ArrayBuffer> = new Uint8Array(256).fill(INVALID)
 codes.forEach((code, value) => {
   values[code] = value
@@ -25,7 +25,7 @@ export function encodeBase64url(bytes: Uint8Array): string {
     out[at++] = codes[n & 63]!
   }
   // Spread, they would be iterated one by one.
-  return out.length <= SHORT ? Reflect.apply(String.fromCharCode, null, out) : decoder.decode(out)
+  return out.length <= SHORT ? Reflect.apply(String.fromCharCode, null, out) : decodeText(out)
 }
 
 /** Decodes, or returns `null` for anything that {@link encodeBase64url} cannot have written. */

@@ -1,10 +1,12 @@
 /** With `seal: 'cookie'`: AES-256-GCM under the key share, which only the session's cookie has. */
 import { ID_BYTES, type SessionState } from '../codec/session-record.ts'
+import { createAesGcm } from './aes-gcm.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 type Holder = Pick<SessionState, 'key'>
 
 const NONCE_BYTES = 12
+const NOTHING = new Uint8Array()
 
 /** Returns the key share; empty when the secret alone seals. */
 export function shareOf({ key }: Holder): Bytes {
@@ -15,12 +17,11 @@ export function shareOf({ key }: Holder): Bytes {
 export async function sealShared(holder: Holder, bytes: Bytes): Promise<Bytes> {
   const share = shareOf(holder)
   if (!share.length) return bytes
-  const key = await crypto.subtle.importKey('raw', share, 'AES-GCM', false, ['encrypt'])
   const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, bytes)
-  const whole = new Uint8Array(NONCE_BYTES + sealed.byteLength)
+  const sealed = await (await createAesGcm(share)).seal(iv, NOTHING, bytes)
+  const whole = new Uint8Array(NONCE_BYTES + sealed.length)
   whole.set(iv)
-  whole.set(new Uint8Array(sealed), NONCE_BYTES)
+  whole.set(sealed, NONCE_BYTES)
   return whole
 }
 
@@ -29,10 +30,8 @@ export async function openShared(holder: Holder, bytes: Bytes | null): Promise<B
   const share = shareOf(holder)
   if (!share.length || !bytes) return bytes
   try {
-    const key = await crypto.subtle.importKey('raw', share, 'AES-GCM', false, ['decrypt'])
     const iv = bytes.subarray(0, NONCE_BYTES)
-    const sealed = bytes.subarray(NONCE_BYTES)
-    return new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, sealed))
+    return await (await createAesGcm(share)).open(iv, NOTHING, bytes.subarray(NONCE_BYTES))
   } catch {
     return null
   }

@@ -1,13 +1,14 @@
 /** Hashes that only the owner of the secrets can make: index keys of users, marks of clients. */
 import { BoundedMap } from '../bounded-map.ts'
 import { encodeBase64url } from './base64url.ts'
+import { deriveBytes } from './derive.ts'
+import { encodeText } from './text.ts'
 
 /** One hash of a text per secret, the first secret's first: 16 bytes in base64url. */
 export type KeyedHash = (text: string) => Promise<readonly [string, ...string[]]>
 
 const HASH_BYTES = 16
 const MAX_KNOWN = 1000
-const encoder = new TextEncoder()
 
 /** HMAC-SHA-256 under keys derived (HKDF) for `purpose`; hashes made lately are remembered. */
 export function createKeyedHash(secrets: readonly string[], purpose: string): KeyedHash {
@@ -20,7 +21,7 @@ export function createKeyedHash(secrets: readonly string[], purpose: string): Ke
     keys ??= await Promise.all(secrets.map((secret) => deriveKey(secret, purpose)))
     const hashes = await Promise.all(
       keys.map(async (key) => {
-        const mac = await crypto.subtle.sign('HMAC', key, encoder.encode(text))
+        const mac = await crypto.subtle.sign('HMAC', key, encodeText(text))
         return encodeBase64url(new Uint8Array(mac).subarray(0, HASH_BYTES))
       }),
     )
@@ -31,21 +32,15 @@ export function createKeyedHash(secrets: readonly string[], purpose: string): Ke
 
 /** Returns a hash that no secret goes into: the same in every deployment, 16 bytes of SHA-256. */
 export async function plainHash(purpose: string, text: string): Promise<string> {
-  const bytes = encoder.encode(`sojourn v1 ${purpose} ${text}`)
+  const bytes = encodeText(`sojourn v1 ${purpose} ${text}`)
   const hash = await crypto.subtle.digest('SHA-256', bytes)
   return encodeBase64url(new Uint8Array(hash).subarray(0, HASH_BYTES))
 }
 
 async function deriveKey(secret: string, purpose: string): Promise<CryptoKey> {
-  const info = encoder.encode(`sojourn v1 ${purpose}`)
-  const input = await crypto.subtle.importKey('raw', encoder.encode(secret), 'HKDF', false, [
-    'deriveKey',
-  ])
-  return await crypto.subtle.deriveKey(
-    { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(32), info },
-    input,
-    { name: 'HMAC', hash: 'SHA-256', length: 256 },
-    false,
-    ['sign'],
-  )
+  const bytes = await deriveBytes(secret, purpose)
+  const hmac = { name: 'HMAC', hash: 'SHA-256' }
+  const key = await crypto.subtle.importKey('raw', bytes, hmac, false, ['sign'])
+  bytes.fill(0)
+  return key
 }

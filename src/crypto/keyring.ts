@@ -1,5 +1,6 @@
 import { BoundedMap } from '../bounded-map.ts'
 import type { AesGcm } from './aes-gcm.ts'
+import { deriveBytes } from './derive.ts'
 import { deriveSubkey, importXaesKey, PREFIX_BYTES } from './xaes.ts'
 
 /** The purpose of a key. Each purpose has master keys of its own. */
@@ -33,7 +34,6 @@ export interface MasterKey {
 
 // Ten days of hours; a subkey is one CryptoKey.
 const MAX_SUBKEYS = 240
-const encoder = new TextEncoder()
 
 /** Derives nothing until it is used. */
 export function createKeyRing(
@@ -57,17 +57,8 @@ export function createKeyRing(
 }
 
 async function deriveMasterKey(secret: string, purpose: KeyPurpose): Promise<MasterKey> {
-  const info = encoder.encode(`sojourn v1 ${purpose}`)
-  const input = await crypto.subtle.importKey('raw', encoder.encode(secret), 'HKDF', false, [
-    'deriveBits',
-  ])
-  const bits = await crypto.subtle.deriveBits(
-    { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(32), info },
-    input,
-    256,
-  )
-  const hash = await crypto.subtle.digest('SHA-256', bits)
-  const bytes = new Uint8Array(bits)
+  const bytes = await deriveBytes(secret, purpose)
+  const hash = await crypto.subtle.digest('SHA-256', bytes)
   const key = await importXaesKey(bytes)
   bytes.fill(0)
   return {

@@ -18,7 +18,7 @@
 import { MAX_TIMEOUT } from '../check.ts'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
 import type { KeyRing } from './keyring.ts'
-import { layOut } from './lay-out.ts'
+import { layOut } from './text.ts'
 
 const VERSION = 1
 const HEADER_BYTES = 8

@@ -12,11 +12,11 @@ import {
   StoreUnavailableError,
 } from '../errors.ts'
 import type { ImportWinner } from '../events.ts'
+import { checkAge } from '../session/check-age.ts'
 import type { Draft } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
-import { checkAge } from '../session/restrictions.ts'
 import { isSame } from '../session/save.ts'
 import { failureOf } from '../stores/failure.ts'
 import { MAX_COOKIE_AGE } from '../transport/cookie.ts'

@@ -35,5 +35,5 @@ export async function startStored(
   if (relate(first.generation, credentialOf(there)) !== 'same')
     return replacedDraft(p, cookies, first, there, found)
   p.latest.record(found.state)
-  return { ...liveDraft(instance, cookies, found.state, found), refresh: true }
+  return { ...liveDraft(instance, cookies, found), refresh: true }
 }

@@ -95,8 +95,7 @@ export class Commit {
     const { context, options } = this.#p.instance
     const { binding, found } = this.#draft
     // A request that committed first has renewed it for this one too.
-    const renews =
-      !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state, state.renewedAt))
+    const renews = !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state))
     const changesData = changesOf(this.#operations, state).some(isOfData)
     const listed = listWrite(state, this.tag, changesData, options.now())
     // A sign-in that changed nothing else may be shared with an overlapping one of the same user.

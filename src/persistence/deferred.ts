@@ -10,6 +10,7 @@ import { epochOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { DeferredWrites, Draft } from '../session/draft.ts'
@@ -24,9 +25,6 @@ const DEFERRED_MS = 900_000
 
 /** The content of the cookie. The body is text of entries, sealed once more under a key share. */
 type Sealed = readonly [id: string, epoch: string, at: number, changes: number, body: string]
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 /** Tells whether the changes of a draft may wait after `error` of the store. */
 export function canDefer({ options }: Instance, draft: Draft, error: unknown): boolean {
@@ -68,7 +66,7 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
 /** Opens the cookies of deferred writes that are ours. */
 async function openAll(instance: Instance, cookies: CookieFound): Promise<Sealed[]> {
   const all = await openSides(instance, 'deferred', cookies)
-  return all.flatMap((bytes) => (bytes ? [JSON.parse(decoder.decode(bytes))] : []))
+  return all.flatMap((bytes) => (bytes ? [JSON.parse(decodeText(bytes))] : []))
 }
 
 /** Returns the entries in a cookie, or the reason for which they cannot be applied. */
@@ -82,7 +80,7 @@ async function entriesOf(
   if (options.now() - at >= DEFERRED_MS) return 'expired'
   if (!shareOf(state).length) return decodeEntries(format, body, at)
   const bytes = await openShared(state, decodeBase64url(body))
-  return bytes ? decodeEntries(format, decoder.decode(bytes), at) : 'generation'
+  return bytes ? decodeEntries(format, decodeText(bytes), at) : 'generation'
 }
 
 /**
@@ -107,12 +105,12 @@ export async function defer(
   if (at === undefined) return clearDeferred(instance, draft)
   const text = encodeEntries(format, all, at)
   const body = shareOf(state).length
-    ? encodeBase64url(await sealShared(state, encoder.encode(text)))
+    ? encodeBase64url(await sealShared(state, encodeText(text)))
     : text
   // Bound to the version of the data that this deployment writes.
   const epoch = epochOf(state.generation, options.version)
   const sealed: Sealed = [idOf(state), epoch, at, countOf(all), body]
-  const bytes = encoder.encode(JSON.stringify(sealed))
+  const bytes = encodeText(JSON.stringify(sealed))
   const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)
   if (!setCookie) return null
   // Less those of earlier pages that later ones replaced: what waits is what is told of at its end.

@@ -276,7 +276,7 @@ async function live(
   more: Partial<Draft> = {},
 ): Promise<Draft> {
   if (isOver(instance, found.state)) return goneDraft(instance, cookies, opened, 'expired')
-  const draft = { ...liveDraft(instance, cookies, found.state, found), ...more }
+  const draft = { ...liveDraft(instance, cookies, found), ...more }
   // Another request has renewed the record: only the cookie needs a renewal.
   const renews = !found.stale && isRenewalDue(instance, found.state, opened.renewedAt)
   return openDeferred(instance, renews ? { ...draft, refresh: true } : draft)

@@ -6,6 +6,7 @@ import { type Source, tellEnd } from '../emit.ts'
 import { SessionError } from '../errors.ts'
 import type { EndedBy } from '../events.ts'
 import type { Instance } from '../session/instance.ts'
+import { perInstance } from '../session/instances.ts'
 import { reportFailure, type StoreCalls } from '../session/store-calls.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { LatestKnown } from './newest.ts'
@@ -22,15 +23,13 @@ export interface Persistence {
   readonly latest: LatestKnown
 }
 
-const persistences = new WeakMap<Instance, Persistence>()
-
 /**
  * Returns the persistence of an instance.
  *
  * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store; TypeError for `maxSessions` with a
  * store that cannot count.
  */
-export function persistenceOf(instance: Instance): Persistence {
+export const persistenceOf: (instance: Instance) => Persistence = perInstance((instance) => {
   const { maxSessions, seal, secrets, store } = instance.options
   if (!store) {
     throw new SessionError(
@@ -45,7 +44,7 @@ export function persistenceOf(instance: Instance): Persistence {
       : `with the store "${store.name}", which has no index of users`
     throw new TypeError(`Option "maxSessions" must be left out ${why}`)
   }
-  const p = persistences.get(instance) ?? {
+  return {
     instance,
     store,
     ring: createKeyRing(secrets, 'store', instance.formerUsed),
@@ -53,9 +52,7 @@ export function persistenceOf(instance: Instance): Persistence {
     tagKeysOf: createKeyedHash(secrets, 'tag'),
     latest: new LatestKnown(),
   }
-  persistences.set(instance, p)
-  return p
-}
+})
 
 /** Ends the session with an id, whoever writes to it meanwhile. Returns whether it was live. */
 export async function endSession(

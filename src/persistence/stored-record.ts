@@ -4,6 +4,7 @@ import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
 import { epochOf, nameOf } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { openToken, sealToken, versionOf } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
 import type { FoundSession } from '../session/draft.ts'
@@ -13,9 +14,6 @@ import type { Persistence } from './persistence.ts'
 
 /** First byte of a record that the key share seals: no other one begins so. */
 const SEALED_BY_COOKIE = 16
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 /** Seals a state. Throws what a schema says against its data. */
 export async function sealRecord(p: Persistence, state: SessionState): Promise<StoredRecord> {
@@ -93,7 +91,7 @@ export async function sealEntry(
   state: SessionState,
   entry: Entry,
 ): Promise<string> {
-  const bytes = await sealShared(state, encoder.encode(encodeEntries(format, [entry], 0)))
+  const bytes = await sealShared(state, encodeText(encodeEntries(format, [entry], 0)))
   const epoch = epochOf(state.generation, state.version)
   return sealToken(ring, `entry:${idOf(state)}:${epoch}`, bytes, options.now())
 }
@@ -109,7 +107,7 @@ async function openEntries(
     const sealed = await openToken(ring, `entry:${about}`, text, options.now())
     const bytes = await openShared(holder, sealed)
     if (!bytes) throw new SessionCorruptionError('Cannot read session: an entry beside it')
-    all.push(...decodeEntries(format, decoder.decode(bytes), 0))
+    all.push(...decodeEntries(format, decodeText(bytes), 0))
   }
   return all
 }

@@ -12,6 +12,7 @@ import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
+import { perInstance } from '../session/instances.ts'
 import { isOver } from '../session/open.ts'
 import { reportFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
@@ -56,21 +57,17 @@ const VERSION_BYTES = 9
 /** Milliseconds since 1970, and the id of a session that is spared. */
 const TIME = /^(\d{1,16})(?:\.([\w-]{22}))?$/
 
-const allMarks = new WeakMap<Instance, Marks>()
-
 /** Returns the marks of an instance that has the option `revocations`. */
-export function marksOf(instance: Instance): Marks {
+export const marksOf: (instance: Instance) => Marks = perInstance((instance) => {
   const { revocations, secrets } = instance.options
-  const marks = allMarks.get(instance) ?? {
+  return {
     instance,
     store: revocations!.store,
     keysOf: createKeyedHash(secrets, 'subject'),
     tagKeysOf: createKeyedHash(secrets, 'tag'),
     known: new BoundedMap(MAX_KNOWN),
   }
-  allMarks.set(instance, marks)
-  return marks
-}
+})
 
 /** Returns the lifetime that timeouts mean, in seconds. (default: those of the options) */
 export function lifetimeOf(

@@ -1,9 +1,10 @@
 /** Names of actors for events. Loaded when somebody acts for a user, and somebody listens. */
 import type { SessionState } from '../codec/session-record.ts'
-import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { createKeyedHash } from '../crypto/keyed-hash.ts'
 import type { Instance } from './instance.ts'
+import { perInstance } from './instances.ts'
 
-const hashes = new WeakMap<Instance, KeyedHash>()
+const hashOf = perInstance(({ options }) => createKeyedHash(options.secrets, 'actor'))
 /** Characters of a name: 42 bits, enough to tell actors apart. */
 const LENGTH = 7
 
@@ -15,12 +16,10 @@ export async function nameActors(
   instance: Instance,
   states: readonly Pick<SessionState, 'claims'>[],
 ): Promise<void> {
-  const { actors, options } = instance
-  const hash = hashes.get(instance) ?? createKeyedHash(options.secrets, 'actor')
-  hashes.set(instance, hash)
+  const { actors } = instance
   for (const { claims } of states) {
     if (claims?.a === undefined || actors.get(claims.a)) continue
-    const [name] = await hash(claims.a)
+    const [name] = await hashOf(instance)(claims.a)
     actors.set(claims.a, name.slice(0, LENGTH))
   }
 }

@@ -5,7 +5,7 @@ import { LastGood } from '../last-good.ts'
 import type { Controls } from '../options.ts'
 import { within } from '../resilience/deadline.ts'
 import type { Instance } from './instance.ts'
-import { background } from './instances.ts'
+import { background, perInstance } from './instances.ts'
 
 /** The answers of one instance's `controls`. */
 interface Answers {
@@ -16,8 +16,6 @@ interface Answers {
   asked: number
   answered: number
 }
-
-const all = new WeakMap<Instance, Answers>()
 
 /** Epoch seconds are below this, and so is no time at which this library ran. */
 export const YEAR_2001 = 1e12
@@ -43,9 +41,8 @@ export function controlsProblem(instance: Instance): string | undefined {
   return answersOf(instance).last.problem
 }
 
-function answersOf(instance: Instance): Answers {
-  const { emit, options } = instance
-  const answers = all.get(instance) ?? {
+const answersOf = perInstance(
+  ({ emit, options }): Answers => ({
     last: new LastGood<Controls>(
       {},
       (answer) => check(answer, options.now()),
@@ -54,10 +51,8 @@ function answersOf(instance: Instance): Answers {
     askedAt: 0,
     asked: 0,
     answered: 0,
-  }
-  all.set(instance, answers)
-  return answers
-}
+  }),
+)
 
 async function ask(instance: Instance, answers: Answers): Promise<void> {
   const { controls, now, storeTimeout } = instance.options
@@ -79,11 +74,7 @@ function check(answer: unknown, now: number): Controls {
     value === null || (typeof value === 'number' && value >= YEAR_2001 && value <= now)
   const rules: Record<keyof Controls, Rule> = {
     notBefore: [undefined, 'epoch milliseconds of the past, or null', isTime],
-    readOnly: [
-      undefined,
-      'true, false or null',
-      (value: unknown) => value === null || typeof value === 'boolean',
-    ],
+    readOnly: [undefined, 'true, false or null', (value) => typeof (value ?? false) === 'boolean'],
   }
   const { notBefore, readOnly } = applyRules<Controls>('controls.', rules, answer as object)
   return { ...(notBefore && { notBefore }), ...(readOnly && { readOnly }) }

@@ -54,13 +54,9 @@ export interface Draft {
   /** The state after the operations so far. */
   current: SessionState
   readonly operations: Operation[]
-  /** Time of the cookie's last renewal, epoch milliseconds. */
-  readonly renewedAt: number
   /** The cookies that the browser sent. */
   readonly cookies: CookieFound
-  /** Set while and after it is committed. */
-  committed: boolean
-  /** The result of saving it, or its promise; `undefined` before, and after a failure. */
+  /** The result of saving it, set while and after it is committed; `undefined` before, and after a failure. */
   saving?: Promise<string[]> | undefined
   /** The application's word for the end of the session. */
   endReason?: string | undefined

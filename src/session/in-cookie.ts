@@ -56,7 +56,7 @@ async function open(
   } catch (error) {
     return unreadableDraft(instance, cookies, about, error)
   }
-  const draft = liveDraft(instance, cookies, about, { state: first.state, text: about.text })
+  const draft = liveDraft(instance, cookies, { state: first.state, text: about.text })
   return opened.length > all.length ? { ...draft, refresh: true } : draft
 }
 

@@ -24,6 +24,16 @@ export function openedOf(sessions: object, request: Request): Promise<object> | 
   return instances.get(sessions)?.opened.get(request)
 }
 
+/** Returns what makes something for an instance when it is first asked for, and gives the same from then on. */
+export function perInstance<T>(make: (instance: Instance) => T): (instance: Instance) => T {
+  const made = new WeakMap<Instance, T>()
+  return (instance) => {
+    const one = made.get(instance) ?? make(instance)
+    made.set(instance, one)
+    return one
+  }
+}
+
 /** Takes what reads the private fields of sessions: a map of them all would cost each request more. */
 export function setReader(reader: NonNullable<typeof read>): void {
   read = reader

@@ -4,6 +4,7 @@ import { applyRules, type Complete, expectArgument, numberRule } from '../check.
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { openToken, sealToken, versionOf } from '../crypto/token.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import { type Persistence, persistenceOf } from '../persistence/persistence.ts'
@@ -37,9 +38,6 @@ const MAX_POLLS = 1000
 /** Longer results are read from the store by each request. */
 const MAX_TEXT = 8192
 const known = new WeakMap<SessionStore, BoundedMap<string, Poll>>()
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 /** The lease of one key of one session. */
 interface Lease {
@@ -141,7 +139,7 @@ function remember({ id, polls }: Lease, text: string, until: number): void {
 
 async function seal({ about, id, p }: Lease, text: string, seconds: number): Promise<StoredRecord> {
   const { now } = p.instance.options
-  const sealed = await sealShared(about, encoder.encode(text))
+  const sealed = await sealShared(about, encodeText(text))
   const value = await sealToken(p.ring, `once:${id}`, sealed, now())
   return {
     value,
@@ -155,7 +153,7 @@ async function seal({ about, id, p }: Lease, text: string, seconds: number): Pro
 async function textOf({ about, id, p }: Lease, { value }: StoredRecord): Promise<string> {
   const sealed = await openToken(p.ring, `once:${id}`, value, p.instance.options.now())
   const bytes = await openShared(about, sealed)
-  return bytes ? decoder.decode(bytes) : ''
+  return bytes ? decodeText(bytes) : ''
 }
 
 /** Reads a result. It is stored in a list, because JSON has no `undefined`. */

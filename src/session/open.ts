@@ -42,21 +42,14 @@ export function isOver({ context, options }: Instance, times: SessionTimes): boo
 }
 
 /** A session that was found. Data of a newer deployment are neither shown nor written over. */
-export function liveDraft(
-  { options }: Instance,
-  cookies: CookieFound,
-  { renewedAt }: Pick<OpenedRecord, 'renewedAt'>,
-  found: FoundSession,
-): Draft {
+export function liveDraft({ options }: Instance, cookies: CookieFound, found: FoundSession): Draft {
   const newer = newerData(found.state, options.version)
   return {
     status: newer || found.stale ? 'degraded' : 'active',
     found,
     current: found.state,
     operations: [],
-    renewedAt,
     cookies,
-    committed: false,
     readOnly: newer,
     noSession: newer && (() => newer),
   }
@@ -98,16 +91,7 @@ export async function emptyDraft(
   more: Pick<Draft, 'status' | 'noSession'> & Partial<Draft>,
 ): Promise<Draft> {
   const current = await newState(instance)
-  return {
-    found: null,
-    current,
-    operations: [],
-    renewedAt: current.renewedAt,
-    cookies,
-    committed: false,
-    readOnly: null,
-    ...more,
-  }
+  return { found: null, current, operations: [], cookies, readOnly: null, ...more }
 }
 
 /** A session that is no more. `rotatedAt`: of a cookie that was replaced, epoch milliseconds. */

@@ -12,6 +12,7 @@ import type { Change } from '../codec/entries.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
+import { encodeText } from '../crypto/text.ts'
 import { fingerprint } from '../emit.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
 import { DESTROY_RULES, LOGIN_RULES } from './argument-rules.ts'
@@ -77,7 +78,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
   get rotationId(): string {
     const { current } = this.#draft
-    const bytes = new TextEncoder().encode(`${idOf(current)}.${nameOf(current.generation)}`)
+    const bytes = encodeText(`${idOf(current)}.${nameOf(current.generation)}`)
     // Under two starting values: 64 bits.
     return fingerprint(bytes) + fingerprint(bytes, 0x01234567)
   }
@@ -278,8 +279,8 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
 
   /** `ends`: data that were found and cannot be read may be left behind. */
   #assertWritable(ends = false, signsOut = false): void {
-    const { committed, found, refused, status, readOnly } = this.#draft
-    if (committed) {
+    const { found, readOnly, refused, saving, status } = this.#draft
+    if (saving) {
       throw new SessionCommittedError(
         'Cannot change session: its response was committed; change it before the response is returned',
       )

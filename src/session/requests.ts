@@ -15,9 +15,9 @@ import { isUnseen } from './unseen.ts'
 
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
-  const { options } = instance
-  const { binding, controls, deviceBound, importFrom, notBefore, now } = options
-  const { revocations, store, transport } = options
+  const { binding, controls, deviceBound, importFrom, ...options } = instance.options
+  const { notBefore, now, revocations, store, transport } = options
+  const isGuarded = binding || controls || deviceBound || importFrom || notBefore || revocations
   const carrier: Carrier =
     transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
@@ -31,16 +31,8 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       const { tellUnsaved } = await seldom()
       tellUnsaved(instance)
     }
-    if (controls) {
-      const { updateControls } = await restrictions()
-      await updateControls(instance, request)
-    }
     let draft = await openSession(instance, await backend(), header, store && request?.signal)
-    if (header && importFrom?.some(({ name }) => header.includes(name))) {
-      const { adoptSession } = await import('../migrate/adopt.ts')
-      draft = await adoptSession(instance, draft, header, request?.signal)
-    }
-    if (notBefore || binding || controls || revocations || deviceBound) {
+    if (isGuarded) {
       draft = await (await restrictions()).guardDraft(instance, draft, { header, request, again })
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
@@ -54,7 +46,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   }
   instance.reopen = async (request) => {
     const session = await open(request.headers.get(carrier[0]), request, true)
-    getDraft(session).committed = true
+    getDraft(session).saving = Promise.resolve([])
     return session
   }
   return opener
@@ -110,9 +102,9 @@ async function commitOpened<D extends SessionData>(
   } catch {
     return markResponse(response, [], carrier)
   }
-  const { clearsSite, committed, device, found } = draft
+  const { clearsSite, device, found, saving } = draft
   // Another handler of the same page has set the cookie.
-  const isSecond = !committed && response.headers.get('set-cookie')?.includes(instance.cookie.name)
+  const isSecond = !saving && response.headers.get('set-cookie')?.includes(instance.cookie.name)
   if (!save || clearsSite || device || isSecond) {
     return (await seldom()).commitSeldom(opener, request, response, draft, save)
   }

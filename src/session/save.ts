@@ -21,12 +21,11 @@ const TOO_LARGE: SessionErrorCode = 'ERR_COOKIE_TOO_LARGE'
  * lost. `[]` when there is nothing to say to the browser.
  */
 export function saveSession(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
-  draft.saving ??= draft.committed ? Promise.resolve([]) : saveOnce(instance, backend, draft)
+  draft.saving ??= saveOnce(instance, backend, draft)
   return draft.saving
 }
 
 async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
-  draft.committed = true
   instance.unsaved.delete(draft)
   try {
     const setCookie = await save(instance, backend, draft)
@@ -40,7 +39,6 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
     instance.observe?.({ type: 'session.saved', outcome: 'failed' })
     // Renewals, imports and the end of flash values go without: a page that only reads is shown.
     if (Object(error).code === TOO_LARGE && !hasChanges(draft.operations)) return []
-    draft.committed = false
     draft.saving = undefined
     // The error is the word about it.
     draft.unsaved = true
@@ -68,7 +66,7 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   }
   if (draft.readOnly || draft.refused) return []
   const isUsed = found && status === 'active'
-  const renewalDue = isUsed ? isRenewalDue(instance, found.state, draft.renewedAt) : false
+  const renewalDue = isUsed ? isRenewalDue(instance, found.state) : false
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
   const dataText = operations.length ? format.write(current) : undefined
@@ -83,12 +81,12 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
  * Tells whether the use of a session renews it: `renewAfter` seconds after its last renewal. Where that would
  * come too late, or is not set, a tenth of the time after which session or cookie ends unless renewed.
  *
- * @param renewedAt Epoch milliseconds of the last renewal.
+ * @param renewedAt Epoch milliseconds of the last renewal. (default: that of the state)
  */
 export function isRenewalDue(
   { options }: Instance,
-  { idleTimeout }: SessionState,
-  renewedAt: number,
+  { idleTimeout, renewedAt: own }: SessionState,
+  renewedAt: number = own,
 ): boolean {
   const { cookie, now, renewAfter = Infinity } = options
   const lifetime = Math.min(idleTimeout ?? options.idleTimeout, cookie.maxAge ?? Infinity)

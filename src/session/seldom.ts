@@ -51,7 +51,7 @@ export function tellUnsaved(instance: Instance, draft?: Draft): void {
 }
 
 function tell({ emit, unsaved }: Instance, draft: Draft): void {
-  if (isChanged(draft) && !draft.committed && !draft.unsaved) {
+  if (isChanged(draft) && !draft.saving && !draft.unsaved) {
     emit({ type: 'session.uncommitted' }, draft.current)
   }
   draft.unsaved = true
@@ -72,7 +72,7 @@ export async function commitSeldom<D extends SessionData>(
   let own = response
   let values: readonly string[] = []
   if (!save) tellUnsaved(instance, draft)
-  else if (!draft.committed && own.headers.get('set-cookie')?.includes(instance.cookie.name)) {
+  else if (!draft.saving && own.headers.get('set-cookie')?.includes(instance.cookie.name)) {
     const header = request.headers.get('cookie')
     const reopen: Reopen = (pairs) =>
       open(pairs ? [...pairs, header].join('; ') : '', request, true)
@@ -128,7 +128,6 @@ async function saveOnto(
   const isOver = pairs.includes(`${name}=`)
   const onto = getDraft(await reopen(isOver ? null : pairs))
   if (onto.readOnly && hasChanges(draft.operations)) throw onto.readOnly
-  draft.committed = true
   const own = draft.operations
     .filter(({ isDeferred }) => !isDeferred)
     .map((one) => (onto.found && one.rotating) || one)

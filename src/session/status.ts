@@ -1,9 +1,9 @@
 /** The endpoint that tells pages who is signed in, and for how long. Loaded when it is first asked. */
-import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
+import { createKeyedHash } from '../crypto/keyed-hash.ts'
 import { isUnavailable, markResponse } from '../transport/response.ts'
 import type { Opener } from './backend.ts'
 import type { Instance } from './instance.ts'
-import { getDraft } from './instances.ts'
+import { getDraft, perInstance } from './instances.ts'
 import { isChanged } from './operations.ts'
 import { isRequest, refuse } from './requests.ts'
 import { saveSession } from './save.ts'
@@ -24,7 +24,7 @@ export interface SignInStatus {
   readonly factors: Readonly<Record<string, number>>
 }
 
-const hashes = new WeakMap<Instance, KeyedHash>()
+const hashOf = perInstance(({ options }) => createKeyedHash(options.secrets, 'status'))
 
 /** Answers a request of {@link Sessions.statusHandler}. */
 export async function tellStatus<D extends SessionData>(
@@ -78,12 +78,10 @@ async function statusOf(instance: Instance, session: Session): Promise<SignInSta
   if (subject === null) {
     return { signedIn: false, secondsLeft: null, who: null, factors: {} }
   }
-  const { cookie, now, secrets } = instance.options
+  const { cookie, now } = instance.options
   const cookieEnd = getDraft(session).current.renewedAt + 1000 * (cookie.maxAge ?? Infinity)
   const secondsLeft = Math.max(0, Math.ceil((Math.min(expiresAt, cookieEnd) - now()) / 1000))
-  const hash = hashes.get(instance) ?? createKeyedHash(secrets, 'status')
-  hashes.set(instance, hash)
   // As JSON, so that no subject reads like another one with an actor.
-  const marks = await hash(JSON.stringify([subject, actor]))
+  const marks = await hashOf(instance)(JSON.stringify([subject, actor]))
   return { signedIn: true, secondsLeft, who: marks.join('.'), factors }
 }
