@@ -1,5 +1,5 @@
 /**
- * What stands between a session that was opened and the request that asked for it. Loaded when `binding`, `notBefore`,
+ * The checks between a session that was opened and the request that asked for it. Loaded when `binding`, `notBefore`,
  * `revocations`, `controls`, `deviceBound` or `importFrom` is configured.
  */
 import { refuseUnless } from '../check.ts'
