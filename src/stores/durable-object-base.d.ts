@@ -9,10 +9,10 @@ export interface DurableObjectContext {
   readonly id: unknown
   readonly storage: {
     readonly kv: {
-      get<T>(key: string): T | undefined
+      get(key: string): unknown
       put<T>(key: string, value: T): void
       delete(key: string): boolean
-      list<T>(options?: { prefix?: string }): Iterable<[string, T]>
+      list(options?: { prefix?: string }): Iterable<[string, unknown]>
     }
     deleteAll(): Promise<void>
     getAlarm(): Promise<number | null>

@@ -23,11 +23,8 @@ import { orAbort } from './abort.ts'
 import { copyRecord } from './copy.ts'
 import { because } from './errors.ts'
 import { MARK_SECONDS, OVER_LIMIT } from './limits.ts'
-import {
-  NO_BINDING,
-  type SessionObjectCalls,
-  type SessionObjectNamespace,
-} from './session-object.ts'
+import type { SessionObjectNamespace } from './session-object.ts'
+import { NO_BINDING, NOT_OURS, type SessionObjectCalls } from './session-object-calls.ts'
 import type { SessionIndex, SessionStore } from './store.ts'
 
 export { SessionObject, type SessionObjectNamespace } from './session-object.ts'
@@ -146,7 +143,8 @@ function toStoreError(error: unknown): SessionError {
   const { durableObjectReset, message, overloaded, remote, retryable } = Object(error)
   const text = String(message)
   const why = because(undefined, text)
-  if (text.includes(NO_BINDING)) return new StoreError(NO_BINDING)
+  const own = [NO_BINDING, NOT_OURS].find((one) => text.includes(one))
+  if (own) return new StoreError(own)
   if (OVER_LIMIT.test(text)) return new StoreError('Too many subrequests', why)
   if (USED_UP.test(text)) {
     return new StoreError("The day's share of Durable Objects is used up", why)

@@ -6,6 +6,14 @@
 import { DurableObject } from 'cloudflare:workers'
 import { applyWrite } from './apply-write.ts'
 import { copyRecord } from './copy.ts'
+import {
+  type EndCall,
+  NO_BINDING,
+  NOT_OURS,
+  type SessionObjectCalls,
+  type WriteCall,
+} from './session-object-calls.ts'
+import { alarmTime, isMark, isRecord, type Mark, type SavedRecord } from './session-object-value.ts'
 import type { StoredEntry, StoredRecord, WriteResult } from './store.ts'
 
 /** A Durable Object binding whose class is {@link SessionObject}. */
@@ -17,57 +25,15 @@ interface OwnNamespace {
   idFromName(name: string): { equals(other: unknown): boolean }
 }
 
-/** A session as its object stores it. */
-interface SavedRecord extends StoredRecord {
-  /** Epoch milliseconds, by the object's own clock, after which it may be removed. */
-  removeAt: number
-  /** Epoch milliseconds, by the object's own clock, until which each index key lists it at least. */
-  listedUntil: Readonly<Record<string, number>>
-}
-
-/** The mark of an ended session. */
-interface Mark {
-  /** Epoch milliseconds by the caller's clock, as with all that it reads. */
-  until: number
-  removeAt: number
-}
-
-/** The other arguments of a write. Plain data: they go over RPC. */
-export interface WriteCall {
-  readonly now: number
-  readonly expected: string | null
-  readonly entry: string | undefined
-}
-
-/** The arguments of an end. */
-export interface EndCall {
-  readonly now: number
-  /** Seconds. */
-  readonly markFor: number
-}
-
-/** The calls of the store, and of the objects to each other. */
-export interface SessionObjectCalls {
-  read(now: number): Promise<StoredRecord | null>
-  write(id: string, record: StoredRecord, call: WriteCall): Promise<WriteResult>
-  end(id: string, call: EndCall): Promise<boolean>
-  list(key: string, now: number): Promise<StoredEntry[]>
-  endAll(key: string, except: string, call: EndCall): Promise<number>
-  join(id: string, lasts: number): Promise<void>
-  leave(id: string): Promise<void>
-  look(id: string, key: string, now: number, end?: EndCall): Promise<StoredRecord | null>
-}
-
-/** The message of an object that cannot reach others. */
-export const NO_BINDING = 'The Worker that exports SessionObject needs a binding to it'
-
 const RECORD = 'record'
 const MARK = 'mark'
 const MEMBER = 'member:'
+const OWN_KEY = /^(record$|mark$|member:)/
 
 /**
  * The class to export from the Worker, on SQLite storage. It needs itself as a binding: the one that
- * is given to {@link createDurableObjectStore}, under any name.
+ * is given to {@link createDurableObjectStore}, under any name. Its storage is for sessions alone: once no key is left
+ * in it, all of it is deleted, with tables that a subclass made.
  */
 export class SessionObject
   extends DurableObject<Record<string, unknown>>
@@ -83,7 +49,7 @@ export class SessionObject
 
   /** Returns the record of this session. */
   async read(now: number): Promise<StoredRecord | null> {
-    const saved = this.#live(now)
+    const saved = this.#readable(now)
     return saved ? copyRecord(saved) : null
   }
 
@@ -96,14 +62,14 @@ export class SessionObject
     do {
       changes = this.#changes
       const until = Date.now() + lasts
-      const saved = this.#live(call.now)
+      const saved = this.#readable(call.now)
       const { result, next } = this.#apply(saved, record, call)
       const keys = (!result.current && next?.keys) || []
       // Listed first: an entry without a record does no harm, a record without an entry would.
       // Long enough for the renewals to come. It waits for ends of all, which would not find it.
       await Promise.all(
         keys.map(async (key) => {
-          const listed = saved?.listedUntil[key] ?? 0
+          const listed = saved?.listedUntil?.[key] ?? 0
           listedUntil[key] = Math.max(listed, listedUntil[key] ?? 0)
           if (listed > 0 && listedUntil[key] >= until) return
           listedUntil[key] = until + lasts
@@ -113,7 +79,7 @@ export class SessionObject
       alarm = await storage.getAlarm()
     } while (changes !== this.#changes)
     // Nothing is awaited from here on: all of it is stored, or nothing.
-    const saved = this.#live(call.now)
+    const saved = this.#readable(call.now)
     const { result, next } = this.#apply(saved, record, call)
     if (!next) return result
     if (result.current && saved) {
@@ -132,14 +98,22 @@ export class SessionObject
     return (await this.#end(id, call)) !== null
   }
 
-  /** Returns the live record of this session if it has the key, and ends it if told to. */
-  async look(id: string, key: string, now: number, end?: EndCall): Promise<StoredRecord | null> {
+  /**
+   * Returns the live record of this session if it has the key, and ends it if told to. Something else in its place
+   * stays listed, and is ended too: a newer version may know it.
+   */
+  async look(
+    id: string,
+    key: string,
+    now: number,
+    end?: EndCall,
+  ): Promise<StoredRecord | typeof NOT_OURS | null> {
     // A write under way joins again, so that it comes after an end of all, and stays listed.
     this.#changes++
     const saved = this.#live(now)
-    if (!saved?.keys?.includes(key)) return null
+    if (saved !== NOT_OURS && !saved?.keys?.includes(key)) return null
     if (end) await this.#end(id, end, key)
-    return copyRecord(saved)
+    return saved === NOT_OURS ? saved : copyRecord(saved!)
   }
 
   /** Notes in the object of an index key that a session has it, for so many milliseconds. */
@@ -175,22 +149,23 @@ export class SessionObject
     return (await ending).length
   }
 
-  /** Removes what has expired; runs at least once, and comes again while anything is left. */
+  /**
+   * Removes what has expired; runs at least once, and comes again while anything of ours is left. What another
+   * version or somebody else stored stays.
+   */
   async alarm(): Promise<void> {
     this.#changes++
     const { storage } = this.ctx
     const now = Date.now()
-    const removals = [RECORD, MARK].map((key): [string, number] => [
-      key,
-      storage.kv.get<SavedRecord | Mark>(key)?.removeAt ?? 0,
-    ])
-    let next = Number.POSITIVE_INFINITY
-    for (const [key, removeAt] of [...removals, ...this.#members()]) {
+    let next = Infinity
+    for (const [key, value] of [...storage.kv.list()]) {
+      if (!OWN_KEY.test(key)) continue
+      const removeAt = alarmTime(Object(value).removeAt ?? value)
       if (removeAt <= now) storage.kv.delete(key)
       else next = Math.min(next, removeAt)
     }
-    if (next < Number.POSITIVE_INFINITY) await storage.setAlarm(Math.ceil(next))
-    else await storage.deleteAll()
+    if (next < Infinity) await storage.setAlarm(Math.ceil(next))
+    else if (![...storage.kv.list()].length) await storage.deleteAll()
   }
 
   /** Reads every session of a key, or ends it, and forgets those that do not have it any more. */
@@ -202,14 +177,15 @@ export class SessionObject
   ): Promise<StoredEntry[]> {
     const joined = new Set<string>()
     this.#joined.add(joined)
-    const ids = this.#members().map(([member]) => member.slice(MEMBER.length))
+    const members = [...this.ctx.storage.kv.list({ prefix: MEMBER })]
+    const ids = members.map(([member]) => member.slice(MEMBER.length))
     const looks = ids
       .filter((id) => id !== except)
       .map(async (id): Promise<StoredEntry[]> => {
         const object = this.#object(`s:${id}`, `u:${key}`)
-        const record = await object.look(id, key, now, end)
-        if ((!record || end) && !joined.has(id)) this.ctx.storage.kv.delete(MEMBER + id)
-        return record ? [{ id, record }] : []
+        const found = await object.look(id, key, now, end)
+        if ((!found || end) && !joined.has(id)) this.ctx.storage.kv.delete(MEMBER + id)
+        return found && found !== NOT_OURS ? [{ id, record: found }] : []
       })
     // All have settled before anybody may go on.
     await Promise.allSettled(looks)
@@ -221,13 +197,20 @@ export class SessionObject
   async #end(id: string, { now, markFor }: EndCall, from?: string): Promise<StoredRecord | null> {
     this.#changes++
     const { storage } = this.ctx
-    const record = this.#live(now) ?? null
+    const live = this.#live(now)
+    const record = live === NOT_OURS ? null : (live ?? null)
     const lasts = Math.max(markFor, record?.markFor ?? 0) * 1000
-    const mark = storage.kv.get<Mark>(MARK)
-    const until = Math.max(now + lasts, mark?.until ?? 0)
-    const removeAt = Math.max(Date.now() + lasts, mark?.removeAt ?? 0)
+    const mark = storage.kv.get(MARK)
+    const known = isMark(mark) ? mark : { until: 0, removeAt: 0 }
+    const until = Math.max(now + lasts, known.until)
+    const removeAt = Math.max(Date.now() + lasts, known.removeAt)
     storage.kv.delete(RECORD)
-    if (lasts > 0) storage.kv.put<Mark>(MARK, { until, removeAt })
+    try {
+      if (lasts > 0) storage.kv.put<Mark>(MARK, { until, removeAt })
+    } catch (error) {
+      // A storage that is full takes no mark. The session has ended all the same.
+      if (record?.markFor !== undefined) throw error
+    }
     const alarm = await storage.getAlarm()
     if (lasts > 0 && (alarm === null || alarm > removeAt)) {
       await storage.setAlarm(Math.ceil(removeAt))
@@ -244,20 +227,26 @@ export class SessionObject
     record: StoredRecord,
     { now, expected, entry }: WriteCall,
   ): ReturnType<typeof applyWrite> {
-    if (!saved && now < (this.ctx.storage.kv.get<Mark>(MARK)?.until ?? 0)) {
-      return { result: { ok: false, current: null }, next: null }
+    const mark = saved ? undefined : this.ctx.storage.kv.get(MARK)
+    if (mark !== undefined) {
+      if (!isMark(mark)) throw new TypeError(NOT_OURS)
+      if (now < mark.until) return { result: { ok: false, current: null }, next: null }
     }
     return applyWrite(saved ?? null, record, expected, entry)
   }
 
-  #live(now: number): SavedRecord | undefined {
-    const saved = this.ctx.storage.kv.get<SavedRecord>(RECORD)
-    return saved && now < saved.expiresAt ? saved : undefined
+  /** Returns the live record. What is none of ours is a failure, and never "no session". */
+  #readable(now: number): SavedRecord | undefined {
+    const saved = this.#live(now)
+    if (saved === NOT_OURS) throw new TypeError(NOT_OURS)
+    return saved
   }
 
-  /** Returns the storage keys of the sessions of an index key, and until when they are listed. */
-  #members(): [string, number][] {
-    return [...this.ctx.storage.kv.list<number>({ prefix: MEMBER })]
+  #live(now: number): SavedRecord | typeof NOT_OURS | undefined {
+    const saved = this.ctx.storage.kv.get(RECORD)
+    if (saved === undefined) return undefined
+    if (!isRecord(saved)) return NOT_OURS
+    return now < saved.expiresAt ? saved : undefined
   }
 
   /** Returns another object of this class. `own`: the name of this one, to find its binding by. */
