@@ -83,8 +83,8 @@ async function cookiesFor(
 
 /** Returns the `Set-Cookie` values of a request that wrote nothing. */
 async function refresh({ instance, latest }: Persistence, draft: Draft): Promise<string[]> {
-  const { current, found, refresh, removals, status } = draft
-  if (!found || status !== 'active' || !(refresh || removals)) return []
+  const { current, found, refresh, status } = draft
+  if (!found || status !== 'active' || !refresh) return []
   // The cookie of another response may be newer than the record that was read.
   if (latest.isAfter(found.state)) return []
   return writeStoredCookie(instance, draft, { ...found, state: current })

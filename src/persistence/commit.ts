@@ -225,7 +225,7 @@ export class Commit {
       return next && { from: found, next }
     }
     // The record is older than the one that was read: the store went back or lags, and the newer state goes on.
-    const isOlder = relation === 'ahead' || compare(found, from) < 0
+    const isOlder = compare(found, from) < 0
     const lags = !store.atomic && options.now() - (this.#draft.found?.at ?? 0) < LAG_MS
     const isOwn = lags || descends(from, found)
     const base = !isOlder ? found : isOwn ? from : withCredentialOf(found, from, context.now())

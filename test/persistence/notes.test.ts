@@ -36,6 +36,26 @@ describe('a late response', () => {
     expect([status, subject]).toEqual(['active', 'bob'])
   })
 
+  it('that brings the cookie from before a rotation back is put right by the next read, for good', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const { jar, sessions, visit } = createWorld({ store, renewAfter: 60 }, clock)
+    await visit((session) => session.login('ada'))
+    clock.advance(60)
+    const read = sessions.handler(async (request) => {
+      await sessions.get(request)
+      return new Response('ok')
+    })
+    const late = await read(jar.request('/'))
+    expect(late.headers.getSetCookie()).toHaveLength(1)
+    await visit((session) => session.elevate('passkey'))
+    jar.store(late)
+    await visit()
+    // The note is over.
+    clock.advance(3601)
+    expect((await sessions.open(jar.header())).subject).toBe('ada')
+  })
+
   it('does not bring back a session that ended, after somebody signed in again', async () => {
     const { here, elsewhere, respond, arrive, look, clock } = createLateWorld()
     await here.visit((session) => session.set('cart', 1))

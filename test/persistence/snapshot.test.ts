@@ -478,6 +478,20 @@ describe('a snapshot in the cookie', () => {
     }
   })
 
+  it('is not sent once another request of this isolate has read something newer', async () => {
+    const { visit, sessions, elsewhere, jar, clock } = createSnapshots()
+    await visit((s) => s.set('n', 1))
+    const header = jar.header()
+    clock.advance(60)
+    const isolate = elsewhere()
+    const slow = await isolate.open(header)
+    const other = await sessions.open(header)
+    other.set('n', 2)
+    await sessions.save(other)
+    expect((await isolate.open(header)).get('n')).toBe(2)
+    expect(await isolate.save(slow)).toEqual([])
+  })
+
   it('gives way to a newer cookie of its session beside it, which holds none', async () => {
     const { visit, elsewhere, jar } = createSnapshots()
     await visit((s) => s.set('a', 1))
