@@ -53,6 +53,7 @@ async function register(asked: Asked): Promise<Response> {
   if (typeof proof === 'string') return refuse(asked, proof)
   const { current } = draft
   const number = await numberOf(asked, proof, null)
+  if (number === null) return later()
   if (typeof number === 'string') return refuse(asked, number)
   const key = publicKeyOf(proof.jwk, proof.algorithm)
   if (!key) return refuse(asked, 'key')
@@ -91,15 +92,18 @@ async function refresh(asked: Asked): Promise<Response> {
   // The key is there: whatever is wrong with the challenge, the browser gets another one.
   const number = await numberOf(asked, proof, claim)
   // A browser that was not used for long, or whose session was rotated, has one that is too old: that is no attack.
-  if (typeof number === 'string') {
-    return challenge(asked, claim, number === 'expired-challenge' ? undefined : number)
+  if (typeof number !== 'number') {
+    const isOld = number === null || number === 'expired-challenge'
+    return challenge(asked, claim, isOld ? undefined : number)
   }
   const change = countProof(claim.t, number, instance.options.now())
   const values = await commit(asked, change)
   const now = draft.current.claims?.d
   const refusal = change.refusal()
+  // A proof whose first answer was lost is no proof of a key that was registered since.
+  const isOther = now !== undefined && now.t !== claim.t
   // With the cookies of what the record is by now: a snapshot that is behind it would ask for a former proof again.
-  if (refusal) return now ? challenge(asked, now, refusal, values) : end()
+  if (refusal || isOther) return now ? challenge(asked, now, refusal ?? undefined, values) : end()
   if (draft.status === 'missing') return end()
   if (!isWritten(draft)) return later()
   instance.emit({ type: 'device.refreshed' }, current)
@@ -121,17 +125,21 @@ function proofOf({ request, settings }: Asked): Proof | DeviceRefusal {
   return header === null ? 'no-proof' : parseProof(header, settings.algorithms)
 }
 
-/** Returns the number of a proof by its challenge, 0 for a registration, or what is wrong with the challenge. */
+/**
+ * Returns the number of a proof by its challenge, 0 for a registration, or what is wrong with the challenge; `null`: it is
+ * of a rotation that the copy which was read, from a snapshot, a cache or a replica, does not know.
+ */
 async function numberOf(
   { draft, instance }: Asked,
   { jti }: Proof,
   claim: DeviceClaim | null,
-): Promise<number | DeviceRefusal> {
+): Promise<number | DeviceRefusal | null> {
   const { cookies, current } = draft
   const opened = await openChallenge(instance, jti, cookies.budget)
-  const [id, generation, until = 0, proof] = opened ?? []
+  const [id, generation = '', until = 0, proof] = opened ?? []
   if (id !== idOf(current) || (proof === null) !== (claim === null)) return 'challenge'
   const isFormer = generation !== nameOf(current.generation)
+  if (Number.parseInt(generation, 10) > current.generation.number) return null
   if (isFormer || instance.options.now() >= until) return 'expired-challenge'
   const number = proof ?? 0
   // A record that is behind the challenge comes from a cache or a replica: the one that is written decides.

@@ -110,6 +110,23 @@ describe('a registration', () => {
     expect(statusOf(await register(own.join('.')))).toEqual([200, true])
   })
 
+  it('where a late response brought a snapshot from before the rotation is put off', async () => {
+    const clock = createClock()
+    const options = { store: createMemoryStore({ now: clock }), snapshot: { maxAge: 600 } }
+    const [one, two] = [
+      createBoundWorld(true, options, clock),
+      createBoundWorld(true, options, clock),
+    ]
+    const { challenge: former, jar, sign } = await signIn(one)
+    const late = one.steal(jar)
+    const challenge = challengeIn(await jar.fetch(one.app, '/login'), 'registration')!
+    const register = async (by: typeof jar, proof: string): Promise<Response> =>
+      two.post(by, REGISTER, { 'secure-session-response': proof })
+    expect(statusOf(await register(late, await sign(challenge)))).toEqual([503, false])
+    expect(statusOf(await register(jar, await sign(former)))).toEqual([400, false])
+    expect(statusOf(await register(jar, await sign(challenge)))).toEqual([200, true])
+  })
+
   it('of a challenge of another session is refused', async () => {
     const world = createBoundWorld()
     const [ada, bob] = [await signIn(world), await signIn(world, 'bob')]
@@ -438,6 +455,30 @@ describe('a refresh', () => {
       expect(browser.bound.size).toBe(1)
     },
   )
+
+  it('whose proof was written before another key was registered gives no cookie of that key', async () => {
+    const world = createBoundWorld()
+    const { jar, prove, refresh } = await bind(world)
+    const rotated = await jar.fetch(world.app, '/regenerate')
+    const proven = await refresh(await prove(challengeIn(rotated, 'challenge')!))
+    const asked = await jar.fetch(world.app, '/')
+    const other = await createKey()
+    const proof = await other(challengeIn(asked, 'registration')!)
+    const { store } = world
+    const { write } = store
+    // The first answer is lost, and the store is asked again after the registration.
+    store.write = async (...call) => {
+      store.write = write
+      await write.apply(store, call)
+      const answer = await world.post(jar, REGISTER, { 'secure-session-response': proof })
+      expect(statusOf(answer)).toEqual([200, true])
+      return write.apply(store, call)
+    }
+    const late = await refresh(await prove(challengeIn(proven, 'challenge')!))
+    expect(statusOf(late)).toEqual([403, false])
+    const next = await other(challengeIn(late, 'challenge')!, {})
+    expect(statusOf(await refresh(next))).toEqual([200, true])
+  })
 
   it('after bind() works where another isolate has a copy of the record from before', async () => {
     const clock = createClock()

@@ -134,10 +134,10 @@ function isOfLostSignIn(
   { seen }: Exchange,
   { effects }: Lineage,
 ): boolean {
-  const logins = effects.filter(({ use }) => use.op === 'login').map(({ exchange }) => exchange)
-  const isAgain = logins.some(({ sent }) => sent >= tried.from)
-  if (by !== 'revokeAll' || (seen!.subject === of && !isAgain)) return false
-  return logins.every((one) => one.sent >= tried.from || facts.isOverwritten(one))
+  const logins = effects.filter(({ use }) => use.op === 'login')
+  const isAgain = logins.some(({ exchange }) => exchange.sent >= tried.from)
+  if (by !== 'revokeAll' || (seen?.subject === of && !isAgain)) return false
+  return logins.every(({ acked, exchange }) => acked > tried.from || facts.isOverwritten(exchange))
 }
 
 interface End {

@@ -102,8 +102,10 @@ export function checkDevices(facts: Facts): void {
     }
   }
   for (const one of facts.history.exchanges) {
-    if (isAsking(one)) checkKept(facts, one)
-    else checkLast(facts, one, deviceBound)
+    if (isAsking(one)) {
+      checkKept(facts, one)
+      checkTaken(facts, one)
+    } else checkLast(facts, one, deviceBound)
   }
 }
 
@@ -165,6 +167,26 @@ function checkKept(facts: Facts, one: Asking): void {
   const lineage = liveSession(facts, { ...one, seen })
   if (!lineage || facts.sessionOf(one) !== lineage || !hasKey(facts, lineage, one)) return
   facts.report('13 device locked out', one, `it was told to give its key up: ${one.device.told}`)
+}
+
+/** The key of a browser whose session lives, by a challenge that is good, is not refused where it has to be the only one. */
+function checkTaken(facts: Facts, one: Asking): void {
+  const { challengedAt, task, told } = one.device
+  if (task !== 'register' || told !== 'refused' || one.jar >= FIRST_THIEF) return
+  const seen = { at: one.done, status: 'missing' } as Seen
+  const lineage = liveSession(facts, { ...one, seen })
+  if (!lineage || facts.sessionOf(one) !== lineage) return
+  if (one.done + SLACK > challengedAt + REGISTRATION) return
+  const rotations = rotationsOf(lineage).filter(({ sent }) => sent < one.done)
+  const asked = rotations.filter(({ done }) => done <= challengedAt).at(-1)
+  const isFormer = rotations.some((other) => other !== asked && other.done > (asked?.sent ?? 0))
+  const isForgotten = rotations.some((other) => facts.isForgotten(other.sent, other.done))
+  const since = asked?.sent ?? -Infinity
+  const others = askingOf(lineage, 'register').filter(
+    (other) => other !== one && other.sent < one.done,
+  )
+  if (isFormer || isForgotten || others.some(({ done }) => done > since)) return
+  facts.report('13 device locked out', one, 'its key was refused, though the challenge is good')
 }
 
 /** Whether the key of a request is for certain that of the session. */

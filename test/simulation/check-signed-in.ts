@@ -149,8 +149,8 @@ function mustLive(facts: Facts, lineage: Lineage, base: Exchange, reader: Exchan
   if (rotations.some(({ id }) => !reader.knows.has(id))) return false
   if (tried.some((one) => isForked(facts, one, tried))) return false
   // A cookie names two generations that it replaced.
-  const isUnmade = ({ done, outcome, sent }: Exchange): boolean =>
-    outcome !== 'ok' || facts.isForgotten(sent, done)
+  const isUnmade = (one: Exchange): boolean =>
+    one.outcome !== 'ok' || facts.isForgotten(one.sent, one.done) || facts.isOverwritten(one)
   if (rotations.filter(isUnmade).length > 2) return false
   if (rotations.some((one) => facts.isLeftToCopies(one, reader))) return false
   const isSealed = seal === 'cookie' && accepts("seal: 'cookie' and a rotation of unknown outcome")

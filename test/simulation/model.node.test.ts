@@ -46,6 +46,25 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(shown(0, nobody)).toContain('3 ended session is shown')
   })
 
+  it('a sign-out by two rotations that a place of KV wrote over, and not by three, since a cookie names two', () => {
+    const rotateAt = (at: number): Made => ({
+      at,
+      isolate: 1,
+      uses: [{ op: 'regenerate' }],
+      writes: true,
+    })
+    const thefts = [{ thief: 10, jar: 0, at: 5000 }]
+    const rulesAfter = (isolate: number, ...times: readonly number[]): string[] => {
+      const over: Made = { at: 115, jar: 10, isolate, writes: true }
+      const knows = [1, ...times.map((_, i) => i + 2)]
+      const last: Made = { at: 400, isolate: 1, knows, seen: missing }
+      return rulesOf('kv', begun(...times.map(rotateAt), over, last), { thefts })
+    }
+    expect(rulesAfter(0, 100, 105, 110)).toEqual([])
+    expect(rulesAfter(0, 105, 110)).toEqual(['5 signed out'])
+    expect(rulesAfter(1, 100, 105, 110)).toEqual(['5 signed out'])
+  })
+
   it('a renewal that is lost beside another one on KV, and not beside a write on a stale copy', () => {
     const rulesBeside = (status: string): string[] => {
       const over = append(300.005, { jar: 10, isolate: 1, seen: { status } })
