@@ -151,7 +151,7 @@ function checkReplaced(facts: Facts, one: Asking, lineage: Lineage): void {
     ({ at, jar, thief }) =>
       thief === one.jar &&
       jar === last.jar &&
-      proofs.some(({ sent }) => sent < at && at < one.sent),
+      proofs.some(({ sent }) => sent < at && at <= one.sent),
   )
   // So is whoever takes the bound cookie of that proof alone.
   const hasProof = proofs.some((proof) => proof === one.holds)

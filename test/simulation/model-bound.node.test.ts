@@ -96,7 +96,8 @@ describe('the model of device binding finds', () => {
     const proof = asks(60, {}, { knows: [1, 3] })
     expect(takenBy(40)).toEqual(['11 another key'])
     expect(takenBy(40, rotateAt(50), proof)).toEqual(['11 another key'])
-    expect(takenBy(70, rotateAt(50), proof)).toEqual([])
+    expect([70, 80].map((at) => takenBy(at, rotateAt(50), proof))).toEqual([[], []])
+    expect(takenBy(81, rotateAt(50), proof)).toEqual(['11 another key'])
     holds = 4
     expect(takenBy(40, rotateAt(50), proof)).toEqual([])
   })
@@ -158,6 +159,22 @@ describe('the model of device binding finds', () => {
     expect(boundRules(begun(REGISTERED, told))).toEqual(['13 device locked out'])
     expect(boundRules(begun(REGISTERED, told), { ends: [revokeAt(40)] })).toEqual([])
     expect(boundRules(begun(lost, told))).toEqual([])
+  })
+
+  it('a key that is refused though its challenge is good, and not one that is late, after a rotation or beside another one', () => {
+    const refused = (at: number, challengedAt = 40_010): Made =>
+      asks(
+        at,
+        { task: 'register', told: 'refused', key: 'k2', challengedAt },
+        { outcome: 'failed', knows: [1, 2] },
+      )
+    const unbound = (at: number): Made => ({ ...rotateAt(at), seen: {}, holds: 0 })
+    const rulesAfter = (...all: readonly Made[]): string[] => boundRules(begun(unbound(40), ...all))
+    expect(rulesAfter(refused(50))).toEqual(['13 device locked out'])
+    expect(rulesAfter(refused(50, -300_000))).toEqual([])
+    expect(rulesAfter(unbound(45), refused(50))).toEqual([])
+    expect(rulesAfter(asks(41, { task: 'register' }), refused(50))).toEqual([])
+    expect(boundRules(begun(unbound(40), refused(50)), { ends: [revokeAt(45)] })).toEqual([])
   })
 
   it('a browser with keys that is not bound after a sign-in when everything works', () => {
