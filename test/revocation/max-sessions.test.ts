@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSessions, type Session, type SessionsOptions } from '../../src/index.ts'
+import { createSessions, identityOf, type Session, type SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
@@ -39,6 +39,20 @@ describe('maxSessions', () => {
     expect(events.find(({ type }) => type === 'session.ended')).toMatchObject({
       by: 'cap',
       count: 1,
+    })
+  })
+
+  it('tells whose session it ended, its label and who acted', async () => {
+    const { change, clock, events, signIn } = createCapped(1)
+    await change(null, (session) => session.login('ann', { label: 'a phone', actor: 'support-7' }))
+    clock.advance(1)
+    await signIn('ann')
+    const ended = events.find(({ type }) => type === 'session.ended')
+    expect(ended).toMatchObject({ by: 'cap', actor: expect.any(String) })
+    expect(identityOf(ended!)).toMatchObject({
+      subject: 'ann',
+      label: 'a phone',
+      actor: 'support-7',
     })
   })
 

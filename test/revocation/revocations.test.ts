@@ -225,6 +225,7 @@ describe('revoke() of a session in a cookie', () => {
     await sessions.revoke(other.id, { subject: 'bob' })
     await sessions.revoke(other.id)
     expect(await statusOf(other.header)).toBe('missing')
+    expect(await sessions.revoke(other.id, { subject: 'ann' })).toBe(false)
   })
 
   it('refuses what is no id, and leaves no mark for what no session has', async () => {

@@ -69,6 +69,28 @@ describe('sessions.list()', () => {
     expect(await sessions.list('carol')).toEqual([])
   })
 
+  it('tells the factors that were proven', async () => {
+    const { clock, sessions, visit } = createUsers()
+    await visit((session) => {
+      session.login('ann')
+      session.elevate('passkey')
+    })
+    expect((await sessions.list('ann'))[0]?.factors).toEqual({ passkey: clock() })
+  })
+
+  it('shows nothing of another user, whatever the index of the store says', async () => {
+    const memory = createMemoryStore()
+    let everybody: string[] = []
+    const list: typeof memory.index.list = async () =>
+      await Promise.all(everybody.map(async (id) => ({ id, record: (await memory.read(id))! })))
+    const store = { ...memory, index: { ...memory.index, list } }
+    const { sessions, signIn } = createUsers({ store, now: Date.now })
+    const { id } = await signIn('ann')
+    everybody = [id, (await signIn('bob')).id]
+    expect((await sessions.list('ann')).map((one) => one.id)).toEqual([id])
+    expect(await sessions.listBy('admin')).toEqual([])
+  })
+
   it('never says that a session was last seen before its user signed in to it', async () => {
     const { sessions, signIn, clock } = createUsers()
     clock.advance(0.4)
@@ -77,11 +99,13 @@ describe('sessions.list()', () => {
     expect(info).toMatchObject({ lastSeenAt: clock(), authenticatedAt: clock() })
   })
 
-  it('leaves out what has expired, by the time of the session itself', async () => {
-    const { sessions, signIn, clock } = createUsers({ idleTimeout: 60, renewAfter: 59 })
+  it('leaves out what has expired, by the timeouts of today', async () => {
+    const { sessions, settings, signIn, clock } = createUsers({ idleTimeout: 600 })
     await signIn('ann')
+    const stricter = createWorld({ ...settings, idleTimeout: 60 }, clock).sessions
     clock.advance(60)
-    expect(await sessions.list('ann')).toEqual([])
+    expect(await sessions.list('ann')).toHaveLength(1)
+    expect(await stricter.list('ann')).toEqual([])
   })
 
   it('finds sessions from before a secret was replaced', async () => {
@@ -212,10 +236,35 @@ describe('sessions.revoke()', () => {
     expect(await statusOf(header)).toBe('active')
     expect(await sessions.revoke(id, { subject: 'ann' })).toBe(true)
     expect(await statusOf(header)).toBe('missing')
+    expect(await sessions.revoke(id, { subject: 'ann' })).toBe(false)
+  })
+
+  it('finds that the user has signed in elsewhere, past a cache that shows a visitor', async () => {
+    const { clock, memory, sessions, settings, visit, jar } = createUsers()
+    const { session } = await visit((one) => one.set('cart', 1))
+    const store = cached(memory, { ttl: 60, now: clock })
+    const here = createWorld({ ...settings, store }, clock).sessions
+    expect((await here.open(jar.header())).subject).toBe(null)
+    const other = await sessions.open(jar.header())
+    other.login('ann')
+    await sessions.save(other)
+    expect(await here.revoke(session.id, { subject: 'ann' })).toBe(true)
   })
 })
 
 describe('sessions.revokeAll()', () => {
+  it('goes through three passes at most, though each of them finds a new session', async () => {
+    const memory = createMemoryStore()
+    let passes = 0
+    const end = async () => {
+      passes++
+      return 1
+    }
+    const store = { ...memory, index: { ...memory.index, end } }
+    const { sessions } = createUsers({ store, now: Date.now })
+    expect([await sessions.revokeAll('ann'), passes]).toEqual([3, 3])
+  })
+
   it('signs a user out everywhere, but here if asked to', async () => {
     const { sessions, signIn, statusOf } = createUsers()
     const mine = [await signIn('ann'), await signIn('ann'), await signIn('ann')]
