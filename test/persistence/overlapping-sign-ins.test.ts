@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { StoreUnavailableError } from '../../src/errors.ts'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
@@ -56,6 +57,20 @@ describe('a sign-in that overlaps one of the same user', () => {
       { cart: 1 },
       1,
     ])
+  })
+
+  it('is refused, and can be repeated, where it meets a third one and the store fails then', async () => {
+    const { header, live, sessions, store, visit } = await createOverlap()
+    const first = await visit(signIn)
+    const late = await sessions.open(header)
+    late.login('ada')
+    await visit(signIn)
+    const write = store.write.bind(store)
+    const answers = [write, () => Promise.reject(new StoreUnavailableError('down'))]
+    store.write = (...call) => (answers.shift() ?? write)(...call)
+    await expect(sessions.save(late)).rejects.toThrow(StoreUnavailableError)
+    await sessions.save(late)
+    expect([late.id, late.subject, live()]).toEqual([first.session.id, 'ada', 1])
   })
 
   it.each<[string, Use, Use, number]>([
