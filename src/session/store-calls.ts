@@ -4,6 +4,7 @@ import { SessionError, StoreError, StoreTimeoutError, StoreUnavailableError } fr
 import { observeCall } from '../observe/store-call.ts'
 import { BUSY_MS, within } from '../resilience/deadline.ts'
 import { limitLazily } from '../resilience/lazy-limit.ts'
+import { answerOf } from '../stores/answers.ts'
 import { becauseOf } from '../stores/errors.ts'
 import { failureOf } from '../stores/failure.ts'
 import type { CallNotes, SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
@@ -37,9 +38,12 @@ export function startCalls({ instance, store }: Asked, signal?: AbortSignal): St
       const run = (notes?: CallNotes) =>
         limitLazily<T>(signal, limit, (lazy) =>
           call(notes ? Object.assign(lazy, { notes }) : lazy),
-        ).catch((cause) => {
-          throw signal?.aborted ? signal.reason : errorOf(store, cause)
-        })
+        ).then(
+          (answer) => answerOf(store.name, operation, answer),
+          (cause) => {
+            throw signal?.aborted ? signal.reason : errorOf(store, cause)
+          },
+        )
       const called = observe ? observeCall(observe, store.name, operation, signal, run) : run()
       if (operation === 'write') noteWrite(instance, called)
       return called
@@ -61,10 +65,16 @@ function noteWrite(instance: Instance, called: Promise<unknown>): void {
 
 /** Returns the error of a call: one that is not ours becomes a {@link StoreUnavailableError}. */
 function errorOf({ name }: SessionStore, cause: unknown): unknown {
-  if (cause instanceof SessionError) return cause
-  const why = becauseOf(cause)
-  // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
-  if (Object(cause).code === 'ERR_STORE') return new StoreError(`The store "${name}" refused`, why)
+  let why = {}
+  try {
+    if (cause instanceof SessionError) return cause
+    why = becauseOf(cause)
+    // Ours, of another copy of this package: Next bundles one for pages and one for its proxy.
+    if (Object(cause).code === 'ERR_STORE')
+      return new StoreError(`The store "${name}" refused`, why)
+  } catch {
+    // Anything can be thrown: this cannot even be looked at.
+  }
   // The error of somebody else's client may quote keys and data, so it is not passed on.
   return new StoreUnavailableError(`The store "${name}" failed`, why)
 }

@@ -122,7 +122,7 @@ class CachedStore {
     try {
       const result = await this.#store.write(id, record, expected, options)
       // `current` has all entries; the own record would be without those of others.
-      const stored = result.ok ? (result.current ?? copy) : result.current
+      const stored = result?.ok ? (result.current ?? copy) : result?.current
       if (!stored || ends !== this.#ends) this.#forget(id)
       else if (this.#cache.peek(id) === before) this.#save(id, stored, at)
       else this.#suspect(id)
@@ -179,10 +179,14 @@ class CachedStore {
   }
 
   #save(id: string, record: StoredRecord | null, at: number, isSuspect = false): void {
-    const bytes = record ? bytesOf(id, record) : 2 * id.length
     this.#cache.delete(id)
-    if (bytes > this.#options.maxBytes) return
-    this.#cache.set(id, { record: record && copyRecord(record), at, isSuspect }, bytes)
+    try {
+      const bytes = record ? bytesOf(id, record) : 2 * id.length
+      if (bytes > this.#options.maxBytes) return
+      this.#cache.set(id, { record: record && copyRecord(record), at, isSuspect }, bytes)
+    } catch {
+      // It is no record: whoever asked for it is told so.
+    }
     this.#cache.trim()
   }
 

@@ -1,6 +1,6 @@
 /** The text that Cloudflare KV stores under a session's key. */
-import { StoreError, StoreUnavailableError } from '../errors.ts'
-import { ForeignValueError } from './foreign-value.ts'
+import { StoreUnavailableError } from '../errors.ts'
+import { ForeignValueError, newerValue } from './foreign-value.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A record, and how long its entries in the index last. */
@@ -37,7 +37,7 @@ export function decodeValue(text: unknown): KVRecord | KVTombstone | null {
   if (text === null) return null
   if (typeof text !== 'string') throw new StoreUnavailableError('KV gave no usable answer')
   const parts = parseArray(text)
-  if (Number(parts[0]) > FORMAT) throw new StoreError('KV holds a newer format: update Sojourn')
+  if (Number(parts[0]) > FORMAT) throw newerValue('KV')
   if (parts[0] !== FORMAT || !SHAPE.test(parts.map((part) => typeof part).join())) {
     throw new ForeignValueError('What is stored in KV is no record of ours')
   }

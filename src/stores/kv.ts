@@ -213,11 +213,15 @@ class KVStore {
     return found.filter(({ record }) => record.keys?.includes(key))
   }
 
-  /** Ends what it can, and rejects afterwards if that was not all. */
+  /**
+   * Ends what it can, and rejects afterwards if that was not all. What cannot be read is ended too: it may be a session
+   * of this user that a newer version wrote.
+   */
   async #endAll(key: string, { except, ...options }: EndAllOptions = {}): Promise<number> {
-    const entries = await this.#list(key, options)
-    const ids = entries.map(({ id }) => id).filter((id) => id !== except)
-    const ends = ids.map((id) => this.end(id, options))
+    const ids = await listSuffixes(this.#kv, this.#indexKey(key, ''), options.signal)
+    const found = await this.#lookAtAll(ids, options)
+    const owned = found.filter(({ record }) => !record || record.keys?.includes(key))
+    const ends = owned.filter(({ id }) => id !== except).map(({ id }) => this.end(id, options))
     await Promise.allSettled(ends)
     return (await Promise.all(ends)).filter(Boolean).length
   }
@@ -230,12 +234,20 @@ class KVStore {
   }
 
   async #present(ids: readonly string[], options?: StoreCallOptions): Promise<StoredEntry[]> {
-    const found = await Promise.all(
-      ids.map(async (id) => ({ id, record: await this.#look(id, 0, options).catch(skipForeign) })),
-    )
-    return found.flatMap(({ id, record }) =>
-      record && record !== 'ended' ? [{ id, record: copyRecord(record) }] : [],
-    )
+    const found = await this.#lookAtAll(ids, options)
+    return found.flatMap(({ id, record }) => (record ? [{ id, record: copyRecord(record) }] : []))
+  }
+
+  /** Returns the live records of these ids; `null` stands for what is no record of ours. */
+  async #lookAtAll(
+    ids: readonly string[],
+    options?: StoreCallOptions,
+  ): Promise<{ id: string; record: KVRecord | null }[]> {
+    const all = ids.map(async (id) => {
+      const found = await this.#look(id, 0, options).then((one) => one ?? 'ended', skipForeign)
+      return found === 'ended' ? [] : [{ id, record: found }]
+    })
+    return (await Promise.all(all)).flat()
   }
 }
 

@@ -117,14 +117,15 @@ end
 
 /**
  * Ends one session: removes the record and its index entries, then puts the mark in its place. Where
- * memory is full the mark may be missing, unless the record asked for it.
+ * memory is full the mark may be missing, unless the record asked for it. With `only`, a record that has not this
+ * index key stays. What is no record of ours is ended: it may be one of this key that a newer version wrote.
  */
 const FINISH = `${GET}local function finish(key,id,now,ms,only)
 local c=get(key)
 local e,m,k=(c or ''):match('^[^\\n]*\\n(%d+)\\n[^\\n]*\\n(%d*)\\n([^\\n]*)\\n')
-if only and not (e and tonumber(e)>now and (' '..k..' '):find(' '..only..' ',1,true)) then return 0 end
 local live=e and tonumber(e)>now
 local mark=c and c:match('^!(%d+)$')
+if only and (not c or mark or e and not (live and (' '..k..' '):find(' '..only..' ',1,true))) then return 0 end
 if mark and tonumber(mark)-now>=ms then return 0 end
 for one in (k or ''):gmatch('%S+') do redis.pcall('ZREM',KEYS[2]..one,id) end
 if not mark then redis.call('DEL',key) end

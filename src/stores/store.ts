@@ -133,7 +133,7 @@ export interface SessionIndex {
   list(key: string, options?: StoreCallOptions): Promise<readonly StoredEntry[]>
   /**
    * Ends every record of `key`, whatever its version, and marks its id as {@link SessionStore.end}
-   * does; in one round trip where the store can.
+   * does; in one round trip where the store can. What is listed and cannot be read is ended too.
    *
    * @returns Number of records that were live.
    */

@@ -1,6 +1,6 @@
 /** The values of sessions in unstorage, as text. */
 import { StoreUnavailableError } from '../errors.ts'
-import { ForeignValueError } from './foreign-value.ts'
+import { ForeignValueError, newerValue } from './foreign-value.ts'
 import type { StoredRecord } from './store.ts'
 
 /**
@@ -10,6 +10,8 @@ import type { StoredRecord } from './store.ts'
  * keeps two writers apart.
  */
 const VALUE = /^sojourn 1\n(\d+)\n(?:ended\n|(\S+)\n(\S*)\n(\d*)\n([^\n]*)\n(\S+)\n)/
+
+const NEWER = /^sojourn ([2-9]|\d\d+)\n/
 
 /** A record, or the tombstone of an ended session. */
 export type Stored = StoredRecord | Pick<StoredRecord, 'expiresAt'>
@@ -35,6 +37,7 @@ export function decode(text: unknown): Stored | null {
   // Some drivers give an error, or nothing, in place of throwing; fs an empty text while it writes.
   if (text === undefined || text === '' || text instanceof Error)
     throw new StoreUnavailableError('unstorage getItem failed')
+  if (NEWER.test(text as string)) throw newerValue('unstorage')
   try {
     // No match is `null`, which cannot be taken apart.
     const [, expiry, tag, epoch = '', markFor, keys, value = ''] = VALUE.exec(text as string)!

@@ -560,6 +560,51 @@ describe('createKVStore() when KV fails', () => {
     expect(kv.stored('sojourn:r:a')).toBe(text)
   })
 
+  describe.each([
+    ['of a newer format', '[2,"something newer"]'],
+    ['that is no record of ours', 'garbage'],
+  ])('with a value %s among the sessions of a user', (_, text) => {
+    const plant = async () => {
+      const { kv, isolate, store, record } = setUp()
+      for (const id of ['own', 'a']) await store.write(id, record({ keys: ['ann'] }), null)
+      await kv.at('here').put('sojourn:r:a', text)
+      // Another isolate remembers nothing.
+      return { store: isolate(), record }
+    }
+
+    it('lists and goes through the others', async () => {
+      const { store } = await plant()
+      expect((await store.index!.list('ann')).map(({ id }) => id)).toEqual(['own'])
+      expect((await store.page!(null)).records.map(({ id }) => id)).toEqual(['own'])
+    })
+
+    it('ends it with all others, and counts those', async () => {
+      const { store } = await plant()
+      expect(await store.index!.end('ann', { except: 'none' })).toBe(1)
+      expect([await store.read('own'), await store.read('a')]).toEqual([null, null])
+    })
+
+    it('spares it where it is the one to be spared', async () => {
+      const { store } = await plant()
+      expect(await store.index!.end('ann', { except: 'a' })).toBe(1)
+      expect((await store.read('a').catch((error) => error)).code).toBe('ERR_STORE')
+    })
+
+    it('ends it alone', async () => {
+      const { store, record } = await plant()
+      expect(await store.end('a')).toBe(false)
+      expect(await store.read('a')).toBe(null)
+      expect(await store.write('a', record(), null)).toEqual({ ok: false, current: null })
+    })
+  })
+
+  it('says what to do about a newer format', async () => {
+    const { kv, store } = setUp()
+    await kv.at('here').put('sojourn:r:a', '[2,"something newer"]')
+    const { message } = await store.read('a').catch((error) => error)
+    expect(message).toBe('KV stores a newer format: update this version of Sojourn')
+  })
+
   it('ends also what is no record of ours', async () => {
     const { kv, store } = setUp()
     await kv.at('here').put('sojourn:r:a', 'garbage')

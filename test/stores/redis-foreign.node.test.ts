@@ -58,6 +58,12 @@ describe.each(KINDS)('createRedisStore() where %s is under the key of a session'
     expect(await store.read('own')).toBe(null)
   })
 
+  it('ends it with them, because a newer version may have written it, and marks its id', async () => {
+    expect(await store.index.end('ann')).toBe(1)
+    expect(await store.read('foreign')).toBe(null)
+    expect(await store.write('foreign', record(), null)).toEqual({ ok: false, current: null })
+  })
+
   it('ends it, and marks its id', async () => {
     expect(await store.end('foreign')).toBe(false)
     expect(await store.read('foreign')).toBe(null)

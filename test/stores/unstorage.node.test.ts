@@ -153,6 +153,16 @@ describe('createUnstorageStore()', () => {
     }
   })
 
+  it('says what to do about a newer format', async () => {
+    const { store, memory } = setUp()
+    await memory.setItemRaw!('sojourn:a', 'sojourn 12\nsomething newer\n', {})
+    await expect(store.read('a')).rejects.toThrow(
+      'unstorage stores a newer format: update this version of Sojourn',
+    )
+    expect(await store.end('a')).toBe(false)
+    expect(await store.read('a')).toBe(null)
+  })
+
   it.each<[string, () => unknown]>([
     ['rejects', failing],
     [
