@@ -126,6 +126,21 @@ describe('a registration', () => {
     expect(await see()).toMatchObject({ bound: true, subject: 'ada' })
   })
 
+  it.each([
+    ['bind()', true],
+    ['nothing', false],
+  ])('around a handler that rotated the session is asked for after %s: %s', async (_, asks) => {
+    const { app, jar, sessions } = createBoundWorld()
+    await jar.fetch(app, '/login')
+    const outer = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      if (asks) session.bind()
+      return app(new Request(new URL('/regenerate', request.url), { headers: request.headers }))
+    })
+    const response = await jar.fetch(outer, '/')
+    expect(challengeIn(response, 'registration') !== undefined).toBe(asks)
+  })
+
   it('is asked for by bind() in a request that tells the status too', async () => {
     const { jar, sessions, visit } = createBoundWorld()
     const status = sessions.statusHandler()

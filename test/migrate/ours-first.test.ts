@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { StoreUnavailableError } from '../../src/errors.ts'
+import { SessionNotFoundError, StoreUnavailableError } from '../../src/errors.ts'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { type CookieImporter, fromIronSession } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -115,12 +115,18 @@ for (const place of Object.keys(places)) {
     })
 
     it('shows neither user where nothing tells who came last, until somebody signs in', async () => {
-      const { whoIs, visit, names, winners } = await setUp(place, 'ann', UNKNOWN('bob'))
+      const { jar, sessions, whoIs, visit, names, winners } = await setUp(
+        place,
+        'ann',
+        UNKNOWN('bob'),
+      )
       for (let visits = 0; visits < 2; visits++) {
         const { session } = await visit()
         expect([session.status, session.subject, session.data]).toEqual(['invalid', null, {}])
       }
-      expect(winners()).toEqual(['neither', 'neither'])
+      const required = await sessions.require(jar.request('/')).catch((error) => error)
+      expect(required).toBeInstanceOf(SessionNotFoundError)
+      expect(winners()).toEqual(['neither', 'neither', 'neither'])
       expect(names()).toContain('old')
       await visit((session) => session.login('bob'))
       expect(names()).not.toContain('old')
@@ -176,6 +182,9 @@ describe('importFrom, beside a cookie of ours', () => {
     for (const [old, expected] of [
       [LATER('bob'), ['active', 'bob']],
       [UNKNOWN('bob'), ['missing', null]],
+      // Ours knows whole seconds.
+      [(now: number) => ({ subject: 'bob', writtenAt: now - 10_000 + 999 }), ['missing', null]],
+      [(now: number) => ({ subject: 'bob', writtenAt: now - 10_000 + 1000 }), ['active', 'bob']],
     ] as const) {
       const { sessions, jar, whoIs } = await setUp('in a store', 'ann', old)
       const cookie = jar.header()!.replace(/; old=1/, '')
@@ -358,6 +367,11 @@ describe('importFrom, on overlapping first visits', () => {
     }
     const { sessions, one, events } = await arriveTwice({ store })
     expect(one.status).toBe('degraded')
+    const request = new Request('https://example.com/', { headers: { cookie: old } })
+    await expect(sessions.require(request)).rejects.toThrow(StoreUnavailableError)
+    const strict = createWorld({ store, importFrom: [importer], onStoreFailure: 'throw' })
+    await expect(strict.sessions.open(old)).rejects.toThrow(StoreUnavailableError)
+    expect(strict.types()).toEqual(['store.unavailable'])
     expect(() => one.set('one', 1)).toThrow(StoreUnavailableError)
     expect(await sessions.save(one)).toEqual([])
     expect(events[0]).toMatchObject({ type: 'store.degraded', store: 'memory', reason: 'unknown' })

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { deflate } from '../../src/codec/compress.ts'
+import { idOf } from '../../src/codec/session-record.ts'
+import { shareOf } from '../../src/crypto/key-share.ts'
 import { createKeyRing } from '../../src/crypto/keyring.ts'
 import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { createSessions, type SessionsOptions } from '../../src/index.ts'
+import { getDraft } from '../../src/session/instances.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
@@ -131,6 +134,18 @@ describe("seal: 'cookie'", () => {
     expect(await other.list('ann')).toEqual([])
     expect(await sessions.revokeAll('ann')).toBe(1)
     expect(await sessions.revoke(session.id)).toBe(false)
+  })
+
+  it('draws a new key share with each rotation: what a copy of the cookie knows opens nothing of after', async () => {
+    const { visit, sessions, jar } = createStored({ seal: 'cookie' })
+    await visit((s) => s.set('a', 1))
+    const session = await sessions.open(jar.header())
+    const before = getDraft(session).current
+    session.regenerate()
+    const after = getDraft(session).current
+    expect(idOf(after)).toBe(idOf(before))
+    expect(shareOf(after)).toHaveLength(32)
+    expect(shareOf(after)).not.toEqual(shareOf(before))
   })
 
   it('works with snapshots, deferred writes, conflicts and once', async () => {

@@ -93,10 +93,12 @@ describe('sessions.list()', () => {
 
   it('never says that a session was last seen before its user signed in to it', async () => {
     const { sessions, signIn, clock } = createUsers()
-    clock.advance(0.4)
+    clock.advance(0.6)
     await signIn('ann')
     const [info] = await sessions.list('ann')
     expect(info).toMatchObject({ lastSeenAt: clock(), authenticatedAt: clock() })
+    // Whole seconds, and none of the future.
+    expect(info?.createdAt).toBe(clock() - 600)
   })
 
   it('leaves out what has expired, by the timeouts of today', async () => {

@@ -74,6 +74,17 @@ describe.each([
     expect((await jar.fetch(handler, '/')).headers.has(HEADER)).toBe(false)
   })
 
+  it('leaves a network error as it is, which nobody can add a header to', async () => {
+    const { jar, sessions, visit } = createWorld(options())
+    await visit((session) => session.login('ann'))
+    const handler = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).destroy({ clear: ['cache'] })
+      return Response.error()
+    })
+    const response = await handler(jar.request('/'))
+    expect([response.type, response.status]).toEqual(['error', 0])
+  })
+
   it('refuses what is no list of cache, storage and cookies, and ends nothing then', async () => {
     const { visit } = createWorld(options())
     await visit((session) => session.login('ann'))
