@@ -250,6 +250,35 @@ describe('what a request costs', () => {
     },
   )
 
+  it('is one call to open the record and one to seal it, and one more for an entry that may be needed', async () => {
+    const memory = createMemoryStore()
+    const { store } = createCountingStore()
+    const stores = { memory, store, wrapped: { ...memory }, lagging: { ...store, atomic: false } }
+    const calls: Record<string, number> = {}
+    for (const [name, one] of Object.entries(stores)) {
+      const { visit } = createWorld({ store: one, now: Date.now })
+      await visit((session) => session.set('n', 0))
+      calls[name] = await countCrypto(() => visit((session) => session.set('n', 1)))
+    }
+    // Where answers lag, the cookie says how new the record is.
+    expect(calls).toEqual({ memory: 2, store: 3, wrapped: 2, lagging: 3 })
+  })
+
+  it('is an entry in memory only once a write was refused, and twenty writers lose nothing', async () => {
+    const store = createMemoryStore()
+    const { sessions, visit, jar } = createWorld({ store, now: Date.now })
+    const { session } = await visit((s) => s.set('list', []))
+    const open = await Promise.all(Array.from({ length: 20 }, () => sessions.open(jar.header())))
+    for (const [i, one] of open.entries()) one.append('list', i)
+    for (const one of open.slice(0, 2)) await sessions.save(one)
+    expect((await store.read(session.id))?.entries).toBe(undefined)
+    await Promise.all(open.slice(2).map((one) => sessions.save(one)))
+    const entries = (await store.read(session.id))?.entries ?? []
+    expect(entries.length).toBeGreaterThan(0)
+    const list = (await sessions.open(jar.header())).get('list') as number[]
+    expect(list.toSorted((a, b) => a - b)).toEqual([...open.keys()])
+  })
+
   /** A request of the browser that reads and writes, made before it is counted. */
   const countRequest = async (store: SessionStore) => {
     const { visit, sessions, jar } = createWorld({ store, now: Date.now })

@@ -16,6 +16,7 @@ import { newerData, newState } from '../session/open.ts'
 import { applyAll, changesOf, isOfData, isOfOther, type Operation } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
 import { isFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
+import { takesEntry } from '../stores/in-process.ts'
 import type { WriteOptions, WriteResult } from '../stores/store.ts'
 import { endDeferred } from './deferred.ts'
 import { compare, GRACE_MS, LAG_MS, relate, withCredentialOf } from './newest.ts'
@@ -258,6 +259,7 @@ export class Commit {
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
     const { deferred, failed, heals } = this.#stored
+    if (!takesEntry(this.#p.store, this.isRefused)) return undefined
     if (failed && failed.tag !== this.tag) return undefined
     const isFixed = this.#operations.length > 0 && this.#operations.every(({ changes }) => changes)
     if (!isFixed || deferred || heals || format.check) return undefined

@@ -17,6 +17,7 @@ import { applyWrite } from './apply-write.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
 import { ExpiryHistogram } from './expiry-histogram.ts'
+import { markInProcess } from './in-process.ts'
 import { MARK_SECONDS } from './limits.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
 import { SHARDS, ShardedMap } from './sharded-map.ts'
@@ -282,7 +283,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
     atomic: true,
     index: memory.index,
     read: (id, call) => memory.read(id, call),
-    write: (id, record, expected, call) => memory.write(id, record, expected, call),
+    write: markInProcess((id, record, expected, call) => memory.write(id, record, expected, call)),
     end: (id, call) => memory.end(id, call),
     page: (cursor, call) => memory.page(cursor, call),
     health: (call) => memory.health(call),

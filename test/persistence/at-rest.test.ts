@@ -160,7 +160,11 @@ describe("seal: 'cookie'", () => {
   })
 
   it('stores no entry and no result of once that the secret alone opens', async () => {
-    const { visit, sessions, jar, memory, clock } = createStored(sealed)
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    // A wrapper is sent an entry with its first write.
+    const store: SessionStore = { ...memory, write: (...args) => memory.write(...args) }
+    const { visit, sessions, jar } = createWorld({ store, ...sealed }, clock)
     const { session } = await visit((s) => s.set('a', 1))
     const header = jar.header()
     const open = await Promise.all(Array.from({ length: 9 }, () => sessions.open(header)))

@@ -8,6 +8,7 @@ import {
   type SessionsOptions,
 } from '../../src/index.ts'
 import { cached } from '../../src/stores/cached.ts'
+import { markInProcess } from '../../src/stores/in-process.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { isFrequent } from '../support/sessions.ts'
@@ -96,7 +97,7 @@ export class Isolate {
 
   /** Records which sessions each activity tries to create, to write and to end. */
   #watched(store: SessionStore): SessionStore {
-    return wrapMethods(store, async (name, args, run) => {
+    const watched = wrapMethods(store, async (name, args, run) => {
       const { creates, ends, writes } = this.#world.current
       const print = typeof args[0] === 'string' ? fingerprint(args[0]) : ''
       if (name === 'write') writes.add(print)
@@ -107,6 +108,9 @@ export class Isolate {
       ends.set(print, true)
       return wasLive
     })
+    // Half of them send an entry with each write, half only once it was refused.
+    if (this.number % 2) markInProcess(watched.write)
+    return watched
   }
 
   /** Answers one request. */
