@@ -2,6 +2,7 @@
 import {
   applyRules,
   assertTime,
+  type Complete,
   flagRule,
   functionRule,
   integerRule,
@@ -14,15 +15,11 @@ import {
   timeoutRule,
   wordRule,
 } from './check.ts'
-import type { SessionCodec } from './codec/values.ts'
 import type { SessionEventListener } from './events.ts'
-import type { CookieImporter } from './migrate/importer.ts'
 import type { DeviceBoundOptions, SessionsOptions } from './options.ts'
 import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session/session.ts'
-import type { StandardSchemaV1 } from './standard-schema.ts'
 import type { SessionStore } from './stores/store.ts'
-import type { CookieOptions } from './transport/cookie.ts'
 
 /** The option `revocations` with its defaults. */
 export interface ResolvedRevocations {
@@ -34,40 +31,37 @@ export interface ResolvedRevocations {
   readonly maxLifetime: number | undefined
 }
 
-/** The options with every default in place. */
-export interface ResolvedOptions {
+/** Options that have a default. */
+type Defaulted =
+  | 'compress'
+  | 'controlsTtl'
+  | 'cookie'
+  | 'idleTimeout'
+  | 'now'
+  | 'onCorruption'
+  | 'onReuse'
+  | 'onRollback'
+  | 'onStoreFailure'
+  | 'seal'
+  | 'storeTimeout'
+  | 'transport'
+  | 'version'
+
+/** Options that the application spells otherwise. */
+type Respelled = 'secret' | 'snapshot' | 'revocations' | 'cache' | 'onEvent'
+
+/**
+ * The options with every default in place. An `absoluteTimeout` of `undefined` is a week, or the idle timeout of the
+ * session where that is longer.
+ */
+export interface ResolvedOptions
+  extends Required<Omit<SessionsOptions, Defaulted | Respelled>>,
+    Complete<Pick<SessionsOptions, Defaulted>> {
   readonly secrets: readonly string[]
-  readonly store: SessionStore | undefined
-  readonly maxSessions: number | undefined
-  readonly schema: StandardSchemaV1 | undefined
-  readonly version: number
-  readonly migrate: ((data: unknown, from: number) => unknown) | undefined
-  readonly codec: SessionCodec | undefined
-  readonly cookie: CookieOptions
-  readonly factors: readonly string[] | undefined
-  readonly idleTimeout: number
-  /** `undefined`: a week, or the idle timeout of the session where that is longer. */
-  readonly absoluteTimeout: number | undefined
-  readonly renewAfter: number | undefined
-  readonly onStoreFailure: 'degrade' | 'throw'
-  readonly onCorruption: 'reset' | 'throw'
   readonly snapshot: false | { maxAge: number; staleIfError: number }
-  readonly binding: SessionsOptions['binding']
-  readonly deviceBound: SessionsOptions['deviceBound']
-  readonly notBefore: SessionsOptions['notBefore']
   readonly revocations: ResolvedRevocations | undefined
-  readonly controls: SessionsOptions['controls']
-  readonly controlsTtl: number
-  readonly onReuse: 'report' | 'revoke'
-  readonly onRollback: 'heal' | 'refuse'
-  readonly storeTimeout: number
-  readonly seal: 'secret' | 'cookie'
-  readonly compress: false | { above: number }
-  readonly transport: 'cookie' | { header: string }
-  readonly importFrom: readonly CookieImporter[] | undefined
   readonly cache: { maxEntries: number; ttl: number }
   readonly onEvent: readonly SessionEventListener[]
-  readonly now: () => number
 }
 
 /** A day in seconds. */

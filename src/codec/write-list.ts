@@ -4,7 +4,7 @@
  * Each write is listed by a random tag, so that it is applied once, wherever it comes from: beside the
  * record, in a cookie, or in a commit that is tried again because its answer was lost.
  */
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { ALPHABET, encodeBase64url } from '../crypto/base64url.ts'
 import type { SessionState } from './session-record.ts'
 
 /** One write in the list: its tag, its time in seconds modulo 2048, and whether it changed data. */
@@ -22,7 +22,6 @@ const TAG_LENGTH = 6
 const WRITE_LENGTH = 8
 /** Stands in the list for an entry that was dropped. */
 export const NO_TAG = 'AAAAAA'
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const CLOCK = 2048
 /** Seconds by which the clock of another server may be ahead. */
 const DRIFT_S = 64
@@ -40,7 +39,7 @@ export function newTag(): string {
 /** Reads the 12 bits behind the tag of a write, the one at `i` in a list. */
 function bitsOf(writes: string, i: number): number {
   const at = i * WRITE_LENGTH + TAG_LENGTH
-  return DIGITS.indexOf(writes[at]!) * 64 + DIGITS.indexOf(writes[at + 1]!)
+  return ALPHABET.indexOf(writes[at]!) * 64 + ALPHABET.indexOf(writes[at + 1]!)
 }
 
 /** The listed writes, the oldest first; the last one made `counter` what it is. */
@@ -94,7 +93,7 @@ export function listWrite(
 ): SessionState {
   const seconds = Math.floor(now / 1000) % CLOCK
   const bits = seconds + (changed ? CLOCK : 0)
-  const text = tag + DIGITS[bits >> 6] + DIGITS[bits & 63]
+  const text = tag + ALPHABET[bits >> 6] + ALPHABET[bits & 63]
   const all = (state.writes ?? '') + text
   let first = 0
   for (let left = all.length / WRITE_LENGTH; left > LISTED_MIN; left--) {

@@ -1,7 +1,8 @@
 /** Base64url without padding (RFC 4648, 5), strict: one text per byte string and no other. */
 import { decodeText, encodeText } from './text.ts'
 
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+/** The digits, in the order of their values. */
+export const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const INVALID = 255
 
 const codes = encodeText(ALPHABET)

@@ -1,5 +1,6 @@
 /** Hashes that only the owner of the secrets can make: index keys of users, marks of clients. */
 import { BoundedMap } from '../bounded-map.ts'
+import { lazy } from '../lazy.ts'
 import { encodeBase64url } from './base64url.ts'
 import { deriveBytes } from './derive.ts'
 import { encodeText } from './text.ts'
@@ -12,15 +13,13 @@ const MAX_KNOWN = 1000
 
 /** HMAC-SHA-256 under keys derived (HKDF) for `purpose`; hashes made lately are remembered. */
 export function createKeyedHash(secrets: readonly string[], purpose: string): KeyedHash {
-  // Values only: a promise of another request may hang on Workers.
   const known = new BoundedMap<string, readonly [string, ...string[]]>(MAX_KNOWN)
-  let keys: readonly CryptoKey[] | undefined
+  const keys = lazy(() => Promise.all(secrets.map((secret) => deriveKey(secret, purpose))))
   return async (text) => {
     const found = known.get(text)
     if (found) return found
-    keys ??= await Promise.all(secrets.map((secret) => deriveKey(secret, purpose)))
     const hashes = await Promise.all(
-      keys.map(async (key) => {
+      (await keys()).map(async (key) => {
         const mac = await crypto.subtle.sign('HMAC', key, encodeText(text))
         return encodeBase64url(new Uint8Array(mac).subarray(0, HASH_BYTES))
       }),

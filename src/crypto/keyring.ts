@@ -1,4 +1,5 @@
 import { BoundedMap } from '../bounded-map.ts'
+import { lazy } from '../lazy.ts'
 import type { AesGcm } from './aes-gcm.ts'
 import { deriveBytes } from './derive.ts'
 import { deriveSubkey, importXaesKey, PREFIX_BYTES } from './xaes.ts'
@@ -8,9 +9,8 @@ export type KeyPurpose = 'cookie' | 'store' | 'seal'
 
 /** The master keys of one purpose: the first seals, all open. */
 export interface KeyRing {
-  /** Known once they were derived. */
-  readonly keys: readonly MasterKey[] | undefined
-  derive(): Promise<readonly MasterKey[]>
+  /** Returns the keys, without a promise once they were derived. */
+  keys(): readonly MasterKey[] | Promise<readonly MasterKey[]>
   /** Is called whenever a key but the first has opened something. */
   readonly formerUsed: FormerUsed | undefined
 }
@@ -41,18 +41,9 @@ export function createKeyRing(
   purpose: KeyPurpose,
   formerUsed?: FormerUsed,
 ): KeyRing {
-  // The keys are stored, never their promise: a promise of another request may hang on Workers.
-  let keys: readonly MasterKey[] | undefined
   return {
     formerUsed,
-    get keys() {
-      return keys
-    },
-    async derive() {
-      const derived = await Promise.all(secrets.map((secret) => deriveMasterKey(secret, purpose)))
-      keys ??= derived
-      return keys
-    },
+    keys: lazy(() => Promise.all(secrets.map((secret) => deriveMasterKey(secret, purpose)))),
   }
 }
 

@@ -17,7 +17,7 @@
  */
 import { MAX_TIMEOUT } from '../check.ts'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
-import type { KeyRing } from './keyring.ts'
+import type { KeyRing, MasterKey } from './keyring.ts'
 import { layOut } from './text.ts'
 
 const VERSION = 1
@@ -67,7 +67,7 @@ export async function sealToken(
   plaintext: Uint8Array<ArrayBuffer>,
   now: number,
 ): Promise<string> {
-  const key = (ring.keys ?? (await ring.derive()))[0]!
+  const [key] = (await ring.keys()) as [MasterKey]
   const hour = Math.floor(now / HOUR_MS)
   const known = key.subkeys.get(hour)
   const subkey = known ?? (await key.deriveSubkey(hour))
@@ -109,7 +109,7 @@ export async function openToken(
   const parts = parseToken(text)
   if (!parts || aheadBy(parts, now) > HOUR_MS) return null
   const { hour, id, token } = parts
-  const keys = ring.keys ?? (await ring.derive())
+  const keys = await ring.keys()
   const position = keys.findIndex((one) => one.id === id)
   const key = keys[position]
   if (!key) return null

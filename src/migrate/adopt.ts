@@ -18,7 +18,7 @@ import type { Instance } from '../session/instance.ts'
 import { emptyDraft, isOver } from '../session/open.ts'
 import type { Operation } from '../session/operations.ts'
 import { isSame } from '../session/save.ts'
-import { failureOf } from '../stores/failure.ts'
+import { unansweredDraft } from '../session/unanswered.ts'
 import { MAX_COOKIE_AGE } from '../transport/cookie.ts'
 import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
@@ -153,12 +153,7 @@ function failed({ asked, draft, instance, otherwise }: Adoption, error: unknown)
     if (options.onCorruption === 'throw' && !draft.found) throw error
     return Promise.resolve(otherwise)
   }
-  const isThrown = options.onStoreFailure === 'throw'
-  const type = isThrown ? 'store.unavailable' : 'store.degraded'
-  emit({ type, store: asked, ...failureOf(error) }, draft.current)
-  if (isThrown) throw error
-  const noSession = () => error
-  return emptyDraft(instance, draft.cookies, { status: 'degraded', noSession, readOnly: error })
+  return unansweredDraft(instance, asked, draft, error)
 }
 
 /** Returns true where no cookie of ours stands for a session. */

@@ -1,11 +1,11 @@
 /** Sessions in cookies that can be ended, copies included. Loaded with the option `revocations`. */
 import { idOf } from '../codec/session-record.ts'
-import type { StoreUnavailableError } from '../errors.ts'
 import type { Draft } from '../session/draft.ts'
 import { createInCookie } from '../session/in-cookie.ts'
 import type { Instance } from '../session/instance.ts'
-import { emptyDraft, goneDraft, isOver } from '../session/open.ts'
-import { reportFailure, startCalls } from '../session/store-calls.ts'
+import { goneDraft, isOver } from '../session/open.ts'
+import { isFailure, reportFailure, startCalls } from '../session/store-calls.ts'
+import { unansweredDraft } from '../session/unanswered.ts'
 import { lifetimeOf, lookFor, type Marks, marksOf, maxLifetimeOf } from './marks.ts'
 
 /**
@@ -53,20 +53,13 @@ export function limitLifetime(instance: Instance, draft: Draft): void {
 
 /** Goes on with a session whose marks could not be asked for, or with an empty, read-only one if the option says so. */
 async function withoutAnswer(marks: Marks, draft: Draft, failure: unknown): Promise<Draft> {
-  const { onStoreFailure, revocations } = marks.instance.options
-  const isClosed = revocations!.onFailure === 'closed'
-  const isThrown = isClosed && onStoreFailure === 'throw'
-  reportFailure(marks, failure, isThrown ? 'store.unavailable' : 'store.degraded', draft.current)
-  if (!isClosed) {
-    draft.status = 'degraded'
-    return draft
+  const { instance, store } = marks
+  if (instance.options.revocations!.onFailure === 'closed' && isFailure(failure)) {
+    return unansweredDraft(instance, store.name, draft, failure)
   }
-  const reason = failure as StoreUnavailableError
-  return emptyDraft(marks.instance, draft.cookies, {
-    status: 'degraded',
-    noSession: () => reason,
-    readOnly: reason,
-  })
+  reportFailure(marks, failure, 'store.degraded', draft.current)
+  draft.status = 'degraded'
+  return draft
 }
 
 /** Shortens a session that was sealed with a longer lifetime: a mark would be gone before it. */

@@ -2,12 +2,12 @@
 import { refuseUnless } from '../check.ts'
 import { SessionExpiredError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
-import { failureOf } from '../stores/failure.ts'
 import { YEAR_2001 } from './controls.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'
 import { expiryOf } from './reasons.ts'
+import { unansweredDraft } from './unanswered.ts'
 
 /** A draft of nothing when the controls or `notBefore` say that the session is over, or the latter cannot say. */
 export async function checkAge(
@@ -15,8 +15,7 @@ export async function checkAge(
   draft: Draft,
   signal?: AbortSignal,
 ): Promise<Draft | null> {
-  const { emit, options } = instance
-  const { notBefore } = options
+  const { notBefore, storeTimeout } = instance.options
   const { subject, authenticatedAt, createdAt } = draft.current
   const since = authenticatedAt ?? createdAt
   if (since < (instance.inForce?.notBefore ?? -Infinity)) {
@@ -27,20 +26,12 @@ export async function checkAge(
   try {
     const late = (): Error => new StoreUnavailableError('notBefore took too long')
     const ask = async (): Promise<number | null> => await notBefore(subject)
-    limit = await within(1000 * options.storeTimeout, signal, late, ask)
+    limit = await within(1000 * storeTimeout, signal, late, ask)
   } catch {
     // Nobody waits for the answer any more, which says nothing about whoever was asked.
     if (signal?.aborted) throw signal.reason
     const reason = new StoreUnavailableError('Cannot read session: notBefore failed')
-    const isThrown = options.onStoreFailure === 'throw'
-    const type = isThrown ? 'store.unavailable' : 'store.degraded'
-    emit({ type, store: 'notBefore', ...failureOf(reason) }, draft.current)
-    if (isThrown) throw reason
-    return await emptyDraft(instance, draft.cookies, {
-      status: 'degraded',
-      noSession: () => reason,
-      readOnly: reason,
-    })
+    return await unansweredDraft(instance, 'notBefore', draft, reason)
   }
   // Epoch seconds are before any sign-in, so that they would end nothing.
   const isTime = typeof limit === 'number' && (limit === 0 || limit >= YEAR_2001)

@@ -50,7 +50,7 @@ export async function whyClosed(ring: KeyRing, text: string, now: number): Promi
   const parts = text.length > MAX_TOKEN ? null : parseToken(text)
   if (!parts) return { reason: 'malformed' }
   const keyId = spellKey(parts.id)
-  const keys = ring.keys ?? (await ring.derive())
+  const keys = await ring.keys()
   if (!keys.some(({ id }) => id === parts.id)) return { reason: 'unknown-key', keyId }
   const ahead = aheadBy(parts, now)
   return ahead > HOUR_MS

@@ -71,9 +71,11 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
   const isDoubtful = found?.isCopy && hasChanges(operations)
   const dataText = operations.length ? format.write(current) : undefined
   const changed = isDoubtful || (dataText !== undefined && differs(draft, dataText))
-  if (!renewalDue && !changed && !refresh) return removesCookie ? cookie.remove(cookies) : []
-  if (current.binding === undefined) draft.binding = await draft.bind?.()
-  const setCookie = await backend.commit(draft, { renewalDue, changed, dataText })
+  let setCookie: string[] = []
+  if (renewalDue || changed || refresh) {
+    if (current.binding === undefined) draft.binding = await draft.bind?.()
+    setCookie = await backend.commit(draft, { renewalDue, changed, dataText })
+  }
   return removesCookie && !setCookie.length ? cookie.remove(cookies) : setCookie
 }
 

@@ -56,7 +56,7 @@ describe('keys', () => {
   })
 
   it('of a key ring leave no bytes behind', async () => {
-    const { bits } = await keysOf(() => createKeyRing([SECRET], 'cookie').derive())
+    const { bits } = await keysOf(async () => createKeyRing([SECRET], 'cookie').keys())
     expect(bits.map((one) => [...new Uint8Array(one)])).toEqual([Array(32).fill(0)])
   })
 })
@@ -125,7 +125,7 @@ describe('a key', () => {
     await open(SECRET, 'another secret for the tests of keys')
     expect(told).toEqual([])
     await open('another secret for the tests of keys', 'a third one', SECRET)
-    const [key] = await createKeyRing([SECRET], 'cookie').derive()
+    const [key] = await createKeyRing([SECRET], 'cookie').keys()
     expect(told).toEqual([[key?.id, 2]])
   })
 })

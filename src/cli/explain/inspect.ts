@@ -60,7 +60,7 @@ export async function inspect(given: Instance, header: string, name?: string): P
   // A note knows the times of its session, too.
   const notes = tokens.length ? [] : (await readNotes(own, cookies)).opened
   const known = tokens.find(({ opened }) => opened)?.opened ?? notes[0]
-  const keys = own.tokens.ring.keys ?? (await own.tokens.ring.derive())
+  const keys = await own.tokens.ring.keys()
   try {
     const session = await sessions.open(header)
     const { found: live, noSession } = getDraft(session)
@@ -109,7 +109,7 @@ async function inspectToken(given: Instance, token: string): Promise<InspectedTo
   const parts = parseToken(token)
   const budget = { newHours: 1, ahead: 0 }
   const [cookie] = await tokens.openAll({ tokens: [token], budget })
-  const keys = tokens.ring.keys ?? (await tokens.ring.derive())
+  const keys = await tokens.ring.keys()
   const position = keys.findIndex(({ id }) => id === parts?.id)
   const key = parts && {
     keyId: spellKey(parts.id),
