@@ -32,18 +32,22 @@ export interface Entry {
   readonly seen: readonly string[]
 }
 
+/** A change as text; earlier versions of this library spelled a removal as an operation of its own. */
+type WireChange = Change | readonly [section: Section, key: string, op: 'unset']
+
 type WireEntry = readonly [
   tag: string,
   counter: number,
   at: number,
-  changes: readonly Change[],
+  changes: readonly WireChange[],
   sets?: 1 | undefined,
 ]
 
-function mapValues(changes: readonly Change[], fn: (value: unknown) => unknown): Change[] {
-  return changes.map(([section, key, op, value]) =>
-    value === undefined ? [section, key, op] : [section, key, op, fn(value)],
-  )
+function mapValues(changes: readonly WireChange[], fn: (value: unknown) => unknown): Change[] {
+  return changes.map(([section, key, op, value]) => {
+    const change = [section, key, op === 'unset' ? 'set' : op] as const
+    return value === undefined ? change : [...change, fn(value)]
+  })
 }
 
 /** Spells entries as text, in which times count from `since`. Values are text of the codec. */
