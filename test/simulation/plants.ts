@@ -1,5 +1,10 @@
 /** Faults that are put in on purpose: a simulation that does not find them proves nothing. */
-import type { SessionStore, StoredRecord, WriteOptions } from '../../src/stores/store.ts'
+import type {
+  SessionStore,
+  StoreCallOptions,
+  StoredRecord,
+  WriteOptions,
+} from '../../src/stores/store.ts'
 import { wrapMethods } from './network.ts'
 import type { Plant } from './plant-source.ts'
 import { BOUND_PLANTS } from './plants-bound.ts'
@@ -22,6 +27,11 @@ function undying(store: SessionStore): SessionStore {
   })
 }
 
+/** Whoever ends all sessions of a user ends none. */
+function sparing(store: SessionStore): SessionStore {
+  return wrapMethods(store, async (name, args, run) => (name === 'index.end' ? 1 : run(args)))
+}
+
 /** What should be appended to a record is thrown away, and said to be there. */
 function forgetful(store: SessionStore): SessionStore {
   return wrapMethods(store, async (name, args, run) => {
@@ -33,11 +43,21 @@ function forgetful(store: SessionStore): SessionStore {
   })
 }
 
+/** Whoever asks for what is there now gets what a replica has. */
+function lagging(store: SessionStore): SessionStore {
+  return wrapMethods(store, async (name, args, run) => {
+    const [id, options] = args as [string, StoreCallOptions | undefined]
+    return run(name === 'read' ? [id, { ...options, fresh: false }] : args)
+  })
+}
+
 const ALL: readonly Plant[] = [
   ...BOUND_PLANTS,
   { name: 'compare-and-set always succeeds', profile: 'memory', rule: '1', store: overwriting },
   { name: 'end ignored', profile: 'memory', rule: '3', store: undying },
   { name: 'appended entries dropped', profile: 'memory', rule: '1', store: forgetful },
+  { name: 'end of a user ignored by KV', profile: 'kv', rule: '3', store: sparing },
+  { name: 'fresh ignored by a replica', profile: 'replica', rule: '5', store: lagging },
   { name: 'longer timeouts', profile: 'memory', rule: '6', timeoutFactor: 1.5 },
   { name: "another's Set-Cookie", profile: 'memory', rule: '4', swapsCookies: true },
   {
