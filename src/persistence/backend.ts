@@ -131,9 +131,9 @@ async function failed(
   draft.stored = { ...stored, failed: { tag, operations: draft.operations.length } }
   // A breaker that is open has asked nobody.
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
-  if (isSent && lastRotation && found && !shareOf(lastRotation).length && instance.cookie.side) {
+  if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
     // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
-    const tried = { state: { ...lastRotation, counter: found.state.counter } }
+    const tried = { state: lastRotation }
     setCookiesOf(error, [
       ...(await writeStoredCookie(instance, draft, tried)),
       ...(await noteRotation(instance, cookies, idOnly(instance, tried))),

@@ -54,7 +54,7 @@ export class Commit {
   readonly tag: string
   /** The store refused an attempt, so it can be reached. */
   isRefused = false
-  /** The rotated state that the last call tried to write; `null`: no rotation was tried. */
+  /** The rotated state that the last call tried to write, with the counter before it; `null`: no rotation was tried. */
   lastRotation: SessionState | null = null
   readonly #p: Persistence
   readonly #draft: Draft
@@ -165,7 +165,8 @@ export class Commit {
     let [from, version, next] = [base.state, base.version ?? '', current]
     for (let attempt = 1; ; attempt++) {
       const state = this.#finish(next)
-      if (nameOf(state.generation) !== nameOf(base.state.generation)) this.lastRotation = state
+      const rotates = nameOf(state.generation) !== nameOf(from.generation)
+      this.lastRotation = rotates ? { ...state, counter: from.counter } : null
       const { result, written } = await this.#write(state, version, from)
       const { current: there, ok } = result
       this.isRefused = !ok

@@ -3,6 +3,7 @@ import { StoreUnavailableError } from '../../src/errors.ts'
 import type { Session, SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { cookiesOf } from '../../src/transport/error-cookies.ts'
 import { createWorld, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 type Use = (session: Session) => unknown
@@ -160,6 +161,21 @@ describe('a sign-in that overlaps one of the same user', () => {
     second.login('ada')
     await sessions.save(second)
     expect(second.id === first.id).toBe(false)
+  })
+
+  it('is answered 503, without the credential of a third one that it met, when the store then fails', async () => {
+    const { header, sessions, store } = await createOverlap()
+    const first = await sessions.open(header)
+    first.login('ada')
+    const [cookie = ''] = await sessions.save(first)
+    const late = await sessions.open(header)
+    const third = await sessions.open(cookie.split(';')[0]!)
+    for (const one of [third, late]) one.login('ada')
+    await sessions.save(third)
+    store.inject([{ type: 'pass' }, { type: 'throw-before' }], 'write')
+    const error = await sessions.save(late).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(StoreUnavailableError)
+    expect(cookiesOf(error as Error)).toEqual([])
   })
 
   it('drops the deferred writes of the visitor, and tells of them', async () => {
