@@ -9,12 +9,12 @@ import { getDraft } from '../../src/session/instances.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
-import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+import { asRemote, createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 function createStored(options: Partial<SessionsOptions> = {}) {
   const clock = createClock()
   const memory = createMemoryStore({ now: clock })
-  return { memory, ...createWorld({ store: memory, ...options }, clock) }
+  return { memory, ...createWorld({ store: asRemote(memory), ...options }, clock) }
 }
 
 describe('a stored record', () => {
@@ -160,11 +160,7 @@ describe("seal: 'cookie'", () => {
   })
 
   it('stores no entry and no result of once that the secret alone opens', async () => {
-    const clock = createClock()
-    const memory = createMemoryStore({ now: clock })
-    // A wrapper is sent an entry with its first write.
-    const store: SessionStore = { ...memory, write: (...args) => memory.write(...args) }
-    const { visit, sessions, jar } = createWorld({ store, ...sealed }, clock)
+    const { visit, sessions, jar, memory, clock } = createStored(sealed)
     const { session } = await visit((s) => s.set('a', 1))
     const header = jar.header()
     const open = await Promise.all(Array.from({ length: 9 }, () => sessions.open(header)))

@@ -5,14 +5,15 @@ import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { KVDouble } from '../support/kv-double.ts'
-import { createWorld, errorOf } from '../support/sessions.ts'
+import { asRemote, createWorld, errorOf } from '../support/sessions.ts'
 
 /** A user, and two isolates over one store. */
 async function createTwo(options: Partial<SessionsOptions> = {}) {
   const clock = createClock()
   const memory = createMemoryStore({ now: clock })
-  const here = createWorld({ store: memory, ...options }, clock)
-  const { sessions: elsewhere } = createWorld({ store: memory, ...options }, clock)
+  const store = asRemote(memory)
+  const here = createWorld({ store, ...options }, clock)
+  const { sessions: elsewhere } = createWorld({ store, ...options }, clock)
   const { session } = await here.visit((one) => one.login('ada'))
   const header = here.jar.header()
   /** What a request of the other isolate does. */

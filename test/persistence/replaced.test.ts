@@ -4,7 +4,7 @@ import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
-import { createWorld } from '../support/sessions.ts'
+import { asRemote, createWorld } from '../support/sessions.ts'
 
 /** A user in one isolate; another isolate sees the same store through something else. */
 async function createTwo(
@@ -14,7 +14,7 @@ async function createTwo(
   const clock = createClock()
   const memory = createMemoryStore({ now: clock })
   const store = createFaultyStore(memory)
-  const here = createWorld({ ...more, store: memory }, clock)
+  const here = createWorld({ ...more, store: asRemote(memory) }, clock)
   const elsewhere = createWorld({ ...more, store: wrap(store, clock) }, clock)
   await here.visit((session) => session.login('ada'))
   const rotate = () => here.visit((session) => session.regenerate())

@@ -80,6 +80,12 @@ export function createCountingStore(now?: () => number) {
   return { store: counting, memory: store, take }
 }
 
+/** A memory store as if it were a round trip away: the first write of a commit sends an entry along. */
+export const asRemote = (memory: SessionStore): SessionStore => ({
+  ...memory,
+  write: (...args) => memory.write(...args),
+})
+
 /** Counts the WebCrypto calls that `run` makes. */
 export async function countCrypto(run: () => Promise<unknown>): Promise<number> {
   const subtle = Object.getPrototypeOf(crypto.subtle)
