@@ -3,11 +3,11 @@
  * same request, which can set no cookie. Sealed, so that no client can make them up.
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { createKeyRing, type KeyRing } from '../crypto/keyring.ts'
+import { createKeyRing } from '../crypto/keyring.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import type { Draft } from '../session/draft.ts'
-import type { Instance } from '../session/instance.ts'
-import { getDraft, instanceOf } from '../session/instances.ts'
+import { getDraft, instanceOf, perInstance } from '../session/instances.ts'
 import { ownValue } from '../session/operations.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -19,9 +19,7 @@ export const FLASH = 'x-sojourn-flash'
 const LABEL = 'next:flash'
 const MAX_HANDED_OUT = 1000
 const SHARED = Symbol.for('sojourn.next.flash')
-const rings = new WeakMap<Instance, KeyRing>()
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const ringOf = perInstance(({ options }) => createKeyRing(options.secrets, 'seal'))
 
 /**
  * Cookies whose flash was handed out in this process, and cannot be taken out of the browser: Next
@@ -39,12 +37,6 @@ const keyOf = ({ cookies, found }: Draft): string =>
 /** The flash that the session was opened with, deferred writes included. */
 const flashOf = ({ found, stored }: Draft): Values =>
   (stored?.deferred?.base ?? found?.state)?.flash ?? {}
-
-function ringOf(instance: Instance): KeyRing {
-  const ring = rings.get(instance) ?? createKeyRing(instance.options.secrets, 'seal')
-  rings.set(instance, ring)
-  return ring
-}
 
 /** Milliseconds for which sealed flash may be on its way. */
 const MAX_AGE = 60_000
@@ -78,7 +70,7 @@ export async function sealFlash<D extends SessionData, Data extends object = Par
   if (!isUnseen) handedOut().set(keyOf(draft), true)
   const now = options.now()
   const sealed: Sealed = { id: session.id, at: now, flash: isUnseen ? null : flash }
-  const bytes = encoder.encode(format.stringify(sealed))
+  const bytes = encodeText(format.stringify(sealed))
   return await sealToken(ringOf(instance), LABEL, bytes, now)
 }
 
@@ -96,7 +88,7 @@ export async function openFlash<D extends SessionData, Data extends object = Par
   const draft = getDraft(session)
   const now = options.now()
   const bytes = token && (await openToken(ringOf(instance), LABEL, token, now))
-  const { id, at, flash } = (bytes ? format.parse(decoder.decode(bytes)) : {}) as Partial<Sealed>
+  const { id, at, flash } = (bytes ? format.parse(decodeText(bytes)) : {}) as Partial<Sealed>
   const isMeant = id === session.id && Math.abs(now - Number(at)) < MAX_AGE
   return (key) => {
     if (isMeant && !flash) return undefined

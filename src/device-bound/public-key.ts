@@ -1,6 +1,7 @@
 /** Public keys of devices: their check, their thumbprint (RFC 7638) and their signatures. WebCrypto alone. */
 import { isObject } from '../check.ts'
 import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import { encodeText } from '../crypto/text.ts'
 
 /** The algorithms that browsers sign with. */
 export type DeviceAlgorithm = 'ES256' | 'RS256'
@@ -21,8 +22,6 @@ const EC_BYTES = 32
 const RSA_BYTES = [256, 512] as const
 /** Members that only a private or a symmetric key has (RFC 7518, 6). */
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
-
-const encoder = new TextEncoder()
 
 /**
  * Returns the public key of a JWK for `algorithm`; `null` for another type, curve, size or exponent, for a
@@ -56,7 +55,7 @@ export function jwkOf(key: PublicKeyText): PublicJwk {
 
 /** Returns the thumbprint of a key (RFC 7638, SHA-256), 43 characters of base64url. */
 export async function thumbprintOf(key: PublicKeyText): Promise<string> {
-  const hash = await crypto.subtle.digest('SHA-256', encoder.encode(JSON.stringify(jwkOf(key))))
+  const hash = await crypto.subtle.digest('SHA-256', encodeText(JSON.stringify(jwkOf(key))))
   return encodeBase64url(new Uint8Array(hash))
 }
 
@@ -74,7 +73,7 @@ export async function isSignedBy(
   try {
     const { subtle } = crypto
     const imported = await subtle.importKey('jwk', jwkOf(key), kind, false, ['verify'])
-    return await subtle.verify(kind, imported, signature, encoder.encode(signed))
+    return await subtle.verify(kind, imported, signature, encodeText(signed))
   } catch {
     // A point that is not on the curve: the runtimes disagree on the error.
     return false

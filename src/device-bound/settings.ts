@@ -11,6 +11,7 @@ import {
 } from '../check.ts'
 import type { DeviceBoundOptions } from '../options.ts'
 import type { Instance } from '../session/instance.ts'
+import { perInstance } from '../session/instances.ts'
 import { type CookieFound, createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import type { BoundCookie } from './tokens.ts'
 
@@ -49,12 +50,8 @@ export const NO_COOKIES: CookieFound = {
   budget: { newHours: 0 },
 }
 
-const all = new WeakMap<Instance, Settings>()
-
 /** Returns the settings of an instance. */
-export function settingsOf(instance: Instance): Settings {
-  const there = all.get(instance)
-  if (there) return there
+export const settingsOf: (instance: Instance) => Settings = perInstance((instance) => {
   const { cache, cookie: session, deviceBound } = instance.options
   const given = deviceBound === true ? {} : deviceBound
   const { cookie: name, ...rest } = applyRules<Settings & { cookie?: string }>(
@@ -72,15 +69,8 @@ export function settingsOf(instance: Instance): Settings {
     maxChunks: 1,
   })
   const [, attributes = ''] = cookie.remove(NO_COOKIES)[0]!.split('Max-Age=0; ')
-  const settings: Settings = {
-    ...rest,
-    cookie,
-    attributes,
-    known: new BoundedMap(cache.maxEntries),
-  }
-  all.set(instance, settings)
-  return settings
-}
+  return { ...rest, cookie, attributes, known: new BoundedMap(cache.maxEntries) }
+})
 
 /** Returns what a browser asks for by itself; nothing for a request that is for the application. */
 export function taskOf(

@@ -2,6 +2,7 @@
 import { nameOf } from '../codec/generation.ts'
 import { type DeviceClaim, idOf, type SessionState } from '../codec/session-record.ts'
 import { encodeBase64url } from '../crypto/base64url.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
 
@@ -28,9 +29,6 @@ type Kind = 'bound' | 'challenge'
 const NONCE_BYTES = 6
 /** Seconds for which a browser may take to make a key. */
 const REGISTRATION_S = 300
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 /** Makes a bound cookie's value, good for `maxAge` seconds. */
 export function sealBound(
@@ -90,7 +88,7 @@ const labelOf = ({ cookie }: Instance, kind: Kind): string => `device ${kind}:${
 
 function seal(instance: Instance, kind: Kind, content: readonly unknown[]): Promise<string> {
   const { options, tokens } = instance
-  const bytes = encoder.encode(JSON.stringify(content))
+  const bytes = encodeText(JSON.stringify(content))
   return sealToken(tokens.ring, labelOf(instance, kind), bytes, options.now())
 }
 
@@ -102,5 +100,5 @@ async function open<T>(
 ): Promise<T | null> {
   const { options, tokens } = instance
   const bytes = await openToken(tokens.ring, labelOf(instance, kind), token, options.now(), budget)
-  return bytes && JSON.parse(decoder.decode(bytes))
+  return bytes && JSON.parse(decodeText(bytes))
 }

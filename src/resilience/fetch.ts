@@ -14,7 +14,7 @@ import { retryAfterOf } from './retry-after.ts'
 /** Options for {@link resilientFetch}, beside those of the retry. */
 export interface ResilientFetchOptions extends RetryPolicy {
   /** Sends the requests. (default: the runtime's own) */
-  fetch?: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+  fetch?: FetchLike
   /**
    * Methods that are retried; others get one attempt. `'all'` is for services where everything
    * may be done twice. (default: GET, HEAD, OPTIONS, PUT, DELETE, TRACE, the idempotent ones of
