@@ -33,6 +33,15 @@ describe('cookies that other libraries made', () => {
     if (name.startsWith('h3')) expect(session?.createdAt).toBe(createdAt)
   })
 
+  it('are removed under the path and the domain that they were set with', async () => {
+    const place = { path: '/app', domain: 'example.com' }
+    const importer = fromExpressSession({ secret, load, ...place })
+    const found = await importSession([importer], frozen.cookies.express, NOW)
+    expect(found?.removals[0]?.split('; ')).toEqual(
+      expect.arrayContaining(['Domain=example.com', 'Path=/app']),
+    )
+  })
+
   it('open among all the others', async () => {
     const header = Object.values(frozen.cookies).join('; ')
     for (const importer of Object.values(importers)) {

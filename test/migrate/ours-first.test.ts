@@ -195,6 +195,17 @@ describe('importFrom, beside a cookie of ours', () => {
     }
   })
 
+  it('asks no old cookie while the response with our new cookie is on its way', async () => {
+    const { jar, sessions, types } = await setUp('in a store', 'ann', LATER('bob'))
+    const header = jar.header()!
+    const session = await sessions.open(header.replace(/; old=1/, ''))
+    session.regenerate()
+    await sessions.save(session)
+    const late = await sessions.open(header)
+    expect([late.status, late.subject]).toEqual(['superseded', null])
+    expect(types()).not.toContain('session.imported')
+  })
+
   it('goes by the old cookie when ours does not open', async () => {
     const { sessions } = createWorld({ importFrom: [importer] })
     const session = await sessions.open(`__Host-session=forged; ${old}`)

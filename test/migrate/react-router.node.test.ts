@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createSessionStorage as createSojournStorage } from '../../src/adapters/react-router.ts'
 import { createSessions } from '../../src/index.ts'
 import { fromReactRouter } from '../../src/migrate/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 import { read, tampered } from './support.ts'
 
@@ -65,6 +66,13 @@ describe('fromReactRouter()', () => {
     const load = async (id: string) => kept.get(id)
     expect((await read(fromReactRouter({ secrets, load }), header))?.data).toEqual(data)
     expect(await read(fromReactRouter({ secrets }), header)).toBe(null)
+    // Its id names one session, which stays ended.
+    const importFrom = [fromReactRouter({ secrets, load })]
+    const sessions = createSessions({ secret: SECRET, store: createMemoryStore(), importFrom })
+    const [first, second] = [await sessions.open(header), await sessions.open(header)]
+    expect(second.id).toBe(first.id)
+    await sessions.revoke(first.id)
+    expect((await sessions.open(header)).status).toBe('missing')
     kept.clear()
     expect(await read(fromReactRouter({ secrets, load }), header)).toBe(null)
     const down = fromReactRouter({ secrets, load: () => Promise.reject(new Error('canary')) })

@@ -157,6 +157,21 @@ describe('session.once()', () => {
     expect([error.code, looks]).toEqual(['ERR_STORE_TIMEOUT', 6])
   })
 
+  it('runs the work where the lease of another request ended while it was asked for', async () => {
+    const memory = createMemoryStore()
+    let isRefused = false
+    const store: SessionStore = {
+      ...memory,
+      async write(...call) {
+        if (isRefused) return memory.write(...call)
+        isRefused = true
+        return { ok: false, current: null }
+      },
+    }
+    const session = await createSessions({ secret: SECRET, store }).open(null)
+    expect(await session.once('a', async () => 'done')).toBe('done')
+  })
+
   it('polls the lease once for all requests of an isolate', async () => {
     const { open, store } = await createIsolates(1)
     const session = await open(0)

@@ -21,6 +21,18 @@ function setUp(where: Where, options: Partial<SessionsOptions> = {}) {
   return { ...world, last, refusal, store }
 }
 
+it('a reason has no negative age where the clock that made the cookie was ahead', async () => {
+  const { clock, jar, last, sessions, store, visit } = setUp('store')
+  const ahead = createWorld({ store, now: () => clock() + 2000 }, clock)
+  await visit((session) => session.set('a', 1))
+  const session = await ahead.sessions.open(jar.header())
+  session.login('ann')
+  const [setCookie = ''] = await ahead.sessions.save(session)
+  await sessions.revoke(session.id)
+  await sessions.open(setCookie.split(';')[0]!)
+  expect(last()).toEqual({ type: 'session.missing', age: 0, sinceLastSeen: 0 })
+})
+
 describe.each(places)('the reason of session.expired, sessions in a %s', (where) => {
   it('is idle, with the age and the time since the last renewal', async () => {
     const { clock, last, refusal, visit } = setUp(where)
