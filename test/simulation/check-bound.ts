@@ -166,6 +166,12 @@ function checkKept(facts: Facts, one: Asking): void {
   const seen = { at: one.done, status: 'missing' } as Seen
   const lineage = liveSession(facts, { ...one, seen })
   if (!lineage || facts.sessionOf(one) !== lineage || !hasKey(facts, lineage, one)) return
+  // The network repeated its proof, and lost the answer of the one that was good.
+  const { proof, told } = one.device
+  const isRepeated = askingOf(lineage, 'refresh').some(
+    (other) => other !== one && isGranted(other) && other.device.proof === proof,
+  )
+  if (told === 'challenged' && isRepeated) return
   facts.report('13 device locked out', one, `it was told to give its key up: ${one.device.told}`)
 }
 

@@ -159,6 +159,11 @@ describe('the model of device binding finds', () => {
     expect(boundRules(begun(REGISTERED, told))).toEqual(['13 device locked out'])
     expect(boundRules(begun(REGISTERED, told), { ends: [revokeAt(40)] })).toEqual([])
     expect(boundRules(begun(lost, told))).toEqual([])
+    const challenged = (proof: string): Made =>
+      asks(50, { told: 'challenged', gaveUp: true, proof }, { outcome: 'failed' })
+    const answered = (proof: string): string[] =>
+      boundRules(begun(REGISTERED, asks(49, { proof: 'p' }), challenged(proof)))
+    expect([answered('p'), answered('q')]).toEqual([[], ['13 device locked out']])
   })
 
   it('a key that is refused though its challenge is good, and not one that is late, after a rotation or beside another one', () => {
