@@ -17,7 +17,6 @@ import { applyWrite } from './apply-write.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
 import { ExpiryHistogram } from './expiry-histogram.ts'
-import { markInProcess } from './in-process.ts'
 import { MARK_SECONDS } from './limits.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
 import { SHARDS, ShardedMap } from './sharded-map.ts'
@@ -33,6 +32,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from './store.ts'
+import { markInProcess } from './takes-entry.ts'
 
 /** Options for {@link createMemoryStore}. */
 export interface MemoryStoreOptions {

@@ -8,9 +8,9 @@ import {
   type SessionsOptions,
 } from '../../src/index.ts'
 import { cached } from '../../src/stores/cached.ts'
-import { markInProcess } from '../../src/stores/in-process.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
+import { markInProcess } from '../../src/stores/takes-entry.ts'
 import { isFrequent } from '../support/sessions.ts'
 import type { Use } from './actions.ts'
 import {
