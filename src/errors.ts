@@ -71,9 +71,10 @@ export type ExpiryReason = 'idle' | 'absolute' | 'not-before'
  * - `unknown-key`: sealed under a secret that is not configured here.
  * - `future`: sealed by a clock that is over an hour ahead of this one.
  * - `malformed`: cut, or nothing that Sojourn made.
+ * - `newer`: in a format of a newer version of Sojourn, which answers beside this one.
  * - `forged`: it names a key of ours, and was changed, or made for a cookie of another name.
  */
-export type InvalidReason = 'unknown-key' | 'future' | 'malformed' | 'forged'
+export type InvalidReason = 'unknown-key' | 'future' | 'malformed' | 'newer' | 'forged'
 
 /** The reason for which there is no session. */
 export type AbsenceReason = 'no-cookie' | 'missing' | 'superseded' | 'reused'

@@ -54,7 +54,7 @@ export interface SessionsOptions<D extends SessionData = SessionData> {
   store?: SessionStore | undefined
   /**
    * With a store that has an index: sessions of one user, at most. A sign-in ends the oldest beyond it, by the time of
-   * their own sign-in. With another store, or `seal: 'cookie'`, the first request throws a TypeError. (default: no limit)
+   * their own sign-in. Those of an actor count apart. With another store, or `seal: 'cookie'`, the first request throws a TypeError. (default: no limit)
    */
   maxSessions?: number | undefined
   /**

@@ -45,7 +45,7 @@ export function resolveSecrets(secret: string | readonly string[] | undefined): 
     .map((one) => (typeof one === 'string' ? one.trim() : one))
   const rule = `${MIN_SECRET_BYTES} random bytes or more, or a list whose first seals; make one with generateSecret() or "openssl rand -base64 32"`
   refuseUnless(secrets.length > 0, 'secret', rule, secret)
-  for (const one of secrets) {
+  for (const [i, one] of secrets.entries()) {
     const isText = typeof one === 'string'
     const length = isText ? encodeText(one).length : 0
     const weakness = length < MIN_SECRET_BYTES ? `${length} bytes` : weaknessOf(one)
@@ -53,7 +53,8 @@ export function resolveSecrets(secret: string | readonly string[] | undefined): 
     const Kind = isText ? RangeError : TypeError
     // Its type, and nothing more: a number may be one that was meant to be secret.
     const got = one ? (isText ? weakness : typeof one) : 'none: is its variable set?'
-    throw new Kind(`Option "secret" must be ${rule}, got ${got}`)
+    const name = secrets.length > 1 ? `secret[${i}]` : 'secret'
+    throw new Kind(`Option "${name}" must be ${rule}, got ${got}`)
   }
   return secrets
 }

@@ -4,6 +4,7 @@ import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
 import { epochOf, nameOf } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
+import { newerError } from '../crypto/newer.ts'
 import { decodeText, encodeText } from '../crypto/text.ts'
 import { openToken, sealToken, versionOf } from '../crypto/token.ts'
 import { SessionCorruptionError, SessionEncryptionError } from '../errors.ts'
@@ -14,6 +15,8 @@ import type { Persistence } from './persistence.ts'
 
 /** First byte of a record that the key share seals: no other one begins so. */
 const SEALED_BY_COOKIE = 16
+const ENTRY = 'Cannot read session: an entry beside it'
+const CLOSED = 'Cannot read session: its record does not open'
 
 /** Seals a state. Throws what a schema says against its data. */
 export async function sealRecord(p: Persistence, state: SessionState): Promise<StoredRecord> {
@@ -73,7 +76,7 @@ export async function openRecord(
   }
   const plain = bytes && (await expand(bytes))
   const opened = plain && decodeRecord(plain)
-  if (!opened) throw new SessionEncryptionError('Cannot read session: its record does not open')
+  if (!opened) throw newerError(value) ?? new SessionEncryptionError(CLOSED)
   // That of the cookie has the key share, and its id is spelled already.
   const { key } = holder ?? opened
   // What stands beside data of a newer version is not read either, and counts.
@@ -106,7 +109,7 @@ async function openEntries(
   for (const text of texts) {
     const sealed = await openToken(ring, `entry:${about}`, text, options.now())
     const bytes = await openShared(holder, sealed)
-    if (!bytes) throw new SessionCorruptionError('Cannot read session: an entry beside it')
+    if (!bytes) throw newerError(text) ?? new SessionCorruptionError(ENTRY)
     all.push(...decodeEntries(format, decodeText(bytes), 0))
   }
   return all

@@ -12,12 +12,14 @@ import { list } from './subjects.ts'
  * sign-ins the one that was written last finds them all. Ones that find different sessions agree on the order, so
  * that the newest are spared by all. A store that cannot be asked now undoes no sign-in: the next one makes up for it.
  */
-export async function endOldest(p: Persistence, { subject }: SessionState): Promise<void> {
+export async function endOldest(p: Persistence, { claims, subject }: SessionState): Promise<void> {
   const { instance } = p
   const { maxSessions } = instance.options
   try {
     const all = await list(instance, subject!)
-    const oldest = all.sort(byAge).slice(maxSessions)
+    // Whoever acts for a user signs them out nowhere, nor they them: each has a limit of their own.
+    const own = all.filter(({ actor }) => actor === (claims?.a ?? null))
+    const oldest = own.sort(byAge).slice(maxSessions)
     const calls = startCalls(p)
     await Promise.all(
       oldest.map(async ({ actor, id, label }) => {

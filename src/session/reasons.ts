@@ -2,6 +2,7 @@
 import { MAX_TOKEN } from '../codec/cookie-tokens.ts'
 import { madeAt } from '../codec/session-record.ts'
 import { type KeyRing, spellKey } from '../crypto/keyring.ts'
+import { isNewer } from '../crypto/newer.ts'
 import { aheadBy, parseToken } from '../crypto/token.ts'
 import {
   SessionEncryptionError,
@@ -48,7 +49,7 @@ function absenceOf(now: number, about: NamedSession): Absence {
  */
 export async function whyClosed(ring: KeyRing, text: string, now: number): Promise<Invalidity> {
   const parts = text.length > MAX_TOKEN ? null : parseToken(text)
-  if (!parts) return { reason: 'malformed' }
+  if (!parts) return { reason: isNewer(text) ? 'newer' : 'malformed' }
   const keyId = spellKey(parts.id)
   const keys = await ring.keys()
   if (!keys.some(({ id }) => id === parts.id)) return { reason: 'unknown-key', keyId }
@@ -59,7 +60,7 @@ export async function whyClosed(ring: KeyRing, text: string, now: number): Promi
 }
 
 /** The reasons, that which says least first. */
-const RANK = ['malformed', 'forged', 'unknown-key', 'future']
+const RANK = ['malformed', 'forged', 'unknown-key', 'future', 'newer']
 
 /** Returns the reason for which none of a request's cookies opens. */
 async function invalidityOf(
@@ -93,6 +94,7 @@ export async function invalidError(
     'unknown-key': `it was sealed under the key ${keyId}, of no secret that is configured here`,
     future: `it was made in the future: a clock is ${aheadBy} s ahead of this one`,
     malformed: 'it is cut, or nothing that Sojourn made',
+    newer: 'a newer version of Sojourn sealed it: update this one',
     forged: 'it was changed, or made for a cookie of another name',
   }[reason]
   return new SessionEncryptionError(`There is no session: the cookie does not open; ${why}`, {

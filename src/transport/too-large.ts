@@ -31,7 +31,8 @@ export function joinChunks(cookies: CookieFound): CookieFound {
   // The likeliest of each comes before the others: chunks beside one cookie hide no other cookie.
   const likeliest = joined.map(([token = '']) => token)
   const all = [...likeliest, ...joined.flatMap((some) => some.slice(1))]
-  return { ...cookies, tokens: all.slice(0, MAX_TOKENS) }
+  // Without a first chunk there was a session all the same, and it does not open.
+  return { ...cookies, tokens: all.length ? all.slice(0, MAX_TOKENS) : [''] }
 }
 
 /**

@@ -7,7 +7,7 @@ import { openToken, sealToken } from '../../src/crypto/token.ts'
 import { createSessions, type SessionsOptions } from '../../src/index.ts'
 import { getDraft } from '../../src/session/instances.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import type { SessionStore } from '../../src/stores/store.ts'
+import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { createClock } from '../../src/testing/index.ts'
 import { asRemote, createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
@@ -31,6 +31,41 @@ describe('a stored record', () => {
     expect([opened.status, opened.subject]).toEqual(['invalid', null])
     expect((await sessions.open(jar.header())).subject).toBe('ann')
   })
+
+  it.each(['value', 'entries'] as const)(
+    'whose %s a newer version of Sojourn sealed signs nobody out, and can be ended',
+    async (field) => {
+      const { visit, sessions, memory, jar, types } = createStored()
+      const { session } = await visit((s) => s.login('ann'))
+      const other = await sessions.open(null)
+      other.login('ann')
+      await sessions.save(other)
+      const record = (await memory.read(session.id))!
+      const newer = `Ag${record.value.slice(2)}`
+      const changed = { ...record, [field]: field === 'value' ? newer : [newer] }
+      const there = async (): Promise<StoredRecord> => changed
+      const own = {
+        ...memory,
+        read: (id: string) => (id === session.id ? there() : memory.read(id)),
+      }
+      const list = async (key: string) =>
+        (await memory.index.list(key)).map(({ id, ...one }) =>
+          id === session.id ? { id, record: changed } : { id, ...one },
+        )
+      const old = createWorld({ store: { ...own, index: { ...memory.index, list } } })
+      const request = new Request('https://a.test', { headers: { cookie: jar.header()! } })
+      const error = await errorOf(() => old.sessions.require(request))
+      expect(error).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', cause: { code: 'ERR_STORE' } })
+      expect(String(error.cause)).toContain('a newer version of Sojourn stored it')
+      const met = await old.sessions.open(jar.header())
+      expect(met.status).toBe('degraded')
+      expect(() => met.set('a', 1)).toThrow('a newer version of Sojourn')
+      expect((await old.sessions.list('ann')).map(({ id }) => id)).toEqual([other.id])
+      expect(types()).not.toContain('session.corrupt')
+      expect(await old.sessions.revokeAll('ann')).toBe(2)
+      expect(await memory.read(session.id)).toBe(null)
+    },
+  )
 
   it.each([
     ['heal', 'active', 10, 'store.rolled-back'],

@@ -42,11 +42,26 @@ describe('maxSessions', () => {
     })
   })
 
+  it('counts the sessions of each actor apart: neither signs the other out', async () => {
+    const { change, clock, signIn, statusOf } = createCapped(1)
+    const actAs = (actor: string) => {
+      clock.advance(1)
+      return change(null, (session) => session.login('ann', { actor }))
+    }
+    const [own, first, other] = [await signIn('ann'), await actAs('one'), await actAs('two')]
+    for (const { header } of [own, first, other]) expect(await statusOf(header)).toBe('active')
+    const second = await actAs('one')
+    expect(await statusOf(first.header)).toBe('missing')
+    const again = await signIn('ann')
+    expect(await statusOf(own.header)).toBe('missing')
+    for (const { header } of [second, other, again]) expect(await statusOf(header)).toBe('active')
+  })
+
   it('tells whose session it ended, its label and who acted', async () => {
-    const { change, clock, events, signIn } = createCapped(1)
+    const { change, clock, events } = createCapped(1)
     await change(null, (session) => session.login('ann', { label: 'a phone', actor: 'support-7' }))
     clock.advance(1)
-    await signIn('ann')
+    await change(null, (session) => session.login('ann', { actor: 'support-7' }))
     const ended = events.find(({ type }) => type === 'session.ended')
     expect(ended).toMatchObject({ by: 'cap', actor: expect.any(String) })
     expect(identityOf(ended!)).toMatchObject({

@@ -172,7 +172,7 @@ describe('session.ended in a store', () => {
     const { id } = (await visit((s) => s.login('ann', old))).session
     clock.advance(1)
     jar.clear()
-    await visit((s) => s.login('ann', { label: 'new' }))
+    await visit((s) => s.login('ann', { ...old, label: 'new' }))
     const who = { id, subject: 'ann', ...old }
     expect(ends()).toMatchObject([{ by: 'cap', count: 1, session, who }])
   })

@@ -149,6 +149,7 @@ describe.each(places)('the reason of session.invalid, sessions in a %s', (where)
     ['malformed', () => ''],
     ['malformed', (token: string) => token.slice(0, 30)],
     ['malformed', () => 'A'.repeat(20_000)],
+    ['newer', (token: string) => `Ag${token.slice(2)}`],
     ['forged', (token: string) => `${token.slice(0, -4)}AAAA`],
   ])('is %s for a cookie that was changed', async (reason, change) => {
     const { jar, last, sessions, visit } = setUp(where)

@@ -74,6 +74,14 @@ describe('the Cookie header', () => {
     expect(join('s=3.a; s.1=b; s=2.a')).toEqual(['', 'ab'])
   })
 
+  it('tells of a session whose first chunk is missing', async () => {
+    const { pairs } = await createChunked()
+    const { events, sessions } = createWorld({ cookie: { maxChunks: 4 } })
+    const session = await sessions.open(headerOf(pairs.slice(1)))
+    expect([session.status, session.data]).toEqual(['invalid', {}])
+    expect(events).toMatchObject([{ type: 'session.invalid', reason: 'malformed' }])
+  })
+
   it('opens either of two sessions in chunks, however their cookies lie among each other', async () => {
     const { sessions, pairs } = await createChunked()
     const [first, second] = pairs

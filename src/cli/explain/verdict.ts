@@ -103,6 +103,13 @@ function closed(
         advice:
           'Synchronize the clocks of all servers (NTP): an hour is what is tolerated. npx sojourn doctor shows the clock of a site',
       }
+    case 'newer':
+      return {
+        reason,
+        text: 'A newer version of Sojourn sealed it',
+        advice:
+          'Update the deployment that does not take it: a version opens what the one before it seals',
+      }
     case 'forged':
       if (tokens.every(({ side }) => side)) {
         const [what, name] = tokens.every(({ side }) => side === 'note')
