@@ -117,7 +117,7 @@ export function numberRule(
 }
 
 /** A rule for a whole number. */
-export function integerRule(fallback: number | undefined, min: number, max: number): Rule {
+export function integerRule(fallback: number | null | undefined, min: number, max: number): Rule {
   return numberRule(fallback, min, max, 'whole number')
 }
 
@@ -137,7 +137,7 @@ export function timeoutRule(fallback: number | undefined, min = 1): Rule {
 }
 
 /** A rule for one of some words; a default is the first. */
-export function wordRule(fallback: string | undefined, ...others: readonly string[]): Rule {
+export function wordRule(fallback: string | null | undefined, ...others: readonly string[]): Rule {
   const words = fallback ? [fallback, ...others] : others
   return [fallback, `one of ${words.join(', ')}`, (value: string) => words.includes(value)]
 }
@@ -157,8 +157,15 @@ export function isTags(tags: unknown): boolean {
 export const TAGS: Rule = [undefined, 'at most 8 strings of at most 200 characters', isTags]
 
 /** A rule for a callback. */
-export function functionRule(fallback?: unknown): Rule {
-  return [fallback, 'a function', (value: unknown) => typeof value === 'function']
+export function functionRule(fallback?: unknown, expected = 'a function'): Rule {
+  return [fallback, expected, (value: unknown) => typeof value === 'function']
+}
+
+/** A rule for an object of a platform or a library, by the methods of it that are called: names with spaces between. */
+export function methodsRule(fallback: null | undefined, expected: string, methods: string): Rule {
+  const holds = (value: unknown): boolean =>
+    methods.split(' ').every((name) => typeof Object(value)[name] === 'function')
+  return [fallback, expected, holds]
 }
 
 /**
@@ -185,7 +192,7 @@ export function applyRules<T>(
     result[key] = value
     const Kind = typeof value === type ? RangeError : TypeError
     if (value !== fallback || value === null) {
-      refuseUnless(holds(value as never), prefix + key, expected, value, Kind)
+      refuseUnless(holds(value as never), prefix + key, expected, values[key], Kind)
     }
     if (typeof type === 'object' && isObject(value)) {
       result[key] = applyRules(`${prefix}${key}.`, type, value)

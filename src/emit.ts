@@ -1,6 +1,8 @@
 /** Reporting events: to every listener, and never at the expense of a request. */
+
 import { ID_BYTES, type SessionState } from './codec/session-record.ts'
 import type { EndedBy, SessionEvent, SessionEventListener } from './events.ts'
+import { guarded } from './guarded.ts'
 import type { SessionStore } from './stores/store.ts'
 
 /** All that is known of the session, or of the user, that an event is about. */
@@ -51,14 +53,6 @@ export function createEmit(
     if (about) sources.set(told, about)
     for (const one of listeners) guarded(() => one(told))
   }
-}
-
-/** Calls a listener. A broken one is its owner's business. */
-function guarded(call: () => unknown): void {
-  try {
-    const result = call()
-    if (result instanceof Promise) result.catch(() => {})
-  } catch {}
 }
 
 /** FNV-1a, 32 bits: enough to tell sessions apart, far too little to find a 128-bit id. */

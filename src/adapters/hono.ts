@@ -57,7 +57,7 @@ export function session<
   if (typeof sessions !== 'function') expectSessions(sessions)
   const resolve = typeof sessions === 'function' ? oncePerEnv(sessions) : () => sessions
   return async (c, next) => {
-    const current = resolve(c as unknown as Context<E>)
+    const current = resolve(c as Context)
     expectSessions(current)
     const request = c.req.raw
     const own = await instanceOf(current)?.route?.(request)

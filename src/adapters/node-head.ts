@@ -49,9 +49,9 @@ const CHANGES: readonly Change[] = ['setHeader', 'removeHeader', 'appendHeader']
  * The methods stay replaced for good: another middleware may have wrapped them since.
  */
 export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
-  const own = response as unknown as Record<Method | Change, Call>
-  const original = {} as typeof own
-  for (const name of [...METHODS, ...CHANGES]) original[name] = own[name]
+  const own: { [name in Method | Change]?: unknown } = response
+  const original = {} as Record<Method | Change, Call>
+  for (const name of [...METHODS, ...CHANGES]) original[name] = own[name] as Call
   const call = (name: Method, given: readonly unknown[]): unknown =>
     original[name].apply(response, given as unknown[])
   // `compression` replaces `on` and passes it to its own stream, whose 'drain' cannot be emitted from here.

@@ -55,7 +55,7 @@ function isSpare(setCookie: string, i: number): boolean {
 function toStorageSession<D extends SessionData, F>(session: Session<D>): StorageSession<D, F> {
   const seen: Record<string, unknown> = Object.create(null)
   const peek = (name: string): unknown => (seen[name] ??= session.flash(name))
-  const view = {
+  const view: Record<keyof StorageSession<D, F>, unknown> = {
     sojourn: session,
     get id() {
       return session.id
@@ -74,5 +74,5 @@ function toStorageSession<D extends SessionData, F>(session: Session<D>): Storag
     unset: (name: string) => session.unset(name),
     flash: (name: string, value: unknown) => session.flash(name, value),
   }
-  return view as unknown as StorageSession<D, F>
+  return view as StorageSession<D, F>
 }

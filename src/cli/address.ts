@@ -1,11 +1,8 @@
 /** Addresses of stores: those of `--store` and of `SESSION_STORE`. */
 import process from 'node:process'
+import type { SqlDialectName } from '../stores/sql.ts'
 import { CommandError, usageError } from './command.ts'
-
-/** The beginnings of addresses. */
 export const SCHEMES = 'redis://, rediss://, postgres://, mysql://, or file:'
-
-/** The address of a store. */
 export interface Address {
   /** As it was given, perhaps with a password. */
   readonly text: string
@@ -13,6 +10,16 @@ export interface Address {
   readonly protocol: string
   /** Protocol and host, for messages. */
   readonly name: string
+  /** `null`: it is no SQL database. */
+  readonly dialect: SqlDialectName | null
+}
+
+const DIALECTS: Readonly<Record<string, SqlDialectName>> = {
+  'file:': 'sqlite',
+  'postgres:': 'postgres',
+  'postgresql:': 'postgres',
+  'mysql:': 'mysql',
+  'mariadb:': 'mysql',
 }
 
 /**
@@ -37,10 +44,5 @@ function parseAddress(given: string, from: string): Address {
       'Arguments can be read by every process of the machine: put the URL into the variable SESSION_STORE',
     )
   }
-  return { text, protocol, name: `${protocol}//${host}` }
-}
-
-/** Tells whether an address is that of an SQL database. */
-export function isSql({ protocol }: Address): boolean {
-  return /^(file|postgres|postgresql|mysql|mariadb):$/.test(protocol)
+  return { text, protocol, name: `${protocol}//${host}`, dialect: DIALECTS[protocol] ?? null }
 }

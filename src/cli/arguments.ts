@@ -1,5 +1,6 @@
 /** Command lines: what was asked for, and what may not stand there. */
 import { parseArgs } from 'node:util'
+import { isToken } from '../check.ts'
 import {
   type Command,
   type CommandError,
@@ -31,16 +32,12 @@ const SECRET_ADVICE =
  */
 export function parseCommand(command: Command, args: readonly string[]): Parsed {
   const names: OptionName[] = [...command.options, 'json', 'help']
-  const options = Object.fromEntries(names.map((name) => [name, { type: OPTIONS[name].type }]))
+  const typeOf = (name: OptionName) => ('value' in OPTIONS[name] ? 'string' : 'boolean')
+  const options = Object.fromEntries(names.map((name) => [name, { type: typeOf(name) } as const]))
   const help = `npx sojourn help ${command.name}`
   let parsed: { values: Values; positionals: string[] }
   try {
-    parsed = parseArgs({
-      args: ordered(command, args),
-      options,
-      allowPositionals: true,
-      strict: true,
-    })
+    parsed = parseArgs({ args: ordered(command, args), options, allowPositionals: true })
   } catch (error) {
     throw whyNot(command, args, String(Object(error).code), help)
   }
@@ -107,6 +104,16 @@ export function refuseSecret(text: string): void {
 }
 
 const isUrl = (text: string): boolean => /^[a-z]+:\/\//i.test(text)
+
+/**
+ * Checks `--cookie`.
+ *
+ * @throws CommandError with exit code 2 for what is no name.
+ */
+export function assertCookieName({ cookie }: Values): void {
+  if (cookie === undefined || isToken(cookie)) return
+  throw usageError('--cookie must be the name of a cookie', 'For example: --cookie __Host-session')
+}
 
 /**
  * Reads `--limit`.

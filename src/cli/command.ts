@@ -4,43 +4,39 @@ import type { Terminal } from './terminal.ts'
 /** Exit codes, documented in `docs/operations.md`. */
 export const EXIT = { fine: 0, wrong: 1, usage: 2 } as const
 
-/** Options by name; a command names those that it has. */
+/** Options by name; a command names those that it has. Those without a `value` are switches. */
 export const OPTIONS = {
   config: {
-    type: 'string',
     value: '<file>',
     text: 'A module that exports the sessions of the application, or their options',
   },
   store: {
-    type: 'string',
     value: '<url>',
     text: 'The store: redis://, postgres://, mysql://, file:. With a password: SESSION_STORE',
   },
   show: {
-    type: 'string',
     value: '<what>',
     text: 'Shows what is hidden otherwise: "subject", "id", or "subject,id"',
   },
-  limit: { type: 'string', value: '<number>', text: 'Stops after so many sessions' },
-  cookie: { type: 'string', value: '<name>', text: 'Name of the session cookie' },
-  form: { type: 'boolean', text: 'Sends the form on standard input there (POST), as to sign in' },
-  print: { type: 'boolean', text: 'Writes the statements' },
-  check: { type: 'boolean', text: 'Says whether the tables are there' },
-  apply: { type: 'boolean', text: 'Creates what is missing' },
-  dialect: { type: 'string', value: '<name>', text: 'postgres, mysql or sqlite' },
-  table: { type: 'string', value: '<name>', text: 'Name of the table: sojourn_sessions' },
-  tag: { type: 'boolean', text: 'The argument is a tag, and no user' },
-  yes: { type: 'boolean', text: 'Does not ask before sessions are ended, for scripts' },
-  json: { type: 'boolean', text: 'Writes one JSON object' },
-  help: { type: 'boolean', text: 'Shows this' },
+  limit: { value: '<number>', text: 'Stops after so many sessions' },
+  cookie: { value: '<name>', text: 'Name of the session cookie' },
+  form: { text: 'Sends the form on standard input there (POST), as to sign in' },
+  print: { text: 'Writes the statements' },
+  check: { text: 'Says whether the tables are there' },
+  apply: { text: 'Creates what is missing' },
+  dialect: { value: '<name>', text: 'postgres, mysql or sqlite' },
+  table: { value: '<name>', text: 'Name of the table: sojourn_sessions' },
+  tag: { text: 'The argument is a tag, and no user' },
+  yes: { text: 'Does not ask before sessions are ended, for scripts' },
+  json: { text: 'Writes one JSON object' },
+  help: { text: 'Shows this' },
 } as const
 
-/** The name of an option. */
 export type OptionName = keyof typeof OPTIONS
 
 /** Options as they were given. */
 export type Values = {
-  readonly [K in OptionName]?: (typeof OPTIONS)[K]['type'] extends 'string' ? string : boolean
+  readonly [K in OptionName]?: (typeof OPTIONS)[K] extends { value: string } ? string : boolean
 }
 
 /** One run of a command. */
@@ -60,7 +56,6 @@ export interface Result {
   readonly ok?: boolean
 }
 
-/** One command. */
 export interface Command {
   readonly name: string
   /** One sentence for the list of commands. */
@@ -87,17 +82,17 @@ export class CommandError extends Error {
   constructor(
     message: string,
     advice: string,
-    exitCode: number = EXIT.wrong,
     details: object = {},
+    exitCode: number = EXIT.wrong,
   ) {
     super(message)
     this.advice = advice
-    this.exitCode = exitCode
     this.details = details
+    this.exitCode = exitCode
   }
 }
 
 /** Makes the error for a command line that is wrong: exit code 2. */
 export function usageError(message: string, advice: string): CommandError {
-  return new CommandError(message, advice, EXIT.usage)
+  return new CommandError(message, advice, {}, EXIT.usage)
 }

@@ -1,6 +1,6 @@
 /** Errors in a sentence that says what to do. */
 import { SessionError } from '../errors.ts'
-import { CommandError, EXIT } from './command.ts'
+import { CommandError } from './command.ts'
 
 /** Errors of our options, arguments and factories, which name what is wrong and show no value. */
 const OF_OPTIONS =
@@ -34,20 +34,21 @@ const BY_CODE: Record<string, string> = {
 export function toCommandError(error: unknown): CommandError {
   if (error instanceof CommandError) return error
   if (error instanceof SessionError) return fromSessionError(error)
-  const { code, message, name } = Object(error) as Record<string, unknown>
-  if (isAboutOptions(error))
-    return new CommandError(String(message), adviceOnOptions(String(message)))
-  const what = [name, code]
-    .filter((word) => typeof word === 'string' && /^\w+$/.test(word))
-    .join(' ')
+  if (isAboutOptions(error)) return new CommandError(error.message, adviceOnOptions(error.message))
   return new CommandError(
-    `The command failed: ${what || 'unknown error'}`,
+    `The command failed: ${wordsOf(error) || 'unknown error'}`,
     'Its message is not shown, since it may hold what is secret. Please report this, with the command and without its output',
   )
 }
 
+/** Returns what can be shown of somebody else's error: its name and its code, perhaps nothing. */
+export function wordsOf(error: unknown): string {
+  const { code, name } = Object(error) as Record<string, unknown>
+  return [name, code].filter((word) => typeof word === 'string' && /^\w+$/.test(word)).join(' ')
+}
+
 /** Tells whether an error is ours and about an option: its message shows no value. */
-export function isAboutOptions(error: unknown): boolean {
+export function isAboutOptions(error: unknown): error is TypeError | RangeError {
   const isKind = error instanceof TypeError || error instanceof RangeError
   return isKind && OF_OPTIONS.test(error.message)
 }
@@ -59,8 +60,6 @@ function adviceOnOptions(message: string): string {
   if (!/SESSION_SECRET|"secret"/.test(message)) return 'Correct it, and run the command again'
   return 'Set SESSION_SECRET to what the application has; a new one comes from: npx sojourn secret'
 }
-
-/** Says what to do about an error of the library. */
 export function adviceOn({ code, reason }: SessionError): string {
   return BY_REASON[reason ?? ''] ?? BY_CODE[code] ?? 'See docs/error-handling.md for this code'
 }
@@ -68,7 +67,7 @@ export function adviceOn({ code, reason }: SessionError): string {
 function fromSessionError(error: SessionError): CommandError {
   const { code, message, reason, word } = error as SessionError & { word?: string }
   const said = word && !message.includes(word) ? ` (${word})` : ''
-  return new CommandError(`${message}${said}`, adviceOn(error), EXIT.wrong, {
+  return new CommandError(`${message}${said}`, adviceOn(error), {
     code,
     ...(reason && { reason }),
     ...(word && { word }),

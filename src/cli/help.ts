@@ -6,8 +6,6 @@ import { sentence, table, wrap } from './words.ts'
 const EXIT_CODES = `Exit codes: 0 fine; 1 a sentence says what is wrong; 2 the command line is wrong.
 Secrets come from the environment (SESSION_SECRET) and cookies from standard input, never from arguments.
 `
-
-/** Lists all commands. */
 export function overview(commands: readonly Command[], { paint }: Terminal): Result {
   const rows = commands.map((one) => [`  ${usageOf(one)}`, one.summary])
   return {
@@ -19,8 +17,6 @@ ${EXIT_CODES}`,
     json: { commands: commands.map(({ name, summary }) => ({ name, summary })) },
   }
 }
-
-/** Describes one command. */
 export function helpOf(command: Command, { paint }: Terminal): Result {
   const names: OptionName[] = [...command.options, 'json', 'help']
   const rows = names.map((name) => {

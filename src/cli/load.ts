@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import { type StoreReason, StoreUnavailableError } from '../errors.ts'
+import { MARKER_ID } from '../observe/examine.ts'
 import type { SessionsOptions } from '../options.ts'
 import { fromEnv } from '../presets.ts'
 import { generateSecret } from '../secret.ts'
@@ -11,18 +12,16 @@ import type { Instance } from '../session/instance.ts'
 import { instanceOf } from '../session/instances.ts'
 import { createSessions, type Sessions } from '../session/sessions.ts'
 import { startCalls } from '../session/store-calls.ts'
-import type { SessionStore, StoreCallOptions, StoreOperation } from '../stores/store.ts'
+import type { SessionStore, StoreCallOptions, StoredPage, StoreOperation } from '../stores/store.ts'
 import { CommandError, usageError, type Values } from './command.ts'
-import { isAboutOptions } from './errors.ts'
+import { isAboutOptions, wordsOf } from './errors.ts'
 import { storeFromEnv } from './store-url.ts'
 
-/** Sessions, and what is behind them. */
 export interface Loaded {
   readonly sessions: Sessions
   readonly instance: Instance
 }
 
-/** The needs of a command. */
 export interface Needs {
   /** `false`: the command opens no record and finds nobody, so that it works without a secret. (default: `true`) */
   readonly secret?: boolean
@@ -30,6 +29,15 @@ export interface Needs {
   readonly store?: boolean
   /** `true`: a store that cannot be reached fails when it is asked, and not before. (default: `false`) */
   readonly brokenStore?: boolean
+}
+
+/** Returns the store of sessions; throws where they have none. */
+export function storeOf({ options: { store } }: Instance): SessionStore {
+  if (store) return store
+  throw new CommandError(
+    'No store is named',
+    'Use --config with a module of the application, or set SESSION_STORE (redis://, postgres://, mysql://, file:), or the two variables of Upstash. Sessions that live in cookies are in no store',
+  )
 }
 
 /** Makes one call of a store as the library does: with a deadline, and without the words of a client in its errors. */
@@ -40,6 +48,21 @@ export function callStore<T>(
   call: (options: StoreCallOptions) => Promise<T>,
 ): Promise<T> {
   return startCalls({ instance, store }).make(operation, call)
+}
+
+/** Goes through a store, a page at a time, past the marker that `health` leaves there. */
+export async function* pagesOf(
+  instance: Instance,
+  store: SessionStore,
+): AsyncGenerator<StoredPage> {
+  for (let cursor: string | null = null; ; ) {
+    const page: StoredPage = await callStore(instance, store, 'page', (call) =>
+      store.page!(cursor, call),
+    )
+    yield { ...page, records: page.records.filter(({ id }) => id !== MARKER_ID) }
+    if (page.cursor === null) return
+    cursor = page.cursor
+  }
 }
 
 const CONFIG_ADVICE =
@@ -86,19 +109,14 @@ async function optionsFromEnv(url: string | undefined, needs: Needs): Promise<Se
   return { ...secretFromEnv(needs), ...(store && { store }) }
 }
 
-/** The details of the error for a store that cannot be reached. */
-interface Unreachable {
-  readonly reason?: StoreReason
-  readonly store?: string
-}
-
 async function openStore(url: string | undefined, needs: Needs): Promise<SessionStore | undefined> {
   try {
     return await storeFromEnv(url)
   } catch (error) {
-    const { reason, store } = (error instanceof CommandError ? error.details : {}) as Unreachable
-    if (!needs.brokenStore || !reason || !store) throw error
-    const { message } = error as CommandError
+    if (!needs.brokenStore || !(error instanceof CommandError)) throw error
+    const { reason, store } = error.details as { reason?: StoreReason; store?: string }
+    if (!reason || !store) throw error
+    const { message } = error
     const fail = async (): Promise<never> => {
       throw new StoreUnavailableError(message, { reason })
     }
@@ -146,8 +164,7 @@ async function exportsOf(path: string): Promise<Record<string, unknown>> {
 
 /** Makes the error for a module that does not load. Its own words are not shown: they may hold what is secret. */
 function whyNot(error: unknown): CommandError {
-  const { code, message, name } = Object(error) as Record<string, unknown>
-  if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+  if (Object(error).code === 'ERR_UNKNOWN_FILE_EXTENSION') {
     return new CommandError(
       'This version of Node does not read TypeScript',
       'Use Node 22.18 or newer, Deno or Bun; or give a config in JavaScript',
@@ -155,15 +172,12 @@ function whyNot(error: unknown): CommandError {
   }
   if (isAboutOptions(error)) {
     return new CommandError(
-      `The config module threw as it loaded: ${message}`,
+      `The config module threw as it loaded: ${error.message}`,
       'Are the variables set that it reads? node --env-file=.env reads them from a file',
     )
   }
-  const what = [name, code]
-    .filter((word) => typeof word === 'string' && /^\w+$/.test(word))
-    .join(' ')
   return new CommandError(
-    `The config module does not load: ${what || 'it threw'}`,
+    `The config module does not load: ${wordsOf(error) || 'it threw'}`,
     'Its message is not shown, since it may hold what is secret. Run the module itself to see it, for example: node sojourn.config.js',
   )
 }

@@ -1,11 +1,11 @@
 /** Runs one command line: finds the command, prints its outcome, and returns the exit code. */
+import { readFile } from 'node:fs/promises'
 import { parseCommand, refuseSecret } from './arguments.ts'
 import { type Command, type CommandError, EXIT, type Result, usageError } from './command.ts'
 import { COMMANDS } from './commands/index.ts'
 import { toCommandError } from './errors.ts'
 import { helpOf, overview } from './help.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
-import { versionOf } from './version.ts'
 import { sentence } from './words.ts'
 
 /** Runs `args` (without the program's own name) and returns the exit code. Never rejects. */
@@ -26,7 +26,9 @@ export async function run(args: readonly string[]): Promise<number> {
 async function runCommand(args: readonly string[], terminal: Terminal): Promise<Result> {
   const [name = '', ...rest] = args
   if (name === '--version' || name === '-v') {
-    const version = await versionOf()
+    // It lies two folders above this one in `src` and in `dist`.
+    const file = new URL('../../package.json', import.meta.url)
+    const { version } = JSON.parse(await readFile(file, 'utf8')) as { version: string }
     return { text: `${version}\n`, json: { version } }
   }
   if (!name || name === '--help' || name === '-h' || name === 'help') return help(rest, terminal)

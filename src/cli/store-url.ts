@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { resilient } from '../stores/resilient.ts'
 import type { SessionStore } from '../stores/store.ts'
-import { type Address, addressFromEnv, isSql, SCHEMES } from './address.ts'
+import { type Address, addressFromEnv, SCHEMES } from './address.ts'
 import { CommandError } from './command.ts'
 
 const UPSTASH = ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'] as const
@@ -27,17 +27,17 @@ export async function storeFromEnv(given: string | undefined): Promise<SessionSt
 }
 
 async function storeOf(address: Address): Promise<SessionStore> {
-  const { protocol } = address
+  const { dialect, protocol } = address
   if (/^rediss?:$/.test(protocol)) {
     const { createRedisStore } = await import('../stores/redis.ts')
     const { connectRedis } = await import('./redis-client.ts')
     const { close, send } = await connectRedis(address)
     return resilient({ ...createRedisStore({ send }), close })
   }
-  if (isSql(address)) {
+  if (dialect) {
     const { createSqlStore } = await import('../stores/sql.ts')
     const { connectSql } = await import('./sql-client.ts')
-    const { close, dialect, query } = await connectSql(address)
+    const { close, query } = await connectSql(address)
     return resilient({ ...createSqlStore({ dialect, query }), close })
   }
   throw new CommandError(

@@ -21,8 +21,6 @@ export interface Terminal {
 
 /** Characters of standard input that are read at most: 16 KB of headers, and room for what is around them. */
 const MAX_INPUT = 65_536
-
-/** Makes the terminal of this process. */
 export function createTerminal(): Terminal {
   const { stderr, stdin, stdout } = process
   const isPainted = Boolean(stdout.isTTY) && !process.env.NO_COLOR

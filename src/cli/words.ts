@@ -32,8 +32,6 @@ export function distance(time: number, now: number): string {
   if (!seconds) return 'now'
   return seconds > 0 ? `in ${duration(seconds)}` : `${duration(-seconds)} ago`
 }
-
-/** Spells bytes. */
 export function size(bytes: number): string {
   if (bytes < 10_000) return count(bytes, 'byte')
   const isLarge = bytes >= 1_000_000

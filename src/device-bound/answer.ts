@@ -13,7 +13,7 @@ import { bindKey, countProof, type DeviceChange } from './operations.ts'
 import { type Proof, parseProof } from './proof.ts'
 import { algorithmOf, isSignedBy, publicKeyOf, thumbprintOf } from './public-key.ts'
 import { NO_COOKIES, type Settings, settingsOf, taskOf } from './settings.ts'
-import { challengeField, openChallenge, sealBound } from './tokens.ts'
+import { challengeField, openSealed, sealBound } from './tokens.ts'
 
 /** One request of a browser about its key. */
 interface Asked {
@@ -135,7 +135,7 @@ async function numberOf(
   claim: DeviceClaim | null,
 ): Promise<number | DeviceRefusal | null> {
   const { cookies, current } = draft
-  const opened = await openChallenge(instance, jti, cookies.budget)
+  const opened = await openSealed(instance, 'challenge', jti, cookies.budget)
   const [id, generation = '', until = 0, proof] = opened ?? []
   if (id !== idOf(current) || (proof === null) !== (claim === null)) return 'challenge'
   const isFormer = generation !== nameOf(current.generation)
@@ -179,8 +179,6 @@ async function instructions(asked: Asked, values: readonly string[]): Promise<Re
   const bound = cookie.write([token], maxAge, true, NO_COOKIES)
   return challenging(asked, claim, answer(200, JSON.stringify(body), [...values, ...bound]))
 }
-
-/** Asks for a proof. */
 function challenge(
   asked: Asked,
   claim: DeviceClaim,

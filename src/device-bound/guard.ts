@@ -11,13 +11,7 @@ import type { Instance } from '../session/instance.ts'
 import { emptyDraft } from '../session/open.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { NO_COOKIES, type Settings, settingsOf, taskOf } from './settings.ts'
-import {
-  type BoundCookie,
-  challengeField,
-  openBound,
-  openChallenge,
-  sealChallenge,
-} from './tokens.ts'
+import { type BoundCookie, challengeField, openSealed, sealChallenge } from './tokens.ts'
 
 /** Milliseconds for which requests may be under way with a bound cookie whose time is up, or without the first one. */
 const GRACE_MS = 30_000
@@ -82,7 +76,7 @@ async function openOnce(
   token: string,
   budget: CookieFound['budget'],
 ): Promise<BoundCookie | null> {
-  const bound = token.length > MAX_TOKEN ? null : await openBound(instance, token, budget)
+  const bound = token.length > MAX_TOKEN ? null : await openSealed(instance, 'bound', token, budget)
   // A part of a header would hold the whole of it in memory: joining makes a text of its own.
   if (bound) known.set(` ${token}`.slice(1), bound)
   return bound
@@ -167,7 +161,7 @@ async function offerOf(
 ): Promise<string | null> {
   if (!found || status !== 'active' || current.claims?.d) return null
   for (const token of tokens) {
-    const [id, generation, , proof] = (await openChallenge(instance, token, budget)) ?? []
+    const [id, generation, , proof] = (await openSealed(instance, 'challenge', token, budget)) ?? []
     const isOwn = id === idOf(current) && generation === nameOf(current.generation)
     if (isOwn && proof === null) return token
   }

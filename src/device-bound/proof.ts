@@ -15,22 +15,16 @@ export interface Proof {
   readonly signature: Uint8Array<ArrayBuffer>
 }
 
-/**
- * The reason for which a proof is none: it does not parse, or names an algorithm that is not
- * allowed.
- */
-export type ProofFault = 'malformed' | 'algorithm'
-
 /** Characters: an RSA signature and modulus of 4096 bits with a challenge take under 3000. */
 const MAX_PROOF = 8192
 /** A text of structured fields (RFC 9651), whose parameters are ignored, or the proof alone. */
 const VALUE = /^[ \t]*(?:"([\w.-]+)"[ \t]*(?:;.*)?|([\w.-]+))[ \t]*$/
 
-/** Parses the value of `Secure-Session-Response`, quoted or bare. */
+/** Parses the value of `Secure-Session-Response`, quoted or bare; returns what is wrong with one that is no proof. */
 export function parseProof(
   header: string,
   algorithms: readonly DeviceAlgorithm[],
-): Proof | ProofFault {
+): Proof | 'malformed' | 'algorithm' {
   const match = header.length > MAX_PROOF ? null : VALUE.exec(header)
   const parts = (match?.[1] ?? match?.[2] ?? '').split('.')
   if (parts.length !== 3) return 'malformed'

@@ -41,8 +41,6 @@ export function publicKeyOf(jwk: unknown, algorithm: DeviceAlgorithm): PublicKey
   const holds = kty === 'RSA' && e === 'AQAB' && size >= RSA_BYTES[0] && size <= RSA_BYTES[1]
   return holds && isWhole ? String(n) : null
 }
-
-/** Returns the algorithm that a public key is for. */
 export function algorithmOf(key: PublicKeyText): DeviceAlgorithm {
   return key.includes('.') ? 'ES256' : 'RS256'
 }

@@ -31,8 +31,6 @@ const RULES: Record<string, Rule> = {
   ],
   enforce: wordRule('guard', 'writes', 'always'),
 }
-
-/** The settings of one instance. */
 export interface Settings extends Complete<Omit<DeviceBoundOptions, 'cookie'>> {
   readonly cookie: SessionCookie
   /** The attributes of the bound cookie, as session instructions spell them. */
@@ -50,7 +48,6 @@ export const NO_COOKIES: CookieFound = {
   budget: { newHours: 0 },
 }
 
-/** Returns the settings of an instance. */
 export const settingsOf: (instance: Instance) => Settings = perInstance((instance) => {
   const { cache, cookie: session, deviceBound } = instance.options
   const given = deviceBound === true ? {} : deviceBound

@@ -24,7 +24,11 @@ export type Challenge = readonly [
   random: string,
 ]
 
-type Kind = 'bound' | 'challenge'
+/** The contents of the tokens by kind. It is in the label of a token, so that none opens as one of another kind. */
+interface Contents {
+  readonly bound: BoundCookie
+  readonly challenge: Challenge
+}
 
 const NONCE_BYTES = 6
 /** Seconds for which a browser may take to make a key. */
@@ -38,17 +42,7 @@ export function sealBound(
   maxAge: number,
 ): Promise<string> {
   const until = instance.options.now() + 1000 * maxAge
-  const content: BoundCookie = [idOf({ key }), t, until, n]
-  return seal(instance, 'bound', content)
-}
-
-/** Opens a bound cookie; `null` for what is none of ours. */
-export function openBound(
-  instance: Instance,
-  token: string,
-  budget: OpenBudget,
-): Promise<BoundCookie | null> {
-  return open<BoundCookie>(instance, 'bound', token, budget)
+  return seal(instance, 'bound', [idOf({ key }), t, until, n])
 }
 
 /** Returns the value of `Secure-Session-Challenge`, for the next refresh of a session. */
@@ -70,34 +64,30 @@ export function sealChallenge(
 ): Promise<string> {
   const until = instance.options.now() + 1000 * (REGISTRATION_S + maxAge)
   const random = encodeBase64url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)))
-  const content: Challenge = [idOf({ key }), nameOf(generation), until, claim?.n ?? null, random]
-  return seal(instance, 'challenge', content)
+  const name = nameOf(generation)
+  return seal(instance, 'challenge', [idOf({ key }), name, until, claim?.n ?? null, random])
 }
 
-/** Opens a challenge; `null` for what is none of ours. */
-export function openChallenge(
+const labelOf = ({ cookie }: Instance, kind: keyof Contents): string =>
+  `device ${kind}:${cookie.name}`
+
+function seal<K extends keyof Contents>(
   instance: Instance,
-  token: string,
-  budget: OpenBudget,
-): Promise<Challenge | null> {
-  return open<Challenge>(instance, 'challenge', token, budget)
-}
-
-/** The label of a kind, under which nothing else opens. */
-const labelOf = ({ cookie }: Instance, kind: Kind): string => `device ${kind}:${cookie.name}`
-
-function seal(instance: Instance, kind: Kind, content: readonly unknown[]): Promise<string> {
+  kind: K,
+  content: Contents[K],
+): Promise<string> {
   const { options, tokens } = instance
   const bytes = encodeText(JSON.stringify(content))
   return sealToken(tokens.ring, labelOf(instance, kind), bytes, options.now())
 }
 
-async function open<T>(
+/** Opens a token; `null` for what is none of ours, or of another kind. */
+export async function openSealed<K extends keyof Contents>(
   instance: Instance,
-  kind: Kind,
+  kind: K,
   token: string,
   budget: OpenBudget,
-): Promise<T | null> {
+): Promise<Contents[K] | null> {
   const { options, tokens } = instance
   const bytes = await openToken(tokens.ring, labelOf(instance, kind), token, options.now(), budget)
   return bytes && JSON.parse(decodeText(bytes))

@@ -1,11 +1,11 @@
-import { applyRules, refuseUnless, wordRule } from '../check.ts'
+import { wordRule } from '../check.ts'
 import type { SessionData } from '../session/session.ts'
 import { decodeBase64, toText } from './bytes.ts'
 import {
   type CookieImporter,
+  checkOptions,
   createImporter,
   type ImporterOptions,
-  importerRules,
   nameRule,
   parseObject,
   secretsRule,
@@ -42,16 +42,12 @@ export interface CookieSessionOptions<D extends SessionData = SessionData>
 export function fromCookieSession<D extends SessionData = SessionData>(
   options: CookieSessionOptions<D>,
 ): CookieImporter<D> {
-  const rules = {
-    ...importerRules(),
+  const resolved = checkOptions<CookieSessionOptions<D>, 'name' | 'hash'>(options, {
     name: nameRule('session'),
     keys: secretsRule(1),
     hash: wordRule('SHA-1', 'SHA-256', 'SHA-384', 'SHA-512'),
-  }
-  type Resolved = CookieSessionOptions<D> & { name: string; hash: string }
-  const resolved = applyRules<Resolved>('', rules, options)
+  })
   const { name, keys, hash } = resolved
-  refuseUnless(!!keys, 'keys', rules.keys[1], keys)
 
   return createImporter<D>(resolved, async (cookies) => {
     const signatures = valuesOf(cookies, `${name}.sig`)

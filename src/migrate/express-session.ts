@@ -1,10 +1,10 @@
-import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import { functionRule } from '../check.ts'
 import type { SessionData } from '../session/session.ts'
 import {
   type CookieImporter,
+  checkOptions,
   createImporter,
   type ImporterOptions,
-  importerRules,
   isObject,
   nameRule,
   secretsRule,
@@ -46,21 +46,13 @@ export interface ExpressSessionOptions<D extends SessionData = SessionData>
 export function fromExpressSession<D extends SessionData = SessionData>(
   options: ExpressSessionOptions<D>,
 ): CookieImporter<D> {
-  const rules = {
-    ...importerRules(),
-    name: nameRule('connect.sid'),
-    secret: secretsRule(1),
-    load: functionRule(),
-  }
-  type Resolved = ExpressSessionOptions<D> & { name: string; secret: readonly string[] }
   const given = options?.secret
-  const resolved = applyRules<Resolved>('', rules, {
-    ...options,
-    secret: typeof given === 'string' ? [given] : given,
-  })
-  const { name, secret, load } = resolved
-  refuseUnless(!!secret, 'secret', rules.secret[1], secret)
-  refuseUnless(!!load, 'load', rules.load[1], load)
+  const secret = typeof given === 'string' ? [given] : given
+  const resolved = checkOptions<ExpressSessionOptions<D>, 'name'>(
+    { ...options, secret },
+    { name: nameRule('connect.sid'), secret: secretsRule(1), load: functionRule(null) },
+  )
+  const { name, load } = resolved
 
   return createImporter<D>(resolved, async (cookies, now) => {
     for (const value of valuesOf(cookies, name)) {

@@ -1,10 +1,10 @@
-import { applyRules, integerRule, MAX_TIMEOUT, numberRule, refuseUnless } from '../check.ts'
+import { integerRule, MAX_TIMEOUT, numberRule } from '../check.ts'
 import type { SessionData } from '../session/session.ts'
 import {
   type CookieImporter,
+  checkOptions,
   createImporter,
   type ImporterOptions,
-  importerRules,
   isObject,
   nameRule,
   type RawCookies,
@@ -59,20 +59,16 @@ const MAX_CHUNKS = 100
 export function fromH3<D extends SessionData = SessionData>(
   options: H3Options<D>,
 ): CookieImporter<D> {
-  const expected = 'at least 32 characters long'
-  const holds = (value: unknown): boolean => typeof value === 'string' && value.length >= 32
-  const rules = {
-    ...importerRules(),
+  const isLong = (value: unknown): boolean => typeof value === 'string' && value.length >= 32
+  const resolved = checkOptions<H3Options<D>, 'name'>(options, {
     name: nameRule('h3'),
-    password: [undefined, expected, holds] as const,
+    password: [null, 'at least 32 characters long', isLong],
     maxAge: numberRule(undefined, 0, MAX_TIMEOUT),
     idleTimeout: numberRule(undefined, 0, MAX_TIMEOUT),
     version: integerRule(undefined, 1, 2),
     iterations: integerRule(undefined, 1, 10_000_000),
-  }
-  const resolved = applyRules<H3Options<D> & { name: string }>('', rules, options)
+  })
   const { name, password, maxAge, idleTimeout, iterations, version } = resolved
-  refuseUnless(!!password, 'password', expected, password)
   const ofVersions = version ? [ROUNDS[version]] : [ROUNDS[1], ROUNDS[2]]
   const allRounds = iterations ? [iterations] : ofVersions
 

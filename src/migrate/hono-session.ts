@@ -1,12 +1,12 @@
-import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import { functionRule } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
 import type { SessionData } from '../session/session.ts'
 import { toBytes, toText } from './bytes.ts'
 import {
   type CookieImporter,
+  checkOptions,
   createImporter,
   type ImporterOptions,
-  importerRules,
   nameRule,
   type OldData,
   parseObject,
@@ -51,16 +51,12 @@ const isSecret = (value: unknown): boolean =>
 export function fromHonoSession<D extends SessionData = SessionData>(
   options: HonoSessionOptions<D>,
 ): CookieImporter<D> {
-  const expected = 'a text, 32 bytes or a CryptoKey'
-  const rules = {
-    ...importerRules(),
+  const resolved = checkOptions<HonoSessionOptions<D>, 'name'>(options, {
     name: nameRule('sid'),
-    secret: [undefined, expected, isSecret] as const,
+    secret: [null, 'a text, 32 bytes or a CryptoKey', isSecret],
     load: functionRule(),
-  }
-  const resolved = applyRules<HonoSessionOptions<D> & { name: string }>('', rules, options)
+  })
   const { name, secret, load } = resolved
-  refuseUnless(!!secret, 'secret', expected, secret)
 
   return createImporter<D>(resolved, async (cookies, now) => {
     const values = valuesOf(cookies, name)

@@ -1,5 +1,5 @@
 /** Importers turn another library's cookie into a session; here is what all of them share. */
-import { functionRule, isToken, numberRule, type Rule } from '../check.ts'
+import { applyRules, flagRule, functionRule, isToken, numberRule, type Rule } from '../check.ts'
 import { SessionCorruptionError, StoreTimeoutError, StoreUnavailableError } from '../errors.ts'
 import { within } from '../resilience/deadline.ts'
 import type { SessionData } from '../session/session.ts'
@@ -105,28 +105,36 @@ const MAX_VALUES = 2
 /** Epoch milliseconds, which seconds would be below for 30,000 years, to the last `Date`. */
 const isTime = numberRule(undefined, 1e12, 8.64e15)
 
-/** Rules of {@link ImporterOptions}. */
-export function importerRules(): Record<keyof ImporterOptions, Rule> {
-  return {
+/**
+ * Checks the options of an importer, and puts defaults under them.
+ *
+ * @param own The rules of those that not every importer has.
+ */
+export function checkOptions<O extends object, Defaults extends keyof O = never>(
+  options: O,
+  own: Record<string, Rule>,
+): O & Required<Pick<O, Defaults>> {
+  const shared: Record<keyof ImporterOptions, Rule> = {
     toSession: functionRule(),
     path: ['/', 'a path that starts with "/"', (value) => /^\/[ -:<-~]*$/.test(value)],
     domain: [undefined, 'a domain name', (value) => /^[\w.-]+$/.test(value)],
-    persistent: [undefined, 'true or false', (value) => typeof value === 'boolean'],
+    persistent: flagRule(undefined),
     endsAt: [undefined, 'epoch milliseconds', isTime[2], 'number'],
   }
+  return applyRules('', { ...shared, ...own }, options)
 }
 
-/** A rule for the name of a cookie. */
-export function nameRule(fallback?: string): Rule {
+/** A rule for the name of a cookie; without a default it must be given. */
+export function nameRule(fallback: string | null): Rule {
   return [fallback, 'the name of a cookie', isToken]
 }
 
-/** A rule for secrets: a list of texts, at least one. */
+/** A rule for secrets, which must be given: a list of texts, at least one. */
 export function secretsRule(minLength: number): Rule {
   const holds = (secret: unknown): boolean =>
     typeof secret === 'string' && secret.length >= minLength
   return [
-    undefined,
+    null,
     `${minLength > 1 ? `at least ${minLength} characters long` : 'a text'}, or several such`,
     (values: unknown) => Array.isArray(values) && values.length > 0 && values.every(holds),
   ]

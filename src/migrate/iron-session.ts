@@ -1,10 +1,10 @@
-import { applyRules, MAX_TIMEOUT, numberRule, refuseUnless } from '../check.ts'
+import { MAX_TIMEOUT, numberRule } from '../check.ts'
 import type { SessionData } from '../session/session.ts'
 import {
   type CookieImporter,
+  checkOptions,
   createImporter,
   type ImporterOptions,
-  importerRules,
   nameRule,
   secretsRule,
   valuesOf,
@@ -47,21 +47,18 @@ export function fromIronSession<D extends SessionData = SessionData>(
   options: IronSessionOptions<D>,
 ): CookieImporter<D> {
   const [, expected, holds] = secretsRule(32)
-  const rules = {
-    ...importerRules(),
-    cookieName: nameRule(),
-    password: [undefined, expected, (map: object) => holds(Object.values(map) as never)] as const,
-    ttl: numberRule(14 * 86_400, 0, MAX_TIMEOUT),
-  }
+  const isMap = (map: unknown): boolean => holds(Object.values(Object(map)) as never)
   const given = options?.password
   const password = typeof given === 'string' ? { 1: given } : given
-  const resolved = applyRules<IronSessionOptions<D> & { ttl: number }>('', rules, {
-    ...options,
-    password,
-  })
+  const resolved = checkOptions<IronSessionOptions<D>, 'ttl'>(
+    { ...options, password },
+    {
+      password: [null, expected, isMap],
+      cookieName: nameRule(null),
+      ttl: numberRule(14 * 86_400, 0, MAX_TIMEOUT),
+    },
+  )
   const { cookieName, ttl } = resolved
-  refuseUnless(!!password, 'password', expected, password)
-  refuseUnless(!!cookieName, 'cookieName', rules.cookieName[1], cookieName)
   const passwords = new Map(Object.entries(password))
   const chunkNames = Array.from({ length: MAX_CHUNKS }, (_, i) => `${cookieName}.${i}`)
 

@@ -1,11 +1,11 @@
-import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import { functionRule } from '../check.ts'
 import type { SessionData } from '../session/session.ts'
 import { decodeBase64, toText } from './bytes.ts'
 import {
   type CookieImporter,
+  checkOptions,
   createImporter,
   type ImporterOptions,
-  importerRules,
   isObject,
   nameRule,
   secretsRule,
@@ -46,16 +46,12 @@ export interface ReactRouterSessionOptions<D extends SessionData = SessionData>
 export function fromReactRouter<D extends SessionData = SessionData>(
   options: ReactRouterSessionOptions<D>,
 ): CookieImporter<D> {
-  const rules = {
-    ...importerRules(),
+  const resolved = checkOptions<ReactRouterSessionOptions<D>, 'name'>(options, {
     name: nameRule('__session'),
     secrets: secretsRule(1),
     load: functionRule(),
-  }
-  type Resolved = ReactRouterSessionOptions<D> & { name: string }
-  const resolved = applyRules<Resolved>('', rules, options)
+  })
   const { name, secrets, load } = resolved
-  refuseUnless(!!secrets, 'secrets', rules.secrets[1], secrets)
 
   return createImporter<D>(resolved, async (cookies) => {
     for (const value of valuesOf(cookies, name)) {

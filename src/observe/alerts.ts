@@ -10,8 +10,10 @@
  *   notify: ({ rule, state, value }) => fetch(url, { method: 'POST', body: `${rule} ${state}: ${value}` }),
  * })
  */
-import { applyRules, functionRule, numberRule, type Rule, refuseUnless } from '../check.ts'
+
+import { applyRules, functionRule, numberRule, type Rule } from '../check.ts'
 import type { SessionEvent } from '../events.ts'
+import { guarded } from '../guarded.ts'
 import { createWindow } from './window.ts'
 
 /** One condition. It has no state of its own, so that several alerts can use it. */
@@ -54,12 +56,12 @@ export interface AlertOptions {
 
 const OPTIONS: Record<keyof AlertOptions, Rule> = {
   rules: [
-    undefined,
+    null,
     'a list of rules such as errorRate()',
     (value: unknown) =>
       Array.isArray(value) && value.every((one) => typeof one?.watch === 'function'),
   ],
-  notify: functionRule(),
+  notify: functionRule(null),
   quiet: numberRule(3600, 0, 604_800),
 }
 
@@ -74,8 +76,6 @@ const OPTIONS: Record<keyof AlertOptions, Rule> = {
  */
 export function alertOn(options: AlertOptions): (event: SessionEvent) => void {
   const { rules, notify, quiet } = applyRules<Required<AlertOptions>>('', OPTIONS, options)
-  refuseUnless(rules !== undefined, 'rules', 'a list of rules such as errorRate()', rules)
-  refuseUnless(notify !== undefined, 'notify', 'a function', notify)
   const all = rules.map((rule) => watchRule(rule, notify, 1000 * quiet))
   return (event) => {
     for (const look of all) look(event)
@@ -106,12 +106,6 @@ function watchRule(
     }
     if (!holds) since = null
   }
-}
-
-/** Calls `notify`: that nobody can be told must not harm a request. */
-function guarded(call: () => unknown): void {
-  const swallow = (): void => {}
-  new Promise((resolve) => resolve(call())).catch(swallow)
 }
 
 /** Options for every rule. */
@@ -152,10 +146,10 @@ export interface CountOptions {
 }
 
 const COUNT: Record<keyof CountOptions, Rule> = {
-  name: [undefined, 'a text', (value: unknown) => typeof value === 'string'],
-  threshold: numberRule(undefined, 0, Infinity),
-  window: numberRule(undefined, 1, 86_400),
-  count: functionRule(),
+  name: [null, 'a text', (value: unknown) => typeof value === 'string'],
+  threshold: numberRule(null, 0, Infinity),
+  window: numberRule(null, 1, 86_400),
+  count: functionRule(null),
 }
 
 /**
@@ -165,9 +159,6 @@ const COUNT: Record<keyof CountOptions, Rule> = {
  */
 export function countRule(options: CountOptions): AlertRule {
   const { name, threshold, window, count } = applyRules<CountOptions>('', COUNT, options)
-  for (const option of Object.keys(COUNT)) {
-    refuseUnless(Object(options)[option] !== undefined, option, 'given', undefined)
-  }
   return counting(name, threshold, window, count)
 }
 

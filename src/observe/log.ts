@@ -5,6 +5,7 @@
  * @example
  * import { logEvents } from 'sojourn/log'
  */
+
 import {
   applyRules,
   functionRule,
@@ -14,6 +15,7 @@ import {
   wordRule,
 } from '../check.ts'
 import type { SessionEvent } from '../events.ts'
+import { guarded } from '../guarded.ts'
 
 /** The method of the logger that a line goes to. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -155,14 +157,9 @@ export function logEvents(logger: Logger, options: LogOptions = {}): (event: Ses
   const counts = new Map<string, Count>()
 
   const write = (level: LogLevel, text: string, fields: object): void => {
-    try {
-      const message = `sojourn: ${text}`
-      const line = fieldsFirst ? [fields, message] : [message, fields]
-      const result = logger[level](...(line as never[]))
-      if (result instanceof Promise) result.catch(() => {})
-    } catch {
-      // A broken logger is its owner's business, not that of the request.
-    }
+    const message = `sojourn: ${text}`
+    const line = fieldsFirst ? [fields, message] : [message, fields]
+    guarded(() => logger[level](...(line as never[])))
   }
 
   const endWindows = (time: number): void => {

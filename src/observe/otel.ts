@@ -16,7 +16,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import { applyRules, type Rule } from '../check.ts'
+import { applyRules, methodsRule, type Rule } from '../check.ts'
 import type { SessionEvent, SessionEventListener, StoreCallEvent } from '../events.ts'
 import type { SessionStore } from '../stores/store.ts'
 
@@ -31,14 +31,9 @@ export interface RecordOptions {
 /** Name and version of the instrumentation, as meter and tracer report them. */
 const SCOPE = ['sojourn', '0.1.0'] as const
 
-const hasMethod =
-  (name: string) =>
-  (value: Record<string, unknown>): boolean =>
-    typeof value[name] === 'function'
-
 const RULES: Record<keyof RecordOptions, Rule> = {
-  meter: [undefined, 'a Meter of OpenTelemetry', hasMethod('createObservableGauge')],
-  tracer: [undefined, 'a Tracer of OpenTelemetry', hasMethod('startSpan')],
+  meter: methodsRule(undefined, 'a Meter of OpenTelemetry', 'createObservableGauge'),
+  tracer: methodsRule(undefined, 'a Tracer of OpenTelemetry', 'startSpan'),
 }
 
 /** The higher the worse: an alert is a threshold. */
@@ -150,18 +145,18 @@ function isDropped(event: SessionEvent): event is Event<'commit.dropped'> {
 
 /** The attributes of an event that have few values. */
 function fewValues(event: SessionEvent): Attributes {
-  const fields = Object(event) as Partial<Record<string, string>>
-  const { by, store, operation, direction, code } = fields
-  // That of an end is a text of the application's.
-  const reason = event.type === 'session.ended' ? undefined : fields.reason
-  return {
-    ...(store !== undefined && { 'sojourn.store': store }),
-    ...(operation !== undefined && { 'sojourn.operation': operation }),
-    ...(direction !== undefined && { 'sojourn.direction': direction }),
-    ...(reason !== undefined && { 'sojourn.reason': reason }),
-    ...(by !== undefined && { 'sojourn.by': by }),
-    ...(code !== undefined && { 'error.type': code }),
+  const { by, code, direction, operation, reason, store } = Object(event) as Attributes
+  // The reason of an end is a text of the application's.
+  const few = {
+    by,
+    code,
+    direction,
+    operation,
+    store,
+    ...(event.type !== 'session.ended' && { reason }),
   }
+  const given = Object.entries(few).filter(([, value]) => value !== undefined)
+  return attributesOf(Object.fromEntries(given))
 }
 
 /** Makes the gauges of the stores. */

@@ -1,6 +1,8 @@
 /** Stops asking a service that is down. Has no timer and makes nobody wait. */
+
 import { applyRules, functionRule, type Rule } from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
+import { guarded } from '../guarded.ts'
 
 /** `closed`: calls go through. `open`: none does. `half-open`: a few try whether it is back. */
 export type CircuitStatus = 'closed' | 'open' | 'half-open'
@@ -194,11 +196,7 @@ class Breaker implements CircuitBreaker {
     if (status === this.#state.status) return
     this.#state.status = status
     this.#probing = new Set()
-    try {
-      this.#settings.onChange(status)
-    } catch {
-      // A broken listener is its owner's business.
-    }
+    guarded(() => this.#settings.onChange(status))
   }
 
   #trip(): void {

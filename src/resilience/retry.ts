@@ -1,4 +1,5 @@
 /** Tries again what may work the second time, within limits of time, attempts and traffic. */
+
 import {
   applyRules,
   expectArgument,
@@ -8,6 +9,7 @@ import {
   type Rule,
 } from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
+import { guarded } from '../guarded.ts'
 import { type BackoffOptions, backoff } from './backoff.ts'
 import { createRetryBudget, type RetryBudget } from './budget.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
@@ -224,11 +226,7 @@ async function runAll<T>(
       if (seconds && settings.isFailure(error)) settings.breaker?.open(seconds)
       throw error
     }
-    try {
-      onRetry?.({ attempt, delayMs, error, operation })
-    } catch {
-      // A broken listener is its owner's business.
-    }
+    guarded(() => onRetry?.({ attempt, delayMs, error, operation }))
     await sleep(delayMs, whole)
   }
 }

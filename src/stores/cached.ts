@@ -8,6 +8,7 @@
 
 import { applyRules, functionRule, numberRule, refuseUnless } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
+import { guarded } from '../guarded.ts'
 import { LazyCall } from '../resilience/lazy-limit.ts'
 import { bytesOf, copyRecord } from './copy.ts'
 import { failureOf } from './failure.ts'
@@ -15,15 +16,11 @@ import { LruMap } from './lru-map.ts'
 import type {
   CallNotes,
   EndAllOptions,
-  EndOptions,
-  ReadOptions,
   SessionIndex,
   SessionStore,
   StoreDetails,
   StoredRecord,
   StoreEvent,
-  WriteOptions,
-  WriteResult,
 } from './store.ts'
 
 /** Options for {@link cached}. */
@@ -56,7 +53,7 @@ interface CachedRecord {
 }
 
 const RULES = {
-  ttl: numberRule(undefined, 0, 86_400),
+  ttl: numberRule(null, 0, 86_400),
   maxEntries: numberRule(10_000, 1, 1e9),
   maxBytes: numberRule(16 * 1024 * 1024, 1, 1e12),
   staleIfError: numberRule(0, 0, 604_800),
@@ -83,7 +80,7 @@ class CachedStore {
     }
   }
 
-  async read(id: string, options?: ReadOptions): ReturnType<SessionStore['read']> {
+  readonly read: SessionStore['read'] = async (id, options) => {
     LazyCall.throwIfOver(options)
     const cached = this.#cache.peek(id)
     const at = this.#options.now()
@@ -110,12 +107,7 @@ class CachedStore {
     }
   }
 
-  async write(
-    id: string,
-    record: StoredRecord,
-    expected: string | null,
-    options?: WriteOptions,
-  ): Promise<WriteResult> {
+  readonly write: SessionStore['write'] = async (id, record, expected, options) => {
     const before = this.#cache.peek(id)
     const [at, ends] = [this.#options.now(), this.#ends]
     const copy = copyRecord(record)
@@ -133,7 +125,7 @@ class CachedStore {
     }
   }
 
-  async end(id: string, options?: EndOptions): Promise<boolean> {
+  readonly end: SessionStore['end'] = async (id, options) => {
     // Twice, so that reads that began before or during the end put nothing back.
     this.#forget(id)
     try {
@@ -157,17 +149,17 @@ class CachedStore {
     }
   }
 
-  details(): StoreDetails {
+  readonly details = (): StoreDetails => {
     const { size: cacheEntries, bytes: cacheBytes } = this.#cache
     return { ...this.#store.details?.(), cacheEntries, cacheBytes }
   }
 
-  subscribe(listener: (event: StoreEvent) => void): void {
+  readonly subscribe = (listener: (event: StoreEvent) => void): void => {
     this.#listeners.push(listener)
     this.#store.subscribe?.(listener)
   }
 
-  async close(): Promise<void> {
+  readonly close = async (): Promise<void> => {
     this.#cache = new LruMap(this.#options)
     await this.#store.close?.()
   }
@@ -213,13 +205,7 @@ class CachedStore {
   }
 
   #emit(event: StoreEvent): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event)
-      } catch {
-        // A listener that throws must not turn an answer into a failure.
-      }
-    }
+    for (const listener of this.#listeners) guarded(() => listener(event))
   }
 }
 
@@ -237,23 +223,16 @@ class CachedStore {
  */
 export function cached(store: SessionStore, options: CacheOptions): SessionStore {
   refuseUnless(typeof store?.read === 'function', 'store', 'a session store', store)
-  const { ttl }: Partial<CacheOptions> = Object(options)
-  refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
-  const cache = new CachedStore(store, applyRules('', RULES, options))
-  // A plain object, so that it can be spread and its methods passed around.
+  const { index, ...cache } = new CachedStore(store, applyRules('', RULES, options))
+  // What the store cannot do is left out.
   return {
+    ...cache,
     name: store.name,
     atomic: store.atomic,
-    ...(cache.index && { index: cache.index }),
+    ...(index && { index }),
     ...(store.page && { page: (cursor, call) => store.page!(cursor, call) }),
     ...(store.prune && { prune: (limit) => store.prune!(limit) }),
-    read: (id, call) => cache.read(id, call),
-    write: (id, record, expected, call) => cache.write(id, record, expected, call),
-    end: (id, call) => cache.end(id, call),
     health: async (call) => await store.health?.(call),
     ...(store.inspect && { inspect: (call) => store.inspect!(call) }),
-    details: () => cache.details(),
-    subscribe: (listener) => cache.subscribe(listener),
-    close: () => cache.close(),
   }
 }

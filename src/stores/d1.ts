@@ -9,13 +9,13 @@
  * @example
  * import { createD1Store } from 'sojourn/d1'
  */
-import { applyRules, flagRule, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, flagRule, methodsRule, type Rule, refuseUnless } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { because, isFinal } from './errors.ts'
-import type { SqlQuery, SqlResult } from './sql-driver.ts'
+import type { SqlQuery, SqlResult } from './sql-dialect.ts'
 import { isMissing } from './sql-errors.ts'
 import { type SqlTableOptions, TABLE_RULES } from './sql-options.ts'
-import { sqlite } from './sql-sqlite.ts'
+import { sqlite } from './sql-returning.ts'
 import { createSqlTable, type SqlStore } from './sql-store.ts'
 
 /** The methods of a D1 binding that the store uses; `env.DB` of a Worker fits. */
@@ -51,11 +51,9 @@ export interface D1StoreOptions extends SqlTableOptions {
 /** A {@link SqlStore} in D1. */
 export type D1Store = SqlStore
 
-const isFunction = (value: unknown): boolean => typeof value === 'function'
-
 const RULES: Record<keyof D1StoreOptions, Rule> = {
   ...TABLE_RULES,
-  database: [undefined, 'a D1 binding', (value: D1Binding) => isFunction(value.prepare)],
+  database: methodsRule(null, 'a D1 binding (is it called so in wrangler.jsonc?)', 'prepare'),
   replicas: flagRule(false),
 }
 
@@ -73,12 +71,6 @@ const RULES: Record<keyof D1StoreOptions, Rule> = {
  * const scheduled = (_: unknown, env: Env) => createD1Store({ database: env.DB }).prune()
  */
 export function createD1Store(options: D1StoreOptions): D1Store {
-  refuseUnless(
-    !!options?.database,
-    'database',
-    'a D1 binding (is it called so in wrangler.jsonc?)',
-    options?.database,
-  )
   const { database, replicas, ...settings } = applyRules<Required<D1StoreOptions>>(
     '',
     RULES,
@@ -115,7 +107,7 @@ function queryOf<T extends Pick<D1Binding, 'prepare'>>(
  */
 function onReplicas(database: D1Binding): { query: SqlQuery; read: SqlQuery } {
   refuseUnless(
-    isFunction(database.withSession),
+    typeof database.withSession === 'function',
     'database',
     'a D1 binding with sessions, for replicas',
     database.withSession,

@@ -17,15 +17,16 @@
  * export { SessionObject } from 'sojourn/durable-object'
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
-import { orAbort } from './abort.ts'
+import { abortable } from './abort.ts'
 import { copyRecord } from './copy.ts'
 import { because } from './errors.ts'
 import { MARK_SECONDS, OVER_LIMIT } from './limits.ts'
 import type { SessionObjectNamespace } from './session-object.ts'
 import { NO_BINDING, NOT_OURS, type SessionObjectCalls } from './session-object-calls.ts'
 import type { SessionIndex, SessionStore } from './store.ts'
+import { unavailableForOne } from './unavailable-for-one.ts'
 
 export { SessionObject, type SessionObjectNamespace } from './session-object.ts'
 
@@ -47,12 +48,12 @@ const LEFT_ALONE_MS = 5000
 /** Overloaded objects that are remembered. */
 const MAX_OVERLOADED = 100
 
-const RULES: Record<string, Rule> = {
-  namespace: [
-    undefined,
-    'a Durable Object binding',
-    (value: SessionObjectNamespace) => typeof value.getByName === 'function',
-  ],
+const RULES: Record<keyof DurableObjectStoreOptions, Rule> = {
+  namespace: methodsRule(
+    null,
+    'a Durable Object binding (is it called so in wrangler.jsonc?)',
+    'getByName',
+  ),
   now: functionRule(() => Date.now()),
 }
 
@@ -70,12 +71,6 @@ const RULES: Record<string, Rule> = {
  * const sessions = createSessions({ secret: env.SECRET, store: createDurableObjectStore({ namespace: env.SESSIONS }) })
  */
 export function createDurableObjectStore(options: DurableObjectStoreOptions): DurableObjectStore {
-  refuseUnless(
-    !!options?.namespace,
-    'namespace',
-    'a Durable Object binding (is it called so in wrangler.jsonc?)',
-    options?.namespace,
-  )
   const { namespace, now } = applyRules<Required<DurableObjectStoreOptions>>('', RULES, options)
 
   /** Times until which overloaded objects are left alone, by their names. Epoch milliseconds. */
@@ -89,22 +84,14 @@ export function createDurableObjectStore(options: DurableObjectStoreOptions): Du
   ): Promise<T> => {
     signal?.throwIfAborted()
     const wait = (overloaded.get(name) ?? 0) - now()
-    if (wait > 0) {
-      // One visitor can overload one object: that does not count against the others.
-      const error = new StoreUnavailableError(OVERLOADED, {
-        retryAfter: wait / 1000,
-        reason: 'rate',
-      })
-      throw Object.assign(error, { perKey: true })
-    }
-    try {
-      return await orAbort(run(namespace.getByName(name) as SessionObjectCalls), signal)
-    } catch (error) {
-      signal?.throwIfAborted()
+    // One visitor can overload one object.
+    if (wait > 0) throw unavailableForOne(OVERLOADED, { retryAfter: wait / 1000, reason: 'rate' })
+    const ask = (): Promise<T> => run(namespace.getByName(name) as SessionObjectCalls)
+    return await abortable(signal, ask, (error) => {
       const failure = toStoreError(error)
       if (failure.message === OVERLOADED) overloaded.set(name, now() + LEFT_ALONE_MS)
-      throw failure
-    }
+      return failure
+    })
   }
 
   return {

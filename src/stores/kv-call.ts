@@ -1,25 +1,31 @@
 import { StoreError, StoreUnavailableError } from '../errors.ts'
-import { orAbort } from './abort.ts'
+import { abortable } from './abort.ts'
 import { because } from './errors.ts'
-import type { KVBinding } from './kv-options.ts'
 import { OVER_LIMIT } from './limits.ts'
+import { unavailableForOne } from './unavailable-for-one.ts'
+
+/** The methods of a KV namespace binding that the store uses; `env.SESSIONS` of a Worker fits. */
+export interface KVBinding {
+  get(key: string): Promise<string | null>
+  put(key: string, value: string, options?: { expirationTtl?: number }): Promise<void>
+  delete(key: string): Promise<void>
+  list(options?: {
+    prefix?: string
+    cursor?: string
+    limit?: number
+  }): Promise<{ keys: readonly { name: string }[]; list_complete: boolean; cursor?: string }>
+}
 
 /**
  * Runs one KV operation: an abort ends the wait at once, and failures become errors of ours.
  * KV's own messages are not passed on; they carry no code but the status in their text.
  */
-export async function callKV<T>(
+export function callKV<T>(
   operation: 'get' | 'list' | 'put' | 'delete',
   run: () => Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  signal?.throwIfAborted()
-  try {
-    return await orAbort(run(), signal)
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw toStoreError(operation, error)
-  }
+  return abortable(signal, run, (error) => toStoreError(operation, error))
 }
 
 /** Returns a page of the keys that begin with `prefix`, and what follows it in each. */
@@ -55,11 +61,9 @@ export async function listSuffixes(
   return suffixes
 }
 
-/** One write per second and key: KV is well, and other sessions are not concerned. */
-export function throttled(message: string): StoreUnavailableError {
-  const error = new StoreUnavailableError(message, { retryAfter: 1, reason: 'rate' })
-  return Object.assign(error, { perKey: true })
-}
+/** One write per second and key: KV is well. */
+export const throttled = (message: string): StoreUnavailableError =>
+  unavailableForOne(message, { retryAfter: 1, reason: 'rate' })
 
 /** Passes by itself for a read: 401 and 403 come while Cloudflare rolls out a change. */
 const PASSING = ['401', '403', '429']

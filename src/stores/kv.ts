@@ -18,13 +18,12 @@
  * import { createKVStore } from 'sojourn/kv'
  */
 
-import { applyRules, refuseUnless } from '../check.ts'
+import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
 import { skipForeign } from './foreign-value.ts'
-import { callKV, listPage, listSuffixes } from './kv-call.ts'
+import { callKV, type KVBinding, listPage, listSuffixes } from './kv-call.ts'
 import { KnownStates, refuseOverlap, UNKNOWN } from './kv-known.ts'
-import { KV_RULES, type KVBinding, type KVStoreOptions } from './kv-options.ts'
 import {
   decodeValue,
   encodeRecord,
@@ -33,20 +32,41 @@ import {
   type KVTombstone,
 } from './kv-value.ts'
 import { LAG_SECONDS, MARK_SECONDS } from './limits.ts'
-import { notShown } from './not-shown.ts'
 import type {
-  EndAllOptions,
-  EndOptions,
   SessionIndex,
   SessionStore,
   StoreCallOptions,
   StoredEntry,
   StoredPage,
   StoredRecord,
-  WriteResult,
 } from './store.ts'
+import { notShown } from './unavailable-for-one.ts'
 
-export type { KVBinding, KVStoreOptions } from './kv-options.ts'
+export type { KVBinding } from './kv-call.ts'
+
+/** Options for {@link createKVStore}. */
+export interface KVStoreOptions {
+  /** The binding, for example `env.SESSIONS`. */
+  namespace: KVBinding
+  /** The beginning of the store's keys, up to 128 characters; begins with no other store's. (default: `'sojourn:'`) */
+  prefix?: string
+  /** Epoch milliseconds. (default: Date.now) */
+  now?: () => number
+}
+
+const RULES: Record<keyof KVStoreOptions, Rule> = {
+  namespace: methodsRule(
+    null,
+    'a KV namespace binding (is it called so in wrangler.jsonc?)',
+    'get put delete list',
+  ),
+  prefix: [
+    'sojourn:',
+    'a string of at most 128 characters',
+    (value: unknown) => typeof value === 'string' && value.length <= 128,
+  ],
+  now: functionRule(() => Date.now()),
+}
 
 /** The record that KV has; `'ended'`: a tombstone; `null`: nothing, or not yet. */
 type Found = KVRecord | 'ended' | null
@@ -60,11 +80,11 @@ const RECENT_MS = 1000
 const PAGE = 100
 /** Ended sessions that this isolate remembers. */
 const MAX_MARKS = 10_000
-class KVStore {
-  readonly index: SessionIndex = {
-    list: (key, options) => this.#list(key, options),
-    end: (key, options) => this.#endAll(key, options),
-  }
+
+/** Its methods are properties of their own, so that a store can be spread and they can be passed around. */
+class KVStore implements SessionStore {
+  readonly name = 'kv'
+  readonly atomic = false
   readonly #kv: KVBinding
   readonly #prefix: string
   readonly #now: () => number
@@ -79,17 +99,12 @@ class KVStore {
     this.#ended = new EndedIds(MAX_MARKS, now)
   }
 
-  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null | undefined> {
+  readonly read: SessionStore['read'] = async (id, options) => {
     const found = await this.#look(id, 0, options)
     return found === 'ended' ? null : found ? copyRecord(found) : undefined
   }
 
-  async write(
-    id: string,
-    record: StoredRecord,
-    expected: string | null,
-    options?: StoreCallOptions,
-  ): Promise<WriteResult> {
+  readonly write: SessionStore['write'] = async (id, record, expected, options) => {
     options?.signal?.throwIfAborted()
     if (this.#ended.has(id)) return { ok: false, current: null }
     // A read before a creation would plant "there is nothing" in KV's caches for a minute. It is
@@ -110,8 +125,7 @@ class KVStore {
     return { ok: true }
   }
 
-  async end(id: string, options: EndOptions = {}): Promise<boolean> {
-    const { signal, markFor = MARK_SECONDS } = options
+  readonly end: SessionStore['end'] = async (id, { signal, markFor = MARK_SECONDS } = {}) => {
     const found = await this.#look(id, RECENT_MS, { signal }).catch(skipForeign)
     const known = this.#known.get(id)
     refuseOverlap(known)
@@ -133,7 +147,35 @@ class KVStore {
     return record !== null
   }
 
-  async health(options?: StoreCallOptions): Promise<void> {
+  readonly index: SessionIndex = {
+    list: async (key, options) => {
+      const ids = await listSuffixes(this.#kv, this.#indexKey(key, ''), options?.signal)
+      const found = await this.#present(ids, options)
+      return found.filter(({ record }) => record.keys?.includes(key))
+    },
+    // It ends what it can, and rejects afterwards if that was not all. What cannot be read is ended too: it may be a
+    // session of this user that a newer version wrote.
+    end: async (key, { except, ...options } = {}) => {
+      const ids = await listSuffixes(this.#kv, this.#indexKey(key, ''), options.signal)
+      const found = await this.#lookAtAll(ids, options)
+      const owned = found.filter(({ record }) => !record || record.keys?.includes(key))
+      const ends = owned.filter(({ id }) => id !== except).map(({ id }) => this.end(id, options))
+      await Promise.allSettled(ends)
+      return (await Promise.all(ends)).filter(Boolean).length
+    },
+  }
+
+  readonly page = async (
+    cursor: string | null,
+    options?: StoreCallOptions,
+  ): Promise<StoredPage> => {
+    const prefix = this.#key('')
+    const from = { prefix, limit: PAGE, ...(cursor !== null && { cursor }) }
+    const { suffixes, cursor: next } = await listPage(this.#kv, from, options?.signal)
+    return { records: await this.#present(suffixes, options), cursor: next }
+  }
+
+  readonly health = async (options?: StoreCallOptions): Promise<void> => {
     await callKV('get', () => this.#kv.get(`${this.#prefix}health`), options?.signal)
   }
 
@@ -207,32 +249,6 @@ class KVStore {
     await callKV('put', () => this.#kv.put(key, value, { expirationTtl }), signal)
   }
 
-  async #list(key: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
-    const ids = await listSuffixes(this.#kv, this.#indexKey(key, ''), options?.signal)
-    const found = await this.#present(ids, options)
-    return found.filter(({ record }) => record.keys?.includes(key))
-  }
-
-  /**
-   * Ends what it can, and rejects afterwards if that was not all. What cannot be read is ended too: it may be a session
-   * of this user that a newer version wrote.
-   */
-  async #endAll(key: string, { except, ...options }: EndAllOptions = {}): Promise<number> {
-    const ids = await listSuffixes(this.#kv, this.#indexKey(key, ''), options.signal)
-    const found = await this.#lookAtAll(ids, options)
-    const owned = found.filter(({ record }) => !record || record.keys?.includes(key))
-    const ends = owned.filter(({ id }) => id !== except).map(({ id }) => this.end(id, options))
-    await Promise.allSettled(ends)
-    return (await Promise.all(ends)).filter(Boolean).length
-  }
-
-  async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
-    const prefix = this.#key('')
-    const from = { prefix, limit: PAGE, ...(cursor !== null && { cursor }) }
-    const { suffixes, cursor: next } = await listPage(this.#kv, from, options?.signal)
-    return { records: await this.#present(suffixes, options), cursor: next }
-  }
-
   async #present(ids: readonly string[], options?: StoreCallOptions): Promise<StoredEntry[]> {
     const found = await this.#lookAtAll(ids, options)
     return found.flatMap(({ id, record }) => (record ? [{ id, record: copyRecord(record) }] : []))
@@ -270,22 +286,5 @@ class KVStore {
  * const sessions = createSessions({ secret: env.SECRET, store: createKVStore({ namespace: env.SESSIONS }) })
  */
 export function createKVStore(options: KVStoreOptions): SessionStore {
-  refuseUnless(
-    !!options?.namespace,
-    'namespace',
-    'a KV namespace binding (is it called so in wrangler.jsonc?)',
-    options?.namespace,
-  )
-  const kv = new KVStore(applyRules('', KV_RULES, options))
-  // A plain object, so that it can be spread and its methods passed around.
-  return {
-    name: 'kv',
-    atomic: false,
-    index: kv.index,
-    read: (id, call) => kv.read(id, call),
-    write: (id, record, expected, call) => kv.write(id, record, expected, call),
-    end: (id, call) => kv.end(id, call),
-    page: (cursor, call) => kv.page(cursor, call),
-    health: (call) => kv.health(call),
-  }
+  return new KVStore(applyRules('', RULES, options))
 }

@@ -88,8 +88,6 @@ export class LruMap<V> {
   peek(key: string): LruEntry<V> | undefined {
     return this.#index.get(key)
   }
-
-  /** Returns all entries. */
   entries(): LruEntry<V>[] {
     const entries: LruEntry<V>[] = []
     for (const list of [this.#others, this.#expendable]) {

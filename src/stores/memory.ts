@@ -21,16 +21,13 @@ import { MARK_SECONDS } from './limits.ts'
 import { type LruEntry, LruMap } from './lru-map.ts'
 import { SHARDS, ShardedMap } from './sharded-map.ts'
 import type {
-  EndAllOptions,
-  EndOptions,
   SessionIndex,
   SessionStore,
   StoreCallOptions,
+  StoreDetails,
   StoredEntry,
   StoredPage,
   StoredRecord,
-  WriteOptions,
-  WriteResult,
 } from './store.ts'
 import { markInProcess } from './takes-entry.ts'
 
@@ -95,11 +92,10 @@ const RULES = {
   now: functionRule(() => Date.now()),
 }
 
-class Memory {
-  readonly index: SessionIndex = {
-    list: (key, options) => this.#list(key, options),
-    end: (key, options) => this.#endAll(key, options),
-  }
+/** Its methods are properties of their own, so that a store can be spread and they can be passed around. */
+class Memory implements MemoryStore {
+  readonly name = 'memory'
+  readonly atomic = true
   readonly #now: () => number
   readonly #maxBytes: number
   readonly #entries: ShardedMap<LruEntry<StoredRecord>> = new ShardedMap()
@@ -119,7 +115,7 @@ class Memory {
     this.#cursor = this.#entries.values()
   }
 
-  async read(id: string, options?: StoreCallOptions): Promise<StoredRecord | null> {
+  readonly read: MemoryStore['read'] = async (id, options) => {
     LazyCall.throwIfOver(options)
     const entry = this.#live(id)
     if (!entry) {
@@ -131,21 +127,18 @@ class Memory {
     return copyRecord(entry.value)
   }
 
-  async write(
-    id: string,
-    record: StoredRecord,
-    expected: string | null,
-    options: WriteOptions = {},
-  ): Promise<WriteResult> {
-    LazyCall.throwIfOver(options)
-    const current = this.#live(id)?.value ?? null
-    if (!current && this.#ended.has(id)) return { ok: false, current: null }
-    const { result, next } = applyWrite(current, record, expected, options.entry)
-    if (next) await this.#put(id, next)
-    return result
-  }
+  readonly write: MemoryStore['write'] = markInProcess(
+    async (id, record, expected, options = {}) => {
+      LazyCall.throwIfOver(options)
+      const current = this.#live(id)?.value ?? null
+      if (!current && this.#ended.has(id)) return { ok: false, current: null }
+      const { result, next } = applyWrite(current, record, expected, options.entry)
+      if (next) await this.#put(id, next)
+      return result
+    },
+  )
 
-  async end(id: string, options: EndOptions = {}): Promise<boolean> {
+  readonly end: MemoryStore['end'] = async (id, options = {}) => {
     LazyCall.throwIfOver(options)
     const { markFor = MARK_SECONDS } = options
     const record = this.#live(id)?.value
@@ -154,7 +147,20 @@ class Memory {
     return record !== undefined
   }
 
-  async page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage> {
+  readonly index: SessionIndex = {
+    list: async (key, options) => {
+      LazyCall.throwIfOver(options)
+      return this.#present(this.#idsByKey.get(key) ?? [])
+    },
+    end: async (key, options = {}) => {
+      const entries = await this.index.list(key, options)
+      const ids = entries.map(({ id }) => id).filter((id) => id !== options.except)
+      for (const id of ids) await this.end(id, options)
+      return ids.length
+    },
+  }
+
+  readonly page: MemoryStore['page'] = async (cursor, options) => {
     LazyCall.throwIfOver(options)
     const records: StoredEntry[] = []
     let shard = Number(cursor ?? 0)
@@ -168,18 +174,20 @@ class Memory {
     return { records, cursor: shard < SHARDS ? String(shard) : null }
   }
 
-  async health(options?: StoreCallOptions): Promise<void> {
+  readonly health = async (options?: StoreCallOptions): Promise<void> => {
     LazyCall.throwIfOver(options)
   }
 
-  stats(): MemoryStoreStats {
+  readonly details = (): StoreDetails => ({ ...this.stats() })
+
+  readonly stats = (): MemoryStoreStats => {
     const { size: entries, bytes, evictions } = this.#records
     const expired = this.#expiry.expired(this.#now())
     const live = entries - expired
     return { entries, live, expired, bytes, hits: this.#hits, misses: this.#misses, evictions }
   }
 
-  async prune(limit = Number.POSITIVE_INFINITY): Promise<number> {
+  readonly prune = async (limit = Infinity): Promise<number> => {
     const now = this.#now()
     let removed = 0
     let seen = 0
@@ -189,18 +197,6 @@ class Memory {
       if (++seen % STEP === 0) await pause(0)
     }
     return removed
-  }
-
-  async #list(key: string, options?: StoreCallOptions): Promise<StoredEntry[]> {
-    LazyCall.throwIfOver(options)
-    return this.#present(this.#idsByKey.get(key) ?? [])
-  }
-
-  async #endAll(key: string, options: EndAllOptions = {}): Promise<number> {
-    const entries = await this.#list(key, options)
-    const ids = entries.map(({ id }) => id).filter((id) => id !== options.except)
-    for (const id of ids) await this.end(id, options)
-    return ids.length
   }
 
   #present(ids: Iterable<string>): StoredEntry[] {
@@ -276,19 +272,5 @@ class Memory {
  * const sessions = createSessions({ secret, store: createMemoryStore({ maxEntries: 10_000 }) })
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  const memory = new Memory(applyRules('', RULES, options))
-  // A plain object, so that it can be spread and its methods passed around.
-  return {
-    name: 'memory',
-    atomic: true,
-    index: memory.index,
-    read: (id, call) => memory.read(id, call),
-    write: markInProcess((id, record, expected, call) => memory.write(id, record, expected, call)),
-    end: (id, call) => memory.end(id, call),
-    page: (cursor, call) => memory.page(cursor, call),
-    health: (call) => memory.health(call),
-    details: () => ({ ...memory.stats() }),
-    stats: () => memory.stats(),
-    prune: (limit) => memory.prune(limit),
-  }
+  return new Memory(applyRules('', RULES, options))
 }

@@ -54,15 +54,6 @@ function failure(text: string): SessionError {
   return new StoreError(`Redis refused a command${told}`, why)
 }
 
-/** Settings of one way to reach Redis. */
-export interface RedisAccess {
-  /**
-   * Reads may be answered by a replica that lags, unless they are `fresh`; they touch no index then.
-   * (default: false, every read reaches the primary)
-   */
-  readonly fromReplicas?: boolean
-}
-
 /** Sends a command, for the settings' time at most. */
 function createAsk(send: SendCommand, timeoutMs: number): RedisKeys['ask'] {
   return async (command, signal) => {
@@ -86,12 +77,15 @@ function createRun(ask: RedisKeys['ask']): RunScript {
   }
 }
 
-/** Creates a store from a function that sends commands. */
+/**
+ * Creates a store from a function that sends commands. With `fromReplicas` reads may be answered by a replica that
+ * lags, unless they are `fresh`; they touch no index then.
+ */
 export function createRedisCommands(
   name: string,
   send: SendCommand,
   { prefix, timeoutMs, now }: Required<RedisOptions>,
-  { fromReplicas = false }: RedisAccess = {},
+  { fromReplicas = false }: { fromReplicas?: boolean } = {},
 ): RedisSessionStore {
   const records = `${prefix}s:`
   const index = `${prefix}u:`
@@ -100,7 +94,7 @@ export function createRedisCommands(
   const ask = createAsk(send, timeoutMs)
   const run = createRun(ask)
   const keys: RedisKeys = { records, index, now, run, ask }
-  const load = () => import('./redis-index.ts')
+  const rare = async () => (await import('./redis-index.ts')).rareCalls(keys)
 
   return {
     name,
@@ -137,13 +131,12 @@ export function createRedisCommands(
     },
 
     index: {
-      list: async (key, call) => (await load()).list(keys, key, call?.signal),
-      end: async (key, call) => (await load()).endAll(keys, key, call),
+      list: async (key, call) => (await rare()).list(key, call),
+      end: async (key, call) => (await rare()).end(key, call),
     },
-    page: async (cursor, call) => (await load()).page(keys, cursor, call?.signal),
-
-    health: async (call) => (await load()).ping(keys, call?.signal),
-    inspect: async (call) => (await load()).inspect(keys, call?.signal),
+    page: async (cursor, call) => (await rare()).page(cursor, call),
+    health: async (call) => (await rare()).health(call),
+    inspect: async (call) => (await rare()).inspect(call),
   }
 }
 

@@ -2,12 +2,10 @@
 
 import { skipForeign } from './foreign-value.ts'
 import { MARK_SECONDS } from './limits.ts'
-import type { RedisAsk } from './redis-inspect.ts'
+import { inspect, ping, type RedisAsk } from './redis-inspect.ts'
 import { decode, noUsableReply } from './redis-record.ts'
 import type { ScriptName } from './redis-scripts.ts'
-import type { EndAllOptions, StoredEntry, StoredPage, StoredRecord } from './store.ts'
-
-export { inspect, ping } from './redis-inspect.ts'
+import type { SessionIndex, SessionStore, StoredEntry, StoredRecord } from './store.ts'
 
 /**
  * Runs a script that Redis most likely knows by its SHA-1. `null` sends its text: a command that is
@@ -20,8 +18,10 @@ export type RunScript = (
   signal: AbortSignal | undefined,
 ) => Promise<unknown>
 
-/** The methods of the store that its index needs. */
-export interface RedisKeys extends RedisAsk {
+/** The parts of the store that its rare calls need. */
+export interface RedisKeys {
+  readonly ask: RedisAsk
+  now(): number
   /** The beginning of the keys of records, and of those of the index. */
   readonly records: string
   readonly index: string
@@ -49,40 +49,38 @@ function entriesOf(pairs: readonly unknown[], now: number): StoredEntry[] {
   return found
 }
 
-export async function list(
-  { run, records, index, now }: RedisKeys,
-  key: string,
-  signal?: AbortSignal,
-): Promise<StoredEntry[]> {
-  const args = ['2', records, index, encodeURIComponent(key)]
-  const result = await run('LIST', LIST_SHA, args, signal)
-  if (!Array.isArray(result) || result.length % 2) throw noUsableReply()
-  return entriesOf(result, now()).filter(({ record }) => record.keys?.includes(key))
-}
+/** The calls that are rare. */
+interface RareCalls
+  extends SessionIndex,
+    Required<Pick<SessionStore, 'page' | 'health' | 'inspect'>> {}
 
-export async function endAll(
-  { run, records, index, now }: RedisKeys,
-  key: string,
-  { signal, except = '', markFor = MARK_SECONDS }: EndAllOptions = {},
-): Promise<number> {
-  const [time, ms] = [Math.floor(now()), Math.ceil(markFor * 1000)]
-  const args = ['2', records, index, encodeURIComponent(key), except, String(time), String(ms)]
-  const count = await run('END_ALL', null, args, signal)
-  if (typeof count !== 'number') throw noUsableReply()
-  return count
-}
-
-export async function page(
-  { run, records, now }: RedisKeys,
-  cursor: string | null,
-  signal?: AbortSignal,
-): Promise<StoredPage> {
-  // A key that nobody has: it takes the script to the node of a cluster where the records are.
-  const result = await run('PAGE', PAGE_SHA, ['1', records, cursor ?? '0'], signal)
-  if (!Array.isArray(result) || !(result.length % 2)) throw noUsableReply()
-  const [next, ...pairs] = result
+export function rareCalls({ ask, index, now, records, run }: RedisKeys): RareCalls {
   return {
-    records: entriesOf(pairs, now()),
-    cursor: String(next) === '0' ? null : String(next),
+    async list(key, { signal } = {}) {
+      const args = ['2', records, index, encodeURIComponent(key)]
+      const result = await run('LIST', LIST_SHA, args, signal)
+      if (!Array.isArray(result) || result.length % 2) throw noUsableReply()
+      return entriesOf(result, now()).filter(({ record }) => record.keys?.includes(key))
+    },
+
+    async end(key, { signal, except = '', markFor = MARK_SECONDS } = {}) {
+      const [time, ms] = [Math.floor(now()), Math.ceil(markFor * 1000)]
+      const args = ['2', records, index, encodeURIComponent(key), except, String(time), String(ms)]
+      const count = await run('END_ALL', null, args, signal)
+      if (typeof count !== 'number') throw noUsableReply()
+      return count
+    },
+
+    async page(cursor, { signal } = {}) {
+      // A key that nobody has: it takes the script to the node of a cluster where the records are.
+      const result = await run('PAGE', PAGE_SHA, ['1', records, cursor ?? '0'], signal)
+      if (!Array.isArray(result) || !(result.length % 2)) throw noUsableReply()
+      const [next, ...pairs] = result
+      const isLast = String(next) === '0'
+      return { records: entriesOf(pairs, now()), cursor: isLast ? null : String(next) }
+    },
+
+    health: ({ signal } = {}) => ping(ask, signal),
+    inspect: ({ signal } = {}) => inspect(ask, now, signal),
   }
 }

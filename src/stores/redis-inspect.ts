@@ -7,21 +7,18 @@ import type { StoreDetails, StoreInspection, StoreProblem, StoreWarning } from '
 const MAX_LAG = 10
 const MAX_CLOCK_OFFSET_MS = 60_000
 
-/** The access to Redis that its health needs. */
-export interface RedisAsk {
-  now(): number
-  /** Sends a command and returns what Redis answers. */
-  ask(command: readonly string[], signal?: AbortSignal): Promise<unknown>
-}
+/** Sends a command and returns what Redis answers. */
+export type RedisAsk = (command: readonly string[], signal?: AbortSignal) => Promise<unknown>
 
 /** Rejects unless Redis answers. */
-export async function ping({ ask }: Pick<RedisAsk, 'ask'>, signal?: AbortSignal): Promise<void> {
+export async function ping(ask: RedisAsk, signal?: AbortSignal): Promise<void> {
   if ((await ask(['PING'], signal)) !== 'PONG') throw noUsableReply()
 }
 
 /** Asks for role, memory, evictions, replicas and the clock: `INFO` and `TIME`. */
 export async function inspect(
-  { ask, now }: RedisAsk,
+  ask: RedisAsk,
+  now: () => number,
   signal?: AbortSignal,
 ): Promise<StoreInspection> {
   /** A command that Redis forbids, or does not know, is left out. */
@@ -37,7 +34,7 @@ export async function inspect(
   const began = now()
   const time = await tell('TIME')
   const clockOffsetMs = Array.isArray(time) ? offsetOf(time, (began + now()) / 2) : undefined
-  if (!info.size && clockOffsetMs === undefined) await ping({ ask }, signal)
+  if (!info.size && clockOffsetMs === undefined) await ping(ask, signal)
   const lag = lagOf(info)
   const figures = {
     role: { master: 'primary', slave: 'replica' }[info.get('role') ?? ''],

@@ -11,32 +11,6 @@
 
 import { ENTRY_TAIL } from './copy.ts'
 
-/** The names of the scripts. */
-export type ScriptName = 'READ' | 'WRITE' | 'END' | 'LIST' | 'END_ALL' | 'PAGE'
-
-/**
- * Returns the text of a script.
- *
- * One function with a fixed name instead of an export each, because bundlers drop exports of a
- * dynamic import that they do not see used: webpack up to 5.98 takes a computed name for a literal one.
- */
-export function scriptOf(name: ScriptName): string {
-  switch (name) {
-    case 'READ':
-      return READ
-    case 'WRITE':
-      return WRITE
-    case 'END':
-      return END
-    case 'LIST':
-      return LIST
-    case 'END_ALL':
-      return END_ALL
-    case 'PAGE':
-      return PAGE
-  }
-}
-
 /** Puts an id into the index of some keys, for so many milliseconds by Redis' own clock. */
 const ENLIST = `local function enlist(run,keys,id,ms)
 local n=redis.call('TIME')
@@ -171,3 +145,17 @@ local c=get(k)
 if c then r[#r+1]=k:sub(#KEYS[1]+1) r[#r+1]=c end
 end
 return r`
+
+export type ScriptName = 'READ' | 'WRITE' | 'END' | 'LIST' | 'END_ALL' | 'PAGE'
+
+const SCRIPTS: Readonly<Record<ScriptName, string>> = { READ, WRITE, END, LIST, END_ALL, PAGE }
+
+/**
+ * Returns the text of a script.
+ *
+ * One function with a fixed name instead of an export each, because bundlers drop exports of a
+ * dynamic import that they do not see used: webpack up to 5.98 takes a computed name for a literal one.
+ */
+export function scriptOf(name: ScriptName): string {
+  return SCRIPTS[name]
+}

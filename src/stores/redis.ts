@@ -19,7 +19,7 @@
  * // Bun
  * createRedisStore({ send: ([name, ...args]) => Bun.redis.send(name, args) })
  */
-import { applyRules, functionRule, refuseUnless } from '../check.ts'
+import { applyRules, functionRule } from '../check.ts'
 import { becauseOf } from './errors.ts'
 import {
   createRedisCommands,
@@ -69,12 +69,8 @@ const REPLY = /^(?!E[A-Z]+ )[A-Z]{3,} |^ERR /
  * )
  */
 export function createRedisStore(options: RedisStoreOptions): RedisSessionStore {
-  const { send, ...settings } = applyRules<Required<RedisStoreOptions>>(
-    '',
-    { ...REDIS_RULES, send: functionRule() },
-    options,
-  )
-  refuseUnless(send !== undefined, 'send', 'a function that sends a command', send)
+  const rules = { ...REDIS_RULES, send: functionRule(null, 'a function that sends a command') }
+  const { send, ...settings } = applyRules<Required<RedisStoreOptions>>('', rules, options)
   return createRedisCommands(
     'redis',
     async (command, signal) => {

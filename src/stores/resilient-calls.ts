@@ -1,4 +1,5 @@
 /** The calls of one store, behind retries, limits of time and circuit breakers. */
+
 import {
   CircuitOpenError,
   SessionError,
@@ -6,6 +7,7 @@ import {
   StoreTimeoutError,
   StoreUnavailableError,
 } from '../errors.ts'
+import { guarded } from '../guarded.ts'
 import { LastGood } from '../last-good.ts'
 import { createRetryBudget, type RetryBudget } from '../resilience/budget.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -57,8 +59,6 @@ function classified(error: unknown, what: string): unknown {
   if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
   return new StoreUnavailableError(what, { retryAfter: secondsOf(error), ...becauseOf(error) })
 }
-
-/** Makes the calls of one store. */
 export class ResilientCalls {
   readonly breakers: StoreBreakers
   readonly #store: SessionStore
@@ -213,12 +213,6 @@ export class ResilientCalls {
   }
 
   #emit(event: StoreEvent): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event)
-      } catch {
-        // A broken listener is its owner's business.
-      }
-    }
+    for (const listener of this.#listeners) guarded(() => listener(event))
   }
 }

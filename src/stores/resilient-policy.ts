@@ -16,11 +16,11 @@ export type ResilientOperation = Exclude<StoreOperation, 'prune'>
 /** The breaker that an operation has. */
 export const DIRECTION_OF: Readonly<Record<ResilientOperation, CallDirection>> = {
   read: 'read',
-  list: 'read',
-  page: 'read',
   write: 'write',
   end: 'write',
+  list: 'read',
   endAll: 'write',
+  page: 'read',
 }
 
 /** Settings for one operation. Its breaker is that of its direction. */
@@ -64,14 +64,9 @@ const operationRule: Rule = [
   'an object without breaker and operations',
   (value: object) => isObject(value) && !('breaker' in value || 'operations' in value),
 ]
-const OPERATIONS: Record<ResilientOperation, Rule> = {
-  read: operationRule,
-  write: operationRule,
-  end: operationRule,
-  list: operationRule,
-  endAll: operationRule,
-  page: operationRule,
-}
+const OPERATIONS: Record<string, Rule> = Object.fromEntries(
+  Object.keys(DIRECTION_OF).map((name) => [name, operationRule]),
+)
 
 /**
  * Checks a policy and copies it, so that nothing that happens to it later takes effect unchecked.

@@ -1,7 +1,26 @@
-/** The interface between a store in SQL and a dialect. */
+/** The interfaces between a store in SQL, its dialect, and the driver of the application. */
 import type { SqlParameter, SqlStatement } from './sql-statements.ts'
+/** Answer of a driver to one statement. */
+export interface SqlResult {
+  /** Rows as objects by column name; empty for statements that return none. */
+  readonly rows: readonly unknown[]
+  /** Number of rows changed, for statements that return no rows. */
+  readonly affected: number | bigint | string | null | undefined
+}
 
-/** Answer to a statement. */
+/**
+ * Runs one statement: placeholders are `$1` in PostgreSQL, otherwise `?`. Rejects when the database
+ * refuses it and when it cannot be reached.
+ *
+ * @param call.signal Aborted when nobody waits for the answer any more.
+ * @param call.name Name of the statement, the same for the same text, for drivers that prepare by name (`pg`).
+ */
+export type SqlQuery = (
+  text: string,
+  params: SqlParameter[],
+  call: { signal: AbortSignal | undefined; name?: string },
+) => Promise<SqlResult>
+
 export interface SqlAnswer {
   readonly rows: readonly SqlRow[]
   /** Rows changed; asked for only after a statement that returns none. */
@@ -44,6 +63,4 @@ export interface SqlStatements {
   /** Removes at most `limit` rows that expired by `now`; resolves with how many. */
   prune(run: RunStatement, now: number, limit: number): Promise<number>
 }
-
-/** Makes the statements for a table. */
 export type SqlDialect = (table: string) => SqlStatements

@@ -1,6 +1,6 @@
 /** Failures of databases. Messages of drivers quote statements and values: none of their words leave. */
-import { SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
-import { sqlReasonOf } from './sql-reason.ts'
+import { SessionError, StoreError, type StoreReason, StoreUnavailableError } from '../errors.ts'
+import { type ReasonTable, reasonOf } from './errors.ts'
 
 /** The parts of a driver's error that classify it. */
 interface DriverError {
@@ -84,6 +84,25 @@ function classOf({
 function ofState(state: string): [Kind, string] {
   if (POSTGRES_MISSING.test(state)) return ['missing', state]
   return [POSTGRES_PASSING.test(state) ? 'passing' : 'refused', state]
+}
+
+/** Codes of SQL databases by class: SQLSTATE (or how it begins), and names of MySQL. */
+const REASONS: ReasonTable = {
+  timeout: /^(57014|55P03)/,
+  auth: /^(28|42501)|DENIED/,
+  full: /^53[12]|_FULL$|ER_OUT/,
+  'read-only': /^25006|PREVENT|_ONLY/,
+  rate: /^(533|08004)|COUNT|MANY/,
+  quota: /^534|USER_LIMIT/,
+  'too-large': /^(54|22001)|TOO_/,
+  network: /^08|PROTOCOL/,
+  loading: /^57P|SHUTDOWN/,
+}
+
+/** Returns the class of a database's code, or of its text where it has none. */
+export function sqlReasonOf(said: string): StoreReason {
+  const reason = reasonOf(said, REASONS)
+  return reason === 'unknown' ? reasonOf(said) : reason
 }
 
 /** Advice about refusals that a configuration causes, by word or else by class. */

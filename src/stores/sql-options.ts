@@ -41,4 +41,7 @@ export const TABLE_RULES: Record<keyof SqlTableOptions, Rule> = {
   now: functionRule(() => Date.now()),
 }
 
-export const dialectRule: Rule = wordRule(undefined, 'postgres', 'mysql', 'sqlite')
+/** The rule for a function that runs a statement, which must be given. */
+export const queryRule: Rule = functionRule(null, 'a function that runs a statement')
+
+export const dialectRule: Rule = wordRule(null, 'postgres', 'mysql', 'sqlite')

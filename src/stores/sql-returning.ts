@@ -1,5 +1,5 @@
-/** Statements for databases with `ON CONFLICT` and `RETURNING`: every operation is one of them. */
-import type { RunStatement, SqlStatements } from './sql-dialect.ts'
+/** PostgreSQL and SQLite, which have `ON CONFLICT` and `RETURNING`: every operation is one statement. */
+import type { RunStatement, SqlDialect, SqlStatements } from './sql-dialect.ts'
 import { notOurs } from './sql-record.ts'
 import {
   COLUMNS,
@@ -8,6 +8,7 @@ import {
   LIVE,
   MARKED,
   markedUntil,
+  NUMBER_COLUMNS,
   type Placeholder,
   ROOM,
   type SqlStatement,
@@ -18,7 +19,7 @@ import {
 } from './sql-statements.ts'
 
 /** Words that differ between PostgreSQL and SQLite. */
-export interface ReturningWords {
+interface ReturningWords {
   readonly placeholder: Placeholder
   /** `true`: each use of a parameter has a placeholder of its own. */
   readonly repeats: boolean
@@ -84,7 +85,7 @@ function end(table: string, { greatest, least }: ReturningWords): string {
     ${MARKED} RETURNING version`
 }
 
-export function returningStatements(table: string, words: ReturningWords): SqlStatements {
+function returningStatements(table: string, words: ReturningWords): SqlStatements {
   const of = (sql: string): SqlStatement => statementOf(sql, words.placeholder, words.repeats)
   const { greatest, least, shown } = words
   const { read, list, page, version } = commonStatements(table, shown)
@@ -118,3 +119,45 @@ export function returningStatements(table: string, words: ReturningWords): SqlSt
     prune: async (run, now, limit) => (await run(of(words.prune(table, limit)), { now })).affected,
   }
 }
+
+/** PostgreSQL, under READ COMMITTED, and whatever speaks its dialect. */
+export const postgres: SqlDialect = (table) =>
+  returningStatements(table, {
+    placeholder: (position, isNumber) => `$${position}::${isNumber ? 'bigint' : 'text'}`,
+    repeats: false,
+    find: 'strpos',
+    greatest: 'greatest',
+    least: 'least',
+    shown: (column) => column,
+    lock: 'FOR UPDATE',
+    // The condition is there twice: a row that is renewed while this waits for its lock must stay.
+    prune: (name, limit) =>
+      `DELETE FROM ${name} WHERE expires_at <= :now AND id = ANY (ARRAY
+        (SELECT id FROM ${name} WHERE expires_at <= :now ORDER BY expires_at LIMIT ${limit}
+        FOR UPDATE SKIP LOCKED))`,
+  })
+
+/**
+ * Selects numbers as drivers can return them. Some throw for those past 2^53, and no row of the same answer is seen:
+ * that of something else would hide all others. What is cut here is no safe integer, and refused later.
+ */
+const shown = (column: string): string =>
+  NUMBER_COLUMNS.includes(column)
+    ? `max(min(${column}, 9007199254740992.0), -9007199254740992.0) AS ${column}`
+    : column
+
+/** SQLite: its file, D1 and libSQL. */
+export const sqlite: SqlDialect = (table) =>
+  returningStatements(table, {
+    placeholder: () => '?',
+    repeats: true,
+    find: 'instr',
+    greatest: 'max',
+    least: 'min',
+    shown,
+    // There is one writer at a time.
+    lock: '',
+    prune: (name, limit) =>
+      `DELETE FROM ${name} WHERE id IN
+        (SELECT id FROM ${name} WHERE expires_at <= :now ORDER BY expires_at LIMIT ${limit})`,
+  })

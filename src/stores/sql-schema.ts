@@ -1,9 +1,9 @@
-/** The tables of stores in SQL: their statements, by version. */
-import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+/** The tables of stores in SQL. Each of their statements can be repeated. */
+import { applyRules, type Rule } from '../check.ts'
 import { StoreError } from '../errors.ts'
-import type { SqlQuery } from './sql-driver.ts'
+import type { SqlQuery } from './sql-dialect.ts'
 import { isMissing, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
-import { dialectRule, type SqlDialectName, TABLE_RULES } from './sql-options.ts'
+import { dialectRule, queryRule, type SqlDialectName, TABLE_RULES } from './sql-options.ts'
 import { COLUMNS, commonStatements, KEY_COLUMNS } from './sql-statements.ts'
 
 /** Options for {@link checkSqlSchema} and {@link applySqlSchema}. */
@@ -101,35 +101,28 @@ function indexesOf(dialect: SqlDialectName, table: string): string[] {
   })
 }
 
-/** Statements of each version, the first one's first. Each can be repeated. */
-const MIGRATIONS: readonly ((dialect: SqlDialectName, table: string) => string[])[] = [
-  (dialect, table) => [tableOf(dialect, table), ...indexesOf(dialect, table)],
-]
-
 function versionTable(dialect: SqlDialectName, table: string): string {
   const { integer, options } = TYPES[dialect]
   const column = `version ${integer} NOT NULL PRIMARY KEY`
   return `CREATE TABLE IF NOT EXISTS ${table}_schema (${column})${options}`
 }
 
-function versionRow(dialect: SqlDialectName, table: string, version: number): string {
-  const insert = `INTO ${table}_schema (version) VALUES (${version})`
+function versionRow(dialect: SqlDialectName, table: string): string {
+  const insert = `INTO ${table}_schema (version) VALUES (${SCHEMA_VERSION})`
   return dialect === 'mysql'
     ? `INSERT IGNORE ${insert}`
     : `INSERT ${insert} ON CONFLICT (version) DO NOTHING`
 }
 
-/** Returns the statements that lead from one version to the next. */
-function migration(dialect: SqlDialectName, table: string, version: number): string[] {
-  const changes = MIGRATIONS[version - 1]!(dialect, table)
-  const first = version === 1 ? [versionTable(dialect, table)] : []
-  // The version is last, so that what stopped half-way can be done again.
-  return [...changes, ...first, versionRow(dialect, table, version)]
+/** Returns the statements of the tables. The version is last, so that what stopped half-way can be done again. */
+function statementsOf(dialect: SqlDialectName, table: string): string[] {
+  const tables = [tableOf(dialect, table), ...indexesOf(dialect, table)]
+  return [...tables, versionTable(dialect, table), versionRow(dialect, table)]
 }
 
 const RULES: Record<string, Rule> = {
   dialect: dialectRule,
-  query: functionRule(),
+  query: queryRule,
   table: TABLE_RULES.table,
 }
 
@@ -144,26 +137,9 @@ const RULES: Record<string, Rule> = {
  * for (const statement of sqlSchema('sqlite')) database.exec(statement)
  */
 export function sqlSchema(dialect: SqlDialectName, options: { table?: string } = {}): string[] {
-  refuseUnless(
-    (dialectRule[2] as (value: unknown) => boolean)(dialect),
-    'dialect',
-    dialectRule[1],
-    dialect,
-  )
+  applyRules('', { dialect: dialectRule }, { dialect })
   const { table } = applyRules<{ table: string }>('', { table: TABLE_RULES.table }, options)
-  return MIGRATIONS.flatMap((_, i) => migration(dialect, table, i + 1))
-}
-
-function settingsOf(options: SqlSchemaOptions): Required<SqlSchemaOptions> {
-  const settings = applyRules<Required<SqlSchemaOptions>>('', RULES, options)
-  refuseUnless(settings.dialect !== undefined, 'dialect', dialectRule[1], settings.dialect)
-  refuseUnless(
-    settings.query !== undefined,
-    'query',
-    'a function that runs a statement',
-    settings.query,
-  )
-  return settings
+  return statementsOf(dialect, table)
 }
 
 /** Runs one statement; `null`: a table or a column that it names is missing. */
@@ -191,7 +167,7 @@ const foreign = (table: string): StoreError =>
  * a table of that name which lacks columns; StoreUnavailableError when the database gave no answer.
  */
 export async function checkSqlSchema(options: SqlSchemaOptions): Promise<SqlSchemaState> {
-  const settings = settingsOf(options)
+  const settings = applyRules<Required<SqlSchemaOptions>>('', RULES, options)
   const { table } = settings
   const rows = await ask(settings, `SELECT max(version) AS version FROM ${table}_schema`)
   const version = Number(Object(rows?.[0]).version ?? 0)
@@ -207,18 +183,14 @@ export async function checkSqlSchema(options: SqlSchemaOptions): Promise<SqlSche
  * @throws As {@link checkSqlSchema} does.
  */
 export async function applySqlSchema(options: SqlSchemaOptions): Promise<number[]> {
-  const settings = settingsOf(options)
+  const settings = applyRules<Required<SqlSchemaOptions>>('', RULES, options)
   const { dialect, table } = settings
-  const { version: from } = await checkSqlSchema(options)
-  const applied: number[] = []
-  for (let version = from + 1; version <= SCHEMA_VERSION; version++) {
-    const statements = migration(dialect, table, version)
-    // What was there already under the name of the table shows in its columns.
-    const columns = `SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE 1 = 0`
-    for (const statement of [...statements.slice(0, -1), columns, statements.at(-1)!]) {
-      if (!(await ask(settings, statement))) throw foreign(table)
-    }
-    applied.push(version)
+  if ((await checkSqlSchema(options)).version >= SCHEMA_VERSION) return []
+  const statements = statementsOf(dialect, table)
+  // What was there already under the name of the table shows in its columns.
+  const columns = `SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE 1 = 0`
+  for (const statement of [...statements.slice(0, -1), columns, statements.at(-1)!]) {
+    if (!(await ask(settings, statement))) throw foreign(table)
   }
-  return applied
+  return [SCHEMA_VERSION]
 }

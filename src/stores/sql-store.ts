@@ -1,27 +1,30 @@
 /** The code that stores in SQL share, whatever their dialect. */
-import { applyRules, integerRule, numberRule, type Rule } from '../check.ts'
+import { applyRules, integerRule, isObject, kindOf, numberRule, type Rule } from '../check.ts'
+import { StoreError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
-import { orAbort } from './abort.ts'
+import { abortable } from './abort.ts'
 import { skipForeign } from './foreign-value.ts'
 import { MARK_SECONDS } from './limits.ts'
-import type { RunStatement, SqlDialect, SqlRow, SqlStatements } from './sql-dialect.ts'
-import { answerOf, type SqlQuery, schemaVersion } from './sql-driver.ts'
-import { assertVersion, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
-import { canBe, entryOf, recordOf, resultOf, textOf, valuesOf } from './sql-record.ts'
-import { PAGE, PRUNE_STEP } from './sql-statements.ts'
 import type {
-  EndAllOptions,
-  EndOptions,
-  ReadOptions,
+  RunStatement,
+  SqlAnswer,
+  SqlDialect,
+  SqlQuery,
+  SqlResult,
+  SqlRow,
+  SqlStatements,
+} from './sql-dialect.ts'
+import { assertVersion, isMissing, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
+import type { SqlTableOptions } from './sql-options.ts'
+import { canBe, entryOf, recordOf, resultOf, textOf, valuesOf } from './sql-record.ts'
+import { PAGE, PRUNE_STEP, type SqlStatement } from './sql-statements.ts'
+import type {
   SessionIndex,
   SessionStore,
   StoreCallOptions,
   StoredEntry,
   StoredPage,
-  StoredRecord,
   StoreInspection,
-  WriteOptions,
-  WriteResult,
 } from './store.ts'
 
 /** Options for {@link SqlStore.prune}. */
@@ -50,15 +53,11 @@ export interface SqlStore extends SessionStore {
 }
 
 /** Settings of a store in SQL, with all defaults. */
-export interface SqlSettings {
+export interface SqlSettings extends Readonly<Required<SqlTableOptions>> {
   readonly name: string
   readonly dialect: string
   readonly query: SqlQuery
   readonly read: SqlQuery | undefined
-  readonly table: string
-  readonly prefix: string
-  readonly autoPrune: number
-  readonly now: () => number
 }
 
 /**
@@ -72,18 +71,24 @@ const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
   olderThan: numberRule(60, 0, 1e9),
 }
 
-/** A store's table: its statements, and the connections that run them. */
-class SqlTable {
+/**
+ * A store's table: its statements, and the connections that run them. Its methods are properties of their own, so
+ * that a store can be spread and they can be passed around.
+ */
+class SqlTable implements SqlStore {
+  readonly name: string
+  readonly atomic = true
   readonly #settings: SqlSettings
   readonly #sql: SqlStatements
   #isChecked = false
 
   constructor(settings: SqlSettings, dialect: SqlDialect) {
+    this.name = settings.name
     this.#settings = settings
     this.#sql = dialect(settings.table)
   }
 
-  async read(id: string, { signal, fresh }: ReadOptions = {}): Promise<StoredRecord | null> {
+  readonly read: SqlStore['read'] = async (id, { signal, fresh } = {}) => {
     const { query, read = query } = this.#settings
     const full = this.#text('id', id, signal)
     if (full === null) return null
@@ -94,12 +99,7 @@ class SqlTable {
     return read === query || fresh ? record : { ...record, copied: true }
   }
 
-  async write(
-    id: string,
-    record: StoredRecord,
-    expected: string | null,
-    { signal, entry }: WriteOptions = {},
-  ): Promise<WriteResult> {
+  readonly write: SqlStore['write'] = async (id, record, expected, { signal, entry } = {}) => {
     signal?.throwIfAborted()
     const { prefix, autoPrune } = this.#settings
     const keys = (record.keys ?? []).map((key) => prefix + key)
@@ -110,7 +110,7 @@ class SqlTable {
     return resultOf(row, record, own.entry, this.#unprefixed)
   }
 
-  async end(id: string, { signal, markFor = MARK_SECONDS }: EndOptions = {}): Promise<boolean> {
+  readonly end: SqlStore['end'] = async (id, { signal, markFor = MARK_SECONDS } = {}) => {
     const full = this.#text('id', id, signal)
     if (full === null) return false
     const values = { id: full, now: this.#now(), until: this.#until(markFor) }
@@ -119,30 +119,28 @@ class SqlTable {
     return (await run(this.#sql.endLive, values)).affected > 0
   }
 
-  async list(key: string, { signal }: StoreCallOptions = {}): Promise<StoredEntry[]> {
-    const full = this.#text('index key', key, signal)
-    if (full === null) return []
-    const run = await this.#runner(signal)
-    const { rows } = await run(this.#sql.list, { key: full, now: this.#now() })
-    return this.#entries(rows)
+  readonly index: SessionIndex = {
+    list: async (key, { signal } = {}) => {
+      const full = this.#text('index key', key, signal)
+      if (full === null) return []
+      const run = await this.#runner(signal)
+      const { rows } = await run(this.#sql.list, { key: full, now: this.#now() })
+      return this.#entries(rows)
+    },
+    end: async (key, { signal, except, markFor = MARK_SECONDS } = {}) => {
+      const full = this.#text('index key', key, signal)
+      if (full === null) return 0
+      const run = await this.#runner(signal)
+      return await this.#sql.endAll(run, {
+        key: full,
+        except: (except !== undefined && this.#text('id', except, signal)) || '',
+        now: this.#now(),
+        until: this.#until(markFor),
+      })
+    },
   }
 
-  async endAll(
-    key: string,
-    { signal, except, markFor = MARK_SECONDS }: EndAllOptions = {},
-  ): Promise<number> {
-    const full = this.#text('index key', key, signal)
-    if (full === null) return 0
-    const run = await this.#runner(signal)
-    return await this.#sql.endAll(run, {
-      key: full,
-      except: (except !== undefined && this.#text('id', except, signal)) || '',
-      now: this.#now(),
-      until: this.#until(markFor),
-    })
-  }
-
-  async page(cursor: string | null, { signal }: StoreCallOptions = {}): Promise<StoredPage> {
+  readonly page: SqlStore['page'] = async (cursor, { signal } = {}) => {
     const { query, read = query } = this.#settings
     const run = await this.#runner(signal, read)
     const { rows } = await run(this.#sql.page, {
@@ -154,26 +152,21 @@ class SqlTable {
     return { records: this.#entries(rows), cursor: rows.length < PAGE ? null : last }
   }
 
-  async health({ signal }: StoreCallOptions = {}): Promise<void> {
+  readonly health = async ({ signal }: StoreCallOptions = {}): Promise<void> => {
     this.#isChecked = false
     await this.#runner(signal)
   }
 
   /** Asks for the version of the tables. */
-  async inspect({ signal }: StoreCallOptions = {}): Promise<StoreInspection> {
-    signal?.throwIfAborted()
-    const { query, table, dialect } = this.#settings
-    const version = await orAbort(schemaVersion(query, this.#sql.version, signal), signal).catch(
-      (error) => {
-        signal?.throwIfAborted()
-        throw sqlError(error, table, dialect)
-      },
-    )
+  readonly inspect = async ({ signal }: StoreCallOptions = {}): Promise<StoreInspection> => {
+    const { query } = this.#settings
+    const ask = (): Promise<number> => schemaVersion(query, this.#sql.version, signal)
+    const version = await abortable(signal, ask, this.#toError)
     const figures = { schemaVersion: version, schemaExpected: SCHEMA_VERSION }
     return { figures, problems: version === SCHEMA_VERSION ? [] : ['migrations'] }
   }
 
-  async prune(options: PruneOptions | number = {}): Promise<number> {
+  readonly prune: SqlStore['prune'] = async (options = {}) => {
     const given = typeof options === 'number' ? { limit: options } : options
     const { limit, olderThan } = applyRules<Required<PruneOptions>>('', PRUNE_RULES, given)
     let removed = 0
@@ -228,21 +221,19 @@ class SqlTable {
     })
   }
 
+  readonly #toError = (error: unknown): unknown =>
+    sqlError(error, this.#settings.table, this.#settings.dialect)
+
   /** Returns a function that runs statements, after the tables were checked once. */
   async #runner(signal: AbortSignal | undefined, query?: SqlQuery): Promise<RunStatement> {
     const { table, dialect } = this.#settings
     const runOn =
       (ask: SqlQuery): RunStatement =>
-      async (statement, values) => {
-        signal?.throwIfAborted()
+      (statement, values) => {
         const params = statement.names.map((name) => values[name] ?? null)
-        try {
-          const answer = ask(statement.text, params, { signal, name: statement.name })
-          return answerOf(await orAbort(answer, signal), statement)
-        } catch (error) {
-          signal?.throwIfAborted()
-          throw sqlError(error, table, dialect)
-        }
+        const run = async (): Promise<SqlAnswer> =>
+          answerOf(await ask(statement.text, params, { signal, name: statement.name }), statement)
+        return abortable(signal, run, this.#toError)
       }
     if (!this.#isChecked) {
       const { rows } = await runOn(this.#settings.query)(this.#sql.version, {})
@@ -253,23 +244,39 @@ class SqlTable {
   }
 }
 
+/** Checks what a driver answered. */
+function answerOf(result: unknown, { returnsRows }: SqlStatement): SqlAnswer {
+  const { rows, affected } = Object(result) as Partial<SqlResult>
+  const isRight = Array.isArray(rows) && rows.every((row) => isObject(row) && !Array.isArray(row))
+  const count = Number(affected ?? Number.NaN)
+  const got = isRight ? `affected of kind ${kindOf(affected)}` : `rows of kind ${kindOf(rows)}`
+  if (!isRight || !(returnsRows || Number.isSafeInteger(count))) {
+    throw new StoreError(
+      `Option "query" must resolve with rows (a list of objects) and affected (how many rows changed), got ${got}`,
+    )
+  }
+  return { rows: rows as SqlRow[], affected: count }
+}
+
+/** Returns the version of the tables; 0: one of them, or a column, is missing. */
+async function schemaVersion(
+  query: SqlQuery,
+  statement: SqlStatement,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  try {
+    const { rows } = answerOf(
+      await query(statement.text, [], { signal, name: statement.name }),
+      statement,
+    )
+    return Number(rows[0]?.version ?? 0)
+  } catch (error) {
+    if (isMissing(error)) return 0
+    throw error
+  }
+}
+
 /** Creates a store with these statements. */
 export function createSqlTable(settings: SqlSettings, dialect: SqlDialect): SqlStore {
-  const table = new SqlTable(settings, dialect)
-  // A plain object, so that it can be spread and its methods passed around.
-  return {
-    name: settings.name,
-    atomic: true,
-    read: (id, call) => table.read(id, call),
-    write: (id, record, expected, call) => table.write(id, record, expected, call),
-    end: (id, call) => table.end(id, call),
-    index: {
-      list: (key, call) => table.list(key, call),
-      end: (key, call) => table.endAll(key, call),
-    },
-    page: (cursor, call) => table.page(cursor, call),
-    health: (call) => table.health(call),
-    inspect: (call) => table.inspect(call),
-    prune: (options) => table.prune(options),
-  }
+  return new SqlTable(settings, dialect)
 }

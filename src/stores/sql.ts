@@ -23,21 +23,20 @@
  *   }),
  * )
  */
-import { applyRules, functionRule, refuseUnless } from '../check.ts'
-import type { SqlDialect } from './sql-dialect.ts'
-import type { SqlQuery } from './sql-driver.ts'
+import { applyRules, functionRule } from '../check.ts'
+import type { SqlDialect, SqlQuery } from './sql-dialect.ts'
 import { mysql } from './sql-mysql.ts'
 import {
   dialectRule,
+  queryRule,
   type SqlDialectName,
   type SqlTableOptions,
   TABLE_RULES,
 } from './sql-options.ts'
-import { postgres } from './sql-postgres.ts'
-import { sqlite } from './sql-sqlite.ts'
+import { postgres, sqlite } from './sql-returning.ts'
 import { createSqlTable, type SqlStore } from './sql-store.ts'
 
-export type { SqlQuery, SqlResult } from './sql-driver.ts'
+export type { SqlQuery, SqlResult } from './sql-dialect.ts'
 export type { SqlDialectName, SqlTableOptions } from './sql-options.ts'
 export {
   applySqlSchema,
@@ -67,7 +66,7 @@ const DIALECTS: Record<SqlDialectName, SqlDialect> = { postgres, mysql, sqlite }
 const RULES = {
   ...TABLE_RULES,
   dialect: dialectRule,
-  query: functionRule(),
+  query: queryRule,
   read: functionRule(),
 }
 
@@ -98,7 +97,5 @@ export function createSqlStore(options: SqlStoreOptions): SqlStore {
   const { dialect, query, read, ...settings } = applyRules<
     Required<SqlTableOptions> & SqlStoreOptions
   >('', RULES, options)
-  refuseUnless(dialect !== undefined, 'dialect', RULES.dialect[1], dialect)
-  refuseUnless(query !== undefined, 'query', 'a function that runs a statement', query)
   return createSqlTable({ ...settings, name: dialect, dialect, query, read }, DIALECTS[dialect])
 }

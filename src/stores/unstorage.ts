@@ -16,14 +16,14 @@
  * import { createUnstorageStore } from 'sojourn/unstorage'
  */
 
-import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
-import { orAbort } from './abort.ts'
+import { abortable } from './abort.ts'
 import { type Because, becauseOf, isFinal } from './errors.ts'
 import { skipForeign } from './foreign-value.ts'
 import { LAG_SECONDS, MARK_SECONDS } from './limits.ts'
-import { notShown } from './not-shown.ts'
-import type { SessionStore, StoreCallOptions, StoredPage, StoredRecord } from './store.ts'
+import type { SessionStore, StoreCallOptions, StoredPage } from './store.ts'
+import { notShown } from './unavailable-for-one.ts'
 import { decode, encode, type Stored } from './unstorage-value.ts'
 
 /** The methods of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
@@ -61,14 +61,8 @@ export interface UnstorageStore extends SessionStore {
 /** Records on a page. */
 const PAGE = 100
 
-const methods = ['getItem', 'setItem', 'removeItem', 'getKeys'] as const
-
 const RULES: Record<keyof UnstorageStoreOptions, Rule> = {
-  storage: [
-    undefined,
-    'a Storage of unstorage',
-    (value: UnstorageStorage) => methods.every((method) => typeof value[method] === 'function'),
-  ],
+  storage: methodsRule(null, 'a Storage of unstorage', 'getItem setItem removeItem getKeys'),
   prefix: [
     'sojourn',
     'words of letters, digits, "-" and "_", with ":" between them',
@@ -84,77 +78,123 @@ function isRefusal(error: unknown, { reason }: Because): boolean {
   return isFinal(reason) || /^4(?!08|25|29)/.test(told)
 }
 
-/** The values of one prefix. */
-interface Items {
-  get(name: string, signal?: AbortSignal): Promise<Stored | null>
-  /** Stores a text; the driver may remove it after `seconds`. */
-  put(name: string, text: string, seconds: number, signal?: AbortSignal): Promise<void>
-  remove(name: string, signal?: AbortSignal): Promise<void>
-  /** Returns the names after `cursor`, in order. */
-  namesAfter(cursor: string | null, signal?: AbortSignal): Promise<string[]>
-}
+/** Its methods are properties of their own, so that a store can be spread and they can be passed around. */
+class Unstorage implements UnstorageStore {
+  readonly name = 'unstorage'
+  readonly atomic = false
+  readonly #storage: UnstorageStorage
+  readonly #base: string
+  readonly #now: () => number
 
-function createItems(storage: UnstorageStorage, base: string): Items {
-  async function call<T>(
-    operation: string,
-    signal: AbortSignal | undefined,
-    run: () => Promise<T>,
-  ): Promise<T> {
-    signal?.throwIfAborted()
-    try {
-      return await orAbort(run(), signal)
-    } catch (error) {
-      signal?.throwIfAborted()
-      const why = becauseOf(error)
-      const Kind = isRefusal(error, why) ? StoreError : StoreUnavailableError
-      // Drivers put keys, values and credentials into their messages: none is passed on.
-      throw new Kind(`unstorage ${operation} failed`, why)
+  constructor({ storage, prefix, now }: Required<UnstorageStoreOptions>) {
+    this.#storage = storage
+    this.#base = `${prefix}:`
+    this.#now = now
+  }
+
+  readonly read: SessionStore['read'] = async (id, { signal } = {}) => {
+    const stored = await this.#get(encodeURIComponent(id), signal)
+    // A session that is not there may only not be there yet; a tombstone is certain.
+    if (!stored || this.#now() >= stored.expiresAt) return undefined
+    return 'value' in stored ? stored : null
+  }
+
+  readonly write: SessionStore['write'] = async (id, record, expected, { signal } = {}) => {
+    // A read before a creation would plant "there is nothing" in the caches of some drivers. It is
+    // worth it where the record of a session that has ended may be created again.
+    const isRead = expected !== null || record.markFor !== undefined
+    const current = isRead ? await this.read(id, { signal }) : undefined
+    if (current === null) return { ok: false, current }
+    if (!current && expected !== null) throw notShown()
+    if (current?.version === record.version) return { ok: true }
+    // No entry is appended: what a cache shows may be older than what the writer read.
+    if (current && current.version !== expected) return { ok: false, current }
+    const seconds = (record.expiresAt - this.#now()) / 1000
+    await this.#put(encodeURIComponent(id), encode(record), seconds, signal)
+    return { ok: true }
+  }
+
+  readonly end: SessionStore['end'] = async (id, { signal, markFor = MARK_SECONDS } = {}) => {
+    const name = encodeURIComponent(id)
+    const record = await this.read(id, { signal }).catch(skipForeign)
+    const seconds = Math.max(markFor, record?.markFor ?? 0)
+    if (seconds === 0) await this.#remove(name, signal)
+    else {
+      const lasts = Math.max(seconds, LAG_SECONDS)
+      const until = Math.ceil(this.#now() + lasts * 1000)
+      await this.#put(name, `sojourn 1\n${until}\nended\n`, lasts, signal)
     }
+    return !!record
   }
-  return {
-    get: async (name, signal) =>
-      decode(await call('getItem', signal, () => storage.getItem(base + name))),
-    put: (name, text, seconds, signal) =>
-      call('setItem', signal, () =>
-        storage.setItem(base + name, text, { ttl: Math.max(1, Math.ceil(seconds)) }),
-      ),
-    remove: (name, signal) => call('removeItem', signal, () => storage.removeItem(base + name)),
-    async namesAfter(cursor, signal) {
-      const keys = await call('getKeys', signal, () => storage.getKeys(base))
-      const names = keys.map((key) => key.slice(base.length))
-      return names.filter((name) => name > (cursor ?? '')).sort((a, b) => (a < b ? -1 : 1))
-    },
-  }
-}
 
-async function pageOf(
-  items: Items,
-  now: number,
-  cursor: string | null,
-  signal: AbortSignal | undefined,
-): Promise<StoredPage> {
-  const rest = await items.namesAfter(cursor, signal)
-  const names = rest.slice(0, PAGE)
-  const all = await Promise.all(
-    names.map(async (name) => {
-      const record = await items.get(name, signal).catch(skipForeign)
-      const isLive = record && 'value' in record && now < record.expiresAt
-      return isLive ? [{ id: decodeURIComponent(name), record }] : []
-    }),
-  )
-  return { records: all.flat(), cursor: rest.length > PAGE ? names.at(-1)! : null }
-}
-
-async function prune(items: Items, now: () => number, limit: number): Promise<number> {
-  let removed = 0
-  for (const name of await items.namesAfter(null)) {
-    if (removed >= limit) break
-    const stored = await items.get(name).catch(skipForeign)
-    if (!stored || now() < stored.expiresAt) continue
-    await items.remove(name)
-    removed++
+  readonly page: UnstorageStore['page'] = async (cursor, { signal } = {}) => {
+    const now = this.#now()
+    const rest = await this.#namesAfter(cursor, signal)
+    const names = rest.slice(0, PAGE)
+    const all = await Promise.all(
+      names.map(async (name) => {
+        const record = await this.#get(name, signal).catch(skipForeign)
+        const isLive = record && 'value' in record && now < record.expiresAt
+        return isLive ? [{ id: decodeURIComponent(name), record }] : []
+      }),
+    )
+    return { records: all.flat(), cursor: rest.length > PAGE ? names.at(-1)! : null }
   }
-  return removed
+
+  readonly health = async ({ signal }: StoreCallOptions = {}): Promise<void> => {
+    // Not the name of a session: those have no dots of their own.
+    await this.#get('health.', signal)
+  }
+
+  readonly prune = async (limit = Infinity): Promise<number> => {
+    let removed = 0
+    for (const name of await this.#namesAfter(null)) {
+      if (removed >= limit) break
+      const stored = await this.#get(name).catch(skipForeign)
+      if (!stored || this.#now() < stored.expiresAt) continue
+      await this.#remove(name)
+      removed++
+    }
+    return removed
+  }
+
+  async #get(name: string, signal?: AbortSignal): Promise<Stored | null> {
+    return decode(await this.#call('getItem', signal, (all) => all.getItem(this.#base + name)))
+  }
+
+  /** Stores a text; the driver may remove it after `seconds`. */
+  #put(name: string, text: string, seconds: number, signal?: AbortSignal): Promise<void> {
+    const options = { ttl: Math.max(1, Math.ceil(seconds)) }
+    return this.#call('setItem', signal, (all) => all.setItem(this.#base + name, text, options))
+  }
+
+  #remove(name: string, signal?: AbortSignal): Promise<void> {
+    return this.#call('removeItem', signal, (all) => all.removeItem(this.#base + name))
+  }
+
+  /** Returns the names after `cursor`, in order. */
+  async #namesAfter(cursor: string | null, signal?: AbortSignal): Promise<string[]> {
+    const keys = await this.#call('getKeys', signal, (all) => all.getKeys(this.#base))
+    const names = keys.map((key) => key.slice(this.#base.length))
+    return names.filter((name) => name > (cursor ?? '')).sort((a, b) => (a < b ? -1 : 1))
+  }
+
+  #call<T>(
+    operation: keyof UnstorageStorage,
+    signal: AbortSignal | undefined,
+    run: (storage: UnstorageStorage) => Promise<T>,
+  ): Promise<T> {
+    return abortable(
+      signal,
+      () => run(this.#storage),
+      (error) => {
+        const why = becauseOf(error)
+        const Kind = isRefusal(error, why) ? StoreError : StoreUnavailableError
+        // Drivers put keys, values and credentials into their messages: none is passed on.
+        return new Kind(`unstorage ${operation} failed`, why)
+      },
+    )
+  }
 }
 
 /**
@@ -178,61 +218,5 @@ async function prune(items: Items, now: () => number, limit: number): Promise<nu
  * const sessions = createSessions({ secret: env.SECRET, store: createUnstorageStore({ storage }) })
  */
 export function createUnstorageStore(options: UnstorageStoreOptions): UnstorageStore {
-  refuseUnless(!!options?.storage, 'storage', 'a Storage of unstorage', options?.storage)
-  const { storage, prefix, now } = applyRules<Required<UnstorageStoreOptions>>('', RULES, options)
-  const items = createItems(storage, `${prefix}:`)
-
-  /** Returns the record; `null`: the session has ended; `undefined`: nothing is there, or not yet. */
-  async function read(
-    id: string,
-    { signal }: StoreCallOptions = {},
-  ): Promise<StoredRecord | null | undefined> {
-    const stored = await items.get(encodeURIComponent(id), signal)
-    if (!stored || now() >= stored.expiresAt) return undefined
-    return 'value' in stored ? stored : null
-  }
-
-  return {
-    name: 'unstorage',
-    atomic: false,
-
-    read,
-
-    async write(id, record, expected, { signal } = {}) {
-      // A read before a creation would plant "there is nothing" in the caches of some drivers. It is
-      // worth it where the record of a session that has ended may be created again.
-      const isRead = expected !== null || record.markFor !== undefined
-      const current = isRead ? await read(id, { signal }) : undefined
-      if (current === null) return { ok: false, current }
-      if (!current && expected !== null) throw notShown()
-      if (current?.version === record.version) return { ok: true }
-      // No entry is appended: what a cache shows may be older than what the writer read.
-      if (current && current.version !== expected) return { ok: false, current }
-      const seconds = (record.expiresAt - now()) / 1000
-      await items.put(encodeURIComponent(id), encode(record), seconds, signal)
-      return { ok: true }
-    },
-
-    async end(id, { signal, markFor = MARK_SECONDS } = {}) {
-      const name = encodeURIComponent(id)
-      const record = await read(id, { signal }).catch(skipForeign)
-      const seconds = Math.max(markFor, record?.markFor ?? 0)
-      if (seconds === 0) await items.remove(name, signal)
-      else {
-        const lasts = Math.max(seconds, LAG_SECONDS)
-        const until = Math.ceil(now() + lasts * 1000)
-        await items.put(name, `sojourn 1\n${until}\nended\n`, lasts, signal)
-      }
-      return !!record
-    },
-
-    page: (cursor, { signal } = {}) => pageOf(items, now(), cursor, signal),
-
-    async health({ signal } = {}) {
-      // Not the name of a session: those have no dots of their own.
-      await items.get('health.', signal)
-    },
-
-    prune: (limit = Infinity) => prune(items, now, limit),
-  }
+  return new Unstorage(applyRules('', RULES, options))
 }

@@ -1,6 +1,12 @@
 /** A store under test, and records for it. */
 import { StoreUnavailableError } from '../errors.ts'
-import type { SessionStore, StoredRecord, WriteResult } from '../stores/store.ts'
+import type {
+  SessionIndex,
+  SessionStore,
+  StoredRecord,
+  WriteOptions,
+  WriteResult,
+} from '../stores/store.ts'
 
 /** The few parts of a test runner that {@link testStore} needs; vitest, bun and jest have them. */
 export interface TestApi {
@@ -37,8 +43,6 @@ export function randomText(length: number): string {
   }
   return text
 }
-
-/** The store under test, with records for it. */
 export class Bench {
   readonly id: string = randomText(22)
   readonly store: SessionStore
@@ -56,6 +60,19 @@ export class Bench {
     const version = `${++this.#count}-${randomText(8)}`
     const expiresAt = Math.floor(this.#now()) + 60 * MINUTE
     return { value: randomText(120), version, epoch: '1.a', expiresAt, ...more }
+  }
+
+  /** The index, in tests of stores that have one. */
+  get index(): SessionIndex {
+    return this.store.index!
+  }
+
+  write(
+    record: StoredRecord,
+    expected: string | null,
+    options?: WriteOptions,
+  ): Promise<WriteResult> {
+    return this.store.write(this.id, record, expected, options)
   }
 
   async create(more?: Partial<StoredRecord>, id: string = this.id): Promise<StoredRecord> {
@@ -77,7 +94,7 @@ export class Bench {
    */
   async writeOverNothing(record: StoredRecord, expected: string): Promise<WriteResult> {
     const entry = randomText(80)
-    return await this.store.write(this.id, record, expected, { entry }).catch((error) => {
+    return await this.write(record, expected, { entry }).catch((error) => {
       if (this.store.atomic || !(error instanceof StoreUnavailableError)) throw error
       return { ok: false, current: null }
     })
@@ -85,7 +102,7 @@ export class Bench {
 
   /** Writes a record that expects a version which is not there, with an entry. */
   async append(entry: string, more: Partial<StoredRecord> = {}): Promise<WriteResult> {
-    return this.store.write(this.id, this.record(more), 'another version', { entry })
+    return this.write(this.record(more), 'another version', { entry })
   }
 }
 

@@ -9,8 +9,7 @@ export const listing: Record<string, Test> = {
     bench,
     expect,
   ) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const [user, tag] = [randomText(16), randomText(16)]
     const ids = [randomText(22), randomText(22), randomText(22)].sort()
     for (const id of ids) await bench.create({ keys: [user] }, id)
@@ -24,12 +23,11 @@ export const listing: Record<string, Test> = {
   },
 
   'index.list() returns the record as it is now, entries included': async (bench, expect) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const keys = [randomText(16)]
     const { version } = await bench.create({ keys })
     const second = bench.record({ keys })
-    await bench.store.write(bench.id, second, version)
+    await bench.write(second, version)
     const entry = randomText(80)
     const isAppended = (await bench.append(entry)).ok
     expect(isAppended).toBe(bench.store.atomic)
@@ -44,15 +42,14 @@ export const listing: Record<string, Test> = {
   },
 
   'index.list() follows the keys of a record as they change': async (bench, expect) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const [user, one, two] = [randomText(16), randomText(16), randomText(16)]
     const first = await bench.create({ keys: [user, one] })
     const second = bench.record({ keys: [user, two] })
-    await bench.store.write(bench.id, second, first.version)
+    await bench.write(second, first.version)
     expect(await index.list(one)).toEqual([])
     for (const key of [user, two]) expect(idsIn(await index.list(key))).toEqual([bench.id])
-    await bench.store.write(bench.id, bench.record(), second.version)
+    await bench.write(bench.record(), second.version)
     for (const key of [user, two]) expect(await index.list(key)).toEqual([])
   },
 
@@ -60,8 +57,7 @@ export const listing: Record<string, Test> = {
     bench,
     expect,
   ) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const key = randomText(16)
     expect(await index.list(key)).toEqual([])
     if (!bench.advance) return
@@ -70,7 +66,9 @@ export const listing: Record<string, Test> = {
     expect(await index.list(key)).toEqual([])
     expect(await index.end(key)).toBe(0)
   },
+}
 
+export const paging: Record<string, Test> = {
   'page() has every live record on one of its pages': async (bench, expect) => {
     const { store } = bench
     if (!store.page) return
@@ -92,30 +90,28 @@ export const listing: Record<string, Test> = {
 
 export const endingAll: Record<string, Test> = {
   'index.end() ends all records of one key, and spares one if told to': async (bench, expect) => {
-    const { store, id } = bench
-    if (!store.index) return
+    const { id, index } = bench
     const key = randomText(16)
     const ids = [id, randomText(22), randomText(22)]
     for (const one of ids) await bench.create({ keys: [key, randomText(16)] }, one)
     const foreign = randomText(22)
     await bench.create({ keys: [randomText(16)] }, foreign)
     await bench.append(randomText(80))
-    expect(await store.index.end(key, { except: id })).toBe(2)
+    expect(await index.end(key, { except: id })).toBe(2)
     const records = await Promise.all([...ids, foreign].map((one) => bench.read(one)))
     expect(records.map((record) => !!record)).toEqual([true, false, false, true])
-    expect(idsIn(await store.index.list(key))).toEqual([id])
-    expect(await store.index.end(key)).toBe(1)
+    expect(idsIn(await index.list(key))).toEqual([id])
+    expect(await index.end(key)).toBe(1)
     expect(await bench.read()).toBe(null)
-    expect(await store.index.list(key)).toEqual([])
-    expect(await store.index.end(key)).toBe(0)
+    expect(await index.list(key)).toEqual([])
+    expect(await index.end(key)).toBe(0)
   },
 
   'index.end() ends all for an `except` that no record has, whatever its text': async (
     bench,
     expect,
   ) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const key = randomText(16)
     for (const except of ['', 'é', 'a\0b', "' ", 'x'.repeat(1000)]) {
       await bench.create({ keys: [key] }, randomText(22))
@@ -124,8 +120,7 @@ export const endingAll: Record<string, Test> = {
   },
 
   'index.end() takes its records out of their other keys': async (bench, expect) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const [user, tag] = [randomText(16), randomText(16)]
     await bench.create({ keys: [user, tag] })
     expect(await index.end(tag)).toBe(1)
@@ -137,21 +132,19 @@ export const endingAll: Record<string, Test> = {
     bench,
     expect,
   ) => {
-    const { store, id } = bench
-    if (!store.index) return
+    const { id, index, store } = bench
     const keys = [randomText(16)]
     const record = await bench.create({ keys })
-    await store.index.end(keys[0]!)
+    await index.end(keys[0]!)
     const late = await bench.writeOverNothing(bench.record({ keys }), record.version)
     expect(late).toEqual({ ok: false, current: null })
     if (!store.atomic) return
     expect(await store.write(id, record, null)).toEqual({ ok: false, current: null })
-    expect(await store.index.list(keys[0]!)).toEqual([])
+    expect(await index.list(keys[0]!)).toEqual([])
   },
 
   'a record can have nine keys, and is found and ended by each of them': async (bench, expect) => {
-    const { index } = bench.store
-    if (!index) return
+    const { index } = bench
     const keys = Array.from({ length: 9 }, () => randomText(22))
     await bench.create({ keys })
     for (const key of keys) expect(idsIn(await index.list(key))).toEqual([bench.id])
@@ -162,8 +155,8 @@ export const endingAll: Record<string, Test> = {
 
   'index.list() finds each of twenty overlapping creations once it has answered, if the store is atomic':
     async (bench, expect) => {
-      const { atomic, index } = bench.store
-      if (!index || !atomic) return
+      const { index, store } = bench
+      if (!store.atomic) return
       const keys = [randomText(22)]
       const ids = Array.from({ length: 20 }, () => randomText(22))
       const found = await Promise.all(
@@ -179,9 +172,8 @@ export const endingAll: Record<string, Test> = {
     bench,
     expect,
   ) => {
-    const { id, store } = bench
-    const { index } = store
-    if (!index || !store.atomic) return
+    const { id, index, store } = bench
+    if (!store.atomic) return
     const keys = [randomText(22), randomText(22)]
     await bench.create({ keys })
     const write = async (): Promise<void> => {

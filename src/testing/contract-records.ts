@@ -1,6 +1,14 @@
 /** The tests of reading and writing. */
 import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from '../stores/limits.ts'
-import { currentOf, essence, MINUTE, randomText, type Test } from './contract-bench.ts'
+import {
+  type Bench,
+  currentOf,
+  essence,
+  MINUTE,
+  randomText,
+  type Test,
+  type TestApi,
+} from './contract-bench.ts'
 
 export const reading: Record<string, Test> = {
   'read() of an id it never saw is null': async (bench, expect) => {
@@ -53,7 +61,7 @@ export const writing: Record<string, Test> = {
   'write() replaces the version it expects': async (bench, expect) => {
     const first = await bench.create()
     const second = bench.record({ epoch: '2.b' })
-    expect(await bench.store.write(bench.id, second, first.version)).toEqual({ ok: true })
+    expect(await bench.write(second, first.version)).toEqual({ ok: true })
     expect(essence(await bench.read())).toEqual(essence(second))
   },
 
@@ -63,8 +71,8 @@ export const writing: Record<string, Test> = {
   ) => {
     const first = await bench.create()
     const second = bench.record()
-    await bench.store.write(bench.id, second, first.version)
-    const result = await bench.store.write(bench.id, bench.record(), first.version)
+    await bench.write(second, first.version)
+    const result = await bench.write(bench.record(), first.version)
     expect(result.ok).toBe(false)
     expect(essence(currentOf(result))).toEqual(essence(second))
     expect(essence(await bench.read())).toEqual(essence(second))
@@ -82,7 +90,7 @@ export const writing: Record<string, Test> = {
   ) => {
     const first = await bench.create()
     const second = bench.record()
-    const result = await bench.store.write(bench.id, second, null)
+    const result = await bench.write(second, null)
     if (bench.store.atomic) expect(result.ok).toBe(false)
     if (!result.ok) expect(essence(result.current)).toEqual(essence(first))
     const winner = result.ok ? second : first
@@ -91,38 +99,28 @@ export const writing: Record<string, Test> = {
 
   'a repeated write is ok and changes nothing': async (bench, expect) => {
     const first = await bench.create()
-    expect((await bench.store.write(bench.id, first, null)).ok).toBe(true)
+    expect((await bench.write(first, null)).ok).toBe(true)
     const second = bench.record()
-    await bench.store.write(bench.id, second, first.version)
-    expect((await bench.store.write(bench.id, second, first.version)).ok).toBe(true)
+    await bench.write(second, first.version)
+    expect((await bench.write(second, first.version)).ok).toBe(true)
     expect(essence(await bench.read())).toEqual(essence(second))
   },
 
   'exactly one of ten overlapping writes wins, if the store is atomic': async (bench, expect) => {
-    const first = await bench.create()
-    const rivals = Array.from({ length: 10 }, () => bench.record())
-    const results = await Promise.all(
-      rivals.map((rival) => bench.store.write(bench.id, rival, first.version)),
-    )
-    const winners = rivals.filter((_, i) => results[i]?.ok)
-    if (bench.store.atomic) expect(winners.length).toBe(1)
-    const read = await bench.read()
-    expect(winners.some(({ version }) => version === read?.version)).toBe(true)
+    await race(bench, expect, (await bench.create()).version)
   },
 
-  'exactly one of ten overlapping creations wins, if the store is atomic': async (
-    bench,
-    expect,
-  ) => {
-    const rivals = Array.from({ length: 10 }, () => bench.record())
-    const results = await Promise.all(
-      rivals.map((rival) => bench.store.write(bench.id, rival, null)),
-    )
-    const winners = rivals.filter((_, i) => results[i]?.ok)
-    if (bench.store.atomic) expect(winners.length).toBe(1)
-    const read = await bench.read()
-    expect(winners.some(({ version }) => version === read?.version)).toBe(true)
-  },
+  'exactly one of ten overlapping creations wins, if the store is atomic': (bench, expect) =>
+    race(bench, expect, null),
+}
+
+async function race(bench: Bench, expect: TestApi['expect'], expected: string | null) {
+  const rivals = Array.from({ length: 10 }, () => bench.record())
+  const results = await Promise.all(rivals.map((rival) => bench.write(rival, expected)))
+  const winners = rivals.filter((_, i) => results[i]?.ok)
+  if (bench.store.atomic) expect(winners.length).toBe(1)
+  const read = await bench.read()
+  expect(winners.some(({ version }) => version === read?.version)).toBe(true)
 }
 
 export const appending: Record<string, Test> = {
@@ -151,7 +149,7 @@ export const appending: Record<string, Test> = {
     const entry = randomText(80)
     await bench.append(entry)
     const expected = `${version}+1.${randomText(8)}`
-    expect((await bench.store.write(bench.id, bench.record(), expected)).ok).toBe(false)
+    expect((await bench.write(bench.record(), expected)).ok).toBe(false)
     expect((await bench.read())?.entries).toEqual([entry])
   },
 
@@ -159,7 +157,7 @@ export const appending: Record<string, Test> = {
     const first = await bench.create()
     const second = bench.record()
     const entry = randomText(80)
-    expect(await bench.store.write(bench.id, second, first.version, { entry })).toEqual({
+    expect(await bench.write(second, first.version, { entry })).toEqual({
       ok: true,
     })
     expect(essence(await bench.read())).toEqual(essence(second))
@@ -188,7 +186,7 @@ export const appending: Record<string, Test> = {
     const record = await bench.create()
     const entry = randomText(80)
     await bench.append(entry)
-    const again = await bench.store.write(bench.id, record, null)
+    const again = await bench.write(record, null)
     expect(again.ok).toBe(true)
     expect(currentOf(again)?.entries).toEqual([entry])
     expect((await bench.read())?.entries).toEqual([entry])
@@ -202,11 +200,11 @@ export const appending: Record<string, Test> = {
     const entry = randomText(80)
     await bench.append(entry)
     const known = `${version}+1.${entry.slice(-8)}`
-    const early = await bench.store.write(bench.id, bench.record(), version)
+    const early = await bench.write(bench.record(), version)
     expect(early.ok).toBe(false)
     expect(currentOf(early)?.version).toBe(known)
     const merged = bench.record()
-    expect(await bench.store.write(bench.id, merged, known)).toEqual({ ok: true })
+    expect(await bench.write(merged, known)).toEqual({ ok: true })
     expect(essence(await bench.read())).toEqual(essence(merged))
   },
 

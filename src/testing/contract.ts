@@ -8,17 +8,17 @@ import {
   type Test,
   type TestApi,
 } from './contract-bench.ts'
-import { endingAll, listing } from './contract-index.ts'
+import { endingAll, listing, paging } from './contract-index.ts'
 import { appending, reading, writing } from './contract-records.ts'
 
 export type { StoreFactory, StoreUnderTest, TestApi } from './contract-bench.ts'
 
-/** Skips tests of what a store that is not atomic does not do. */
-function onlyIfAtomic(tests: Record<string, Test>): Record<string, Test> {
+/** Skips tests of what a store without this member does not do. */
+function onlyWith(member: 'atomic' | 'index', tests: Record<string, Test>): Record<string, Test> {
   return Object.fromEntries(
     Object.entries(tests).map(([title, test]): [string, Test] => [
       title,
-      async (bench, expect) => bench.store.atomic && (await test(bench, expect)),
+      async (bench, expect) => bench.store[member] && (await test(bench, expect)),
     ]),
   )
 }
@@ -174,11 +174,12 @@ export function testStore(name: string, factory: StoreFactory, api: TestApi = ru
   const tests = {
     ...reading,
     ...writing,
-    ...onlyIfAtomic(appending),
+    ...onlyWith('atomic', appending),
     ...ending,
     ...aborting,
-    ...listing,
-    ...endingAll,
+    ...onlyWith('index', listing),
+    ...paging,
+    ...onlyWith('index', endingAll),
   }
   api.describe(`${name} keeps the contract of a session store`, () => {
     for (const [title, test] of Object.entries(tests)) {

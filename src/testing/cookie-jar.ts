@@ -59,16 +59,12 @@ const MAX_ATTRIBUTE = 1024
 const octets = (text: string): number => new TextEncoder().encode(text).length
 const trim = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, '')
 
+/** Tells whether an address is of this machine. */
+export const isLoopback = ({ hostname }: URL): boolean =>
+  /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+
 /** Chromium treats loopback as if it were https, also for `Secure` cookies. */
-function isTrustworthy({ protocol, hostname }: URL): boolean {
-  return (
-    protocol === 'https:' ||
-    protocol === 'wss:' ||
-    /^(.+\.)?localhost$/.test(hostname) ||
-    /^127(\.\d+){3}$/.test(hostname) ||
-    hostname === '[::1]'
-  )
-}
+const isTrustworthy = (url: URL): boolean => /^(https|wss):$/.test(url.protocol) || isLoopback(url)
 
 const isAddress = (host: string): boolean => /^[\d.]+$/.test(host) || host.startsWith('[')
 
@@ -87,22 +83,20 @@ function defaultPath({ pathname }: URL): string {
   return end > 0 ? pathname.slice(0, end) : '/'
 }
 
-interface SetCookie {
+/** A `Set-Cookie` value taken apart. */
+export interface SetCookie {
   readonly name: string
   readonly value: string
   /** By lower-case name; of several the last counts. */
   readonly attributes: ReadonlyMap<string, string>
 }
 
-/** RFC 6265bis, 5.6; `null` when the header is to be ignored. */
-function parseSetCookie(header: string): SetCookie | null {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what the rule is about
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(header)) return null
+/** Takes a `Set-Cookie` value apart, by RFC 6265bis, 5.6. */
+export function parseSetCookie(header: string): SetCookie {
   const [pair = '', ...rest] = header.split(';')
   const equals = pair.indexOf('=')
   const name = trim(pair.slice(0, Math.max(equals, 0)))
   const value = trim(pair.slice(equals + 1))
-  if (name + value === '' || octets(name + value) > MAX_PAIR) return null
   const attributes = new Map<string, string>()
   for (const attribute of rest) {
     const at = attribute.indexOf('=')
@@ -131,9 +125,10 @@ function sameSiteOf(attributes: ReadonlyMap<string, string>): JarCookie['sameSit
 
 /** The cookie that `header` describes, or `null` when a browser would ignore it. */
 function toCookie(header: string, url: URL, now: number): JarCookie | null {
-  const parsed = parseSetCookie(header)
-  if (!parsed) return null
-  const { name, value, attributes } = parsed
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what the rule is about
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(header)) return null
+  const { name, value, attributes } = parseSetCookie(header)
+  if (name + value === '' || octets(name + value) > MAX_PAIR) return null
   const domain = (attributes.get('domain') ?? '').replace(/^\./, '').toLowerCase()
   const path = attributes.get('path') ?? ''
   const cookie: JarCookie = {
@@ -181,33 +176,29 @@ class Jar implements CookieJar {
     this.#now = now
   }
 
-  store(response: Response, url?: string | URL): void {
+  readonly store: CookieJar['store'] = (response, url) => {
     for (const header of response.headers.getSetCookie()) this.#take(header, this.#url(url))
   }
 
-  header(url?: string | URL): string | null {
+  readonly header: CookieJar['header'] = (url) => {
     const pairs = this.cookies(url).map(({ name, value }) => (name ? `${name}=${value}` : value))
     return pairs.length > 0 ? pairs.join('; ') : null
   }
 
-  request(url?: string | URL, init: RequestInit = {}): Request {
+  readonly request: CookieJar['request'] = (url, init = {}) => {
     const headers = new Headers(init.headers)
     const cookie = this.header(url)
     if (cookie !== null && !headers.has('cookie')) headers.set('cookie', cookie)
     return new Request(this.#url(url), { ...init, headers })
   }
 
-  async fetch(
-    handler: (request: Request) => Response | Promise<Response>,
-    url?: string | URL,
-    init?: RequestInit,
-  ): Promise<Response> {
+  readonly fetch: CookieJar['fetch'] = async (handler, url, init) => {
     const response = await handler(this.request(url, init))
     this.store(response, url)
     return response
   }
 
-  cookies(url?: string | URL): readonly JarCookie[] {
+  readonly cookies: CookieJar['cookies'] = (url) => {
     const target = this.#url(url)
     const secure = isTrustworthy(target)
     return [...this.#cookies.values()]
@@ -220,13 +211,10 @@ class Jar implements CookieJar {
       .sort((a, b) => b.path.length - a.path.length || a.createdAt - b.createdAt)
   }
 
-  get(name: string, url?: string | URL): string | undefined {
-    return this.cookies(url).find((cookie) => cookie.name === name)?.value
-  }
+  readonly get: CookieJar['get'] = (name, url) =>
+    this.cookies(url).find((cookie) => cookie.name === name)?.value
 
-  clear(): void {
-    this.#cookies.clear()
-  }
+  readonly clear = (): void => this.#cookies.clear()
 
   #url(url: string | URL = '/'): URL {
     return new URL(url, this.#origin)

@@ -70,8 +70,6 @@ const KINDS = {
 } as const
 
 type Algorithm = keyof typeof KINDS
-
-/** A key pair of the device. */
 interface DeviceKey {
   readonly algorithm: Algorithm
   readonly pair: CryptoKeyPair
@@ -186,8 +184,6 @@ class Browser implements DeviceBrowser {
     this.asked.push({ path, status: answer.status, proof })
     return answer
   }
-
-  /** Follows session instructions. */
   async #follow(answer: Response, path: string, key: DeviceKey, before?: string): Promise<void> {
     const body = await answer.clone().text()
     // Without instructions everything stays as it is.

@@ -1,26 +1,14 @@
 import { expectArgument } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type {
-  EndOptions,
-  ReadOptions,
   SessionIndex,
   SessionStore,
   StoreCallOptions,
-  StoredRecord,
-  WriteOptions,
-  WriteResult,
+  StoreOperation,
 } from '../stores/store.ts'
 
 /** The calls of a store; `list` and `endAll` are those of its index. */
-export type FaultyOperation =
-  | 'read'
-  | 'write'
-  | 'end'
-  | 'list'
-  | 'endAll'
-  | 'page'
-  | 'health'
-  | 'inspect'
+export type FaultyOperation = Exclude<StoreOperation, 'prune'> | 'health' | 'inspect'
 
 /** One thing that goes wrong with one call. */
 export type Fault =
@@ -145,35 +133,27 @@ class Faulty implements FaultyStore {
     this.#standing.length = 0
   }
 
-  read(id: string, options?: ReadOptions): Promise<Found> {
-    return this.#call('read', id, options, async (fault) => {
+  readonly read: SessionStore['read'] = (id, options) =>
+    this.#call('read', id, options, async (fault) => {
       if (fault.type === 'stale') return this.#previous.get(id) ?? this.#nothing
       const record = await this.#store.read(id, options)
       this.#latest.set(id, record)
       return record
     })
-  }
 
-  write(
-    id: string,
-    record: StoredRecord,
-    expected: string | null,
-    options?: WriteOptions,
-  ): Promise<WriteResult> {
-    return this.#call('write', id, options, async () => {
+  readonly write: SessionStore['write'] = (id, record, expected, options) =>
+    this.#call('write', id, options, async () => {
       const result = await this.#store.write(id, record, expected, options)
       if (result.ok) this.#changed(id, result.current ?? record)
       return result
     })
-  }
 
-  end(id: string, options?: EndOptions): Promise<boolean> {
-    return this.#call('end', id, options, async () => {
+  readonly end: SessionStore['end'] = (id, options) =>
+    this.#call('end', id, options, async () => {
       const wasLive = await this.#store.end(id, options)
       this.#changed(id, this.#nothing)
       return wasLive
     })
-  }
 
   health(options?: StoreCallOptions): Promise<void> {
     return this.#call('health', null, options, async () => await this.#store.health?.(options))

@@ -7,7 +7,7 @@ import {
 } from '../../src/errors.ts'
 import { because, becauseOf, reasonOf } from '../../src/stores/errors.ts'
 import { failureOf } from '../../src/stores/failure.ts'
-import { sqlReasonOf } from '../../src/stores/sql-reason.ts'
+import { sqlReasonOf } from '../../src/stores/sql-errors.ts'
 
 const words: Record<StoreReason, string> = {
   auth: 'NOAUTH WRONGPASS NOPERM EACCES 28000 28P01 42501 SQLITE_AUTH SQLITE_PERM ER_ACCESS_DENIED_ERROR ER_DBACCESS_DENIED_ERROR',

@@ -1,8 +1,8 @@
 import process from 'node:process'
-import { isToken } from '../../check.ts'
 import { createCookieTokens } from '../../codec/cookie-tokens.ts'
 import type { Instance } from '../../session/instance.ts'
 import { createCookieJar } from '../../testing/cookie-jar.ts'
+import { assertCookieName } from '../arguments.ts'
 import { type Command, CommandError, type Result, usageError, type Values } from '../command.ts'
 import { examine } from '../doctor/examine.ts'
 import type { Finding } from '../doctor/finding.ts'
@@ -11,7 +11,6 @@ import { withSessions } from '../load.ts'
 import type { Style, Terminal } from '../terminal.ts'
 import { count, sentence } from '../words.ts'
 
-/** Looks at a site from outside. */
 export const doctor: Command = {
   name: 'doctor',
   summary: 'Visits a page as a browser does, and says what is wrong with its session cookie',
@@ -76,14 +75,9 @@ function parseUrl(text: string): URL {
   return url
 }
 
-function cookieName({ cookie }: Values, { options, cookie: own }: Instance): string {
-  if (cookie !== undefined) {
-    if (isToken(cookie)) return cookie
-    throw usageError(
-      '--cookie must be the name of a cookie',
-      'For example: --cookie __Host-session',
-    )
-  }
+function cookieName(values: Values, { options, cookie: own }: Instance): string {
+  assertCookieName(values)
+  if (values.cookie !== undefined) return values.cookie
   if (options.transport === 'cookie') return own.name
   throw new CommandError(
     'These sessions travel in a header and not in cookies',

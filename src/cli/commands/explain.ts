@@ -1,6 +1,6 @@
 import process from 'node:process'
-import { isToken } from '../../check.ts'
-import { type Command, CommandError, usageError, type Values } from '../command.ts'
+import { assertCookieName } from '../arguments.ts'
+import { type Command, CommandError, type Values } from '../command.ts'
 import { readInput } from '../explain/input.ts'
 import { inspect } from '../explain/inspect.ts'
 import { jsonOf, type Line, linesOf, parseShow } from '../explain/report.ts'
@@ -9,7 +9,6 @@ import { withSessions } from '../load.ts'
 import type { Terminal } from '../terminal.ts'
 import { sentence } from '../words.ts'
 
-/** Explains a cookie. */
 export const explain: Command = {
   name: 'explain',
   summary: 'Says of a cookie on standard input which session it opens, or why none',
@@ -26,7 +25,7 @@ export const explain: Command = {
   ],
   async run({ terminal, values }) {
     const shown = parseShow(values.show)
-    assertName(values)
+    assertCookieName(values)
     const text = await terminal.read('a session cookie, or a Cookie header')
     if (!text) {
       throw new CommandError(
@@ -58,11 +57,6 @@ export const explain: Command = {
 function hasDefaults({ config }: Values): boolean {
   const { SESSION_ABSOLUTE_TIMEOUT, SESSION_IDLE_TIMEOUT } = process.env
   return config === undefined && !SESSION_IDLE_TIMEOUT && !SESSION_ABSOLUTE_TIMEOUT
-}
-
-function assertName({ cookie }: Values): void {
-  if (cookie === undefined || isToken(cookie)) return
-  throw usageError('--cookie must be the name of a cookie', 'For example: --cookie __Host-session')
 }
 
 const WIDTH = 11

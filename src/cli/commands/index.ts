@@ -11,7 +11,6 @@ import { secret } from './secret.ts'
 import { signEverybodyOut } from './sign-everybody-out.ts'
 import { stats } from './stats.ts'
 
-/** The commands. */
 export const COMMANDS: readonly Command[] = [
   secret,
   explain,

@@ -3,7 +3,6 @@ import type { Command } from '../command.ts'
 import { withSessions } from '../load.ts'
 import { count, distance, plain, table } from '../words.ts'
 
-/** Lists a user's sessions. */
 export const list: Command = {
   name: 'list',
   summary: "Lists a user's live sessions, the one used last first",

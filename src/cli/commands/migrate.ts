@@ -1,19 +1,11 @@
 import type { SessionError } from '../../errors.ts'
 import { applySqlSchema, checkSqlSchema, type SqlDialectName, sqlSchema } from '../../stores/sql.ts'
-import { type Address, addressFromEnv, isSql } from '../address.ts'
-import {
-  type Command,
-  CommandError,
-  EXIT,
-  type Result,
-  usageError,
-  type Values,
-} from '../command.ts'
+import { addressFromEnv } from '../address.ts'
+import { type Command, CommandError, type Result, usageError, type Values } from '../command.ts'
 import { connectSql } from '../sql-client.ts'
 
 const DIALECTS: readonly SqlDialectName[] = ['postgres', 'mysql', 'sqlite']
 
-/** Creates the tables of a store in SQL. */
 export const migrate: Command = {
   name: 'migrate',
   summary: 'Prints, checks or creates the tables of a store in SQL',
@@ -44,16 +36,11 @@ function dialectOf({ dialect, store }: Values): SqlDialectName {
   const found = DIALECTS.find((one) => one === dialect)
   if (found) return found
   const address = dialect === undefined ? addressFromEnv(store) : undefined
-  if (address && isSql(address)) return dialectAt(address)
+  if (address?.dialect) return address.dialect
   throw usageError(
     `--dialect must be one of ${DIALECTS.join(', ')}`,
     'Or name the store: --store, or the variable SESSION_STORE',
   )
-}
-
-function dialectAt({ protocol }: Address): SqlDialectName {
-  if (protocol === 'file:') return 'sqlite'
-  return protocol.startsWith('postgres') ? 'postgres' : 'mysql'
 }
 
 function printed(dialect: SqlDialectName, options: { table?: string }): Result {
@@ -67,17 +54,18 @@ async function connected(
   applies: boolean,
 ): Promise<Result> {
   const address = addressFromEnv(values.store)
-  if (!address || !isSql(address)) {
+  if (!address?.dialect) {
     throw usageError(
       'There is no SQL database to look at',
       'Name it with --store or in the variable SESSION_STORE: postgres://, mysql://, or file:',
     )
   }
-  named(() => sqlSchema(dialectAt(address), options))
-  const { close, dialect, query } = await connectSql(address)
+  const { dialect } = address
+  named(() => sqlSchema(dialect, options))
+  const { close, query } = await connectSql(address)
   const settings = { ...options, dialect, query }
   try {
-    if (applies) return appliedText(await applySqlSchema(settings))
+    if (applies) return applied(await applySqlSchema(settings))
     const { expected, version } = await checkSqlSchema(settings)
     const ok = version === expected
     const older = version ? `The tables are of version ${version}` : 'The tables are missing'
@@ -88,7 +76,6 @@ async function connected(
     throw new CommandError(
       (error as SessionError).message,
       'Nothing was changed but what a statement before it did; it can be repeated',
-      EXIT.wrong,
       { store: dialect },
     )
   } finally {
@@ -96,11 +83,11 @@ async function connected(
   }
 }
 
-function appliedText(applied: readonly number[]): Result {
-  const text = applied.length
-    ? `The tables are there now, version ${applied.at(-1)}.\n`
+function applied(versions: readonly number[]): Result {
+  const text = versions.length
+    ? `The tables are there now, version ${versions.at(-1)}.\n`
     : 'The tables were there already: nothing to do.\n'
-  return { text, json: { applied } }
+  return { text, json: { applied: versions } }
 }
 
 /** Runs what refuses a name, whose error says which names there can be. */

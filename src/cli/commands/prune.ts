@@ -1,10 +1,8 @@
 import { limitOf } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { callStore, withSessions } from '../load.ts'
+import { callStore, storeOf, withSessions } from '../load.ts'
 import { count } from '../words.ts'
-import { noStore } from './no-store.ts'
 
-/** Removes what has expired. */
 export const prune: Command = {
   name: 'prune',
   summary: 'Removes expired sessions, where the store does not do that by itself',
@@ -16,8 +14,7 @@ export const prune: Command = {
   ],
   run: ({ values }) =>
     withSessions(values, { secret: false }, async ({ instance }) => {
-      const { store } = instance.options
-      if (!store) throw noStore()
+      const store = storeOf(instance)
       if (!store.prune) {
         const text = `The store "${store.name}" removes expired sessions by itself: nothing to do.\n`
         return { text, json: { removed: 0 } }

@@ -3,7 +3,6 @@ import { confirmEnd } from '../confirm.ts'
 import { withSessions } from '../load.ts'
 import { count } from '../words.ts'
 
-/** Ends all sessions of a user, or of a tag. */
 export const revokeAll: Command = {
   name: 'revoke-all',
   summary: 'Ends all sessions of a user, or of a tag',
@@ -38,7 +37,6 @@ function inCookies(now: number): CommandError {
   return new CommandError(
     'No store is named, and sessions that live in cookies cannot be ended from here',
     `Let the option notBefore return ${notBefore} for this user: whoever signed in before now is signed out. With the option revocations: use --config. With a store: set SESSION_STORE, or use --config`,
-    undefined,
     { notBefore },
   )
 }

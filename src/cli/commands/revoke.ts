@@ -5,7 +5,6 @@ import { withSessions } from '../load.ts'
 /** Ids as `list` shows them: 16 bytes. */
 const ID = /^[\w-]{22}$/
 
-/** Ends one session. */
 export const revoke: Command = {
   name: 'revoke',
   summary: 'Ends one session',
@@ -33,7 +32,6 @@ export const revoke: Command = {
       throw new CommandError(
         'There is no live session with this id',
         'It has ended already, or it is in another store: npx sojourn list <subject>',
-        undefined,
         { ended: 0 },
       )
     })

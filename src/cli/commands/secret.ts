@@ -1,7 +1,6 @@
 import { generateSecret } from '../../secret.ts'
 import type { Command } from '../command.ts'
 
-/** Makes a secret. */
 export const secret: Command = {
   name: 'secret',
   summary: 'Makes a secret for SESSION_SECRET: 32 random bytes as base64url',

@@ -1,17 +1,15 @@
-import { MARKER_ID } from '../../observe/examine.ts'
 import type { Instance } from '../../session/instance.ts'
-import type { SessionStore, StoredPage } from '../../stores/store.ts'
+import type { SessionStore } from '../../stores/store.ts'
 import { type Command, CommandError, type Result } from '../command.ts'
 import { confirmEnd } from '../confirm.ts'
 import { toCommandError } from '../errors.ts'
-import { callStore, withSessions } from '../load.ts'
+import { callStore, pagesOf, withSessions } from '../load.ts'
 import type { Terminal } from '../terminal.ts'
 import { count, duration, sentence } from '../words.ts'
 
 /** Sessions that are ended at once. */
 const AT_ONCE = 16
 
-/** Ends every session there is. */
 export const signEverybodyOut: Command = {
   name: 'sign-everybody-out',
   summary: 'Ends every session there is',
@@ -41,7 +39,6 @@ function cannotPage({ options: { now, store } }: Instance): CommandError {
   return new CommandError(
     why,
     `Let "controls" of createSessions return { notBefore: ${notBefore} }, or set SESSION_NOT_BEFORE=${notBefore} where fromEnv makes the options: every session from before now is over. Without either, a new secret in place of all others does the same`,
-    undefined,
     { notBefore },
   )
 }
@@ -53,22 +50,16 @@ async function endAll(
 ): Promise<Result> {
   let ended = 0
   try {
-    for (let cursor: string | null = null; ; ) {
-      const page: StoredPage = await callStore(instance, store, 'page', (call) =>
-        store.page!(cursor, call),
-      )
-      // Without its marker health() would take the store for one that was emptied.
-      const ids = page.records.map(({ id }) => id).filter((id) => id !== MARKER_ID)
-      for (let at = 0; at < ids.length; at += AT_ONCE) {
-        const some = ids.slice(at, at + AT_ONCE)
+    // The marker stays: without it health() would take the store for one that was emptied.
+    for await (const { cursor, records } of pagesOf(instance, store)) {
+      for (let at = 0; at < records.length; at += AT_ONCE) {
+        const some = records.slice(at, at + AT_ONCE)
         const results = await Promise.all(
-          some.map((id) => callStore(instance, store, 'end', (call) => store.end(id, call))),
+          some.map(({ id }) => callStore(instance, store, 'end', (call) => store.end(id, call))),
         )
         ended += results.filter(Boolean).length
       }
-      if (page.cursor === null) break
-      cursor = page.cursor
-      await terminal.note(`${count(ended, 'session')} ended so far.\n`)
+      if (cursor !== null) await terminal.note(`${count(ended, 'session')} ended so far.\n`)
     }
   } catch (error) {
     throw interrupted(error, ended)
@@ -85,7 +76,6 @@ function interrupted(error: unknown, ended: number): CommandError {
   return new CommandError(
     `After ${count(ended, 'session')} that ended: ${message}`,
     `${sentence(advice)} Run the command again: it goes on with those that are left`,
-    undefined,
     { ...details, ended },
   )
 }

@@ -1,32 +1,19 @@
-import { MARKER_ID } from '../../observe/examine.ts'
 import type { HealthReport } from '../../observe/health.ts'
 import type { Instance } from '../../session/instance.ts'
-import type {
-  SessionStore,
-  StoredPage,
-  StoredRecord,
-  StoreProblem,
-  StoreWarning,
-} from '../../stores/store.ts'
+import type { SessionStore, StoredRecord, StoreProblem, StoreWarning } from '../../stores/store.ts'
 import { limitOf } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { callStore, withSessions } from '../load.ts'
+import { callStore, pagesOf, storeOf, withSessions } from '../load.ts'
 import { count, plain, size } from '../words.ts'
-import { noStore } from './no-store.ts'
 
 /** Sessions that are counted by default. */
 const LIMIT = 10_000
 
-interface Figures {
-  sessions: number
-  signedIn: number
-  bytes: number
-  largest: number
-  /** `false`: there are more than the limit. */
-  isComplete: boolean
-}
+/** `isComplete: false`: there are more than the limit. */
+const NONE = { sessions: 0, signedIn: 0, bytes: 0, largest: 0, isComplete: true }
 
-/** Counts sessions, and asks how the store is. */
+type Figures = typeof NONE
+
 export const stats: Command = {
   name: 'stats',
   summary: 'Counts the sessions of the store, and asks how it is',
@@ -38,8 +25,7 @@ export const stats: Command = {
   ],
   run: ({ values }) =>
     withSessions(values, { secret: false }, async ({ instance, sessions }) => {
-      const { store } = instance.options
-      if (!store) throw noStore()
+      const store = storeOf(instance)
       const limit = limitOf(values, LIMIT)
       const health = await sessions.health({ deep: true })
       // If it does not answer at all, its own words say more than the report.
@@ -83,16 +69,12 @@ async function countAll(
   limit: number,
 ): Promise<Figures | null> {
   if (!store.page) return null
-  const figures = { sessions: 0, signedIn: 0, bytes: 0, largest: 0, isComplete: true }
-  for (let cursor: string | null = null; ; ) {
-    const page: StoredPage = await callStore(instance, store, 'page', (call) =>
-      store.page!(cursor, call),
-    )
-    for (const { id, record } of page.records) if (id !== MARKER_ID) add(figures, record)
-    if (page.cursor === null) return figures
-    if (figures.sessions >= limit) return { ...figures, isComplete: false }
-    cursor = page.cursor
+  const figures = { ...NONE }
+  for await (const { cursor, records } of pagesOf(instance, store)) {
+    for (const { record } of records) add(figures, record)
+    if (cursor !== null && figures.sessions >= limit) return { ...figures, isComplete: false }
   }
+  return figures
 }
 
 function add(figures: Figures, { entries = [], keys, value }: StoredRecord): void {

@@ -10,7 +10,7 @@ import {
   checkPrefix,
   checkSecure,
 } from './cookie-checks.ts'
-import { type Finding, fine, note, wrong } from './finding.ts'
+import { about, type Finding, fine, type Judgement, note, wrong } from './finding.ts'
 import { checkCache, checkClock, checkSizes, checkVary } from './response-checks.ts'
 import { isOurs, isRemoval, type SetCookie, setCookiesOf } from './set-cookie.ts'
 import type { Visit } from './visit.ts'
@@ -35,21 +35,26 @@ export interface Visits {
 export async function examine(visits: Visits): Promise<Finding[]> {
   const { first, name, second, tokens } = visits
   const set = sessionCookie(first, name)
-  if (!set) return [checkPage(second), noCookie(first, name), checkClock(second, undefined)]
+  const page = about('page', checkPage(second))
+  if (!set) {
+    const clock = about('clock', checkClock(second, undefined))
+    return [...page, ...about('cookie', noCookie(first, name)), ...clock]
+  }
   const opened = tokens && (await open(tokens, first, set))
+  const other = sessionCookie(visits.other, name)
   return [
-    checkPage(second),
-    ...checkName(first, set, name),
-    ...checkAttributes(set),
-    ...checkPrefix(set),
-    ...checkLength(set),
-    checkSecure(set),
-    await checkReturns(visits, set, opened),
-    ...checkKeys([set, sessionCookie(second, name), sessionCookie(visits.other, name)]),
-    ...checkCache(set, sessionCookie(visits.other, name)),
-    checkVary(second),
-    ...checkSizes(first, second),
-    checkClock(first, opened?.opened.renewedAt),
+    ...page,
+    ...about('cookie', checkName(first, set, name)),
+    ...about('attributes', checkAttributes(set)),
+    ...about('prefix', checkPrefix(set)),
+    ...about('size', checkLength(set)),
+    ...about('secure', checkSecure(set)),
+    ...about('returns', await checkReturns(visits, set, opened)),
+    ...about('returns', checkKeys([set, sessionCookie(second, name), other])),
+    ...about('cache', checkCache(set, other)),
+    ...about('vary', checkVary(second)),
+    ...about('size', checkSizes(first, second)),
+    ...about('clock', checkClock(first, opened?.opened.renewedAt)),
   ]
 }
 
@@ -60,48 +65,38 @@ function sessionCookie(visit: Visit, name: string): SetCookie | undefined {
   return named.filter((one) => !isRemoval(one)).at(-1) ?? all.find(isOurs) ?? named[0]
 }
 
-function checkPage({ page: { response } }: Visit): Finding {
+function checkPage({ page: { response } }: Visit): Judgement {
   const { status } = response
-  if (status < 500) return fine('page', `The page answers with status ${status}`)
+  if (status < 500) return fine(`The page answers with status ${status}`)
   return wrong(
-    'page',
     `The page answers with status ${status}`,
     'See the log of the application, and of the proxies before it',
   )
 }
 
-function noCookie(first: Visit, name: string): Finding {
+function noCookie(first: Visit, name: string): Judgement {
   const others = setCookiesOf(first).length
   const seen = others ? `, and ${others} other${others > 1 ? 's' : ''}` : ''
   return wrong(
-    'cookie',
     `No cookie of the name ${name} came${seen}`,
     'Give the doctor a page that starts a session, or the form that does (--form), and the name if it is another one (--cookie, SESSION_COOKIE_NAME). If the page does start one, its response is not committed, or something in between removes Set-Cookie',
   )
 }
 
-function checkName(first: Visit, set: SetCookie, name: string): Finding[] {
+function checkName(first: Visit, set: SetCookie, name: string): Judgement {
   if (set.name !== name) {
-    return [
-      wrong(
-        'cookie',
-        `A session cookie came under the name ${set.name}, and the application reads ${name}: something in between renames it`,
-        'Let it rename the Cookie header too, or better neither. If the application does call it so: --cookie, or SESSION_COOKIE_NAME',
-      ),
-    ]
+    return wrong(
+      `A session cookie came under the name ${set.name}, and the application reads ${name}: something in between renames it`,
+      'Let it rename the Cookie header too, or better neither. If the application does call it so: --cookie, or SESSION_COOKIE_NAME',
+    )
   }
   const { hop } = set
   const same = setCookiesOf(first).filter((one) => one.hop === hop && one.name === name)
-  if (same.length < 2)
-    return [fine('cookie', `The session cookie came: a browser keeps it ${lifetimeOf(set)}`)]
-  const text = `One answer sets the cookie ${same.length} times`
-  return [
-    wrong(
-      'cookie',
-      text,
-      'Is the response committed twice, or are there two sessions of one name?',
-    ),
-  ]
+  if (same.length < 2) return fine(`The session cookie came: a browser keeps it ${lifetimeOf(set)}`)
+  return wrong(
+    `One answer sets the cookie ${same.length} times`,
+    'Is the response committed twice, or are there two sessions of one name?',
+  )
 }
 
 /** Says how long a browser keeps a cookie. */
@@ -131,16 +126,15 @@ async function checkReturns(
   { jar, name, second, tokens }: Visits,
   set: SetCookie,
   opened: OpenedCookie | undefined | null,
-): Promise<Finding> {
+): Promise<Judgement> {
   const lost = 'Every request starts a new session, and nobody stays signed in'
   if (jar.get(set.name, second.page.url) === undefined && !second.page.cookie?.includes(set.name)) {
-    return wrong('returns', `A browser does not send it back. ${lost}`, 'See what is wrong above')
+    return wrong(`A browser does not send it back. ${lost}`, 'See what is wrong above')
   }
   if (set.name !== name)
-    return wrong('returns', `The application does not find it. ${lost}`, 'See what is wrong above')
+    return wrong(`The application does not find it. ${lost}`, 'See what is wrong above')
   if (tokens && !opened) {
     return wrong(
-      'returns',
       'It does not open with the secret that is known here',
       'Is SESSION_SECRET that of the application, and its cookie of the same name? npx sojourn explain says more',
     )
@@ -148,27 +142,24 @@ async function checkReturns(
   const again = setCookiesOf(second)
     .filter((one) => one.name === name)
     .at(-1)
-  if (!again) return fine('returns', 'It comes back, and is taken')
+  if (!again) return fine('It comes back, and is taken')
   if (isRemoval(again)) {
     return wrong(
-      'returns',
       'It comes back, and is refused: the second answer removes it',
       'Do all instances have the same secret, and the same store?',
     )
   }
   if (!tokens || !opened) {
     return note(
-      'returns',
       'It comes back, and is set again: whether as the same session is not known without a secret',
       'With SESSION_SECRET set the doctor knows',
     )
   }
   const reopened = await open(tokens, second, again)
   if (reopened && idOf(reopened.opened) === idOf(opened.opened)) {
-    return fine('returns', 'It comes back, and is the same session')
+    return fine('It comes back, and is the same session')
   }
   return wrong(
-    'returns',
     `It comes back, and another session takes its place. ${lost}`,
     'Do all instances have the same secret, and the same store? Does a proxy pass the Cookie header on?',
   )

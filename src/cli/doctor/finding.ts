@@ -1,39 +1,31 @@
 /** The findings of the doctor. What the site has sent may stand in them, so that no character of them steers a terminal. */
 import { plain } from '../words.ts'
 
-/** One finding. `wrong`: something has to be done; `note`: it is worth to know. */
-export interface Finding {
-  readonly check: Check
+/** The outcome of a check. `wrong`: something has to be done; `note`: it is worth to know. */
+export interface Judgement {
   readonly level: 'fine' | 'note' | 'wrong'
   readonly text: string
   /** One sentence that says what to do. */
   readonly advice?: string
 }
 
-/** The things that are checked. */
-export type Check =
-  | 'page'
-  | 'cookie'
-  | 'attributes'
-  | 'prefix'
-  | 'secure'
-  | 'returns'
-  | 'cache'
-  | 'vary'
-  | 'size'
-  | 'clock'
-
-/** Makes a finding that all is well. */
-export function fine(check: Check, text: string): Finding {
-  return { check, level: 'fine', text: plain(text) }
+/** A judgement, and what was checked. */
+export interface Finding extends Judgement {
+  readonly check: string
 }
 
-/** Makes a finding that something has to be done. */
-export function wrong(check: Check, text: string, advice: string): Finding {
-  return { check, level: 'wrong', text: plain(text), advice }
+export function about(check: string, judgements: Judgement | readonly Judgement[]): Finding[] {
+  return [judgements].flat().map((judgement) => ({ check, ...judgement }))
 }
 
-/** Makes a finding that is worth to know. */
-export function note(check: Check, text: string, advice?: string): Finding {
-  return { check, level: 'note', text: plain(text), ...(advice && { advice }) }
+export function fine(text: string): Judgement {
+  return { level: 'fine', text: plain(text) }
+}
+
+export function wrong(text: string, advice: string): Judgement {
+  return { level: 'wrong', text: plain(text), advice }
+}
+
+export function note(text: string, advice?: string): Judgement {
+  return { level: 'note', text: plain(text), ...(advice && { advice }) }
 }

@@ -1,20 +1,17 @@
 /** The session cookie in the answers of a site. */
 import { parseToken } from '../../crypto/token.ts'
+import { type SetCookie as ParsedCookie, parseSetCookie } from '../../testing/cookie-jar.ts'
 import type { Hop, Visit } from './visit.ts'
 
-/** A `Set-Cookie` value taken apart. */
-export interface SetCookie {
-  readonly name: string
-  readonly value: string
-  /** By lower-case name. */
-  readonly attributes: ReadonlyMap<string, string>
+/** A `Set-Cookie` value taken apart, and the answer that it came with. */
+export interface SetCookie extends ParsedCookie {
   readonly hop: Hop
 }
 
 /** Returns every `Set-Cookie` of a visit. */
 export function setCookiesOf({ hops }: Visit): SetCookie[] {
   return hops.flatMap((hop) =>
-    hop.response.headers.getSetCookie().map((header) => ({ ...parse(header), hop })),
+    hop.response.headers.getSetCookie().map((header) => ({ ...parseSetCookie(header), hop })),
   )
 }
 
@@ -26,16 +23,4 @@ export function isOurs({ value }: SetCookie): boolean {
 /** Tells whether a value removes its cookie. */
 export function isRemoval({ attributes, value }: SetCookie): boolean {
   return value === '' || Number(attributes.get('max-age') ?? 1) <= 0
-}
-
-function parse(header: string): Omit<SetCookie, 'hop'> {
-  const [pair = '', ...rest] = header.split(';')
-  const [name, value] = halves(pair)
-  const attributes = rest.map((one) => halves(one)).map(([key, text]) => [key.toLowerCase(), text])
-  return { name, value, attributes: new Map(attributes as [string, string][]) }
-}
-
-function halves(text: string): [string, string] {
-  const at = text.indexOf('=')
-  return at < 0 ? [text.trim(), ''] : [text.slice(0, at).trim(), text.slice(at + 1).trim()]
 }

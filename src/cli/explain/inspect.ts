@@ -31,8 +31,6 @@ export interface InspectedToken {
   readonly side?: 'note' | 'deferred'
   readonly opened?: OpenedRecord
 }
-
-/** All that is known of a header. */
 export interface Inspection {
   /** The name of the cookie that was looked for. */
   readonly name: string

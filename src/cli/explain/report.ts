@@ -2,7 +2,7 @@
 import { idOf } from '../../codec/session-record.ts'
 import type { Instance } from '../../session/instance.ts'
 import { expiryOf } from '../../session/reasons.ts'
-import { type CommandError, usageError } from '../command.ts'
+import { usageError } from '../command.ts'
 import { count, distance, duration, plain } from '../words.ts'
 import { fingerprintOf, type InspectedToken, type Inspection } from './inspect.ts'
 import type { Verdict } from './verdict.ts'
@@ -20,12 +20,8 @@ export type Shown = ReadonlySet<'subject' | 'id'>
  */
 export function parseShow(text: string | undefined): Shown {
   const words = text === undefined ? [] : text.split(',').map((word) => word.trim())
-  for (const word of words) if (word !== 'subject' && word !== 'id') throw badShow()
-  return new Set(words as ('subject' | 'id')[])
-}
-
-function badShow(): CommandError {
-  return usageError('--show takes "subject", "id", or both', 'For example: --show subject,id')
+  if (words.every((word) => word === 'subject' || word === 'id')) return new Set(words)
+  throw usageError('--show takes "subject", "id", or both', 'For example: --show subject,id')
 }
 
 /** Returns what `--json` tells beside the verdict. Times are epoch milliseconds, timeouts seconds. */
@@ -102,23 +98,16 @@ function tokenLines(
 ): Line[] {
   const lines: Line[] = bytes ? [['Cookie', count(bytes, 'byte')]] : []
   if (keyId === undefined) return lines
+  const use = position ? 'opens and no longer seals' : 'seals and opens'
   const whose =
     position === undefined
       ? `of none of ${count(keyIds.length, 'secret')} here (${keyIds.join(', ')})`
-      : `secret ${position + 1} of ${keyIds.length}`
-  const use =
-    position === undefined
-      ? ''
-      : position
-        ? ', which opens and no longer seals'
-        : ', which seals and opens'
-  lines.push(['Key', `${keyId}: ${whose}${use}`])
+      : `secret ${position + 1} of ${keyIds.length}, which ${use}`
+  lines.push(['Key', `${keyId}: ${whose}`])
   // An hour is all that a token says in the clear.
   if (sealedAt !== undefined && !opened) {
-    lines.push([
-      'Sealed',
-      `${new Date(sealedAt).toISOString().slice(0, 16)}Z to an hour later, ${distance(sealedAt, now)}`,
-    ])
+    const hour = `${new Date(sealedAt).toISOString().slice(0, 16)}Z`
+    lines.push(['Sealed', `${hour} to an hour later, ${distance(sealedAt, now)}`])
   }
   return lines
 }
@@ -132,31 +121,28 @@ function sessionLines(
   const { authenticatedAt, claims, createdAt, persistent, renewedAt, subject } = about
   const { age, idleFor } = expiryOf(instance, about)
   const { absoluteTimeout, idleTimeout } = timeoutsOf(instance, about)
-  const who =
-    shown.has('subject') && subject !== null ? plain(subject) : 'somebody (--show subject)'
+  const who = (name: string): string =>
+    shown.has('subject') ? plain(name) : 'somebody (--show subject)'
+  const lines: Line[] = [['Session', `${fingerprintOf(about)} in events and logs`]]
+  if (shown.has('id')) lines.push(['Id', idOf(about)])
+  // The cookie of a session in a store does not say who is signed in.
+  if (subject !== null) {
+    lines.push(['Signed in', `${who(subject)}, ${distance(authenticatedAt ?? createdAt, now)}`])
+  }
+  if (claims?.a !== undefined) lines.push(['Actor', who(claims.a)])
+  for (const [name, at] of Object.entries(claims?.f ?? {})) {
+    lines.push(['Factor', `${plain(name)}, proven ${distance(at, now)}`])
+  }
+  if (claims?.d) lines.push(['Device', 'bound to a key of its device, which is not looked at here'])
+  const outlives = persistent ? ', outlives the browser' : ''
+  const idle = ends(renewedAt + 1000 * idleTimeout, now)
+  const absolute = ends(createdAt + 1000 * absoluteTimeout, now)
   return [
-    ['Session', `${fingerprintOf(about)} in events and logs`],
-    ...(shown.has('id') ? [['Id', idOf(about)] as const] : []),
-    // The cookie of a session in a store does not say who is signed in.
-    ...(subject === null
-      ? []
-      : [['Signed in', `${who}, ${distance(authenticatedAt ?? createdAt, now)}`] as const]),
-    ...(claims?.a === undefined
-      ? []
-      : [['Actor', shown.has('subject') ? plain(claims.a) : 'somebody (--show subject)'] as const]),
-    ...Object.entries(claims?.f ?? {}).map(
-      ([name, at]) => ['Factor', `${plain(name)}, proven ${distance(at, now)}`] as const,
-    ),
-    ...(claims?.d
-      ? [['Device', 'bound to a key of its device, which is not looked at here'] as const]
-      : []),
-    [
-      'Age',
-      `began ${duration(age)} ago, last renewed ${duration(idleFor)} ago${persistent ? ', outlives the browser' : ''}`,
-    ],
+    ...lines,
+    ['Age', `began ${duration(age)} ago, last renewed ${duration(idleFor)} ago${outlives}`],
     [
       'Timeouts',
-      `idle ${duration(idleTimeout)}: ${ends(renewedAt + 1000 * idleTimeout, now)}; absolute ${duration(absoluteTimeout)}: ${ends(createdAt + 1000 * absoluteTimeout, now)}`,
+      `idle ${duration(idleTimeout)}: ${idle}; absolute ${duration(absoluteTimeout)}: ${absolute}`,
     ],
   ]
 }

@@ -5,8 +5,6 @@ import { expiryOf } from '../../session/reasons.ts'
 import { adviceOn } from '../errors.ts'
 import { count, duration, sentence } from '../words.ts'
 import type { Inspection } from './inspect.ts'
-
-/** The outcome in words. */
 export interface Verdict {
   /** The status of the session, or the reason for which there is none. */
   readonly reason: string
@@ -148,29 +146,22 @@ function over(
   { about }: Inspection,
   { age, idleFor, reason }: EventOf<'session.expired'>,
 ): Words {
+  if (reason === 'not-before') {
+    return {
+      reason,
+      text: `It is over: notBefore says that sessions from ${duration(age)} ago count no more`,
+      advice:
+        'Its user, or everybody, was signed out on purpose: see the option notBefore, and controls',
+    }
+  }
   const { timeout } = about ? expiryOf(instance, about) : { timeout: 0 }
-  switch (reason) {
-    case 'idle':
-      return {
-        reason,
-        text: `It has expired: it was last renewed ${duration(idleFor)} ago, and the idle timeout is ${duration(timeout)}`,
-        advice:
-          'If that is too short for its visitors: idleTimeout, or login(subject, { idleTimeout })',
-      }
-    case 'absolute':
-      return {
-        reason,
-        text: `It has expired: it began ${duration(age)} ago, and the absolute timeout is ${duration(timeout)}`,
-        advice:
-          'If that is too short for its visitors: absoluteTimeout, or login(subject, { absoluteTimeout })',
-      }
-    default:
-      return {
-        reason,
-        text: `It is over: notBefore says that sessions from ${duration(age)} ago count no more`,
-        advice:
-          'Its user, or everybody, was signed out on purpose: see the option notBefore, and controls',
-      }
+  const since =
+    reason === 'idle' ? `was last renewed ${duration(idleFor)} ago` : `began ${duration(age)} ago`
+  const option = `${reason}Timeout`
+  return {
+    reason,
+    text: `It has expired: it ${since}, and the ${reason} timeout is ${duration(timeout)}`,
+    advice: `If that is too short for its visitors: ${option}, or login(subject, { ${option} })`,
   }
 }
 
