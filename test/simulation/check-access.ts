@@ -9,10 +9,14 @@ import {
   KV_LAG,
   LIMIT,
   SLACK,
+  signsIn,
 } from './facts.ts'
 import { FIRST_THIEF } from './generate.ts'
 import type { Effect, Exchange } from './history.ts'
 import { changesUser, type Lineage, rotationsOf } from './lineages.ts'
+
+/** Milliseconds for which a sign-in may go on with one that it overlaps. */
+const GRACE = 30_000
 
 /** Only browsers that began a session, and thieves of theirs, open it. */
 export function checkOwner(facts: Facts, reader: Exchange, { holders, origin }: Lineage): void {
@@ -100,9 +104,13 @@ function isUnknown(facts: Facts, one: Exchange, reader: Exchange, lineage: Linea
       other !== one &&
       (reader.knows.has(other.id) || other === reader) &&
       endOf(other) > one.sent &&
-      (other.sent < one.done || other.seen?.status === 'superseded'),
+      (other.sent < one.done || other.seen?.status === 'superseded' || sharesSignIn(other, one)),
   )
 }
+
+/** Whether a sign-in may go on with one that its browser did not know of: a copy showed it the session from before. */
+const sharesSignIn = (other: Exchange, one: Exchange): boolean =>
+  [one, other].every(signsIn) && !other.knows.has(one.id) && other.sent < one.done + GRACE
 
 /** After an acknowledged end nobody sees the session. */
 export function checkEnded(facts: Facts, reader: Exchange, lineage: Lineage): void {

@@ -183,11 +183,16 @@ function checkTaken(facts: Facts, one: Asking): void {
   const lineage = liveSession(facts, { ...one, seen })
   if (!lineage || facts.sessionOf(one) !== lineage) return
   if (one.done + SLACK > challengedAt + REGISTRATION) return
+  const offer = facts.history.exchanges.find(
+    ({ done, jar }) => done === challengedAt && jar === one.jar,
+  )
+  if (!offer) return
   const rotations = rotationsOf(lineage).filter(({ sent }) => sent < one.done)
-  const asked = rotations.filter(({ done }) => done <= challengedAt).at(-1)
-  const isFormer = rotations.some((other) => other !== asked && other.done > (asked?.sent ?? 0))
+  // The challenge is of the generation that the request opened, or made.
+  const before = rotations.filter((other) => other === offer || other.done <= offer.sent)
+  const isFormer = before.length < rotations.length
   const isForgotten = rotations.some((other) => facts.isForgotten(other.sent, other.done))
-  const since = asked?.sent ?? -Infinity
+  const since = Math.max(...before.map(({ sent }) => sent))
   const others = askingOf(lineage, 'register').filter(
     (other) => other !== one && other.sent < one.done,
   )

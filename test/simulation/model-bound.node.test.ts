@@ -178,6 +178,9 @@ describe('the model of device binding finds', () => {
     expect(rulesAfter(refused(50))).toEqual(['13 device locked out'])
     expect(rulesAfter(refused(50, -300_000))).toEqual([])
     expect(rulesAfter(unbound(45), refused(50))).toEqual([])
+    const read: Made = { at: 45, knows: [1, 2], seen: { rotationId: 'r2' } }
+    expect(rulesAfter(read, refused(50, 45_010))).toEqual(['13 device locked out'])
+    expect(rulesAfter(read, unbound(45.005), refused(50, 45_010))).toEqual([])
     expect(rulesAfter(asks(41, { task: 'register' }), refused(50))).toEqual([])
     expect(boundRules(begun(unbound(40), refused(50)), { ends: [revokeAt(45)] })).toEqual([])
   })

@@ -76,6 +76,21 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesBeside('active')).toEqual(['5 signed out'])
   })
 
+  it('an old credential, and not that of a sign-in which goes on with one that its browser did not know of', () => {
+    const rulesAfter = (at: number, more: Partial<Made> = {}): string[] => {
+      const first: Made = { at: 100, uses: [LOGIN], writes: true }
+      const write = append(200, { knows: [1, 2, 3], seen: { rotationId: 'r2' } })
+      const seen = { data: { a0: ['4.0'] }, rotationId: 'r2' }
+      const last: Made = { at: 300, jar: 10, knows: [1, 3], seen }
+      const all = begun(first, { ...first, at, ...more }, write, last)
+      return rulesOf('snapshot', all, { thefts: [{ thief: 10, jar: 0, at: 190_000 }] })
+    }
+    expect(rulesAfter(101)).toEqual([])
+    expect(rulesAfter(101, { knows: [1, 2] })).toContain('4 old credential')
+    expect(rulesAfter(101, { uses: [{ op: 'regenerate' }] })).toContain('4 old credential')
+    expect(rulesAfter(140)).toContain('4 old credential')
+  })
+
   it('rotations on KV that knew of each other sign nobody out', () => {
     const rotate = (knows: number[]): Made => ({
       at: 110,
