@@ -212,10 +212,21 @@ export interface Found {
 const NAME = /^[ \t]*([^ \t=]+)[ \t]*=/
 
 /**
- * The quotes that some clients put around values (RFC 2109; RFC 6265, 4.1.1). Those of ours have none, and no blanks,
- * so that any other value is as good as none.
+ * Takes spaces and tabs from the ends of a value, and quotes, which some clients put around values (RFC
+ * 2109; RFC 6265, 4.1.1). Those of ours have neither, so that any other value is as good as none.
  */
-const QUOTED = /^"(.*)"$/
+function bareValue(text: string): string {
+  let start = 0
+  let end = text.length
+  // `trim` takes more, and a cookie with a byte order mark before it is none of ours.
+  while (isBlank(text[start])) start++
+  while (isBlank(text[end - 1])) end--
+  const isQuoted = end - start > 1 && text[start] === '"' && text[end - 1] === '"'
+  if (isQuoted) return text.slice(start + 1, end - 1)
+  return text.slice(start, end)
+}
+
+const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t'
 
 function findCookie(header: string | null, name: string): CookieFound {
   const found: Found[][] = [[], [], [], []]
@@ -226,7 +237,7 @@ function findCookie(header: string | null, name: string): CookieFound {
     const match = pair.includes(name) && NAME.exec(pair)
     if (!match || !match[1]!.startsWith(name)) continue
     const label = match[1]!.slice(name.length)
-    const value = pair.slice(match[0].length).trim().replace(QUOTED, '$1')
+    const value = bareValue(pair.slice(match[0].length))
     const list = found[CHUNK_LABELS.indexOf(label)]
     if (list && list.length < MAX_FOUND) list.push({ value, at })
     // The application may have cookies whose names begin like ours.

@@ -301,7 +301,7 @@ describe('a cookie that was tampered with', () => {
     ]) {
       await expectInvalid(hostile)
     }
-    expect((await reader.open(header(undefined, second, third))).status).toBe('new')
+    expect((await reader.open(header(undefined, second, third))).status).toBe('invalid')
   })
 
   it('is replaced once something is written', async () => {

@@ -167,8 +167,8 @@ describe('sessions.open()', () => {
         expect([header, session.status, session.data]).toEqual([header, 'invalid', {}])
       }
     }
-    // Chunks without a first are none.
-    expect((await sessions.open(`${NAME}.1=${token}; ${NAME}.0=${token}`)).status).toBe('new')
+    // Chunks without a first were a session, which does not open.
+    expect((await sessions.open(`${NAME}.1=${token}; ${NAME}.0=${token}`)).status).toBe('invalid')
   })
 
   it('prefers the newest of its cookies, in any order', async () => {

@@ -155,6 +155,15 @@ describe('the Cookie header', () => {
     expect(find(header).tokens).toEqual(['a', '"a', 'a"', '"', '', 'a"b', '"a" b', 'a', ''])
   })
 
+  it.each(['\uFEFF', '\u00A0', '\n', '\v', '\u2028'])(
+    'leaves white space to a value that is no blank: %j',
+    (space) => {
+      const { find } = createSessionCookie({ name: 's' })
+      const value = `${space}a${space}`
+      expect(find(`s= ${value}\t`).tokens).toEqual([value])
+    },
+  )
+
   it('reads a megabyte of blanks and quotes to its end, which the square of that would never be', () => {
     const { find } = createSessionCookie({ name: 's' })
     for (const piece of [' ', '\t', '"', ' "', '=', ' = ', '="', 'a ']) {
