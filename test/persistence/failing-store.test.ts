@@ -96,7 +96,8 @@ describe('a store that went back, and takes no writes', () => {
 
 describe('a commit that meets another one each time', () => {
   it('fails with a conflict once storeTimeout has passed, and changes nothing', async () => {
-    const { clock, faults, jar, memory, sessions, take } = await createFailing({ storeTimeout: 3 })
+    const failing = await createFailing({ storeTimeout: 3 })
+    const { clock, events, faults, jar, memory, sessions, take } = failing
     const others = createWorld({ store: memory }, clock).sessions
     const header = jar.header()
     faults.write = async (...call) => {
@@ -113,6 +114,8 @@ describe('a commit that meets another one each time', () => {
     expect(error).toMatchObject({ code: 'ERR_SESSION_CONFLICT' })
     expect(take().length).toBe(3)
     expect((await others.open(header)).get('n')).toBe(4)
+    // The store is well.
+    expect(events.map(({ type }) => type)).not.toContain('store.unavailable')
   })
 })
 

@@ -82,6 +82,9 @@ describe('cached()', () => {
     await store.write('a', record('1', { keys: ['ann'] }), null)
     expect((await store.index?.list('ann'))?.length).toBe(1)
     expect(await store.health?.()).toBe(undefined)
+    const whole = cached(remote, { ttl: 5 })
+    expect((await whole.page?.(null))?.records).toHaveLength(1)
+    expect(await whole.prune?.()).toBe(0)
     let closed = 0
     const bare: SessionStore = {
       name: 'bare',
@@ -188,6 +191,18 @@ describe('cached()', () => {
     expect(await errorOf(store.read('id-0'))).toBe('ERR_STORE_UNAVAILABLE')
   })
 
+  it('drops what was read least recently', async () => {
+    const { store, record, reads } = setUp({ maxEntries: 2 })
+    await store.write('a', record('1'), null)
+    await store.write('b', record('1'), null)
+    await store.read('a')
+    await store.write('c', record('1'), null)
+    await store.read('a')
+    expect(reads()).toBe(0)
+    await store.read('b')
+    expect(reads()).toBe(1)
+  })
+
   it('goes without a record larger than the whole cache', async () => {
     const { store, record, reads } = setUp({ maxBytes: 200 })
     await store.write('a', record('1'), null)
@@ -269,6 +284,46 @@ describe('cached() after a change in this isolate', () => {
     })
     faulty.up()
     expect((await store.read('a'))?.stale).toBe(undefined)
+  })
+
+  it('keeps no answer that left the store while a session was ended there', async () => {
+    for (const change of ['end', 'index.end'] as const) {
+      const { clock, remote, record } = setUp()
+      await remote.write('a', record('1', { keys: ['ann'] }), null)
+      const slow: SessionStore = {
+        name: 'slow',
+        atomic: true,
+        read: async (id) => {
+          const answer = await remote.read(id)
+          await clock.sleep(200)
+          return answer
+        },
+        write: (id, next, expected) => remote.write(id, next, expected),
+        end: async (id) => {
+          await clock.sleep(100)
+          return remote.end(id)
+        },
+        index: {
+          ...remote.index,
+          end: async (key) => {
+            await clock.sleep(100)
+            return remote.index.end(key)
+          },
+        },
+      }
+      const front = cached(slow, { ttl: 10, now: clock })
+      const ending = change === 'end' ? front.end('a') : front.index!.end('ann')
+      const reading = front.read('a')
+      for (let i = 0; i < 5; i++) await Promise.resolve()
+      clock.advanceMs(100)
+      await ending
+      clock.advanceMs(100)
+      expect((await reading)?.version).toBe('1')
+      const after = front.read('a')
+      for (let i = 0; i < 5; i++) await Promise.resolve()
+      clock.advanceMs(200)
+      expect([change, await after]).toEqual([change, null])
+    }
   })
 
   it('keeps no answer that left the store before the change', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { EndedIds } from '../../src/stores/ended-ids.ts'
 import { createMemoryStore, type MemoryStoreOptions } from '../../src/stores/memory.ts'
-import type { StoredRecord } from '../../src/stores/store.ts'
+import type { StoredPage, StoredRecord } from '../../src/stores/store.ts'
 import { createClock, type StoreUnderTest, testStore } from '../../src/testing/index.ts'
 import { raceEnds } from '../support/race-ends.ts'
 import { compareWithReference } from '../support/reference-store.ts'
@@ -108,6 +109,28 @@ describe('createMemoryStore()', () => {
     const given = { ...record({ keys: ['ann'], stale: true }), extra: 1 }
     await store.write('a', given, null)
     expect(await store.read('a')).toEqual(record({ keys: ['ann'] }))
+  })
+
+  it('has pages of all its records, each of them once', async () => {
+    const { store, fill } = setUp()
+    await fill(2500)
+    const ids: string[] = []
+    let pages = 0
+    let cursor: string | null = null
+    do {
+      const page: StoredPage = await store.page!(cursor)
+      ids.push(...page.records.map(({ id }) => id))
+      cursor = page.cursor
+      pages++
+    } while (cursor !== null)
+    expect([ids.length, new Set(ids).size, pages > 1]).toEqual([2500, 2500, true])
+  })
+
+  it('remembers as many ended ids as it may, and forgets the oldest first', () => {
+    const ended = new EndedIds(3, createClock())
+    const ids = ['a', 'b', 'c', 'd', 'e']
+    for (const id of ids) ended.add(id)
+    expect(ids.map((id) => ended.has(id))).toEqual([false, false, true, true, true])
   })
 
   it('removes marks of ended ids that are over', async () => {
@@ -283,6 +306,13 @@ describe('createMemoryStore().prune()', () => {
     expect(await store.prune()).toBe(2500)
     expect(store.stats().entries).toBe(1)
     expect(await store.read('live')).toEqual(record({ expiresAt: clock() + 59_000 }))
+  })
+
+  it('removes as many as it was told to, at most', async () => {
+    const { clock, store, fill } = setUp()
+    await fill(10, { expiresAt: clock() + 1000 })
+    clock.advance(1)
+    expect([await store.prune(3), await store.prune(3), await store.prune()]).toEqual([3, 3, 4])
   })
 
   it('lets others run after every thousand records', async () => {

@@ -27,6 +27,13 @@ for (const [where, more] of [
   ['in a store', { store: createMemoryStore() }],
 ] as const) {
   describe(`transport: { header }, ${where}`, () => {
+    it('is one header, however its name is spelled', async () => {
+      const { token } = await call(create(more), {}, (s) => s.login('ann'))
+      const lower = create({ ...more, transport: { header: 'x-session' } })
+      const { session } = await call(lower, { 'X-SESSION': token! })
+      expect(session.subject).toBe('ann')
+    })
+
     it('carries the token in a header both ways, and sets no cookie', async () => {
       const sessions = create(more)
       const first = await call(sessions, {}, (s) => s.login('ann'))
