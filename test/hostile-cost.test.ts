@@ -71,3 +71,37 @@ describe('the cost of a request with every cookie that a visitor could collect',
     expect(crypto).toBe(2 * (32 + 16) + 16 + 48 + 1)
   })
 })
+
+describe('the cost of a request with the cookies of 40 sessions that have ended, where sessions live in them', () => {
+  it('is the marks of three: each of its own, of its user and of its tags', async () => {
+    const clock = createClock()
+    const { store, take } = createCountingStore(clock)
+    const { sessions } = createWorld(
+      { revocations: { store }, cookie: { name: 's' }, cache: false },
+      clock,
+    )
+    const pairs: string[] = []
+    for (let i = 0; i < 40; i++) {
+      const session = await sessions.open(null)
+      session.login(`user ${i}`, { tags: Array.from({ length: 8 }, (_, n) => `tag ${i} ${n}`) })
+      const [setCookie = ''] = await sessions.save(session)
+      pairs.push(setCookie.split(';')[0] as string)
+      await sessions.revoke(session.id)
+    }
+    let status = ''
+    const ask = () => {
+      // What was left or asked for lately is remembered.
+      clock.advance(60)
+      take()
+      return countCrypto(async () => {
+        status = (await sessions.open(pairs.join('; '))).status
+      })
+    }
+    const first = await ask()
+    expect([status, tally(take())]).toEqual(['missing', { read: 3 * 10, write: 0, end: 0 }])
+    const second = await ask()
+    expect(tally(take())).toEqual({ read: 3 * 10, write: 0, end: 0 })
+    // 32 cookies are opened three times over. Names are hashed once, under keys that are derived at first.
+    expect([first < 200, second]).toEqual([true, 3 * 32])
+  })
+})

@@ -8,9 +8,12 @@ import { isFailure, reportFailure, startCalls } from '../session/store-calls.ts'
 import { unansweredDraft } from '../session/unanswered.ts'
 import { lifetimeOf, lookFor, type Marks, marksOf, maxLifetimeOf } from './marks.ts'
 
+/** Sessions of one request that are tried until one is live, as with a store: each asks for up to ten marks. */
+const MAX_TRIED = 3
+
 /**
  * Lets a draft through unless its session was ended. Then another live session of the request takes its
- * place, or none.
+ * place, of the next two at most, or none.
  */
 export async function withoutEnded(
   instance: Instance,
@@ -22,13 +25,13 @@ export async function withoutEnded(
   const calls = startCalls(marks, signal)
   const ended = new Set<string>()
   let draft = await limited(instance, given)
-  while (draft.found) {
+  for (let tried = 1; draft.found; tried++) {
     const { state } = draft.found
     const { failure, hasEnded } = await lookFor(marks, state, calls)
     if (failure && !hasEnded) return withoutAnswer(marks, draft, failure)
     if (!hasEnded) return draft
     ended.add(idOf(state))
-    const all = await instance.tokens.openAll(cookies)
+    const all = tried < MAX_TRIED ? await instance.tokens.openAll(cookies) : []
     const left = all.filter(({ opened }) => !ended.has(idOf(opened)))
     const next = left.length ? await createInCookie(instance).open(cookies, left, signal) : null
     draft = next?.found
