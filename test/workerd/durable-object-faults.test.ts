@@ -131,6 +131,30 @@ describe('ending by index key in Durable Objects', () => {
     expect(await store.write(next, record({ keys: [key] }), null)).toEqual({ ok: true })
   })
 
+  it('that is evicted half-way ends the rest when it is repeated, and lets in nothing that it misses', async () => {
+    const [key, next] = [fresh('user'), fresh('next')]
+    const ids = [fresh('id'), fresh('id'), fresh('id')]
+    for (const id of ids) await store.write(id, record({ keys: [key] }), null)
+    const door = createDoor()
+    before('look', ({ id }) => (id.name === `s:${ids[0]}` ? undefined : door.pass()))
+    const ending = errorOf(() => store.index.end(key))
+    await door.reached()
+    // It joins the index, and so waits for the end.
+    const creating = errorOf(() => store.write(next, record({ keys: [key] }), null))
+    await wait(20)
+    await inside(`u:${key}`, (context) => context.abort('canary')).catch(() => {})
+    const errors = [await ending, await creating]
+    door.open()
+    for (const { code, stack } of errors) {
+      expect([code, String(stack).includes('canary')]).toEqual(['ERR_STORE_UNAVAILABLE', false])
+    }
+    Object.defineProperties(SessionObject.prototype, originals)
+    expect(await store.read(next)).toBe(null)
+    await store.index.end(key)
+    for (const id of ids) expect(await store.read(id)).toBe(null)
+    expect(await store.index.list(key)).toEqual([])
+  })
+
   it('ends under a tag too, and tells the object of the user', async () => {
     const [user, tag, id] = [fresh('user'), fresh('tag'), fresh('id')]
     await store.write(id, record({ keys: [user, tag] }), null)
