@@ -206,6 +206,17 @@ describe('importFrom, beside a cookie of ours', () => {
     expect(types()).not.toContain('session.imported')
   })
 
+  it('asks each importer, though the request has the cookie of one of them', async () => {
+    const none: CookieImporter = { name: 'none', read: async () => null }
+    for (const importFrom of [
+      [importer, none],
+      [none, importer],
+    ]) {
+      const { sessions } = createWorld({ importFrom })
+      expect((await sessions.open(old)).subject).toBe('from before')
+    }
+  })
+
   it('goes by the old cookie when ours does not open', async () => {
     const { sessions } = createWorld({ importFrom: [importer] })
     const session = await sessions.open(`__Host-session=forged; ${old}`)

@@ -478,6 +478,20 @@ describe('a snapshot in the cookie', () => {
     }
   })
 
+  it('that shows the value already does not keep it from being written over a newer one', async () => {
+    const { visit, elsewhere, jar } = createSnapshots()
+    await visit((s) => s.set('n', 1))
+    const header = jar.header()
+    const other = elsewhere()
+    const session = await other.open(header)
+    session.set('n', 2)
+    await other.save(session)
+    const { session: again } = await visit((s) => s.set('n', 1))
+    expect(again.get('n')).toBe(1)
+    expect((await elsewhere().open(jar.header())).get('n')).toBe(1)
+    expect((await visit((s) => s.set('m', 1))).session.data).toEqual({ n: 1, m: 1 })
+  })
+
   it('is not sent once another request of this isolate has read something newer', async () => {
     const { visit, sessions, elsewhere, jar, clock } = createSnapshots()
     await visit((s) => s.set('n', 1))

@@ -274,3 +274,13 @@ describe('identityOf()', () => {
     expect(opened.who).toBe(null)
   })
 })
+
+it('destroy() removes a cookie that does not open, with its chunks', async () => {
+  const { sessions } = createWorld({ cookie: { name: 's' } })
+  for (const header of ['s=forged', 's=forged; s.1=forged', 's=forged; s.1=forged; s.2=forged']) {
+    const session = await sessions.open(header)
+    session.destroy()
+    const removed = (await sessions.save(session)).map((one) => one.split('=')[0])
+    expect(removed).toEqual(header.split('; ').map((one) => one.split('=')[0]))
+  }
+})

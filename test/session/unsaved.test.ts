@@ -91,6 +91,41 @@ describe('session.uncommitted', () => {
     expect(types().slice(before)).toEqual(['session.uncommitted'])
   })
 
+  it('is reported once by nested handlers', async () => {
+    const { sessions, types } = createWorld()
+    const nested = sessions.handler(
+      sessions.handler(async (request) => {
+        ;(await sessions.get(request)).set('tries', 1)
+        throw new Error('boom')
+      }),
+    )
+    await errorOf(() => nested(ask()))
+    expect(types()).toEqual(['session.uncommitted'])
+  })
+
+  it('is reported a minute after the change, and not with an earlier one', async () => {
+    const { sessions, types, clock } = createWorld()
+    ;(await sessions.open(null)).set('a', 1)
+    clock.advance(59)
+    ;(await sessions.open(null)).set('a', 1)
+    clock.advance(1)
+    await sessions.open(null)
+    expect(types()).toHaveLength(1)
+    clock.advance(59)
+    await sessions.open(null)
+    expect(types()).toHaveLength(2)
+  })
+
+  it('is reported though hundreds of others were reported before', async () => {
+    const { sessions, types, clock } = createWorld()
+    for (let i = 0; i < 250; i++) {
+      ;(await sessions.open(null)).set('a', i)
+      clock.advance(60)
+    }
+    await sessions.open(null)
+    expect(types()).toHaveLength(250)
+  })
+
   it('is reported though hundreds of others were saved before', async () => {
     const { sessions, types, clock, visit } = createWorld()
     for (let i = 0; i < 150; i++) await visit((session) => session.set('a', i))
