@@ -58,7 +58,7 @@ export const BOUND_PLANTS: readonly Plant[] = [
   }),
   plant('a browser gives its key up when its challenge is too old', '13 device locked out', {
     file: 'device-bound/answer.ts',
-    from: "return challenge(asked, claim, number === 'expired-challenge' ? undefined : number)",
-    to: 'return refuse(asked, number)',
+    from: 'return challenge(asked, claim, isOld ? undefined : number)',
+    to: "return refuse(asked, number ?? 'expired-challenge')",
   }),
 ]
