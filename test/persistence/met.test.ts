@@ -66,6 +66,20 @@ describe('a commit that meets what another isolate wrote', () => {
   })
 })
 
+describe('a flash value that a request has shown while another one replaced it', () => {
+  it('goes, and the new one waits for its page', async () => {
+    const { look, meanwhile, sessions } = await createTwo()
+    await meanwhile((one) => one.flash('notice', 'saved'))
+    const late = await look()
+    expect(late.flash('notice')).toBe('saved')
+    await meanwhile((one) => one.flash('notice', 'saved again'))
+    late.set('n', 1)
+    await sessions.save(late)
+    const next = await look()
+    expect([next.get('n'), next.flash('notice')]).toEqual([1, 'saved again'])
+  })
+})
+
 describe('a key that is removed while another isolate writes', () => {
   it.each([
     ['data', (one: Session) => one.unset('cart')],

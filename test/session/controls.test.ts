@@ -183,6 +183,14 @@ describe.each(['in a cookie', 'in a store'] as const)('controls of sessions %s',
     expect(refused()).toEqual([])
   })
 
+  it('may name this very moment', async () => {
+    const { change, clock, refused, visit } = setUp(mode)
+    await visit((session) => session.login('ada'))
+    await change(() => ({ notBefore: clock() }))
+    expect((await visit()).session.status).toBe('expired')
+    expect(refused()).toEqual([])
+  })
+
   it('may say nothing, by null', async () => {
     const { change, refused, sessions, visit } = setUp(mode)
     await change({ notBefore: null, readOnly: null })
