@@ -17,7 +17,7 @@ import { shareOf } from '../crypto/key-share.ts'
 import type { Draft, FoundSession } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { readNotes } from '../session/notes.ts'
-import { writeCookie } from '../session/save.ts'
+import { isSame, writeCookie } from '../session/save.ts'
 import { type CookieFound, MAX_COOKIE_BYTES } from '../transport/cookie.ts'
 
 /**
@@ -59,14 +59,14 @@ export async function candidatesOf(
     if (!before || saysMore(one, before)) named.set(credentialName(one), one)
   }
   const distinct = [...named.values()]
-  // The answer 503 to a rotation carries a credential too: one of its number that was written is tried first.
   const rankOf = (one: OpenedRecord): number => 3 * one.generation.number - (one.extra?.u ?? 0)
   const behind = (one: OpenedRecord): number =>
-    Math.max(
-      ...distinct.map((other) => Number(idOf(other) === idOf(one)) && rankOf(other) - rankOf(one)),
-    )
+    Math.max(...distinct.map((other) => (isSame(one, other) ? rankOf(other) - rankOf(one) : 0)))
   const candidates = distinct.filter((one) => !notes.ended.has(idOf(one)) && behind(one) < 2)
-  return { candidates: candidates.sort((a, b) => behind(a) - behind(b)), named }
+  // The answer 503 to a rotation carries a credential too: one of its number that was written changes places with it.
+  const left = [...candidates].sort((a, b) => behind(a) - behind(b))
+  const placeOf = (one: OpenedRecord): number => left.findIndex((each) => isSame(one, each))
+  return { candidates: candidates.flatMap((one) => left.splice(placeOf(one), 1)), named }
 }
 
 /** Somebody is signed in; then the one that began last; then any order that is always the same. */

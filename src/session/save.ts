@@ -142,6 +142,6 @@ export function announce(
 }
 
 /** Tells whether two states are of one session. */
-export function isSame(a: SessionState, b: SessionState): boolean {
+export function isSame(a: Pick<SessionState, 'key'>, b: Pick<SessionState, 'key'>): boolean {
   return a.key === b.key || idOf(a) === idOf(b)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../../src/errors.ts'
-import type { SessionsOptions } from '../../src/index.ts'
+import type { Session, SessionsOptions } from '../../src/index.ts'
 import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
@@ -126,6 +126,40 @@ describe('a renewal that arrives late', () => {
     await memory.write(...late!)
     const { session } = await visit()
     expect(session.data).toEqual({ cart: 1, coupon: 'spring' })
+  })
+})
+
+describe('a browser with two sessions', () => {
+  it('stays with one, whichever of its rotations were answered 503', async () => {
+    const clock = createClock()
+    const store = createFaultyStore(createMemoryStore({ now: clock }))
+    const { jar, sessions, visit } = createWorld({ store }, clock)
+    const fail = async (session: Session): Promise<void> => {
+      const error = await sessions.save(session).catch((error) => error)
+      jar.store(error.getResponse())
+    }
+    await visit((session) => session.set('n', 1))
+    const cookie = jar.header()!
+    const [one, two] = [await sessions.open(cookie), await sessions.open(cookie)]
+    // It began in a request that had no cookie yet.
+    const other = await sessions.open(null)
+    other.login('bob')
+    const headers = (await sessions.save(other)).map((value): [string, string] => [
+      'set-cookie',
+      value,
+    ])
+    jar.store(new Response(null, { headers }))
+    one.regenerate()
+    store.inject({ type: 'throw-after' }, 'write')
+    await fail(one)
+    clock.advance(2)
+    two.login('ada')
+    store.inject({ type: 'throw-before' }, 'write')
+    await fail(two)
+    for (let i = 0; i < 4; i++) {
+      const { session } = await visit()
+      expect([i, session.subject, session.get('n')]).toEqual([i, null, 1])
+    }
   })
 })
 
