@@ -59,12 +59,12 @@ export async function candidatesOf(
     if (!before || saysMore(one, before)) named.set(credentialName(one), one)
   }
   const distinct = [...named.values()]
-  const rankOf = (one: OpenedRecord): number => 3 * one.generation.number - (one.extra?.u ?? 0)
-  const behind = (one: OpenedRecord): number =>
-    Math.max(...distinct.map((other) => (isSame(one, other) ? rankOf(other) - rankOf(one) : 0)))
-  const candidates = distinct.filter((one) => !notes.ended.has(idOf(one)) && behind(one) < 2)
-  // The answer 503 to a rotation carries a credential too: one of its number that was written changes places with it.
-  const left = [...candidates].sort((a, b) => behind(a) - behind(b))
+  const isReplaced = (one: OpenedRecord): boolean =>
+    distinct.some((other) => isSame(one, other) && other.generation.number > one.generation.number)
+  const candidates = distinct.filter((one) => !notes.ended.has(idOf(one)) && !isReplaced(one))
+  // The answer 503 to a rotation carries a credential of that number too. Among the places of a session the ones
+  // that were written come first.
+  const left = [...candidates].sort((a, b) => (a.extra?.u ?? 0) - (b.extra?.u ?? 0))
   const placeOf = (one: OpenedRecord): number => left.findIndex((each) => isSame(one, each))
   return { candidates: candidates.flatMap((one) => left.splice(placeOf(one), 1)), named }
 }
