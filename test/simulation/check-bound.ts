@@ -135,8 +135,9 @@ function checkChallenge(facts: Facts, one: Asking, { options: { maxAge } }: Boun
 
 /** Nobody but a browser itself registers another key in the place of its own, and that after a rotation. */
 function checkReplaced(facts: Facts, one: Asking, lineage: Lineage): void {
+  // One that was sent first may be applied first, and answered last.
   const before = askingOf(lineage, 'register').filter(
-    (other) => isGranted(other) && other !== one && other.done < one.done,
+    (other) => isGranted(other) && other.sent < one.sent && other.done < one.done,
   )
   const last = before.at(-1)
   if (!last || isOf(last, one.device.key) || facts.isForgotten(last.sent, last.done)) return
@@ -183,13 +184,16 @@ function checkTaken(facts: Facts, one: Asking): void {
   const lineage = liveSession(facts, { ...one, seen })
   if (!lineage || facts.sessionOf(one) !== lineage) return
   if (one.done + SLACK > challengedAt + REGISTRATION) return
-  const offer = facts.history.exchanges.find(
+  const offers = facts.history.exchanges.filter(
     ({ done, jar }) => done === challengedAt && jar === one.jar,
   )
-  if (!offer) return
   const rotations = rotationsOf(lineage).filter(({ sent }) => sent < one.done)
-  // The challenge is of the generation that the request opened, or made.
-  const before = rotations.filter((other) => other === offer || other.done <= offer.sent)
+  // The challenge is of the generation that the request opened, or made: of requests that were answered at the same
+  // moment, any of them.
+  const [before] = offers
+    .map((offer) => rotations.filter((other) => other === offer || other.done <= offer.sent))
+    .sort((a, b) => a.length - b.length)
+  if (!before) return
   const isFormer = before.length < rotations.length
   const isForgotten = rotations.some((other) => facts.isForgotten(other.sent, other.done))
   const since = Math.max(...before.map(({ sent }) => sent))

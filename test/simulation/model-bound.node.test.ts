@@ -102,6 +102,16 @@ describe('the model of device binding finds', () => {
     expect(takenBy(40, rotateAt(50), proof)).toEqual([])
   })
 
+  it('a second key of a browser, and not one of two at once that was sent first and answered last', () => {
+    const registers = (at: number, key: string): Made => asks(at, { task: 'register', key })
+    const answeredAt = (sent: number): string[] => {
+      const [first, second] = [registers(sent, 'k2'), registers(52, 'k3')]
+      const history = begun(REGISTERED, rotateAt(50), first, second)
+      return boundRules(history.map((one) => (one.id === 4 ? { ...one, done: 53_000 } : one)))
+    }
+    expect([51, 52.5].map(answeredAt)).toEqual([[], ['11 another key']])
+  })
+
   it('a proof that is applied twice, and not where a failover forgot the first time', () => {
     const twice = () => begun(REGISTERED, asks(50, { proof: 'p' }), asks(60, { proof: 'p' }))
     const failedAt = (at: number) => ({ failovers: [{ at, loses: 10_000 }] })
@@ -181,6 +191,7 @@ describe('the model of device binding finds', () => {
     const read: Made = { at: 45, knows: [1, 2], seen: { rotationId: 'r2' } }
     expect(rulesAfter(read, refused(50, 45_010))).toEqual(['13 device locked out'])
     expect(rulesAfter(read, unbound(45.005), refused(50, 45_010))).toEqual([])
+    expect(rulesAfter(unbound(45), read, refused(50, 45_010))).toEqual([])
     expect(rulesAfter(asks(41, { task: 'register' }), refused(50))).toEqual([])
     expect(boundRules(begun(unbound(40), refused(50)), { ends: [revokeAt(45)] })).toEqual([])
   })
