@@ -191,7 +191,9 @@ describe('the model of device binding finds', () => {
     const read: Made = { at: 45, knows: [1, 2], seen: { rotationId: 'r2' } }
     expect(rulesAfter(read, refused(50, 45_010))).toEqual(['13 device locked out'])
     expect(rulesAfter(read, unbound(45.005), refused(50, 45_010))).toEqual([])
-    expect(rulesAfter(unbound(45), read, refused(50, 45_010))).toEqual([])
+    const informed: Made = { ...refused(50, 45_010), knows: [1, 2, 3] }
+    expect(rulesAfter(unbound(45), informed)).toEqual(['13 device locked out'])
+    expect(rulesAfter(unbound(45), read, informed)).toEqual([])
     expect(rulesAfter(asks(41, { task: 'register' }), refused(50))).toEqual([])
     expect(boundRules(begun(unbound(40), refused(50)), { ends: [revokeAt(45)] })).toEqual([])
   })
