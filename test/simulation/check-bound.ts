@@ -189,13 +189,21 @@ function checkTaken(facts: Facts, one: Asking): void {
   )
   const rotations = rotationsOf(lineage).filter(({ sent }) => sent < one.done)
   // The challenge is of the generation that the request opened, or made: of requests that were answered at the same
-  // moment, any of them.
+  // moment, any of them. What it opened may be a copy from before a rotation that its browser had not heard of.
   const [before] = offers
-    .map((offer) => rotations.filter((other) => other === offer || other.done <= offer.sent))
+    .map((offer) =>
+      rotations.filter(
+        (other) => other === offer || offer.knows.has(other.id) || facts.isSettled(other, offer),
+      ),
+    )
     .sort((a, b) => a.length - b.length)
   if (!before) return
   const isFormer = before.length < rotations.length
-  const isForgotten = rotations.some((other) => facts.isForgotten(other.sent, other.done))
+  // After a rotation a proof by the key before allows for another one, and a failover may forget either.
+  const proofs = askingOf(lineage, 'refresh')
+  const isForgotten = [...rotations, ...proofs].some((other) =>
+    facts.isForgotten(other.sent, other.done),
+  )
   const since = Math.max(...before.map(({ sent }) => sent))
   const others = askingOf(lineage, 'register').filter(
     (other) => other !== one && other.sent < one.done,

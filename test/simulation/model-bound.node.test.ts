@@ -192,8 +192,24 @@ describe('the model of device binding finds', () => {
     expect(rulesAfter(read, refused(50, 45_010))).toEqual(['13 device locked out'])
     expect(rulesAfter(read, unbound(45.005), refused(50, 45_010))).toEqual([])
     const informed: Made = { ...refused(50, 45_010), knows: [1, 2, 3] }
-    expect(rulesAfter(unbound(45), informed)).toEqual(['13 device locked out'])
-    expect(rulesAfter(unbound(45), read, informed)).toEqual([])
+    const next: Made = { ...unbound(45), knows: [1, 2], seen: { rotationId: 'r2' } }
+    expect(rulesAfter(next, informed)).toEqual(['13 device locked out'])
+    expect(rulesAfter(next, read, informed)).toEqual([])
+    const copied = (maxAge: number, knows: readonly number[]): string[] => {
+      const rotationId = knows.length ? 'r3' : 'r2'
+      const offer: Made = { at: 46, knows: [1, 2, ...knows], seen: { rotationId } }
+      const asked: Made = { ...refused(50, 46_010), knows: [1, 2, 3] }
+      const snapshot = { maxAge, staleIfError: 0 }
+      return boundRules(begun(unbound(40), next, offer, asked), {}, {}, [], { snapshot })
+    }
+    expect([copied(2, []), copied(2, [3])]).toEqual([[], ['13 device locked out']])
+    const forgetting = (at: number): string[] => {
+      const proof = asks(45, {}, { knows: [1, 3] })
+      const failovers = [{ at, loses: 1000 }]
+      const asked: Made = { ...refused(50), knows: [1, 2, 3] }
+      return boundRules(begun(REGISTERED, rotateAt(40), proof, asked), { failovers })
+    }
+    expect([45_500, 48_000].map(forgetting)).toEqual([[], ['13 device locked out']])
     expect(rulesAfter(asks(41, { task: 'register' }), refused(50))).toEqual([])
     expect(boundRules(begun(unbound(40), refused(50)), { ends: [revokeAt(45)] })).toEqual([])
   })
