@@ -156,7 +156,14 @@ function checkReplaced(facts: Facts, one: Asking, lineage: Lineage): void {
   )
   // So is whoever takes the bound cookie of that proof alone.
   const hasProof = proofs.some((proof) => proof === one.holds)
-  if (isRotated && (isPresent || hasProof)) return
+  // So is whoever reads the answer that asked for it, before the browser has done as it was asked.
+  const isOverheard = facts.history.exchanges.some(
+    ({ done, jar, sent }) =>
+      done === one.device.challengedAt &&
+      jar === last.jar &&
+      proofs.some((proof) => proof.sent <= sent),
+  )
+  if (isRotated && (isPresent || hasProof || isOverheard)) return
   const text = `it replaces the key of browser ${last.jar}, of request ${last.id}`
   facts.report('11 another key', one, text)
 }

@@ -100,6 +100,13 @@ describe('the model of device binding finds', () => {
     expect(takenBy(81, rotateAt(50), proof)).toEqual(['11 another key'])
     holds = 4
     expect(takenBy(40, rotateAt(50), proof)).toEqual([])
+    const overheard = (at: number): string[] => {
+      const offer: Made = { at, seen: { ...proven, rotationId: 'r2' }, knows: [1, 3], holds: 2 }
+      const ask = { task: 'register', key: 'k2', challengedAt: 1000 * at + 10 } as const
+      const all = [REGISTERED, rotateAt(50), proof, offer, asks(80, ask, { jar: 10, holds: 2 })]
+      return boundRules(begun(...all), stolenAt(40))
+    }
+    expect([70, 55].map(overheard)).toEqual([[], ['11 another key']])
   })
 
   it('a second key of a browser, and not one of two at once that was sent first and answered last', () => {
