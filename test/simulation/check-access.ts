@@ -72,10 +72,15 @@ export function checkRotationId(facts: Facts, reader: Exchange, lineage: Lineage
   }
   // A snapshot of a session that ended elsewhere is shown for its seconds, by a late response too.
   if (facts.config.snapshot && isInCopies(facts, reader, lineage)) return
+  // One that an end overtakes sends no cookie, and a replica shows what was there before for the seconds of its lag.
+  const isUnsent = (one: Exchange): boolean =>
+    reader.sent < one.done + facts.config.lagMs &&
+    facts.endsTried(lineage).some(({ done, from }) => from <= one.done && done >= one.sent)
   const kept = rotations.find(
     (one) =>
       reader.knows.has(one.id) &&
       one.fate === 'kept' &&
+      !isUnsent(one) &&
       facts.lineages.found(one) === lineage &&
       one.seen!.rotationId === rotationId &&
       !facts.isForgotten(one.sent, one.done),

@@ -112,6 +112,10 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     const ends = [revokeAt(195)]
     expect(rulesOf('snapshot', rotated(400), { ends }, snapshot)).toEqual(['4 rotationId'])
     expect(rulesOf('snapshot', rotated(205), { ends }, snapshot)).toEqual([])
+    const overtaken = { ends: [revokeAt(200.005)] }
+    const onReplica = (at: number): string[] =>
+      rulesOf('replica', rotated(at), overtaken, { lagMs: 10_000 })
+    expect([205, 215].map(onReplica)).toEqual([[], ['4 rotationId']])
   })
 
   it('a sign-out by a failover that lost a rotation or a renewal, and not one that lost the beginning', () => {
