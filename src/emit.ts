@@ -1,5 +1,4 @@
 /** Reporting events: to every listener, and never at the expense of a request. */
-
 import { ID_BYTES, type SessionState } from './codec/session-record.ts'
 import type { EndedBy, SessionEvent, SessionEventListener } from './events.ts'
 import { guarded } from './guarded.ts'

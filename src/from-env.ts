@@ -40,10 +40,12 @@ const textRule = (expected: string, pattern: RegExp): Rule => [
   expected,
   (value: string) => pattern.test(value),
 ]
+
 const TIME = textRule(
   'epoch milliseconds, or a time with its zone such as 2026-11-28T17:00:00Z',
   /^(\d{13}|\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))$/,
 )
+
 const seconds = timeoutRule(undefined)
 const flag = wordRule(undefined, 'true', 'false')
 

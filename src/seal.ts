@@ -62,14 +62,17 @@ const PURPOSE: Rule = [
   (value: unknown) =>
     typeof value === 'string' && /^.{1,200}$/s.test(value) && !LONE_SURROGATE.test(value),
 ]
+
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   now: functionRule(() => Date.now()),
 }
+
 const SEAL_RULES: Record<string, Rule> = {
   purpose: PURPOSE,
   ttl: numberRule(undefined, 1, MAX_TIMEOUT),
 }
+
 const OPEN_RULES: Record<string, Rule> = { purpose: PURPOSE }
 
 /**

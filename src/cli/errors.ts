@@ -60,6 +60,7 @@ function adviceOnOptions(message: string): string {
   if (!/SESSION_SECRET|"secret"/.test(message)) return 'Correct it, and run the command again'
   return 'Set SESSION_SECRET to what the application has; a new one comes from: npx sojourn secret'
 }
+
 export function adviceOn({ code, reason }: SessionError): string {
   return BY_REASON[reason ?? ''] ?? BY_CODE[code] ?? 'See docs/error-handling.md for this code'
 }

@@ -17,6 +17,7 @@ ${EXIT_CODES}`,
     json: { commands: commands.map(({ name, summary }) => ({ name, summary })) },
   }
 }
+
 export function helpOf(command: Command, { paint }: Terminal): Result {
   const names: OptionName[] = [...command.options, 'json', 'help']
   const rows = names.map((name) => {

@@ -32,6 +32,7 @@ export function distance(time: number, now: number): string {
   if (!seconds) return 'now'
   return seconds > 0 ? `in ${duration(seconds)}` : `${duration(-seconds)} ago`
 }
+
 export function size(bytes: number): string {
   if (bytes < 10_000) return count(bytes, 'byte')
   const isLarge = bytes >= 1_000_000

@@ -179,6 +179,7 @@ async function instructions(asked: Asked, values: readonly string[]): Promise<Re
   const bound = cookie.write([token], maxAge, true, NO_COOKIES)
   return challenging(asked, claim, answer(200, JSON.stringify(body), [...values, ...bound]))
 }
+
 function challenge(
   asked: Asked,
   claim: DeviceClaim,

@@ -41,6 +41,7 @@ export function publicKeyOf(jwk: unknown, algorithm: DeviceAlgorithm): PublicKey
   const holds = kty === 'RSA' && e === 'AQAB' && size >= RSA_BYTES[0] && size <= RSA_BYTES[1]
   return holds && isWhole ? String(n) : null
 }
+
 export function algorithmOf(key: PublicKeyText): DeviceAlgorithm {
   return key.includes('.') ? 'ES256' : 'RS256'
 }

@@ -31,6 +31,7 @@ const RULES: Record<string, Rule> = {
   ],
   enforce: wordRule('guard', 'writes', 'always'),
 }
+
 export interface Settings extends Complete<Omit<DeviceBoundOptions, 'cookie'>> {
   readonly cookie: SessionCookie
   /** The attributes of the bound cookie, as session instructions spell them. */

@@ -1,5 +1,4 @@
 /** Stops asking a service that is down. Has no timer and makes nobody wait. */
-
 import { applyRules, functionRule, type Rule } from '../check.ts'
 import { CircuitOpenError } from '../errors.ts'
 import { guarded } from '../guarded.ts'

@@ -1,5 +1,4 @@
 /** Tries again what may work the second time, within limits of time, attempts and traffic. */
-
 import {
   applyRules,
   expectArgument,

@@ -59,6 +59,7 @@ function classified(error: unknown, what: string): unknown {
   if ((error as Error | null)?.name === 'TimeoutError') return new StoreTimeoutError(what)
   return new StoreUnavailableError(what, { retryAfter: secondsOf(error), ...becauseOf(error) })
 }
+
 export class ResilientCalls {
   readonly breakers: StoreBreakers
   readonly #store: SessionStore

@@ -57,6 +57,7 @@ const RULES: Record<'breaker' | 'healthTimeoutMs', Rule> = {
   breaker: breakerRule,
   healthTimeoutMs: numberRule(1000, 0, MAX_MS),
 }
+
 const DIRECTIONS: Record<CallDirection, Rule> = { read: breakerRule, write: breakerRule }
 
 const operationRule: Rule = [
@@ -64,6 +65,7 @@ const operationRule: Rule = [
   'an object without breaker and operations',
   (value: object) => isObject(value) && !('breaker' in value || 'operations' in value),
 ]
+
 const OPERATIONS: Record<string, Rule> = Object.fromEntries(
   Object.keys(DIRECTION_OF).map((name) => [name, operationRule]),
 )

@@ -63,4 +63,5 @@ export interface SqlStatements {
   /** Removes at most `limit` rows that expired by `now`; resolves with how many. */
   prune(run: RunStatement, now: number, limit: number): Promise<number>
 }
+
 export type SqlDialect = (table: string) => SqlStatements

@@ -42,6 +42,7 @@ export const WRITTEN: readonly string[] = [
   'mark_for',
   ...KEY_COLUMNS,
 ]
+
 export const COLUMNS: readonly string[] = ['id', ...WRITTEN, 'entries', 'entry_count']
 
 /** Parameters that are whole numbers of 64 bits; all others are text. */

@@ -43,6 +43,7 @@ export function randomText(length: number): string {
   }
   return text
 }
+
 export class Bench {
   readonly id: string = randomText(22)
   readonly store: SessionStore

@@ -31,6 +31,7 @@ export interface InspectedToken {
   readonly side?: 'note' | 'deferred'
   readonly opened?: OpenedRecord
 }
+
 export interface Inspection {
   /** The name of the cookie that was looked for. */
   readonly name: string
