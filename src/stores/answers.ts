@@ -7,7 +7,8 @@ const isText = (value: unknown): boolean => typeof value === 'string'
 const isListOf = (value: unknown, holds: (one: unknown) => boolean): boolean =>
   Array.isArray(value) && value.every(holds)
 
-function isRecord(value: unknown): boolean {
+/** Tells whether a value is a record. */
+export function isRecord(value: unknown): value is StoredRecord {
   const { entries = [], epoch, expiresAt, keys = [], ...more } = Object(value) as StoredRecord
   const areTexts = [more.value, more.version, epoch].every(isText)
   return (

@@ -1,4 +1,5 @@
 /** The values in the storage of a session object. Another version, or somebody else, may have written them. */
+import { isRecord } from './answers.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A session as its object stores it. */
@@ -26,16 +27,9 @@ export const alarmTime = (value: unknown): number =>
 const areTimes = (...values: unknown[]): boolean => values.every(Number.isFinite)
 
 /** Tells whether a value is a session as its object stores it. */
-export function isRecord(record: unknown): record is SavedRecord {
-  const one = Object(record) as SavedRecord
-  const { entries = [], keys = [] } = one
-  return (
-    [entries, keys].every(Array.isArray) &&
-    [one.value, one.version, one.epoch, ...entries, ...keys].every(
-      (text) => typeof text === 'string',
-    ) &&
-    areTimes(one.expiresAt, one.removeAt, one.markFor ?? 0, ...Object.values(one.listedUntil ?? {}))
-  )
+export function isSaved(value: unknown): value is SavedRecord {
+  const { listedUntil = {}, markFor = 0, removeAt } = Object(value) as SavedRecord
+  return isRecord(value) && areTimes(removeAt, markFor, ...Object.values(listedUntil))
 }
 
 /** Tells whether a value is the mark of an ended session. */

@@ -13,7 +13,7 @@ import {
   type SessionObjectCalls,
   type WriteCall,
 } from './session-object-calls.ts'
-import { alarmTime, isMark, isRecord, type Mark, type SavedRecord } from './session-object-value.ts'
+import { alarmTime, isMark, isSaved, type Mark, type SavedRecord } from './session-object-value.ts'
 import type { StoredEntry, StoredRecord, WriteResult } from './store.ts'
 
 /** A Durable Object binding whose class is {@link SessionObject}. */
@@ -245,7 +245,7 @@ export class SessionObject
   #live(now: number): SavedRecord | typeof NOT_OURS | undefined {
     const saved = this.ctx.storage.kv.get(RECORD)
     if (saved === undefined) return undefined
-    if (!isRecord(saved)) return NOT_OURS
+    if (!isSaved(saved)) return NOT_OURS
     return now < saved.expiresAt ? saved : undefined
   }
 

@@ -232,7 +232,10 @@ class SqlTable implements SqlStore {
       (statement, values) => {
         const params = statement.names.map((name) => values[name] ?? null)
         const run = async (): Promise<SqlAnswer> =>
-          answerOf(await ask(statement.text, params, { signal, name: statement.name }), statement)
+          checkedAnswer(
+            await ask(statement.text, params, { signal, name: statement.name }),
+            statement,
+          )
         return abortable(signal, run, this.#toError)
       }
     if (!this.#isChecked) {
@@ -245,7 +248,7 @@ class SqlTable implements SqlStore {
 }
 
 /** Checks what a driver answered. */
-function answerOf(result: unknown, { returnsRows }: SqlStatement): SqlAnswer {
+function checkedAnswer(result: unknown, { returnsRows }: SqlStatement): SqlAnswer {
   const { rows, affected } = Object(result) as Partial<SqlResult>
   const isRight = Array.isArray(rows) && rows.every((row) => isObject(row) && !Array.isArray(row))
   const count = Number(affected ?? Number.NaN)
@@ -265,7 +268,7 @@ async function schemaVersion(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   try {
-    const { rows } = answerOf(
+    const { rows } = checkedAnswer(
       await query(statement.text, [], { signal, name: statement.name }),
       statement,
     )

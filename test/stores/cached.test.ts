@@ -4,6 +4,7 @@ import { type CacheOptions, cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore, StoredRecord, StoreEvent } from '../../src/stores/store.ts'
 import {
+  type Clock,
   createClock,
   createFaultyStore,
   type StoreUnderTest,
@@ -212,6 +213,18 @@ describe('cached()', () => {
   })
 })
 
+/** A store whose answers to reads are so many milliseconds on their way. */
+function answeringLate(remote: SessionStore, clock: Clock, ms: number): SessionStore {
+  return {
+    ...remote,
+    read: async (id) => {
+      const answer = await remote.read(id)
+      await clock.sleep(ms)
+      return answer
+    },
+  }
+}
+
 describe('cached() after a change in this isolate', () => {
   it('answers an ended session as ended at once', async () => {
     const { store, record } = setUp()
@@ -291,14 +304,7 @@ describe('cached() after a change in this isolate', () => {
       const { clock, remote, record } = setUp()
       await remote.write('a', record('1', { keys: ['ann'] }), null)
       const slow: SessionStore = {
-        name: 'slow',
-        atomic: true,
-        read: async (id) => {
-          const answer = await remote.read(id)
-          await clock.sleep(200)
-          return answer
-        },
-        write: (id, next, expected) => remote.write(id, next, expected),
+        ...answeringLate(remote, clock, 200),
         end: async (id) => {
           await clock.sleep(100)
           return remote.end(id)
@@ -330,18 +336,7 @@ describe('cached() after a change in this isolate', () => {
     for (const change of ['write', 'end', 'index.end'] as const) {
       const { clock, remote, record } = setUp()
       await remote.write('a', record('1', { keys: ['ann'] }), null)
-      const slow: SessionStore = {
-        name: 'slow',
-        atomic: true,
-        read: async (id) => {
-          const answer = await remote.read(id)
-          await clock.sleep(100)
-          return answer
-        },
-        write: (id, next, expected) => remote.write(id, next, expected),
-        end: (id) => remote.end(id),
-        index: remote.index,
-      }
+      const slow = answeringLate(remote, clock, 100)
       const front = cached(slow, { ttl: 10, staleIfError: 60, now: clock })
       const reading = front.read('a')
       await Promise.resolve()
