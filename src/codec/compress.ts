@@ -8,16 +8,16 @@ type Bytes = Uint8Array<ArrayBuffer>
 /** First byte of what is deflated. */
 const DEFLATED = 8
 
-/** Deflates bytes that are longer than `above`, where that makes them smaller. No record begins as the result does. */
-export async function shrink(bytes: Bytes, above: number): Promise<Bytes> {
-  if (bytes.length <= above || bytes.length >= MAX_BYTES) return bytes
+/** Deflates bytes, where that makes them smaller. No record begins as the result does. */
+export async function shrink(bytes: Bytes): Promise<Bytes> {
+  if (bytes.length >= MAX_BYTES) return bytes
   const small = await deflate(bytes)
   return small.length < bytes.length - 1 ? prefixed(DEFLATED, small) : bytes
 }
 
 /** Returns what {@link shrink} was given; `null` when that cannot be told. */
-export async function expand(bytes: Bytes): Promise<Bytes | null> {
-  return bytes[0] === DEFLATED ? await inflate(bytes.subarray(1)).catch(() => null) : bytes
+export function expand(bytes: Bytes): Bytes | Promise<Bytes | null> {
+  return bytes[0] === DEFLATED ? inflate(bytes.subarray(1)).catch(() => null) : bytes
 }
 
 /** Returns the bytes behind a first one. */

@@ -50,8 +50,7 @@ export function createCookieTokens(
   // Plain values only: on Workers a promise of another request may never settle.
   const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)
   const keep = (token: string, cookie: OpenedCookie): OpenedCookie => {
-    // A part of a header would hold the whole of it in memory: joining makes a text of its own.
-    if (cache.ttl) known.set(` ${token}`.slice(1), { until: now() + cache.ttl * 1000, cookie })
+    if (cache.ttl) known.set(token, { until: now() + cache.ttl * 1000, cookie })
     return cookie
   }
   const recall = (token: string, time: number): OpenedCookie | null => {
@@ -64,7 +63,8 @@ export function createCookieTokens(
     if (token.length > MAX_TOKEN) return null
     const bytes = await openToken(ring, label, token, now(), budget)
     const opened = bytes && decodeRecord(bytes)
-    return opened && keep(token, { opened })
+    // A part of a header would hold the whole of it in memory: joining makes a text of its own.
+    return opened && keep(` ${token}`.slice(1), { opened })
   }
   return {
     ring,

@@ -247,7 +247,8 @@ export class Commit {
   ): Promise<{ result: WriteResult; written: Omit<Committed, 'isNew'> }> {
     const { instance, store } = this.#p
     const record = await sealRecord(this.#p, state)
-    const entry = from && (await this.#entryOf(from, state))
+    const takes = takesEntry(store, this.isRefused)
+    const entry = takes && from ? await this.#entryOf(from, state) : undefined
     const more: WriteOptions = { entry, renewal: !this.#operations.length }
     const at = instance.options.now()
     const result = await this.#calls.make('write', (call) =>
@@ -260,7 +261,6 @@ export class Commit {
   async #entryOf(from: SessionState, state: SessionState): Promise<string | undefined> {
     const { context, format, options } = this.#p.instance
     const { deferred, failed, heals } = this.#stored
-    if (!takesEntry(this.#p.store, this.isRefused)) return undefined
     if (failed && failed.tag !== this.tag) return undefined
     const isFixed = this.#operations.length > 0 && this.#operations.every(({ changes }) => changes)
     if (!isFixed || deferred || heals || format.check) return undefined

@@ -58,10 +58,13 @@ export async function openStored(
     if (late !== undefined && idOf(opened) !== late) continue
     const draft = await openOne(p, cookies, opened, signal, named)
     // A note that outranks the session cookie is put right at once, on reads too.
-    const name = credentialName(opened)
-    const isNote = !all.some((one) => credentialName(one.opened) === name)
-    const refresh = draft.refresh || isNote || first !== undefined
-    if (draft.found) return { ...draft, refresh }
+    if (draft.found) {
+      const name = credentialName(opened)
+      const isNamed =
+        !cookies.notes.length || all.some((one) => credentialName(one.opened) === name)
+      if (!isNamed || first) draft.refresh = true
+      return draft
+    }
     if (draft.status === 'degraded') return draft
     if (draft.status === 'superseded') late ??= idOf(opened)
     first ??= draft
@@ -82,11 +85,12 @@ export async function openOne(
   named: Opening['named'] = new Map(),
 ): Promise<Draft> {
   const { instance, latest } = p
-  const snapshot = latest.isRotated(opened) ? null : await snapshotOf(instance, opened)
+  const { maxAge = 0 } = instance.options.snapshot || {}
+  const hasSnapshot = opened.extra?.r && !latest.isRotated(opened)
+  const snapshot = hasSnapshot ? await snapshotOf(instance, opened) : null
   const opening: Opening = { p, cookies, opened, named, snapshot, signal }
   const copy = copyOf(opening)
   const hit = copy !== null && !copy.stale && !latest.isAfter(copy.state)
-  const { maxAge } = instance.options.snapshot || { maxAge: 0 }
   if (maxAge) instance.observe?.({ type: 'cache.read', layer: 'snapshot', hit })
   if (hit) return live(opening, copy)
   try {
@@ -162,8 +166,8 @@ async function readSession(opening: Opening): Promise<Draft> {
   if (isBehind) latest.recordRollback(found!.state, mark)
   else latest.record(found!.state)
   const draft = await live(opening, found!)
-  if (draft.status !== 'active' || isCopied(opening, found!)) return draft
-  return { ...draft, refresh: true }
+  if (draft.status === 'active' && !isCopied(opening, found!)) draft.refresh = true
+  return draft
 }
 
 /** Tells whether the cookie needs no new snapshot. One for outages alone is good for half its time. */
@@ -210,7 +214,7 @@ function outOfDate({ name }: SessionStore): StoreUnavailableError {
 }
 
 /** Answers while a store that is not atomic lags: from the snapshot, and nothing is written back. */
-function lagging(opening: Opening, version?: string): Promise<Draft> {
+function lagging(opening: Opening, version?: string): Draft | Promise<Draft> {
   const copy = copyOf(opening)
   if (!copy) throw outOfDate(opening.p.store)
   return live(opening, version === undefined ? copy : { ...copy, version })
@@ -270,14 +274,14 @@ export async function replacedDraft(
   return goneDraft(p.instance, cookies, opened, status, { stored }, rotatedAt)
 }
 
-async function live(
+function live(
   { cookies, opened, p: { instance } }: Opening,
   found: FoundSession,
-  more: Partial<Draft> = {},
-): Promise<Draft> {
+  more?: Partial<Draft>,
+): Draft | Promise<Draft> {
   if (isOver(instance, found.state)) return goneDraft(instance, cookies, opened, 'expired')
-  const draft = { ...liveDraft(instance, cookies, found), ...more }
+  const draft = Object.assign(liveDraft(instance, cookies, found), more)
   // Another request has renewed the record: only the cookie needs a renewal.
-  const renews = !found.stale && isRenewalDue(instance, found.state, opened.renewedAt)
-  return openDeferred(instance, renews ? { ...draft, refresh: true } : draft)
+  if (!found.stale && isRenewalDue(instance, found.state, opened.renewedAt)) draft.refresh = true
+  return cookies.deferred.length ? openDeferred(instance, draft) : draft
 }

@@ -24,11 +24,12 @@ export async function sealRecord(p: Persistence, state: SessionState): Promise<S
   const { context, format, options } = instance
   if (format.check) await format.check(state)
   const { above = Infinity } = options.compress || {}
-  let bytes = await shrink(encodeRecord({ ...state, ...format.write(state) }), above)
+  let bytes = encodeRecord({ ...state, ...format.write(state) })
+  if (bytes.length > above) bytes = await shrink(bytes)
   if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
   const epoch = epochOf(state.generation, state.version)
-  const { markFor } = state
-  const keys = await indexKeysOf(p, state)
+  const { claims, markFor, subject } = state
+  const keys = subject !== null || claims?.t ? await indexKeysOf(p, state) : []
   const value = await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now())
   return {
     value,
@@ -82,7 +83,7 @@ export async function openRecord(
   // What stands beside data of a newer version is not read either, and counts.
   const isNewer = opened.version > options.version
   const whole = { ...opened, key, counter: opened.counter + (isNewer ? texts.length : 0) }
-  const entries = isNewer ? [] : await openEntries(p, about, whole, texts)
+  const entries = isNewer || !texts.length ? [] : await openEntries(p, about, whole, texts)
   const state = await format.read(whole, (one) => mergeEntries(one, entries, context.same))
   const text = entries.length ? format.write(state).text : opened.text
   return { state, text, version, stale, isCopy: copied || stale }

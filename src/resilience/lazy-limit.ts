@@ -68,7 +68,7 @@ export async function limitLazily<T>(
   const settle = (): void => {
     isSettled = true
   }
-  const answer = (async () => await fn(call))()
+  const answer = Promise.resolve(fn(call))
   answer.then(settle, settle)
   for (let turn = 0; turn < TURNS && !isSettled; turn++) await undefined
   if (!isSettled) void call.signal

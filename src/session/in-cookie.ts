@@ -78,8 +78,9 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
   const opened = { opened: { ...state, ...dataText }, state }
   const setCookie = await writeCookie(instance, draft, state, opened)
   // The cookie of whoever was signed in before may be there twice, or come back.
-  const ends = found && isNew ? (await notes()).noteCookieEnds(instance, draft, [found.state]) : []
-  setCookie.push(...(await ends))
+  if (found && isNew) {
+    setCookie.push(...(await (await notes()).noteCookieEnds(instance, draft, [found.state])))
+  }
   announce(instance, draft, state, renewalDue, isNew)
   return setCookie
 }

@@ -11,7 +11,6 @@ import {
 import type { Change } from '../codec/entries.ts'
 import { nameOf, newNonce } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { EMPTY } from '../codec/values.ts'
 import { encodeText } from '../crypto/text.ts'
 import { fingerprint } from '../emit.ts'
 import { SessionCommittedError, SessionError } from '../errors.ts'
@@ -60,11 +59,10 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     setReader((session) => (#draft in session ? [session.#draft, session.#instance] : undefined))
   }
 
-  /** @param isUnseen Nobody sees the page yet: flash values wait for the next request. */
-  constructor(draft: Draft, instance: Instance, isUnseen: boolean) {
+  /** @param seen The flash values that this request may read, and that it drops. */
+  constructor(draft: Draft, instance: Instance, seen: SessionState['flash']) {
     this.#draft = draft
     this.#instance = instance
-    const seen = isUnseen ? EMPTY : draft.current.flash
     this.#flash = seen
     if (Object.keys(seen).length && !draft.readOnly) {
       this.#apply(sweepFlash(seen, instance.context.same))

@@ -1,5 +1,6 @@
 /** From a `Request` to its session, and back to its response. */
 import { expectArgument } from '../check.ts'
+import { EMPTY } from '../codec/values.ts'
 import { lazy } from '../lazy.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
@@ -26,7 +27,7 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   )
   const backend = (): Backend | Promise<Backend> => inCookie ?? stored()
   const open: Opener<D>['open'] = async (header, request, again = false) => {
-    const [oldest] = instance.unsaved.values()
+    const [oldest] = instance.unsaved.size ? instance.unsaved.values() : []
     if (oldest !== undefined && now() - oldest >= UNSAVED_MS) {
       const { tellUnsaved } = await seldom()
       tellUnsaved(instance)
@@ -36,9 +37,10 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       draft = await (await restrictions()).guardDraft(instance, draft, { header, request, again })
     }
     if (!again) instance.observe?.({ type: 'session.opened', status: draft.status })
+    const { flash } = draft.current
     // Where nobody sees the page, flash values wait for the next request.
-    const keepsFlash = again || (request !== undefined && isUnseen(request))
-    return new RequestSession<D>(draft, instance, keepsFlash)
+    const waits = flash === EMPTY || again || (request !== undefined && isUnseen(request))
+    return new RequestSession<D>(draft, instance, waits ? EMPTY : flash)
   }
   const opener = { instance, carrier, backend, open }
   if (deviceBound) {
@@ -77,10 +79,10 @@ export function commitRequest<D extends SessionData>(
   response: Response,
   save: boolean | undefined,
 ): Response | Promise<Response> {
-  if (!isRequest(request)) return refuse(request)
   const { opened } = opener.instance
   const opening = opened.get(request)
   if (opening) return commitOpened(opener, request, response, opening, save)
+  if (!isRequest(request)) return refuse(request)
   // Of what threw, the page of the error may still open one.
   if (save !== false) opened.set(request, null)
   return response
