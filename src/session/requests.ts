@@ -1,5 +1,5 @@
 /** From a `Request` to its session, and back to its response. */
-import { expectArgument } from '../check.ts'
+import { expectArgument, isObject } from '../check.ts'
 import { EMPTY } from '../codec/values.ts'
 import { lazy } from '../lazy.ts'
 import { type Carrier, markResponse } from '../transport/response.ts'
@@ -82,9 +82,8 @@ export function commitRequest<D extends SessionData>(
   const { opened } = opener.instance
   const opening = opened.get(request)
   if (opening) return commitOpened(opener, request, response, opening, save)
-  if (!isRequest(request)) return refuse(request)
   // Of what threw, the page of the error may still open one.
-  if (save !== false) opened.set(request, null)
+  if (save !== false && isObject(request)) opened.set(request, null)
   return response
 }
 

@@ -7,7 +7,7 @@ import { isUnavailable } from '../transport/response.ts'
 import { COMMIT_RULES } from './argument-rules.ts'
 import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
-import { commitRequest, createOpener, openRequest } from './requests.ts'
+import { commitRequest, createOpener, isRequest, openRequest, refuse } from './requests.ts'
 import { saveSession } from './save.ts'
 import type { Session, SessionData } from './session.ts'
 import type { RevokeAllOptions, RevokeOptions, SessionInfo, SessionUser } from './session-list.ts'
@@ -160,6 +160,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
       return session
     },
     async commit(request, response, options) {
+      if (!isRequest(request)) return refuse(request)
       const { save } = applyRules<{ save?: boolean }>('commit.', COMMIT_RULES, options)
       return (await instance.route?.(request)) ?? commitRequest(opener, request, response, save)
     },
