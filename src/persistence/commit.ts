@@ -264,9 +264,10 @@ export class Commit {
     if (failed && failed.tag !== this.tag) return undefined
     const isFixed = this.#operations.length > 0 && this.#operations.every(({ changes }) => changes)
     if (!isFixed || deferred || heals || format.check) return undefined
-    // An entry does not renew. Past half of the idle timeout a renewal must not be lost.
+    // An entry does not renew. A renewal must not be lost past half of the idle timeout, nor where a stale copy was read.
     const left = context.expiresAt({ ...from, createdAt: Infinity }) - options.now()
-    if (this.#renewalDue && left < options.now() - from.renewedAt) return undefined
+    const isLast = this.#draft.found?.stale || left < options.now() - from.renewedAt
+    if (this.#renewalDue && isLast) return undefined
     const changes = changesOf(this.#operations, this.#draft.current)
     const entry = { tag: this.tag, counter: from.counter, at: options.now(), changes, seen: [] }
     return sealEntry(this.#p, state, entry)

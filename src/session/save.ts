@@ -65,12 +65,13 @@ async function save(instance: Instance, backend: Backend, draft: Draft): Promise
     return isThere ? [...cookie.remove(cookies), ...more] : []
   }
   if (draft.readOnly || draft.refused) return []
-  const isUsed = found && status === 'active'
-  const renewalDue = isUsed ? isRenewalDue(instance, found.state) : false
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
   const dataText = operations.length ? format.write(current) : undefined
   const changed = isDoubtful || (dataText !== undefined && differs(draft, dataText))
+  // A copy from before the store failed is renewed by what is written anyway: its renewal alone asks no failing store.
+  const isUsed = found && (status === 'active' || changed)
+  const renewalDue = isUsed ? isRenewalDue(instance, found.state) : false
   let setCookie: string[] = []
   if (renewalDue || changed || refresh) {
     if (current.binding === undefined) draft.binding = await draft.bind?.()

@@ -200,6 +200,44 @@ describe('a snapshot in the cookie', () => {
     expect((await visit()).session.get('a')).toBe(1)
   })
 
+  it('is renewed by writes while no read succeeds, and not by reads', async () => {
+    const { visit, store, clock, types } = createSnapshots({ idleTimeout: 500 })
+    await visit((s) => s.login('ann'))
+    store.down({ type: 'throw-before' }, 'read')
+    for (let i = 0; i < 10; i++) {
+      clock.advance(200)
+      expect((await visit((s) => s.increment('n'))).session.status).toBe('degraded')
+    }
+    expect(types().filter((type) => type === 'session.renewed')).toHaveLength(10)
+    clock.advance(300)
+    expect((await visit()).setCookie).toEqual([])
+    store.up()
+    const { session } = await visit()
+    expect([session.status, session.subject, session.get('n')]).toEqual(['active', 'ann', 10])
+    clock.advance(500)
+    expect((await visit()).session.status).toBe('expired')
+  })
+
+  it('of a credential that was replaced, or of a session that has ended, is renewed by no write', async () => {
+    for (const change of ['regenerate', 'destroy'] as const) {
+      const { visit, store, clock, settings, jar, memory } = createSnapshots({ idleTimeout: 500 })
+      const { session } = await visit((s) => s.login('ann'))
+      const stolen = jar.header()
+      await visit((s) => s[change]())
+      const before = await memory.read(session.id)
+      store.down({ type: 'throw-before' }, 'read')
+      clock.advance(200)
+      // Another isolate, which has not heard of it.
+      const { sessions, types } = createWorld(settings, clock)
+      const copy = await sessions.open(stolen)
+      expect([copy.status, copy.subject]).toEqual(['degraded', 'ann'])
+      copy.set('a', 1)
+      expect(await sessions.save(copy)).toEqual([])
+      expect(types()).toContain('commit.dropped')
+      expect(await memory.read(session.id)).toEqual(before)
+    }
+  })
+
   it("is used in an outage with onStoreFailure 'throw' too", async () => {
     const { visit, store, clock, sessions, jar } = createSnapshots({ onStoreFailure: 'throw' })
     await visit((s) => s.set('a', 1))

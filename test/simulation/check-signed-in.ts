@@ -92,7 +92,7 @@ function settledBy(facts: Facts, reader: Exchange): Exchange | null {
 function settles(one: Exchange): boolean {
   if (one.fate !== 'kept' || destroys(one)) return false
   const isCreated = one.activity.events.some(({ type }) => type === 'session.created')
-  return one.seen?.status === 'active' || isCreated
+  return one.seen?.status === 'active' || isCreated || isWritten(one)
 }
 
 /** Whether it left the browser with the same session, whatever came of it. */
@@ -190,9 +190,13 @@ function isSwallowed(facts: Facts, lineage: Lineage, base: Exchange, reader: Exc
   return last < base.sent && !isWithinTimes(facts, visits, last, seen!.at)
 }
 
-/** Whether a request renewed its session if that was due: what reads a copy, or finds data of a newer version, renews nothing. */
+/** Whether a request renewed its session if that was due: what only reads a copy, or finds data of a newer version, renews nothing. */
 const renews = (one: Exchange): boolean =>
-  one.outcome === 'ok' && one.seen?.status !== 'degraded' && !failedToWrite(one)
+  one.outcome === 'ok' && (one.seen?.status !== 'degraded' || isWritten(one)) && !failedToWrite(one)
+
+/** Whether its own changes were written, in its own place. */
+const isWritten = ({ activity, effects, fate }: Exchange): boolean =>
+  fate === 'kept' && effects.length > 0 && activity.writes.size > 0
 
 function isWithinTimes(
   { config }: Facts,

@@ -105,6 +105,7 @@ export class Story {
         this.#burst,
         this.#additions,
         this.#renewal,
+        ...(this.config.rates.trouble ? [this.#writeOnly] : []),
         ...(this.config.rates.failover ? [this.#lostTail, this.#lostTail] : []),
       ]
       scenes[this.below(scenes.length)]!.call(this)
@@ -209,6 +210,27 @@ export class Story {
     this.at += 1000 * this.pick(idleTimeout * 0.4, idleTimeout * 0.8, idleTimeout * 1.1)
     this.request({ jar, uses: this.chance(50) ? [] : [{ op: 'set', key: 1 }] })
     this.at += 1000
+    this.request({ jar, uses: [] })
+  }
+
+  /** A session that is written to while nothing can be read, and comes back shortly before the last write is too old. */
+  #writeOnly(): void {
+    const jar = this.below(this.browsers)
+    const { idleTimeout, renewAfter } = this.config
+    this.request({ jar, uses: [] })
+    this.at += 500
+    this.actions.push({
+      type: 'trouble',
+      id: this.id++,
+      at: this.at,
+      trouble: 'write-only',
+      lasts: 300_000,
+    })
+    for (let i = 1 + this.below(4); i >= 0; i--) {
+      this.at += this.pick(20_000, 50_000)
+      this.request({ jar, uses: [{ op: 'append', key: 0 }] })
+    }
+    this.at += 1000 * (idleTimeout - renewAfter - 10)
     this.request({ jar, uses: [] })
   }
 

@@ -65,15 +65,26 @@ describe('the model finds what lies outside of an accepted limit:', () => {
     expect(rulesAfter(1, 100, 105, 110)).toEqual(['5 signed out'])
   })
 
-  it('a renewal that is lost beside another one on KV, and not beside a write on a stale copy', () => {
-    const rulesBeside = (status: string): string[] => {
-      const over = append(300.005, { jar: 10, isolate: 1, seen: { status } })
+  it('a renewal that is lost beside a write on KV, and not beside a deferred one that is written on a stale copy', () => {
+    const rulesBeside = (status: string, more: Partial<Made> = {}): string[] => {
+      const over = append(300.005, { jar: 10, isolate: 1, seen: { status }, ...more })
       const last: Made = { at: 610, seen: { ...missing, status: 'expired' } }
       const thefts = [{ thief: 10, jar: 0, at: 5000 }]
       return rulesOf('kv', begun({ at: 300, writes: true }, over, last), { thefts })
     }
-    expect(rulesBeside('degraded')).toEqual([])
+    expect(rulesBeside('degraded', { uses: [] })).toEqual([])
+    expect(rulesBeside('degraded')).toEqual(['5 signed out'])
     expect(rulesBeside('active')).toEqual(['5 signed out'])
+  })
+
+  it('a sign-out after writes on a stale copy, and not after reads of one', () => {
+    const rulesAfter = (more: Partial<Made>): string[] => {
+      const used: Made = { at: 300, seen: { status: 'degraded' }, ...more }
+      const last: Made = { at: 610, seen: { ...missing, status: 'expired' } }
+      return rulesOf('outage', begun(used, last))
+    }
+    expect(rulesAfter({})).toEqual([])
+    expect(rulesAfter(append(300, { seen: { status: 'degraded' } }))).toEqual(['5 signed out'])
   })
 
   it('an old credential, and not that of a sign-in which goes on with one that its browser did not know of', () => {

@@ -36,9 +36,9 @@ export const FAULTS: readonly Fault[] = [
 ]
 
 /** What is wrong with the store for a while. */
-export type Trouble = 'down' | 'hangs' | 'slow' | 'flaky' | 'read-only' | 'full'
+export type Trouble = (typeof TROUBLES)[number] | 'write-only'
 
-export const TROUBLES: readonly Trouble[] = ['down', 'hangs', 'slow', 'flaky', 'read-only', 'full']
+export const TROUBLES = ['down', 'hangs', 'slow', 'flaky', 'read-only', 'full'] as const
 
 /** Of what kind a call is, as far as troubles tell them apart. */
 export type Kind = 'read' | 'write' | 'end'
@@ -189,6 +189,8 @@ export class Network {
         return which < 0.4 ? 'ok' : which < 0.6 ? 'refused' : which < 0.85 ? 'lost' : 'late'
       case 'read-only':
         return kind === 'read' ? null : 'refused'
+      case 'write-only':
+        return kind === 'read' ? 'refused' : null
       case 'full':
         return kind === 'write' ? 'full' : null
       default:
