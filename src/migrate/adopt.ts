@@ -48,7 +48,7 @@ export async function adoptSession(
   const { found: ours, status } = draft
   // Nothing is known about ours, or it goes on with another credential.
   if ((status === 'degraded' && !ours) || status === 'superseded') return draft
-  const importers = options.importFrom ?? []
+  const importers = options.importFrom!
   // Beside ours there is rarely one; ours has taken the place of an old one of its own name.
   const isBeside = ({ name }: CookieImporter): boolean =>
     name !== cookie.name && `; ${header}`.includes(`; ${name}`)
@@ -195,7 +195,7 @@ async function winnerOf(
     // What has ended leaves nothing but its cookies.
     const all = await tokens.openAll(draft.cookies)
     const last = Math.max(0, ...all.map(({ opened }) => opened.renewedAt))
-    return writtenAt !== undefined && writtenAt >= last + 1000 ? 'old' : 'ours'
+    return (writtenAt ?? 0) >= last + 1000 ? 'old' : 'ours'
   }
   // Ours knows whole seconds, and of two sign-ins in the same one neither came last.
   const isUnknown = writtenAt === undefined || writtenAt - (writtenAt % 1000) === ours.createdAt

@@ -57,7 +57,7 @@ export function fromExpressSession<D extends SessionData = SessionData>(
   return createImporter<D>(resolved, async (cookies, now) => {
     for (const value of valuesOf(cookies, name)) {
       const dot = value.lastIndexOf('.')
-      if (!value.startsWith('s:') || dot < 0) continue
+      if (!value.startsWith('s:')) continue
       const id = value.slice(2, dot)
       if (!(await isSigned(id, value.slice(dot + 1), secret, 'SHA-256'))) continue
       const stored = await loadSession(load, id)

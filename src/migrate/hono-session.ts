@@ -35,7 +35,7 @@ const isItsHeader = ({ alg, enc, crit, zip }: OldData): boolean =>
 const isSecret = (value: unknown): boolean =>
   (typeof value === 'string' && value !== '') ||
   (value instanceof Uint8Array && value.length === 32) ||
-  (typeof CryptoKey === 'function' && value instanceof CryptoKey)
+  value instanceof CryptoKey
 
 /**
  * Reads the cookies of @hono/session: JWE of `dir` and `A256GCM`.

@@ -29,7 +29,7 @@ export async function startStored(
   if (result.ok) isNew()
   const there = result.ok ? (result.current ?? record) : result.current
   // Nothing is there and nothing can be created: it ended, and its mark outlives the old cookie.
-  const found = there ? await openRecord(p, id, there, [first]) : null
+  const found = there ? await openRecord(p, id, there, []) : null
   if (!there || !found) return goneDraft(instance, cookies, first, 'missing')
   // An old cookie is a credential of the first generation, and a sign-in replaces it.
   if (relate(first.generation, credentialOf(there)) !== 'same')

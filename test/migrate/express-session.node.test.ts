@@ -123,6 +123,10 @@ describe('fromExpressSession()', () => {
     const importer = fromExpressSession({ secret, load })
     expect((await read(importer, header, before + 3_599_999))?.data).toEqual(data)
     expect(await read(importer, header, Date.now() + 3_600_000)).toBe(null)
+    const { cookie } = (await load(decodeURIComponent(header).slice(14).split('.')[0]!)) as {
+      cookie: { expires: string }
+    }
+    expect(await read(importer, header, Date.parse(cookie.expires))).toBe(null)
   })
 
   it('does not take a store that fails for no session, nor repeat what it says', async () => {

@@ -2,6 +2,8 @@ import { useSession, useSessionStorage } from '@hono/session'
 import { Hono } from 'hono'
 import { EncryptJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
+import { encodeBase64url } from '../../src/crypto/base64url.ts'
+import { encodeText } from '../../src/crypto/text.ts'
 import { StoreUnavailableError } from '../../src/errors.ts'
 import { fromHonoSession } from '../../src/migrate/index.ts'
 import { headerOf, read, tampered } from './support.ts'
@@ -110,10 +112,37 @@ describe('fromHonoSession()', () => {
     expect((await read(importer, `sid=${await seal({ sid: 'a', n: 1 })}`))?.data).toEqual({ n: 1 })
     expect(await read(importer, `sid=${await seal({ n: 1 })}`)).toBe(null)
     expect(await read(importer, `sid=${await seal({ sid: 7, n: 1 })}`)).toBe(null)
-    const end = { exp: Math.floor(Date.now() / 1000) - 1 }
-    expect(await read(importer, `sid=${await seal({ sid: 'a', n: 1, ...end })}`)).toBe(null)
+    const exp = Math.floor(Date.now() / 1000)
+    const ending = `sid=${await seal({ sid: 'a', n: 1, exp })}`
+    expect((await read(importer, ending, exp * 1000 - 1))?.data).toEqual({ n: 1 })
+    expect(await read(importer, ending, exp * 1000)).toBe(null)
     const other = await seal({ sid: 'a', n: 1 }, { enc: 'A128CBC-HS256' })
     expect(await read(importer, `sid=${other}`)).toBe(null)
+  })
+
+  it.each([
+    { alg: 'A256KW' },
+    { enc: 'A128GCM' },
+    { crit: ['exp'] },
+    { zip: 'DEF' },
+    { alg: undefined, enc: undefined },
+  ])('refuses tokens of its key whose header says something else: %j', async (more) => {
+    const sid = async (header: object) => {
+      const encoded = encodeBase64url(encodeText(JSON.stringify(header)))
+      const [iv, additionalData] = [new Uint8Array(12), encodeText(encoded)]
+      const key = await crypto.subtle.importKey('raw', new Uint8Array(32), 'AES-GCM', false, [
+        'encrypt',
+      ])
+      const algorithm = { name: 'AES-GCM', iv, additionalData }
+      const claims = encodeText('{"sid":"a","n":1}')
+      const sealed = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, claims))
+      const parts = [iv, sealed.subarray(0, -16), sealed.subarray(-16)].map(encodeBase64url)
+      return `sid=${encoded}..${parts.join('.')}`
+    }
+    const importer = fromHonoSession({ secret: new Uint8Array(32) })
+    const header = { alg: 'dir', enc: 'A256GCM' }
+    expect((await read(importer, await sid(header)))?.data).toEqual({ n: 1 })
+    expect(await read(importer, await sid({ ...header, ...more }))).toBe(null)
   })
 
   it.each(['', 'sid=', 'sid=a', 'sid=....', 'sid=a.b.c.d.e', 'sid=e30..AAAA.AAAA.AAAA', 'sid=%'])(

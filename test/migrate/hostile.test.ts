@@ -127,6 +127,26 @@ describe('cookies that nobody honest sends', () => {
     expect(rounds).toEqual([1, 1])
   })
 
+  it('cost no cryptography where they have not the form of a seal', async () => {
+    const [, value = ''] = frozen.cookies.iron.split(/=(.*)/)
+    const [seal = ''] = value.split('~')
+    const parts = seal.split('*')
+    const wrong = [
+      `${seal}*`,
+      parts.slice(0, 7).join('*'),
+      parts.with(0, 'Fe26.3').join('*'),
+      ...[2, 6].map((at) => parts.with(at, '').join('*')),
+      ...[3, 4, 7].map((at) => parts.with(at, '!').join('*')),
+      ...['1e20', ' 9999999999999', '9999999999999 '].map((end) => parts.with(5, end).join('*')),
+    ]
+    const rounds = await roundsOf(async () => {
+      for (const one of wrong) {
+        expect(await importSession([importers.iron!], `app=${one}`, NOW)).toBe(null)
+      }
+    })
+    expect(rounds).toEqual([])
+  })
+
   it('are corrupt where a schema refuses what they hold', async () => {
     const schema = {
       '~standard': {
@@ -156,6 +176,17 @@ describe('cookies that nobody honest sends', () => {
     const [cookie] = await sessions.save(session)
     expect(session.createdAt).toBe(clock())
     expect((await sessions.open(cookie!.split(';')[0]!)).data).toEqual({ a: 1 })
+  })
+
+  it('go on as sessions as old as they say, in whole seconds', async () => {
+    const clock = createClock()
+    const old: CookieImporter = {
+      name: 'old',
+      read: async (_, now) => ({ data: { a: 1 }, createdAt: now - 5500, remove: ['old'] }),
+    }
+    const { sessions } = createWorld({ importFrom: [old] }, clock)
+    const session = await sessions.open('old=1')
+    expect(session.createdAt).toBe(clock() - 6000)
   })
 
   it('go on as no session that is too old, or whose age is no time', async () => {

@@ -88,8 +88,23 @@ describe('fromIronSession()', () => {
     const session = await read(fromIronSession({ password, cookieName }), header)
     expect(session?.data).toEqual(data)
     expect(session?.removed).toEqual(header.split('; ').map((pair) => pair.split('=')[0]))
+    // A chunk of a larger session before that nobody removed.
+    const stale = `${header}; ${cookieName}.3=stale`
+    expect((await read(fromIronSession({ password, cookieName }), stale))?.data).toEqual(data)
     const swapped = header.replace('my-app.0=', 'x=').replace('my-app.1=', 'my-app.0=')
     expect(await read(fromIronSession({ password, cookieName }), swapped)).toBe(null)
+  })
+
+  it('puts as many chunks together as iron-session makes', async () => {
+    const data = { text: 'x'.repeat(10_000) }
+    const seal = await cookieOf(data, { chunk: true })
+    const whole = seal.split('; ').map((pair) => pair.slice(pair.indexOf('=') + 1))
+    const size = Math.ceil(whole.join('').length / 4)
+    const chunks = [0, 1, 2, 3].map(
+      (i) => `${cookieName}.${i}=${whole.join('').slice(i * size, (i + 1) * size)}`,
+    )
+    const importer = fromIronSession({ password, cookieName })
+    expect((await read(importer, chunks.join('; ')))?.data).toEqual(data)
   })
 
   it('refuses a seal from the moment it expires', async () => {
@@ -97,6 +112,9 @@ describe('fromIronSession()', () => {
     const header = await cookieOf({ n: 1 }, { ttl: 3600 })
     const importer = fromIronSession({ password, cookieName })
     expect((await read(importer, header, before + 3_599_000))?.data).toEqual({ n: 1 })
+    const end = Number(header.split('*')[5])
+    expect((await read(importer, header, end - 1))?.data).toEqual({ n: 1 })
+    expect(await read(importer, header, end)).toBe(null)
     expect(await read(importer, header, Date.now() + 3_600_000)).toBe(null)
   })
 
@@ -159,6 +177,11 @@ describe('fromIronSession()', () => {
     const header = await cookieOf({ n: 1 })
     const importer = fromIronSession({ password, cookieName })
     expect((await read(importer, `my-app=a; ${header}; my-app=b`))?.data).toEqual({ n: 1 })
+    const value = header.slice(header.indexOf('=') + 1)
+    expect((await read(importer, `my-app="${value}"`))?.data).toEqual({ n: 1 })
+    for (const odd of [`x${value}"`, `"${value}x`]) {
+      expect(await read(importer, `my-app=${odd}`)).toBe(null)
+    }
   })
 
   it('refuses options that are missing, unknown or wrong', () => {
@@ -166,12 +189,15 @@ describe('fromIronSession()', () => {
     expect(make({ cookieName })).toThrow('"password"')
     expect(make({ cookieName, password: 'short' })).toThrow('"password"')
     expect(make({ cookieName, password: {} })).toThrow('"password"')
+    expect(make({ cookieName, password: { 1: new Uint8Array(32) } })).toThrow('"password"')
     expect(make({ cookieName, password: { 1: 'short' } })).toThrow('"password"')
     expect(make({ cookieName, password: 'short' })).not.toThrow('short')
     expect(make({ password })).toThrow('"cookieName"')
     expect(make({ password, cookieName: 'a b' })).toThrow('"cookieName"')
     expect(make({ password, cookieName, maxAge: 3 })).toThrow('"maxAge"')
-    expect(make({ password, cookieName, path: 'here' })).toThrow('"path"')
+    for (const path of ['here', 'here/there', '/a;b']) {
+      expect(make({ password, cookieName, path })).toThrow('"path"')
+    }
     expect(make({ password, cookieName, domain: 'a;b' })).toThrow('"domain"')
   })
 })

@@ -90,9 +90,11 @@ describe('an import', () => {
       const known = createMoving({}, more)
       await known.visit()
       expect(known.events[0]).toMatchObject({ type: 'session.imported', signedIn: true })
-      const nobody = createMoving({ toSession: (data) => ({ data }) }, more)
-      await nobody.visit()
-      expect(nobody.events[0]).toMatchObject({ type: 'session.imported', signedIn: false })
+      for (const library of ['cookie', 'iron'] as const) {
+        const nobody = createMoving({ toSession: (data) => ({ data }) }, more, library)
+        await nobody.visit()
+        expect(nobody.events[0]).toMatchObject({ type: 'session.imported', signedIn: false })
+      }
     }
   })
 
@@ -172,6 +174,22 @@ describe('an import', () => {
       arrive()
       expect((await visit()).session.status).toBe('new')
     }
+  })
+
+  it('asks nothing of the old library from endsAt on', async () => {
+    const endsAt = createClock()() + DAY * 1000
+    let asked = 0
+    const toSession = (data: Record<string, unknown>) => {
+      asked++
+      return { data, subject: 'ann' }
+    }
+    const { visit, clock, jar, arrive } = createMoving({ endsAt, toSession })
+    clock.set(endsAt - 1)
+    expect((await visit()).session.subject).toBe('ann')
+    clock.set(endsAt)
+    jar.clear()
+    arrive()
+    expect([(await visit()).session.status, asked]).toEqual(['new', 1])
   })
 
   it('goes on after endsAt for whoever has signed in since', async () => {

@@ -261,6 +261,68 @@ describe('importFrom, beside a cookie of ours', () => {
     clock.advance(5)
     const both = await sessions.open(`${ours!.split(';')[0]}; ${old}`)
     expect([both.status, both.subject]).toEqual(['expired', null])
+    both.login('ann')
+    expect((await sessions.save(both)).at(-1)).toMatch(/^app=; Max-Age=0/)
+  })
+
+  it('shows nobody where the old cookie came last and its data cannot be written', async () => {
+    const clock = createClock()
+    const broken: CookieImporter = {
+      name: 'old',
+      read: async (_, now) => ({
+        data: { a: 1n },
+        subject: 'bob',
+        writtenAt: now,
+        remove: ['old'],
+      }),
+    }
+    const { sessions, types } = createWorld({ importFrom: [broken] }, clock)
+    const session = await sessions.open(null)
+    session.login('ann')
+    const [ours] = await sessions.save(session)
+    clock.advance(5)
+    const both = await sessions.open(`${ours!.split(';')[0]}; old=1`)
+    expect([both.status, both.subject]).toEqual(['new', null])
+    expect(types()).toContain('session.corrupt')
+  })
+
+  it('passes on what an importer was not made to throw, and the abort of a request', async () => {
+    const mistake: CookieImporter = {
+      name: 'old',
+      read: () => Promise.reject(new TypeError('a mistake in it')),
+    }
+    const { sessions, types } = createWorld({ importFrom: [mistake] })
+    await expect(sessions.open('old=1')).rejects.toThrow('a mistake in it')
+    const gone = new AbortController()
+    const slow: CookieImporter = {
+      name: 'old',
+      read: () => {
+        gone.abort(new Error('gone'))
+        return Promise.reject(new StoreUnavailableError('late'))
+      },
+    }
+    const world = createWorld({ importFrom: [slow] })
+    const request = new Request('https://a.example/', {
+      headers: { cookie: 'old=1' },
+      signal: gone.signal,
+    })
+    await expect(world.sessions.get(request)).rejects.toThrow('gone')
+    expect([types(), world.types()]).toEqual([[], []])
+  })
+
+  it('asks no importer of its own name beside a session of ours', async () => {
+    let reads = 0
+    const own: CookieImporter = {
+      name: '__Host-session',
+      read: async () => {
+        reads++
+        return null
+      },
+    }
+    const { visit } = createWorld({ importFrom: [own] })
+    await visit((session) => session.login('ann'))
+    await visit()
+    expect(reads).toBe(0)
   })
 })
 
@@ -349,6 +411,33 @@ describe('importFrom, on overlapping first visits', () => {
       }
     },
   )
+
+  it.each([
+    ['that does not say when it began', {}, 400 * 86_400],
+    ['that began an hour ago', { createdAt: -3600 }, 6 * 86_400 + 82_800],
+    ['that ends in an hour', { endsAt: 3600 }, 3600],
+    ['that began an hour ago and ends in another', { createdAt: -3600, endsAt: 3600 }, 3600],
+  ])('keeps the mark of an end for as long as an old cookie may be good: one %s', async (...of) => {
+    const [, times, seconds] = of
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const asked: (number | undefined)[] = []
+    const store: SessionStore = {
+      ...memory,
+      write: (id, record, ...rest) => {
+        asked.push(record.markFor)
+        return memory.write(id, record, ...rest)
+      },
+    }
+    const given = Object.entries(times).map(([name, at]) => [name, clock() + at * 1000])
+    const named: CookieImporter = {
+      name: 'old',
+      read: async () => ({ data: { a: 1 }, id: 'x', remove: [], ...Object.fromEntries(given) }),
+    }
+    const { sessions } = createWorld({ store, importFrom: [named] }, clock)
+    await sessions.open('old=1')
+    expect(asked).toEqual([seconds])
+  })
 
   it('stays ended, however the old cookie is spelled or doubled', async () => {
     const { sessions, one } = await arriveTwice()

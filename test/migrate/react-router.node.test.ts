@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { createCookieSessionStorage, createSessionStorage, type SessionStorage } from 'react-router'
 import { describe, expect, it } from 'vitest'
 import { createSessionStorage as createSojournStorage } from '../../src/adapters/react-router.ts'
@@ -6,6 +7,10 @@ import { fromReactRouter } from '../../src/migrate/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 import { read, tampered } from './support.ts'
+
+const { sign } = createRequire(import.meta.url)('cookie-signature') as {
+  sign(text: string, secret: string): string
+}
 
 const secrets = ['the first secret', 'the second']
 const data = { userId: 7, cart: ['ä', '€', '???>>>'] }
@@ -22,11 +27,21 @@ const inCookie = (cookie = {}) => createCookieSessionStorage({ cookie: { secrets
 
 describe('fromReactRouter()', () => {
   it('reads what createCookieSessionStorage signed, but for flash', async () => {
+    const alike = { a__flash_b__: 1, __flash_c__d: 2 }
+    const header = await cookieOf(inCookie(), alike)
+    const session = { data: { ...data, ...alike }, removed: ['__session'] }
+    expect(await read(fromReactRouter({ secrets }), header)).toEqual(session)
+    // Data in the cookie are those of a visitor from before there was a storage.
+    const load = async () => ({ another: 'visitor' })
+    expect(await read(fromReactRouter({ secrets, load }), header)).toEqual(session)
+  })
+
+  it('is a session of its own for each visitor with the same data', async () => {
+    const importFrom = [fromReactRouter({ secrets })]
+    const sessions = createSessions({ secret: SECRET, store: createMemoryStore(), importFrom })
     const header = await cookieOf(inCookie())
-    expect(await read(fromReactRouter({ secrets }), header)).toEqual({
-      data,
-      removed: ['__session'],
-    })
+    const [first, second] = [await sessions.open(header), await sessions.open(header)]
+    expect([second.data, second.id === first.id]).toEqual([first.data, false])
   })
 
   it('reads another name, and converts', async () => {
@@ -90,7 +105,15 @@ describe('fromReactRouter()', () => {
 
   it('refuses what is not signed, or is no session', async () => {
     const unsigned = await cookieOf(createCookieSessionStorage({ cookie: { secrets: [] } }))
-    for (const header of [unsigned, '', '__session=', '__session=.', '__session=e30=.AAAA']) {
+    const notJson = `__session=${sign(btoa('no JSON'), secrets[0]!)}`
+    for (const header of [
+      unsigned,
+      '',
+      '__session=',
+      '__session=.',
+      '__session=e30=.AAAA',
+      notJson,
+    ]) {
       expect(await read(fromReactRouter({ secrets }), header)).toBe(null)
     }
   })
