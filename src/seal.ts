@@ -57,7 +57,7 @@ export interface Sealer {
 
 const MAX_TOKEN = 65_536
 const PURPOSE: Rule = [
-  undefined,
+  null,
   'a well-formed string of 1 to 200 characters',
   (value: unknown) =>
     typeof value === 'string' && /^.{1,200}$/s.test(value) && !LONE_SURROGATE.test(value),
@@ -70,7 +70,7 @@ const RULES: Record<string, Rule> = {
 
 const SEAL_RULES: Record<string, Rule> = {
   purpose: PURPOSE,
-  ttl: numberRule(undefined, 1, MAX_TIMEOUT),
+  ttl: numberRule(null, 1, MAX_TIMEOUT),
 }
 
 const OPEN_RULES: Record<string, Rule> = { purpose: PURPOSE }
@@ -86,18 +86,15 @@ export function createSealer(options: SealerOptions): Sealer {
   const ring = createKeyRing(resolveSecrets(secret), 'seal')
   return {
     async seal(value, given) {
-      const { purpose, ttl } = applyRules<{ purpose: string; ttl?: number }>('', SEAL_RULES, given)
-      refuseUnless(purpose !== undefined, 'purpose', String(PURPOSE[1]), purpose)
-      refuseUnless(ttl !== undefined, 'ttl', 'a number of seconds', ttl)
+      const { purpose, ttl } = applyRules<{ purpose: string; ttl: number }>('', SEAL_RULES, given)
       const copy = copyJson(value, 'value') ?? null
-      const bytes = encodeText(JSON.stringify([now() + 1000 * ttl!, copy]))
+      const bytes = encodeText(JSON.stringify([now() + 1000 * ttl, copy]))
       const token = await sealToken(ring, `seal:${purpose}`, bytes, now())
       refuseUnless(token.length <= MAX_TOKEN, 'value', 'under 48 KB', token.length, RangeError)
       return token
     },
     async open<T>(token: string, given: { purpose: string }): Promise<T | null> {
       const { purpose } = applyRules<{ purpose: string }>('', OPEN_RULES, given)
-      refuseUnless(purpose !== undefined, 'purpose', String(PURPOSE[1]), purpose)
       if (typeof token !== 'string' || token.length > MAX_TOKEN) return null
       const bytes = await openToken(ring, `seal:${purpose}`, token, now())
       if (!bytes) return null

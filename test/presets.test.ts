@@ -124,6 +124,20 @@ describe('highSecurity()', () => {
     expect(attributes.sort()).toEqual(['HttpOnly', 'Path=/', 'SameSite=Strict', 'Secure'])
   })
 
+  it('gives the session to no other browser', async () => {
+    const sessions = createSessions({ secret: SECRET, ...highSecurity() })
+    const jar = createCookieJar()
+    const visit = sessions.handler(async (request) => {
+      const session = await sessions.get(request)
+      session.set('seen', true)
+      return new Response(session.status)
+    })
+    const from = async (agent: string) =>
+      (await jar.fetch(visit, '/', { headers: { 'user-agent': agent } })).text()
+    expect([await from('Firefox'), await from('Firefox')]).toEqual(['new', 'active'])
+    expect(await from('curl')).not.toBe('active')
+  })
+
   it('ends after five idle minutes, and after four hours of use', async () => {
     expect(await (await visitTwice(highSecurity())).statusAfter(299)).toBe('active')
     expect(await (await visitTwice(highSecurity())).statusAfter(300)).toBe('expired')
@@ -136,6 +150,13 @@ describe('highSecurity()', () => {
 })
 
 describe('testing()', () => {
+  it('works over plain http', async () => {
+    const { setCookie, statusAfter } = await visitTwice(testing(), 'http://localhost:3000')
+    expect(setCookie).toMatch(/^session=/)
+    expect(setCookie).not.toContain('Secure')
+    expect(await statusAfter(1)).toBe('active')
+  })
+
   it('makes a secret of its own each time', () => {
     expect(testing().secret).not.toEqual(testing().secret)
   })
@@ -244,6 +265,7 @@ describe('fromEnv()', () => {
   const refused: [variable: string, value: string, kind: string][] = [
     ['SESSION_SECRET', '', 'TypeError'],
     ['SESSION_SECRET', 'canary', 'RangeError'],
+    ['SESSION_SECRET', 'canary, and 31 bytes of it: 456', 'RangeError'],
     ['SESSION_SECRET', `${BASE64},`, 'RangeError'],
     ['SESSION_SECRET', `${BASE64},canary`, 'RangeError'],
     ['SESSION_SECRET', `${BASE64},${SECRET}`, 'RangeError'],
@@ -280,6 +302,9 @@ describe('fromEnv()', () => {
     ['SESSION_COOKIE_MAX_AGE', '86400'],
     ['SESSION_COOKIE_NAME', "!#$%&'*+.^_`|~-"],
     ['SESSION_COOKIE_NAME', 'true'],
+    ['SESSION_COOKIE_NAME', '7'],
+    ['SESSION_IDLE_TIMEOUT', '90.25'],
+    ['SESSION_SECRET', 'a secret of exactly 32: 56789012'],
   ])('takes %s=%s, and so does createSessions', (variable, value) => {
     expect(() => createSessions(fromEnv({ SESSION_SECRET, [variable]: value }))).not.toThrow()
   })
@@ -403,6 +428,7 @@ describe('a misspelt variable', () => {
       SESSION_SECRET_OLD: 'x',
       SESSIONS_KV: 'x',
       XDG_SESSION_ID: '2',
+      XSESSION_IDLE_TIMEOUT: '5',
     }
     expect(fromEnv({ ...base, ...others })).toEqual({ secret: [SECRET] })
     expect(policyFromEnv(others)).toEqual({})

@@ -50,6 +50,18 @@ describe('createSealer()', () => {
     }
   })
 
+  it('opens the longest token that it makes', async () => {
+    const sealer = createSealer({ secret: SECRET })
+    const empty = await sealer.seal('', { purpose, ttl: 60 })
+    const left = (65_536 / 4) * 3 - Math.floor((empty.length / 4) * 3)
+    const token = await sealer.seal('x'.repeat(left), { purpose, ttl: 60 })
+    expect(token.length).toBe(65_536)
+    expect(await sealer.open(token, { purpose })).toHaveLength(left)
+    expect((await errorOf(() => sealer.seal('x'.repeat(left + 1), { purpose, ttl: 60 }))).name).toBe(
+      'RangeError',
+    )
+  })
+
   it('says what is wrong with what it is told', async () => {
     const sealer = createSealer({ secret: SECRET })
     const wrong: [() => unknown, RegExp][] = [
@@ -58,6 +70,9 @@ describe('createSealer()', () => {
       [() => createSealer({ secret: SECRET, key: 1 } as never), /Unknown option "key"/],
       [() => sealer.seal(1, { purpose: '', ttl: 1 }), /"purpose" must be/],
       [() => sealer.seal(1, { ttl: 1 } as never), /"purpose" must be/],
+      [() => sealer.seal(1, { purpose: 7 as never, ttl: 1 }), /"purpose" must be/],
+      [() => sealer.seal(1, { purpose: 'x'.repeat(201), ttl: 1 }), /"purpose" must be/],
+      [() => sealer.seal(1, undefined as never), /"purpose" must be/],
       [() => sealer.seal(1, { purpose } as never), /"ttl" must be/],
       [() => sealer.seal(1, { purpose, ttl: Number.NaN }), /"ttl" must be .*, got NaN/],
       [() => sealer.open('x', {} as never), /"purpose" must be/],
