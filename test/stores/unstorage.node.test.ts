@@ -213,6 +213,8 @@ describe('createUnstorageStore()', () => {
       new Error('KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.'),
     ],
     ['quota', new Error('KV put() limit exceeded for the day.')],
+    ['unknown', new Error('KV PUT failed: 400 Bad Request')],
+    ['unknown', Object.assign(new Error('private text'), { status: 405 })],
     ['full', new Error("OOM command not allowed when used memory > 'maxmemory'."), 'OOM'],
     ['quota', new Error('Too many subrequests by single Worker invocation.')],
   ])('is no outage when the service behind it refuses (%s): %s', async (reason, refusal, word?) => {
@@ -225,13 +227,36 @@ describe('createUnstorageStore()', () => {
     expect([error.reason, (error as StoreError).word]).toEqual([reason, word])
   })
 
-  it.each([429, 503])('is unavailable while the service behind it answers %i', async (status) => {
+  it.each([
+    ...[408, 425, 429, 500, 503, 504].map((status) =>
+      Object.assign(new Error('private text'), { status }),
+    ),
+    new Error('KV PUT failed: 429 Too Many Requests'),
+    new Error('KV PUT failed: 504 Gateway Timeout'),
+    new Error('a driver that quotes: KV PUT failed: 400 Bad Request'),
+  ])('is unavailable while the service behind it answers %o', async (answer) => {
     const storage = createStorage({ driver: memoryDriver() })
     storage.setItem = async () => {
-      throw Object.assign(new Error('private text'), { status })
+      throw answer
     }
     const error = await errorOf(() => createUnstorageStore({ storage }).write('a', one, null))
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+
+  it('ends nothing, and skips nothing, while it cannot be read', async () => {
+    const { store, memory, clock } = setUp({ getItem: failing })
+    const record = `sojourn 1\n${clock() - 1}\n1-a\n1\n\n\nv\n`
+    await memory.setItem!('sojourn:a', record, {})
+    for (const call of [() => store.end('a'), () => store.page(null), () => store.prune()]) {
+      await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
+    }
+  })
+
+  it('leaves nothing of a session where no mark is wanted', async () => {
+    const { store, storage, record } = setUp()
+    await store.write('a', record(), null)
+    expect(await store.end('a', { markFor: 0 })).toBe(true)
+    expect(await storage.getKeys()).toEqual([])
   })
 
   it('is unavailable while Redis is down, and says nothing of it', async () => {
@@ -253,11 +278,15 @@ describe('createUnstorageStore()', () => {
   })
 
   it('ends a call at once when its signal is aborted', async () => {
-    const { store } = setUp({ getItem: () => new Promise<never>(() => {}) })
+    const { store, record } = setUp({ getItem: () => new Promise<never>(() => {}) })
     const controller = new AbortController()
     const reading = store.read('a', { signal: controller.signal })
+    const [writing, ending] = [
+      store.write('a', record({ version: '2' }), '1-a', { signal: controller.signal }),
+      store.end('a', { signal: controller.signal }),
+    ]
     controller.abort(new Error('gone'))
-    await expect(reading).rejects.toThrow('gone')
+    for (const call of [reading, writing, ending]) await expect(call).rejects.toThrow('gone')
   })
 
   it('reads what fs wrote over a longer record, and waits out one that is being written', async () => {
@@ -305,6 +334,13 @@ describe('createUnstorageStore()', () => {
     expect(new Set(ids).size).toBe(250)
     expect(ids.length).toBe(250)
     expect(Math.max(...sizes)).toBeLessThan(101)
+  })
+
+  it('ends its pages with one that is full', async () => {
+    const { store, record } = setUp()
+    for (let i = 0; i < 100; i++) await store.write(`id-${i}`, record(), null)
+    const { records, cursor } = await store.page(null)
+    expect([records.length, cursor]).toEqual([100, null])
   })
 
   it('removes what has expired, and nothing else', async () => {
