@@ -38,7 +38,7 @@ export async function listPage(
   const { keys, list_complete: isLast, cursor } = Object(page) as Partial<typeof page>
   const isPage = Array.isArray(keys) && keys.every((key) => typeof key?.name === 'string')
   // A cursor that stays where it is would have no end.
-  if (!isPage || (!isLast && from.cursor === cursor && cursor !== undefined)) {
+  if (!isPage || (!isLast && from.cursor === cursor)) {
     throw new StoreUnavailableError('KV gave no usable answer')
   }
   const suffixes = keys.map(({ name }) => name.slice(from.prefix.length))

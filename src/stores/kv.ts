@@ -138,7 +138,7 @@ class KVStore implements SessionStore {
         ? this.#store(this.#key(id), value, lasts, signal)
         : callKV('delete', () => this.#kv.delete(this.#key(id)), signal),
     )
-    if (lasts) this.#ended.add(id, lasts)
+    this.#ended.add(id, lasts)
     // The list leaves ended sessions out by itself, so that their entries may as well stay.
     const entries = (record?.keys ?? []).map((key) => this.#indexKey(key, id))
     await Promise.allSettled(

@@ -163,16 +163,37 @@ describe('createKVStore() and an ended session', () => {
       clock.advanceMs(lasts * 1000 - 1)
       expect(await isolate().read(id)).toBe(null)
       expect(await store.read(id)).toBe(null)
+      const other = isolate()
+      expect(await other.read(id)).toBe(null)
       clock.advanceMs(1)
       expect(await isolate().read(id)).toBe(undefined)
+      expect(await other.read(id)).toBe(undefined)
+      // KV keeps it a little longer than that.
+      await kv.at('here').put(`sojourn:r:${id}`, `[1,${clock()}]`)
+      expect(await isolate().read(id)).toBe(undefined)
     }
+  })
+
+  it('shows nothing of what it deleted, whichever older state KV still has, until KV has caught up', async () => {
+    const { clock, kv, store, isolate, record } = setUp()
+    const [first, second] = [record(), record()]
+    await isolate().write('a', first, null)
+    const older = kv.stored('sojourn:r:a')!
+    await isolate().write('a', second, first.version)
+    await store.read('a')
+    await store.end('a', { markFor: 0 })
+    await kv.at('here').put('sojourn:r:a', older)
+    clock.advanceMs(119_999)
+    expect(await store.read('a')).toBe(undefined)
+    clock.advanceMs(1)
+    expect(await store.read('a')).toEqual(first)
   })
 
   it('does not import a session again that has ended elsewhere', async () => {
     const { clock, store, isolate, record } = setUp()
     const imported = record({ markFor: 3600 })
     await store.write('a', imported, null)
-    await store.end('a')
+    await isolate().end('a')
     clock.advance(3599)
     const again = await isolate().write('a', record({ markFor: 3600 }), null)
     expect(again).toEqual({ ok: false, current: null })
@@ -285,6 +306,26 @@ describe('createKVStore() and memory', () => {
     for (let i = 0; i < 30; i++) await store.write(`id-${i}`, record(), 'another version')
     expect(kv.count('get') - before).toBeGreaterThan(19)
   })
+
+  it('remembers as many as fit, each once, however often it is read', async () => {
+    for (const [size, total, kept] of [
+      [200_000, 30, 10],
+      [10, 600, 500],
+    ] as const) {
+      const { clock, kv, record, isolate } = setUp()
+      const store = createKVStore({ namespace: kv.at('here'), now: clock })
+      const ids = Array.from({ length: total }, (_, i) => `id-${i}`)
+      for (const id of ids) {
+        await isolate().write(id, record({ value: 'x'.repeat(size) }), null)
+        for (let i = 0; i < 3; i++) await store.read(id)
+      }
+      const before = kv.count('get')
+      for (const id of ids.slice(-kept)) await store.write(id, record(), 'another version')
+      expect(kv.count('get') - before).toBe(0)
+      await store.write(ids.at(-kept - 1)!, record(), 'another version')
+      expect(kv.count('get') - before).toBe(1)
+    }
+  })
 })
 
 describe('createKVStore() when KV answers with old data', () => {
@@ -318,6 +359,15 @@ describe('createKVStore() when KV answers with old data', () => {
     expect(await store.read('a')).toEqual(first)
     clock.advance(120)
     expect(await store.read('a')).toBe(undefined)
+  })
+
+  it('sees what another isolate wrote after its own write', async () => {
+    const { clock, store, isolate, record } = setUp()
+    const [first, second] = [record(), record()]
+    await store.write('a', first, null)
+    clock.advance(2)
+    await isolate().write('a', second, first.version)
+    expect(await store.read('a')).toEqual(second)
   })
 
   it('keeps no answer that left KV before its own write', async () => {
@@ -385,6 +435,9 @@ describe('createKVStore() and overlapping writes in one isolate', () => {
       records.map((first, i) => store.write(`id-${i}`, record(), first.version)),
     )
     expect(results.every(({ ok }) => ok)).toBe(true)
+    const ending = isolate()
+    const ended = await Promise.all(records.map((_, i) => ending.end(`id-${i}`)))
+    expect(ended.every(Boolean)).toBe(true)
   })
 
   it('lets one win and tells the others', async () => {
@@ -496,7 +549,7 @@ describe('createKVStore() when KV fails', () => {
     const behind = resilient(store, { attempts: 1, breaker: { consecutiveFailures: 1 } })
     kv.faults.push({ operation: 'put', error: kvError('PUT', '429 Too Many Requests') })
     expect(await failureOf(behind.write('a', record(), null))).toEqual(throttled)
-    expect(await behind.read('b')).toBe(undefined)
+    expect(await behind.write('b', record(), null)).toEqual({ ok: true })
   })
 
   it('is throttled by the second write within a second', async () => {
@@ -521,21 +574,23 @@ describe('createKVStore() when KV fails', () => {
     const { kv, store, record, costs } = setUp()
     const first = record()
     await store.write('a', first, null)
-    for (const operation of ['get', 'put', 'delete'] as const) {
+    for (const what of ['get', 'put', 'get before an end', 'delete'] as const) {
+      const [operation] = what.split(' ') as ['get' | 'put' | 'delete']
       kv.faults.push({ operation, hang: true })
       const controller = new AbortController()
       const { signal } = controller
       const calls = {
         get: () => store.read('a', { signal }),
         put: () => store.write('a', record(), first.version, { signal }),
+        'get before an end': () => store.end('a', { signal, markFor: 0 }),
         delete: () => store.end('a', { signal, markFor: 0 }),
       }
-      const call = calls[operation]().catch((error) => error)
+      const call = calls[what]().catch((error) => error)
       for (let i = 0; i < 30; i++) await Promise.resolve()
       controller.abort('enough')
       expect(await call).toBe('enough')
     }
-    expect(costs()).toBe('2 2 1 0')
+    expect(costs()).toBe('3 2 1 0')
     expect(await store.read('a')).toEqual(first)
   })
 
@@ -621,10 +676,11 @@ describe('createKVStore() when KV fails', () => {
 
 describe('createKVStore().index', () => {
   it('costs one more put with the first write of an index key, and none with the next', async () => {
-    const { clock, store, record, costs } = setUp()
+    const { clock, kv, store, record, costs } = setUp()
     const first = record({ keys: ['ann'] })
     await store.write('a', first, null)
     expect(costs()).toBe('0 2 0 0')
+    expect(kv.calls.map(({ expirationTtl }) => expirationTtl)).toEqual([3600, 7200])
     clock.advanceMs(500)
     await store.write('a', record({ keys: ['ann'] }), first.version)
     expect(costs()).toBe('0 3 0 0')
@@ -664,6 +720,29 @@ describe('createKVStore().index', () => {
     await store.write('a', record({ keys: ['bob'] }), first.version)
     expect(await isolate().index?.list('ann')).toEqual([])
     expect((await isolate().index?.list('bob'))?.length).toBe(1)
+    expect(await isolate().index?.end('ann')).toBe(0)
+    expect(await isolate().index?.end('bob')).toBe(1)
+  })
+
+  it('does not end a session under a key that it has no more', async () => {
+    const { store, isolate, record } = setUp()
+    const first = record({ keys: ['ann'] })
+    await store.write('a', first, null)
+    await store.write('a', record(), first.version)
+    expect(await isolate().index?.list('ann')).toEqual([])
+    expect(await isolate().index?.end('ann')).toBe(0)
+    expect(await isolate().read('a')).toBeTruthy()
+  })
+
+  it('has pages that begin where the one before ended', async () => {
+    const { kv, store, isolate, record } = setUp()
+    for (let i = 0; i < 150; i++) await store.write(`id-${i}`, record(), null)
+    const first = await isolate().page!(null)
+    const second = await isolate().page!(first.cursor)
+    const ids = [first, second].map(({ records }) => records.map(({ id }) => id))
+    expect([ids[0]!.length, ids[1]!.length, second.cursor]).toEqual([100, 50, null])
+    expect(new Set(ids.flat()).size).toBe(150)
+    expect(kv.count('list')).toBe(2)
   })
 
   it('lists more than a page, and goes on past a corrupt record', async () => {
@@ -679,6 +758,8 @@ describe('createKVStore().index', () => {
     {},
     { keys: null },
     { keys: [{}], list_complete: true },
+    { keys: [null], list_complete: true },
+    { keys: [], list_complete: false },
     { keys: [], list_complete: false, cursor: 'the same' },
   ])('is unavailable when the answer is no page of keys, or has no end: %j', async (page) => {
     const namespace = { ...setUp().kv.at('here'), list: async () => page as never }
