@@ -57,9 +57,9 @@ describe('createSealer()', () => {
     const token = await sealer.seal('x'.repeat(left), { purpose, ttl: 60 })
     expect(token.length).toBe(65_536)
     expect(await sealer.open(token, { purpose })).toHaveLength(left)
-    expect((await errorOf(() => sealer.seal('x'.repeat(left + 1), { purpose, ttl: 60 }))).name).toBe(
-      'RangeError',
-    )
+    expect(
+      (await errorOf(() => sealer.seal('x'.repeat(left + 1), { purpose, ttl: 60 }))).name,
+    ).toBe('RangeError')
   })
 
   it('says what is wrong with what it is told', async () => {
