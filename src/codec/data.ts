@@ -12,6 +12,9 @@ export interface DataText {
 
 type Data = Record<string, unknown>
 
+/** The fields of a record that a state has not. */
+const NO_TEXT = { text: undefined, hasFlash: undefined, extra: undefined }
+
 /** Reads and writes the data of sessions as they were configured. */
 export interface DataFormat {
   readonly copy: CopyValue
@@ -49,19 +52,19 @@ export function createFormat(options: ResolvedOptions): DataFormat {
     async read(opened, merge = (state) => state) {
       const { text, hasFlash } = opened
       // To leave them out by `...rest` takes ten times as long.
-      const none = { text: undefined, hasFlash: undefined, extra: undefined }
-      const state = { ...opened, ...none, data: EMPTY, flash: EMPTY }
+      const state: SessionState = Object.assign({ ...opened, data: EMPTY, flash: EMPTY }, NO_TEXT)
       if (state.version > version) return state
       try {
         const parsed = codec.parse(text ?? '')
         const [data, flash] = (hasFlash ? parsed : [parsed, EMPTY]) as [Data, Data]
-        const merged = merge({ ...state, data, flash })
+        const merged = merge(Object.assign(state, { data, flash }))
         const older = migrate && opened.version < version
         const today = older ? await migrate(merged.data, opened.version) : merged.data
         const checked: unknown = schema ? await check(today) : today
         const own = schema || older ? freezeCopy : deepFreeze
         if (Object(checked) !== checked || Array.isArray(checked)) throw new TypeError()
-        return { ...merged, data: own(checked as Data), flash: deepFreeze(merged.flash) }
+        const frozen = { data: own(checked as Data), flash: deepFreeze(merged.flash) }
+        return Object.assign(merged, frozen)
       } catch (error) {
         if (error instanceof SessionValidationError) throw error
         throw new SessionCorruptionError('Cannot read session: its data do not parse or migrate')
