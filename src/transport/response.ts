@@ -69,7 +69,7 @@ function mark(
   for (const value of values) {
     // Two values in one header would be one that does not open.
     if (name !== 'set-cookie') headers.set(name, value)
-    else if (!headers.getSetCookie().includes(value)) headers.append(name, value)
+    else if (!there[name] || !headers.getSetCookie().includes(value)) headers.append(name, value)
   }
   if (!values.length && !isPrivate) return
   for (const name in there) if (CDN_HEADER.test(name)) headers.delete(name)
