@@ -14,15 +14,16 @@ export interface AesGcm {
 export type CreateAesGcm = (key: Bytes) => AesGcm | Promise<AesGcm>
 
 const name = 'AES-GCM'
+const bytesOf = (buffer: ArrayBuffer): Bytes => new Uint8Array(buffer)
 
 async function ofWebCrypto(bytes: Bytes): Promise<AesGcm> {
   const { subtle } = crypto
   const key = await subtle.importKey('raw', bytes, name, false, ['encrypt', 'decrypt'])
   return {
-    seal: async (iv, additionalData, plaintext) =>
-      new Uint8Array(await subtle.encrypt({ name, iv, additionalData }, key, plaintext)),
-    open: async (iv, additionalData, sealed) =>
-      new Uint8Array(await subtle.decrypt({ name, iv, additionalData }, key, sealed)),
+    seal: (iv, additionalData, plaintext) =>
+      subtle.encrypt({ name, iv, additionalData }, key, plaintext).then(bytesOf),
+    open: (iv, additionalData, sealed) =>
+      subtle.decrypt({ name, iv, additionalData }, key, sealed).then(bytesOf),
   }
 }
 

@@ -39,7 +39,8 @@ async function open(
     const { ended } = await (await notes()).readNotes(instance, cookies)
     all = opened.filter((one) => !ended.has(idOf(one.opened)))
   }
-  const byAge = [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt)
+  const byAge =
+    all.length > 1 ? [...all].sort((a, b) => b.opened.renewedAt - a.opened.renewedAt) : all
   const first = byAge.find((one) => !isOver(instance, one.opened)) ?? byAge[0]
   if (!first) {
     const [some] = opened

@@ -32,7 +32,9 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
       const { tellUnsaved } = await seldom()
       tellUnsaved(instance)
     }
-    let draft = await openSession(instance, await backend(), header, store && request?.signal)
+    const loading = backend()
+    const loaded = loading instanceof Promise ? await loading : loading
+    let draft = await openSession(instance, loaded, header, store && request?.signal)
     if (isGuarded) {
       draft = await (await restrictions()).guardDraft(instance, draft, { header, request, again })
     }
@@ -109,7 +111,8 @@ async function commitOpened<D extends SessionData>(
   if (!save || clearsSite || device || isSecond) {
     return (await seldom()).commitSeldom(opener, request, response, draft, save)
   }
-  const values = await saveSession(instance, await backend(), draft)
+  // It was loaded to open the session.
+  const values = await saveSession(instance, backend() as Backend, draft)
   return markResponse(response, values, carrier, found !== null)
 }
 
