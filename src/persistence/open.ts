@@ -57,12 +57,11 @@ export async function openStored(
     // Its new credential is on the way: an older session must not take its place meanwhile.
     if (late !== undefined && idOf(opened) !== late) continue
     const draft = await openOne(p, cookies, opened, signal, named)
-    // A note that outranks the session cookie is put right at once, on reads too.
     if (draft.found) {
-      const name = credentialName(opened)
-      const isNamed =
-        !cookies.notes.length || all.some((one) => credentialName(one.opened) === name)
-      if (!isNamed || first) draft.refresh = true
+      const isOf = (one: OpenedRecord) =>
+        one === opened || credentialName(one) === credentialName(opened)
+      // A note that outranks the session cookie is put right at once, on reads too.
+      if (first || !all.some((one) => isOf(one.opened))) draft.refresh = true
       return draft
     }
     if (draft.status === 'degraded') return draft
@@ -85,12 +84,12 @@ export async function openOne(
   named: Opening['named'] = new Map(),
 ): Promise<Draft> {
   const { instance, latest } = p
-  const { maxAge = 0 } = instance.options.snapshot || {}
-  const hasSnapshot = opened.extra?.r && !latest.isRotated(opened)
+  const hasSnapshot = instance.options.snapshot && opened.extra?.r && !latest.isRotated(opened)
   const snapshot = hasSnapshot ? await snapshotOf(instance, opened) : null
   const opening: Opening = { p, cookies, opened, named, snapshot, signal }
   const copy = copyOf(opening)
   const hit = copy !== null && !copy.stale && !latest.isAfter(copy.state)
+  const { maxAge } = instance.options.snapshot || { maxAge: 0 }
   if (maxAge) instance.observe?.({ type: 'cache.read', layer: 'snapshot', hit })
   if (hit) return live(opening, copy)
   try {

@@ -102,16 +102,14 @@ function withShare(opened: OpenedRecord): OpenedRecord {
   return { ...opened, key: Uint8Array.of(...opened.key.subarray(0, ID_BYTES), ...share) }
 }
 
-/** Returns the snapshot in a cookie; `null` when there is none that can be read. */
+/** Returns the snapshot in a cookie that has one; `null` when it cannot be read. */
 export async function snapshotOf(
-  { format, options }: Instance,
+  { format }: Instance,
   opened: OpenedRecord,
 ): Promise<FoundSession | null> {
-  const { extra, text } = opened
-  if (!options.snapshot || !extra?.r) return null
   try {
     const state = await format.read(opened)
-    return { state, text, version: extra.r, at: madeAt(opened), isCopy: true }
+    return { state, text: opened.text, version: opened.extra?.r, at: madeAt(opened), isCopy: true }
   } catch {
     return null
   }

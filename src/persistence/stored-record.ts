@@ -28,8 +28,8 @@ export async function sealRecord(p: Persistence, state: SessionState): Promise<S
   if (bytes.length > above) bytes = await shrink(bytes)
   if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
   const epoch = epochOf(state.generation, state.version)
-  const { claims, markFor, subject } = state
-  const keys = subject !== null || claims?.t ? await indexKeysOf(p, state) : []
+  const { markFor } = state
+  const keys = await indexKeysOf(p, state)
   const value = await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now())
   return {
     value,
@@ -46,10 +46,9 @@ async function indexKeysOf(
   { keysOf, tagKeysOf }: Persistence,
   { claims, subject }: SessionState,
 ): Promise<string[]> {
-  const hashes = [
-    ...(subject === null ? [] : [keysOf(subject)]),
-    ...(claims?.t ?? []).map(tagKeysOf),
-  ]
+  const hashes = (claims?.t ?? []).map(tagKeysOf)
+  if (subject !== null) hashes.unshift(keysOf(subject))
+  if (!hashes.length) return []
   return [...new Set((await Promise.all(hashes)).map(([newest]) => newest))]
 }
 

@@ -90,7 +90,7 @@ export function isAddition([section, , op]: Change): boolean {
 
 /** Returns the changes of a request. An `update` is a `set` of the result of its function. */
 export function changesOf(operations: readonly Operation[], current: SessionState): Change[] {
-  const updated = new Set(operations.flatMap(({ updates = [] }) => updates))
+  const updated = new Set(operations.flatMap(({ updates }) => updates ?? []))
   const fixed = operations.flatMap(({ changes = [] }) => changes)
   const others = fixed.filter(([section, key]) => section === 1 || !updated.has(key))
   const values = [...updated].map((key): Change => [0, key, 'set', ownValue(current.data, key)])

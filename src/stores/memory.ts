@@ -38,7 +38,7 @@ export interface MemoryStoreOptions {
    * keys (of visitors who are not signed in) first. (default: 100000)
    */
   maxEntries?: number
-  /** Bytes stored at most, counted as two per character. (default: 64 MiB) */
+  /** Bytes stored at most, counted as two per character. (default: 56 MiB) */
   maxBytes?: number
   /** Epoch milliseconds. (default: Date.now) */
   now?: () => number
@@ -88,7 +88,7 @@ const STEP = 1000
 
 const RULES = {
   maxEntries: integerRule(100_000, 1, 1e9),
-  maxBytes: integerRule(64 * 1024 * 1024, 1, 1e12),
+  maxBytes: integerRule(56 * 1024 * 1024, 1, 1e12),
   now: functionRule(() => Date.now()),
 }
 
