@@ -11,6 +11,7 @@ import { createSealer } from '../src/seal.ts'
 import { createD1Store } from '../src/stores/d1.ts'
 import { createKVStore } from '../src/stores/kv.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
+import type { StoredRecord } from '../src/stores/store.ts'
 import { createWorld, errorOf, SECRET } from './support/sessions.ts'
 
 /** Values that are wrong nearly everywhere; functions and objects are added where they are. */
@@ -189,6 +190,11 @@ describe('lone surrogates, of which two become the same bytes, are refused', () 
     ;(await open()).login('ann \u{1f642}')
   })
 
+  it('in keys of once(), of which two would share a lease', async () => {
+    const error = await errorOf(async () => (await open()).once(lone, async () => 1))
+    expect(error.message).toMatch(/"key" must be a well-formed text/)
+  })
+
   it('in purposes', async () => {
     const error = await errorOf(() => sealer.seal(1, { purpose: lone, ttl: 1 }))
     expect(error.message).toMatch(/"purpose" must be a well-formed string/)
@@ -205,6 +211,16 @@ describe('keys of data that visitors chose are quoted and cut in messages', () =
     ['not to be kept in a list', [[{ [key]: new Map() }]]],
   ]
 
+  it('of a value that cannot be added to', async () => {
+    const session = await open()
+    session.set(key, 'text')
+    for (const add of [() => session.increment(key), () => session.append(key, 1 as never)]) {
+      const { name, message } = await errorOf(add)
+      expect(name).toBe('TypeError')
+      expect(message).not.toMatch(/forged|[\n\u2028]|k{80}/)
+    }
+  })
+
   it.each(causes)('of a value that is %s', async (_what, value) => {
     const { sessions: own } = createWorld()
     const session = await own.open(null)
@@ -213,6 +229,21 @@ describe('keys of data that visitors chose are quoted and cut in messages', () =
       await own.save(session)
     })
     expect(name).toMatch(/^(CookieTooLarge|SessionSerialization)Error$/)
+    expect(message).not.toMatch(/forged|[\n\u2028]|k{80}/)
+    expect(message).toContain('"kkkk')
+  })
+
+  it('of once(), when others hold it', async () => {
+    const held = {
+      ...store,
+      write: async (_: string, record: StoredRecord) => ({
+        ok: false as const,
+        current: { ...record, version: `${record.version}.other` },
+      }),
+    }
+    const own = await createSessions({ secret: SECRET, store: held }).open(null)
+    const { name, message } = await errorOf(() => own.once(key, async () => 1, { lease: 1 }))
+    expect(name).toBe('StoreTimeoutError')
     expect(message).not.toMatch(/forged|[\n\u2028]|k{80}/)
     expect(message).toContain('"kkkk')
   })

@@ -1,6 +1,13 @@
 /** Work that one of many overlapping requests does for all. Loaded when it is first needed. */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, type Complete, expectArgument, numberRule } from '../check.ts'
+import {
+  applyRules,
+  type Complete,
+  expectArgument,
+  LONE_SURROGATE,
+  numberRule,
+  quote,
+} from '../check.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { openShared, sealShared } from '../crypto/key-share.ts'
 import { plainHash } from '../crypto/keyed-hash.ts'
@@ -44,7 +51,7 @@ interface Lease {
   readonly p: Persistence
   readonly id: string
   readonly key: string
-  /** The session, whose key share seals the result too. */
+  /** The session, whose key share seals the result. */
   readonly about: SessionState
   /** Seconds. */
   readonly lease: number
@@ -67,7 +74,8 @@ export async function runOnce<T>(
   fn: () => Promise<T>,
   given: OnceOptions = {},
 ): Promise<T> {
-  expectArgument(typeof key === 'string' && key, 'key', 'a text', key)
+  const isKey = typeof key === 'string' && key && !LONE_SURROGATE.test(key)
+  expectArgument(isKey, 'key', 'a well-formed text', key)
   expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
   if (refused) throw refused
   // Nothing is known of the session: others would run it under another id.
@@ -80,36 +88,52 @@ export async function runOnce<T>(
   known.set(p.store, polls)
   const one: Lease = { p, id, key, about, lease, ttl, polls }
   const deadline = now() + MAX_LEASES * lease * 1000
+  let closed: string | null = null
   for (let delay = FIRST_POLL_MS; ; delay = Math.min(LAST_POLL_MS, delay * 2)) {
     const poll = polls.get(id)
     if (poll?.text && now() < poll.until) return resultOf<T>(one, poll.text)
-    // One request of this isolate polls for all.
-    if (!poll || Date.now() - poll.at >= delay) {
+    // One request of this isolate polls for all. A request has paused for a quarter of its delay at least.
+    if (!poll || Date.now() - poll.at >= delay / 4) {
       remember(one, '', 0)
       const mine = await seal(one, '', lease)
-      const there = await acquire(one, mine)
+      const there = await acquire(one, mine, closed)
       if (there === mine) return run(one, mine, fn)
       const text = there ? await textOf(one, there) : ''
-      remember(one, text, there?.expiresAt ?? 0)
+      closed = text === null ? there!.version : null
+      // Another clock may be ahead of this one.
+      remember(one, text ?? '', Math.min(there?.expiresAt ?? 0, now() + ttl * 1000))
       if (text) return resultOf<T>(one, text)
     }
     if (now() >= deadline) {
       throw new StoreTimeoutError(
-        `Others held ${JSON.stringify(key)} for ${MAX_LEASES} leases of ${lease} seconds`,
+        `Others held ${quote(key)} for ${MAX_LEASES} leases of ${lease} seconds`,
       )
     }
     await pause((delay * (1 + Math.random())) / 2)
   }
 }
 
-/** Creates the lease, and returns what is there: `mine`, or the record of the request that has it. */
-async function acquire({ id, p }: Lease, mine: StoredRecord): Promise<StoredRecord | null> {
+/**
+ * Creates the lease, and returns what is there: `mine`, or the record of the request that has it.
+ *
+ * @param closed The version of a result that does not open, which the lease replaces.
+ */
+async function acquire(
+  { id, p }: Lease,
+  mine: StoredRecord,
+  closed: string | null,
+): Promise<StoredRecord | null> {
   const { store } = p
   const calls = startCalls(p)
-  // A store that is not atomic may create without looking.
-  const there = store.atomic ? null : await calls.make('read', (call) => store.read(id, call))
-  if (there) return there
-  const result = await calls.make('write', (call) => store.write(id, mine, null, call))
+  let expected = closed
+  if (!store.atomic) {
+    // It may create without looking. A cache would go on showing the lease when there is a result.
+    const fresh = { fresh: true }
+    const there = await calls.make('read', (call) => store.read(id, Object.assign(call, fresh)))
+    if (there && there.version !== closed) return there
+    expected = there?.version ?? null
+  }
+  const result = await calls.make('write', (call) => store.write(id, mine, expected, call))
   return result.ok ? mine : result.current
 }
 
@@ -139,7 +163,8 @@ function remember({ id, polls }: Lease, text: string, until: number): void {
 
 async function seal({ about, id, p }: Lease, text: string, seconds: number): Promise<StoredRecord> {
   const { now } = p.instance.options
-  const sealed = await sealShared(about, encodeText(text))
+  const bytes = encodeText(text)
+  const sealed = text ? await sealShared(about, bytes) : bytes
   const value = await sealToken(p.ring, `once:${id}`, sealed, now())
   return {
     value,
@@ -149,11 +174,13 @@ async function seal({ about, id, p }: Lease, text: string, seconds: number): Pro
   }
 }
 
-/** Returns the result's text, if there is one; an empty text is a lease. */
-async function textOf({ about, id, p }: Lease, { value }: StoredRecord): Promise<string> {
+/** Returns the result's text; empty: a lease; `null`: with `seal: 'cookie'` the result of another credential. */
+async function textOf({ about, id, p }: Lease, { value }: StoredRecord): Promise<string | null> {
   const sealed = await openToken(p.ring, `once:${id}`, value, p.instance.options.now())
+  // A lease, which holds nothing, is sealed by the secret alone: requests of every credential see it.
+  if (!sealed?.length) return ''
   const bytes = await openShared(about, sealed)
-  return bytes ? decodeText(bytes) : ''
+  return bytes && decodeText(bytes)
 }
 
 /** Reads a result. It is stored in a list, because JSON has no `undefined`. */

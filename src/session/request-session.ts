@@ -6,6 +6,7 @@ import {
   expectArgument,
   isToken,
   keyOf,
+  quote,
   refuseUnless,
 } from '../check.ts'
 import type { Change } from '../codec/entries.ts'
@@ -252,7 +253,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     const value = this.get(key)
     const fits = kind === 'list' ? Array.isArray(value) : typeof value === kind
     if (fits || value === undefined || value === null) return value ?? undefined
-    throw new TypeError(`Cannot add to ${JSON.stringify(key)}: it holds no ${kind}`)
+    throw new TypeError(`Cannot add to ${quote(String(key))}: it holds no ${kind}`)
   }
 
   #make(one: Change): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, type Sessions, type SessionsOptions } from '../../src/index.ts'
+import { cached } from '../../src/stores/cached.ts'
 import { createKVStore } from '../../src/stores/kv.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
@@ -12,8 +13,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 async function createIsolates(count: number, options: Partial<SessionsOptions> = {}) {
   const memory = createMemoryStore()
   const store = createFaultyStore(memory)
+  // Isolates share what is in the store, and no object.
   const isolates = Array.from({ length: count }, () =>
-    createSessions({ secret: SECRET, store, ...options }),
+    createSessions({ secret: SECRET, store: createFaultyStore(store), ...options }),
   )
   const first = await isolates[0]!.open(null)
   first.login('ann')
@@ -208,6 +210,100 @@ describe('session.once()', () => {
       const session = await sessions.open(setCookie.split(';')[0]!)
       expect(await session.once('a', work)).toBe(1)
     }
+  })
+
+  it('polls soon at first, while another isolate runs the work', async () => {
+    const { open, store } = await createIsolates(2)
+    const [one, two] = [await open(0), await open(1)]
+    let finish = () => {}
+    const first = one.once('a', () => new Promise<void>((resolve) => (finish = resolve)))
+    await pause(5)
+    const second = two.once('a', async () => {})
+    await pause(5)
+    const [started, before] = [Date.now(), store.calls.length]
+    while (store.calls.length === before) await pause(5)
+    expect(Date.now() - started).toBeLessThan(200)
+    finish()
+    await Promise.all([first, second])
+  })
+
+  it('sees the result behind a cache that has the lease, in a store that is not atomic', async () => {
+    const kv = new KVDouble({ now: Date.now })
+    const [one, two] = [1, 2].map(() =>
+      createSessions({
+        secret: SECRET,
+        store: cached(createKVStore({ namespace: kv.at('one') }), { ttl: 60 }),
+      }),
+    ) as [Sessions, Sessions]
+    const first = await one.open(null)
+    first.login('ann')
+    const [setCookie = ''] = await one.save(first)
+    const header = setCookie.split(';')[0]!
+    const running = (await one.open(header)).once('a', async () => {
+      await pause(100)
+      return 'done'
+    })
+    await pause(20)
+    const other = await two.open(header)
+    expect(await other.once('a', async () => 'again', { lease: 1 })).toBe('done')
+    expect(await running).toBe('done')
+  })
+
+  it('uses a result no longer than its ttl where the clock of whoever made it is ahead', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const [ahead, behind] = [60, 0].map((seconds) =>
+      createSessions({
+        secret: SECRET,
+        store: createFaultyStore(memory),
+        now: () => clock() + 1000 * seconds,
+      }),
+    ) as [Sessions, Sessions]
+    const first = await ahead.open(null)
+    first.login('ann')
+    const [setCookie = ''] = await ahead.save(first)
+    const [one, two] = [await ahead.open(setCookie), await behind.open(setCookie.split(';')[0]!)]
+    await one.once('a', async () => 'one', { ttl: 5 })
+    expect(await two.once('a', async () => 'two', { ttl: 5 })).toBe('one')
+    const { records } = await memory.page(null)
+    const [result] = records.filter(({ record }) => record.epoch === 'once')
+    await memory.end(result!.id, { markFor: 0 })
+    clock.advance(6)
+    expect(await two.once('a', async () => 'two', { ttl: 5 })).toBe('two')
+  })
+
+  describe("with seal 'cookie', across a rotation in another isolate", () => {
+    const rotated = async () => {
+      const world = await createIsolates(2, { seal: 'cookie' })
+      const before = await world.open(0)
+      const rotate = async () => {
+        const session = await world.open(1)
+        session.regenerate()
+        const [setCookie = ''] = await world.isolates[1]!.save(session)
+        return world.isolates[1]!.open(setCookie.split(';')[0]!)
+      }
+      return { before, rotate }
+    }
+
+    it('runs the work again at once: the result of the former credential does not open', async () => {
+      const { before, rotate } = await rotated()
+      expect(await before.once('a', async () => 'one')).toBe('one')
+      expect(await (await rotate()).once('a', async () => 'two', { lease: 1 })).toBe('two')
+    })
+
+    it('waits for the work of the former credential, whose lease it sees', async () => {
+      const { before, rotate } = await rotated()
+      const order: string[] = []
+      const first = before.once('a', async () => {
+        await pause(200)
+        order.push('one')
+      })
+      await pause(20)
+      const after = await rotate()
+      await after.once('a', async () => order.push('two'), { lease: 1 })
+      await first
+      expect(order).toEqual(['one', 'two'])
+    })
   })
 
   it('seals the lease and its result', async () => {
