@@ -158,7 +158,7 @@ export interface StoreCallEvent extends Partial<StoreFailure> {
  * The reason for which changes were dropped.
  *
  * - `conflict`: a deferred write, and something else was written since.
- * - `generation`: a deferred write from before a rotation.
+ * - `generation`: a deferred write from before a rotation, of another `version` of the data, or that the `codec` does not read.
  * - `superseded`: a rotation replaced the request's cookie while it was under way.
  * - `unproven`: the request did not prove the device that its session is bound to.
  * - `ended`: the session ended meanwhile.

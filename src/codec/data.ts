@@ -14,13 +14,14 @@ type Data = Record<string, unknown>
 
 /** The fields of a record that a state has not. */
 const NO_TEXT = { text: undefined, hasFlash: undefined, extra: undefined }
+const CLOSED = 'Cannot read session: its data do not parse or migrate'
 
 /** Reads and writes the data of sessions as they were configured. */
 export interface DataFormat {
   readonly copy: CopyValue
   /** The text of one value. */
   stringify(value: unknown): string
-  /** The value of such a text, frozen. */
+  /** The value of such a text, frozen. Throws {@link SessionCorruptionError}. */
   parse(text: string): unknown
   /**
    * Parses, migrates and checks the data. Those of a newer version stay unread: the state has its
@@ -48,7 +49,14 @@ export function createFormat(options: ResolvedOptions): DataFormat {
   return {
     copy: options.codec ? copyWith(options.codec) : copyJson,
     stringify: (value) => codec.stringify(value),
-    parse: (text) => deepFreeze(codec.parse(text)),
+    parse(text) {
+      try {
+        return deepFreeze(codec.parse(text))
+      } catch {
+        // That of the codec may quote data.
+        throw new SessionCorruptionError(CLOSED)
+      }
+    },
     async read(opened, merge = (state) => state) {
       const { text, hasFlash } = opened
       // To leave them out by `...rest` takes ten times as long.
@@ -67,7 +75,7 @@ export function createFormat(options: ResolvedOptions): DataFormat {
         return Object.assign(merged, frozen)
       } catch (error) {
         if (error instanceof SessionValidationError) throw error
-        throw new SessionCorruptionError('Cannot read session: its data do not parse or migrate')
+        throw new SessionCorruptionError(CLOSED)
       }
     },
     write({ data, flash }) {

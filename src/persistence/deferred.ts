@@ -59,17 +59,18 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
   }
   // Where nothing applies, the request has no change of its own, whatever `migrate` made of the data.
   const operations = deferred.applied.length ? [operation] : []
-  const stored = { ...draft.stored, deferred }
-  return { ...draft, current: deferred.base, operations, stored, refresh: true }
+  const more = { operations, stored: { ...draft.stored, deferred }, refresh: true }
+  return { ...draft, current: deferred.base, ...more }
 }
 
 /** Opens the cookies of deferred writes that are ours. */
 async function openAll(instance: Instance, cookies: CookieFound): Promise<Sealed[]> {
   const all = await openSides(instance, 'deferred', cookies)
-  return all.flatMap((bytes) => (bytes ? [JSON.parse(decodeText(bytes))] : []))
+  // A bracket is its first byte, and one of a format to come has another.
+  return all.flatMap((bytes) => (bytes?.[0] === 91 ? [JSON.parse(decodeText(bytes))] : []))
 }
 
-/** Returns the entries in a cookie, or the reason for which they cannot be applied. */
+/** Returns the entries in a cookie, or the reason for which they cannot be applied; another codec is one. */
 async function entriesOf(
   { format, options }: Instance,
   state: SessionState,
@@ -78,9 +79,13 @@ async function entriesOf(
   if (id !== idOf(state)) return 'ended'
   if (epoch !== epochOf(state.generation, options.version)) return 'generation'
   if (options.now() - at >= DEFERRED_MS) return 'expired'
-  if (!shareOf(state).length) return decodeEntries(format, body, at)
-  const bytes = await openShared(state, decodeBase64url(body))
-  return bytes ? decodeEntries(format, decodeText(bytes), at) : 'generation'
+  const sealed = shareOf(state).length ? decodeBase64url(body) : encodeText(body)
+  const bytes = await openShared(state, sealed)
+  try {
+    return bytes ? decodeEntries(format, decodeText(bytes), at) : 'generation'
+  } catch {
+    return 'generation'
+  }
 }
 
 /**
@@ -114,8 +119,7 @@ export async function defer(
   const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)
   if (!setCookie) return null
   // Less those of earlier pages that later ones replaced: what waits is what is told of at its end.
-  const more = countOf(all) - countOf(earlier)
-  instance.emit({ type: 'commit.deferred', changes: more }, current)
+  instance.emit({ type: 'commit.deferred', changes: countOf(all) - countOf(earlier) }, current)
   return [setCookie, ...clearDeferred(instance, draft)]
 }
 
@@ -128,8 +132,7 @@ export function settleDeferred(instance: Instance, draft: Draft): string[] {
 
 /** Reports which deferred writes are dropped, and returns the `Set-Cookie` values that remove all cookies. */
 function clearDeferred(instance: Instance, draft: Draft): string[] {
-  const { cookies, stored } = draft
-  const deferred = stored?.deferred
+  const { cookies, stored: { deferred } = {} } = draft
   if (!deferred) return []
   reportDropped(instance, draft, countOf(deferred.dropped), 'conflict', true)
   for (const { changes, reason } of deferred.lost)
@@ -159,8 +162,7 @@ export function reportDropped(
 }
 
 /** Drops the deferred writes of a user in whose place another one signs in. */
-export function endDeferred({ stored }: Draft): void {
-  const deferred = stored?.deferred
+export function endDeferred({ stored: { deferred } = {} }: Draft): void {
   if (!deferred) return
   const lost = [...deferred.lost, { reason: 'ended', changes: countOf(deferred.entries) } as const]
   Object.assign(deferred, { applied: [], dropped: [], lost })

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { SessionsOptions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { createWorld, errorOf } from '../support/sessions.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
+import { asRemote, createWorld, errorOf } from '../support/sessions.ts'
 
 const schema = z.object({ visits: z.number().default(0), name: z.string().optional() })
 
@@ -245,6 +246,69 @@ describe('codec', () => {
     expect(session.data).toEqual({
       map: new Map([['a', { n: 1 }]]),
       list: [new Set([1]), new Date(5)],
+    })
+  })
+
+  describe('of a deployment that does not read what another one wrote', () => {
+    const older = {
+      stringify: JSON.stringify,
+      parse(text: string) {
+        if (text.includes('canary')) throw new SyntaxError(`Unknown: ${text}`)
+        return JSON.parse(text)
+      },
+    }
+    /** One session of two deployments, and the cookie of a request that wrote, with what it left beside the record. */
+    const setUp = async () => {
+      const clock = createClock()
+      const faulty = createFaultyStore(asRemote(createMemoryStore({ now: clock })))
+      const options = { store: faulty, snapshot: { maxAge: 0, staleIfError: 3600 } }
+      const next = createWorld({ ...options, codec: JSON }, clock)
+      const last = createWorld({ ...options, codec: older }, clock)
+      await next.visit((session) => session.login('ada'))
+      return { faulty, next, last }
+    }
+
+    it('an entry beside the record, like the record: no session, and no word of the codec', async () => {
+      for (const overlapping of [true, false]) {
+        const { last, next } = await setUp()
+        const header = next.jar.header()
+        const first = await next.sessions.open(header)
+        const second = await next.sessions.open(header)
+        first.set('a', 1)
+        second.set('b', 'canary')
+        if (overlapping) await next.sessions.save(first)
+        await next.sessions.save(second)
+        const session = await last.sessions.open(header)
+        expect([session.status, last.types()]).toEqual(['invalid', ['session.corrupt']])
+        const error = await errorOf(() =>
+          last.sessions.require(new Request('https://a.example', { headers: { cookie: header } })),
+        )
+        expect([error.code, error.message.includes('canary')]).toEqual([
+          'ERR_SESSION_CORRUPT',
+          false,
+        ])
+      }
+    })
+
+    it('a deferred write: it is dropped, and the session goes on', async () => {
+      const { faulty, last, next } = await setUp()
+      faulty.down()
+      await next.visit((session) => session.append('a', 'canary'))
+      faulty.up()
+      const session = await last.sessions.open(next.jar.header())
+      expect([session.status, session.subject, session.data]).toEqual(['active', 'ada', {}])
+      await last.sessions.save(session)
+      expect(last.events).toEqual([
+        expect.objectContaining({ type: 'commit.dropped', changes: 1, reason: 'generation' }),
+      ])
+    })
+
+    it('the result of once(): an error of ours', async () => {
+      const { last, next } = await setUp()
+      await (await next.sessions.open(next.jar.header())).once('a', async () => 'canary')
+      const session = await last.sessions.open(next.jar.header())
+      const error = await errorOf(() => session.once('a', async () => 'own'))
+      expect([error.code, error.message.includes('canary')]).toEqual(['ERR_SESSION_CORRUPT', false])
     })
   })
 
