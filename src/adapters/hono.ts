@@ -67,6 +67,8 @@ export function session<
     c.set('session', createOpener(c, current, request))
     await next()
     keepBusy(c, request)
+    // No handler has answered: Hono's own error says so, and a response of ours would hide it.
+    if (!c.finalized) return void (await current.commit(request, new Response(), { save: false }))
     const commit = async (save?: false): Promise<void> => {
       const response = await current.commit(request, c.res, save === false ? { save } : {})
       if (response === c.res) return

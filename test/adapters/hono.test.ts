@@ -17,7 +17,7 @@ import {
 } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
-import { errorOf, SECRET } from '../support/sessions.ts'
+import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 interface Data {
   visits: number
@@ -126,6 +126,25 @@ describe('hono session()', () => {
     expect((await jar.fetch(fetch, '/throws')).status).toBe(500)
     expect((await jar.fetch(fetch, '/forbidden')).status).toBe(403)
     expect(await (await jar.fetch(fetch, '/')).text()).toBe('visit 2')
+  })
+
+  it('leaves it to Hono to say that a handler returned no response, and saves nothing', async () => {
+    const { sessions, types } = createWorld()
+    const app = new Hono()
+      .use(session(sessions))
+      // @ts-expect-error Its author forgot to return.
+      .get('/', async (c) => {
+        const current = await c.var.session()
+        current.set('seen', true)
+        c.text('lost')
+      })
+      .onError((error, c) => c.text(error.message, 500))
+    const response = await app.request('/')
+    expect([response.status, await response.text()]).toEqual([
+      500,
+      expect.stringContaining('Did you forget to return a Response'),
+    ])
+    expect([response.headers.getSetCookie(), types()]).toEqual([[], ['session.uncommitted']])
   })
 
   it('lets no cache give the page of an error to somebody else', async () => {
