@@ -21,6 +21,7 @@ export const MAX_TIMEOUT = 315_360_000
 export function kindOf(value: unknown): string {
   if (value === '') return 'an empty text'
   if (Array.isArray(value)) return value.length ? 'a list' : 'an empty list'
+  if (value instanceof Promise) return 'a promise: await it'
   return value === null || isPlain(value) ? String(value) : typeof value
 }
 
@@ -168,6 +169,12 @@ export function methodsRule(fallback: null | undefined, expected: string, method
   return [fallback, expected, holds]
 }
 
+/** Throws, naming them, unless these can be options: what is none would be no options without a word. */
+export function expectOptions(name: string, given: unknown): void {
+  const isOther = Array.isArray(given) || given instanceof Promise
+  refuseUnless(typeof (given ?? {}) === 'object' && !isOther, name, 'an object', given)
+}
+
 /**
  * Puts defaults under what was given.
  *
@@ -178,8 +185,7 @@ export function applyRules<T>(
   rules: Record<string, Rule>,
   given: object | undefined,
 ): T {
-  const isOptions = typeof (given ?? {}) === 'object' && !Array.isArray(given)
-  refuseUnless(isOptions, prefix.slice(0, -1) || 'options', 'an object', given)
+  expectOptions(prefix.slice(0, -1) || 'options', given)
   const values = Object(given) as Record<string, unknown>
   const result: Record<string, unknown> = {}
   for (const key of Object.keys({ ...rules, ...values })) {

@@ -1,4 +1,4 @@
-import { refuseUnless } from './check.ts'
+import { argumentKind, refuseUnless } from './check.ts'
 import { encodeBase64url } from './crypto/base64url.ts'
 import { encodeText } from './crypto/text.ts'
 
@@ -52,7 +52,7 @@ export function resolveSecrets(secret: string | readonly string[] | undefined): 
     if (!weakness) continue
     const Kind = isText ? RangeError : TypeError
     // Its type, and nothing more: a number may be one that was meant to be secret.
-    const got = one ? (isText ? weakness : typeof one) : 'none: is its variable set?'
+    const got = one ? (isText ? weakness : argumentKind(one)) : 'none: is its variable set?'
     const name = secrets.length > 1 ? `secret[${i}]` : 'secret'
     throw new Kind(`Option "${name}" must be ${rule}, got ${got}`)
   }

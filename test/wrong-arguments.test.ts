@@ -1,17 +1,20 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { sessionMiddleware } from '../src/adapters/astro.ts'
-import { session as honoSession } from '../src/adapters/hono.ts'
+import { requireSession as honoGuard, session as honoSession } from '../src/adapters/hono.ts'
+import { requireSession as nodeGuard, requireSessionHook } from '../src/adapters/node.ts'
 import { createSessionMiddleware, createSessionStorage } from '../src/adapters/react-router.ts'
 import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
 import { requireSession } from '../src/guard/guard.ts'
 import { createSessions, type Session, type Sessions } from '../src/index.ts'
+import { createRetry, resilient, resilientFetch } from '../src/resilience/index.ts'
 import { createSealer } from '../src/seal.ts'
 import { createD1Store } from '../src/stores/d1.ts'
 import { createKVStore } from '../src/stores/kv.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
 import type { StoredRecord } from '../src/stores/store.ts'
+import { createCookieJar, createDeviceBrowser, createFaultyStore } from '../src/testing/index.ts'
 import { createWorld, errorOf, SECRET } from './support/sessions.ts'
 
 /** Values that are wrong nearly everywhere; functions and objects are added where they are. */
@@ -42,6 +45,7 @@ const store = createMemoryStore()
 const open = async (): Promise<Session> => createSessions({ secret: SECRET, store }).open(null)
 const sessions: Sessions = createSessions({ secret: SECRET, store })
 const sealer = createSealer({ secret: SECRET })
+const storage = createSessionStorage(sessions)
 
 describe('a wrong argument is refused by name, with what was expected', () => {
   const cases: Record<string, Case> = {
@@ -58,6 +62,26 @@ describe('a wrong argument is refused by name, with what was expected', () => {
     'session.update': [async (junk) => (await open()).update('key', junk), 'fn'],
     'session.once, key': [async (junk) => (await open()).once(junk, async () => 1), 'key'],
     'session.once, fn': [async (junk) => (await open()).once('key', junk), 'fn'],
+    'session.increment': [
+      async (junk) => (await open()).increment('key', junk),
+      'by',
+      undefined,
+      42,
+    ],
+    guard: [(junk) => requireSession(sessions, { onMissing: '/login' })(junk), 'request'],
+    'storage.destroySession': [(junk) => storage.destroySession(junk), 'session'],
+    'storage.commitSession': [(junk) => storage.commitSession(junk), 'session'],
+    createRetry: [(junk) => createRetry()(junk), 'fn'],
+    'jar.fetch': [(junk) => createCookieJar().fetch(junk), 'handler'],
+    'jar.fetch, response': [(junk) => createCookieJar().fetch(() => junk), 'response'],
+    'faulty.inject': [(junk) => createFaultyStore(store).inject(junk), 'fault', JUNK[4]],
+    'faulty.inject, type': [(type) => createFaultyStore(store).inject({ type }), 'fault'],
+    'faulty.inject, operation': [
+      (junk) => createFaultyStore(store).inject({ type: 'pass' }, junk),
+      'operation',
+      undefined,
+    ],
+    'faulty.down': [(junk) => createFaultyStore(store).down(junk), 'fault', undefined],
     'sealer.seal': [(purpose) => sealer.seal(1, { purpose, ttl: 1 }), 'purpose'],
     'sealer.open': [(purpose) => sealer.open('token', { purpose }), 'purpose'],
   }
@@ -96,8 +120,21 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
     requireSession: (options) => requireSession(sessions, options),
     createMemoryStore,
     createSealer,
+    'requireSession of Hono': honoGuard,
+    'requireSession of Node': nodeGuard,
+    requireSessionHook,
+    createCookieJar,
+    createDeviceBrowser: (options) => createDeviceBrowser(options),
   }
-  const wrong: unknown[] = [true, 5, 'ann', ['ann'], () => ({ subject: 'ann' }), { exept: 'id' }]
+  const wrong: unknown[] = [
+    true,
+    5,
+    'ann',
+    ['ann'],
+    () => ({ subject: 'ann' }),
+    Promise.resolve({ subject: 'ann' }),
+    { exept: 'id' },
+  ]
 
   it.each(Object.entries(calls))('%s', async (_, call) => {
     for (const options of wrong) {
@@ -131,6 +168,24 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
     }
   })
 
+  it('a policy that is a promise, or a function that returns one', async () => {
+    const policy = async () => ({ attempts: 1 })
+    const calls = [
+      () => createRetry(policy() as never),
+      () => createRetry(policy as never)(async () => 1),
+      () => resilientFetch(policy() as never),
+      () => resilient(store, policy() as never),
+      () => resilient(store, policy as never),
+    ]
+    for (const call of calls) {
+      const { name, message } = await errorOf(call)
+      expect([name, message]).toEqual([
+        'TypeError',
+        expect.stringMatching(/"(policy|options)" must be an object, got a promise: await it$/),
+      ])
+    }
+  })
+
   it('sessions.commit, which then saves nothing', async () => {
     for (const wrong of [false, { sav: false }, { save: 'no' }]) {
       const request = new Request('https://a.example/')
@@ -139,6 +194,29 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
       const call = () => sessions.commit(request, new Response(), wrong as never)
       expect((await errorOf(call)).name).toBe('TypeError')
     }
+  })
+})
+
+describe('a promise that is not awaited', () => {
+  const cases: Record<string, (promise: never) => unknown> = {
+    'sessions.get': (promise) => sessions.get(promise),
+    'sessions.open': (promise) => sessions.open(promise),
+    'sessions.save': (promise) => sessions.save(promise),
+    'sessions.commit': async (promise) => {
+      const request = new Request('https://a.example')
+      await sessions.get(request)
+      await sessions.commit(request, promise)
+    },
+    'sessions.revokeAll': (promise) => sessions.revokeAll(promise),
+    'session.login': async (promise) => (await open()).login(promise),
+    'session.set': async (promise) => (await open()).set('key', promise),
+    'an option': (promise) => createSessions({ secret: promise }),
+  }
+  it.each(Object.entries(cases))('is named as the cause: %s', async (_name, call) => {
+    const { name, message } = await errorOf(() => call(Promise.resolve('canary') as never))
+    expect(name).toMatch(/^(TypeError|SessionSerializationError)$/)
+    expect(message).toMatch(/promise.*await it/i)
+    expect(message).not.toContain('canary')
   })
 })
 

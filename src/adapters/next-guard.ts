@@ -1,5 +1,5 @@
 /** The guard of a page or an action of Next itself, whatever its proxy has seen. */
-import { refuseUnless } from '../check.ts'
+import { expectOptions, refuseUnless } from '../check.ts'
 import { SessionError, SessionNotFoundError, type StoreUnavailableError } from '../errors.ts'
 import { createCheck, type Requirements } from '../guard/requirements.ts'
 import type { Session, SessionData } from '../session/session.ts'
@@ -32,9 +32,11 @@ export interface PageRequirements<D extends SessionData = SessionData>
  */
 export async function checkSession<D extends SessionData, Data extends object>(
   open: () => Promise<ReadonlySession<D, Data>>,
-  { onMissing, onStepUp, onUnavailable, ...requirements }: PageRequirements<D>,
+  given: PageRequirements<D>,
   factors: readonly string[] | undefined,
 ): Promise<ReadonlySession<D, Data>> {
+  expectOptions('requireSession', given)
+  const { onMissing, onStepUp, onUnavailable, ...requirements } = Object(given) as typeof given
   const isCallback = (value: unknown): boolean => value === undefined || typeof value === 'function'
   for (const [name, value] of Object.entries({ onMissing, onStepUp, onUnavailable })) {
     refuseUnless(isCallback(value), `requireSession.${name}`, 'a function that throws', value)

@@ -32,7 +32,7 @@ import { refresh } from 'next/cache.js'
 import { cookies, headers } from 'next/headers.js'
 import { type NextRequest, NextResponse } from 'next/server.js'
 import * as React from 'react'
-import { expectSessions, refuseUnless } from '../check.ts'
+import { expectArgument, expectSessions, refuseUnless } from '../check.ts'
 import { SessionError } from '../errors.ts'
 import { draftOf, getDraft, instanceOf, openedOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
@@ -120,8 +120,9 @@ export function withSession<D extends SessionData, Data extends object = Partial
   expectSessions(sessions)
   const { transport } = instanceOf(sessions).options
   refuseUnless(transport === 'cookie', 'transport', '"cookie" for withSession()', transport)
-  return (fn) =>
-    queueUse(sessions, fn, async (share) => {
+  return async (fn) => {
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
+    return await queueUse(sessions, fn, async (share) => {
       const session = await open(sessions, await cookieHeader())
       const commit = async (): Promise<void> => {
         refuseClear(session)
@@ -147,6 +148,7 @@ export function withSession<D extends SessionData, Data extends object = Partial
         throw error
       }
     })
+  }
 }
 
 /**
@@ -171,8 +173,10 @@ export function handler<D extends SessionData, Data extends object = Partial<D>>
 ): <A extends unknown[]>(
   fn: (request: NextRequest, ...rest: A) => Response | Promise<Response>,
 ) => (request: NextRequest, ...rest: A) => Promise<Response> {
-  return (fn) =>
-    sessions.handler(async (request, ...rest) => {
+  expectSessions(sessions)
+  return (fn) => {
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
+    return sessions.handler(async (request, ...rest) => {
       const run = () => fn(request as NextRequest, ...rest)
       try {
         return await queueUse(sessions, run, (share) => share(() => sessions.get(request), run))
@@ -186,6 +190,7 @@ export function handler<D extends SessionData, Data extends object = Partial<D>>
         throw error
       }
     })
+  }
 }
 
 /** Adds the cookie by which the next response asks for a key (`deviceBound`): Next sets no header here. */

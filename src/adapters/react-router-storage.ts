@@ -30,7 +30,7 @@ export function createSessionStorage<D extends SessionData, F = D>(
   expectSessions(sessions)
   const commit = async (session: object, options?: object): Promise<string> => {
     refuseUnless(!options, 'options', 'absent: they are those of createSessions', options)
-    const { sojourn } = session as StorageSession<D, F>
+    const { sojourn } = Object(session) as StorageSession<D, F>
     const values = await sessions.save(sojourn ?? session)
     const rule = '1 for a SessionStorage, and cookie.name that of the cookie to import'
     const needed = values.length - values.filter(isSpare).length
@@ -40,9 +40,10 @@ export function createSessionStorage<D extends SessionData, F = D>(
   return {
     getSession: async (header = null) => toStorageSession(await sessions.open(header)),
     commitSession: commit,
-    destroySession(session, options) {
-      ;(session as StorageSession<D, F>).sojourn.destroy()
-      return commit(session, options)
+    async destroySession(session, options) {
+      const { sojourn } = Object(session) as Partial<StorageSession<D, F>>
+      sojourn?.destroy()
+      return await commit(session, options)
     },
   }
 }

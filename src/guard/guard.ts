@@ -10,7 +10,7 @@
  *   fetch: sessions.handler(async (request) => (await guard(request)) ?? page(request)),
  * }
  */
-import { expectSessions } from '../check.ts'
+import { expectArgument, expectSessions, isObject } from '../check.ts'
 import { instanceOf } from '../session/instances.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -50,5 +50,8 @@ export function requireSession<D extends SessionData>(
 ): Guard {
   expectSessions(sessions)
   const check = createCheck(requirements, now, instanceOf(sessions)?.options.factors)
-  return (request) => check(request, () => sessions.get(request))
+  return async (request) => {
+    expectArgument(isObject(request), 'request', 'a Request', request)
+    return await check(request, () => sessions.get(request))
+  }
 }

@@ -61,8 +61,7 @@ export interface Requirements<D extends SessionData = SessionData> {
 }
 
 /** Requirements with every default in place. */
-type Resolved<D extends SessionData> = Requirements<D> &
-  Complete<Pick<Requirements<D>, 'factors' | 'onUnavailable'>>
+type Resolved<D extends SessionData> = Requirements<D> & Complete<Pick<Requirements<D>, 'factors'>>
 
 /** Answers who lacks something; `missing`: the factors that have to be proven. */
 export type AnswerMissing = (request: Request, missing: string[]) => Response | Promise<Response>
@@ -89,7 +88,7 @@ const RULES: Record<string, Rule> = {
   actor: flagRule(true),
   onMissing: ANSWER,
   onStepUp: ANSWER,
-  onUnavailable: functionRule((_: Request, error: StoreUnavailableError) => error.getResponse()),
+  onUnavailable: functionRule(),
   allow: functionRule(),
 }
 
@@ -98,14 +97,17 @@ const RULES: Record<string, Rule> = {
  *
  * @param now Epoch milliseconds. (default: the clock of the sessions that opened the session)
  * @param declared The option `factors` of the sessions, where they are known already.
+ * @param unavailable The default of `onUnavailable`.
  */
 export function createCheck<D extends SessionData>(
   requirements: Requirements<D>,
   now?: () => number,
   declared?: readonly string[],
+  unavailable: NonNullable<Requirements['onUnavailable']> = (_, error) => error.getResponse(),
 ): (request: Request, open: () => Promise<Session<D>>) => Promise<Response | null> {
   const rules = applyRules<Resolved<D>>('requireSession.', RULES, requirements)
-  const { actor, allow, factors, freshWithin, onMissing, onStepUp, onUnavailable } = rules
+  const { actor, allow, factors, freshWithin, onMissing, onStepUp } = rules
+  const { onUnavailable = unavailable } = rules
   const names = Object.keys(factors)
   assertFactors(factors, declared)
   return async (request, open) => {

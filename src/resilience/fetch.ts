@@ -2,6 +2,7 @@
 import {
   applyRules,
   expectArgument,
+  expectOptions,
   functionRule,
   numberRule,
   type Rule,
@@ -51,6 +52,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
 /** Splits the options into our own and those of the retry. */
 function parts(options: ResilientFetchOptions): Required<OwnOptions> & { policy: RetryPolicy } {
   expectArgument(Object(options) === options, 'options', 'an object or a function', options)
+  expectOptions('options', options)
   const { methods, maxBytes, redirects, fetch, ...policy } = options
   const own = { methods, maxBytes, redirects, fetch }
   return { ...applyRules<Required<OwnOptions>>('', RULES, own), policy }

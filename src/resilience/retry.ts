@@ -2,6 +2,7 @@
 import {
   applyRules,
   expectArgument,
+  expectOptions,
   flagRule,
   functionRule,
   numberRule,
@@ -134,6 +135,7 @@ type Settings = Required<Omit<RetryCall, Optional | 'signal' | 'operation'>> &
 
 /** Merges the settings: the last one given counts; `undefined` is not given. */
 function settle(policy: RetryPolicy, { signal, operation = '', ...call }: RetryCall): Settings {
+  expectOptions('policy', policy)
   const given: Record<string, unknown> = {}
   for (const layer of [policy, policy.operations?.[operation], call]) {
     for (const [name, value] of Object.entries(layer ?? {})) {
@@ -262,6 +264,7 @@ export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Ret
     for (const operation of Object.keys(operations)) settle(ask(), { operation })
   }
   return async (fn, call = {}) => {
+    expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
     const settings = settle(ask(), call)
     const { signal, deadlineMs: ms, timer, now } = settings
     signal?.throwIfAborted()

@@ -50,7 +50,7 @@ function userOf(user: SessionUser): string | null {
       throw new SessionNotFoundError(`Cannot tell who is signed in: the session is ${user.status}`)
     return null
   }
-  const subject = isObject(user) ? user.subject : user
+  const subject = isObject(user) ? (user.subject ?? user) : user
   assertSubject(subject)
   return subject
 }

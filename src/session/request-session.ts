@@ -140,8 +140,9 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
   }
 
   increment<K extends NumberKey<D>>(key: K, by = 1): void {
-    const sum = Number(this.#current(key, 'number') ?? 0) + by
-    if (!Number.isFinite(sum)) throw new TypeError('increment() takes a finite number')
+    const now = Number(this.#current(key, 'number') ?? 0)
+    const holds = typeof by === 'number' && Number.isFinite(now + by)
+    expectArgument(holds, 'by', 'a finite number, and so must be the sum', by)
     this.#make([0, keyOf(key), 'add', by])
   }
 

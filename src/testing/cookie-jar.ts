@@ -1,3 +1,4 @@
+import { applyRules, type Complete, expectArgument, functionRule, type Rule } from '../check.ts'
 import { parseDate } from './cookie-date.ts'
 
 /** A cookie as a browser stores it. */
@@ -49,6 +50,10 @@ export interface CookieJarOptions {
   now?: () => number
 }
 
+const RULES: Record<string, Rule> = {
+  origin: ['https://example.com', 'a URL', (value: string) => URL.canParse(value)],
+  now: functionRule(() => Date.now()),
+}
 /** Longest life of a cookie, RFC 6265bis, 5.5. */
 const MAX_AGE_CAP = 400 * 86_400
 /** Octets of name and value, RFC 6265bis, 5.6. */
@@ -177,6 +182,9 @@ class Jar implements CookieJar {
   }
 
   readonly store: CookieJar['store'] = (response, url) => {
+    const isResponse = typeof response?.headers?.getSetCookie === 'function'
+    const expected = 'a Response: does the handler return one?'
+    expectArgument(isResponse, 'response', expected, response)
     for (const header of response.headers.getSetCookie()) this.#take(header, this.#url(url))
   }
 
@@ -193,6 +201,7 @@ class Jar implements CookieJar {
   }
 
   readonly fetch: CookieJar['fetch'] = async (handler, url, init) => {
+    expectArgument(typeof handler === 'function', 'handler', 'a function', handler)
     const response = await handler(this.request(url, init))
     this.store(response, url)
     return response
@@ -261,7 +270,6 @@ class Jar implements CookieJar {
  * const page = await jar.fetch(app, '/')   // carries the cookie that the login set
  */
 export function createCookieJar(options: CookieJarOptions = {}): CookieJar {
-  const { origin = 'https://example.com', now = () => Date.now() }: CookieJarOptions =
-    Object(options)
+  const { origin, now } = applyRules<Complete<CookieJarOptions>>('', RULES, options)
   return new Jar(new URL(origin).href, now)
 }

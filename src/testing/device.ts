@@ -1,4 +1,5 @@
 /** A browser with Device Bound Session Credentials, for tests: a cookie jar, and keys that never leave it. */
+import { expectOptions } from '../check.ts'
 import { encodeBase64url } from '../crypto/base64url.ts'
 import { type CookieJar, type CookieJarOptions, createCookieJar } from './cookie-jar.ts'
 
@@ -230,5 +231,6 @@ class Browser implements DeviceBrowser {
  * await browser.fetch(app, '/account')                    // refreshes, then asks for the page
  */
 export function createDeviceBrowser(options: DeviceBrowserOptions = {}): DeviceBrowser {
+  expectOptions('options', options)
   return new Browser(Object(options))
 }

@@ -1,4 +1,4 @@
-import { expectArgument } from '../check.ts'
+import { applyRules, expectArgument, functionRule, type Rule } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type {
   SessionIndex,
@@ -81,6 +81,22 @@ function hang(signal: AbortSignal | undefined): Promise<never> {
   })
 }
 
+const RULES: Record<string, Rule> = {
+  script: [undefined, 'a list of faults', Array.isArray],
+  sleep: functionRule(realSleep),
+}
+const FAULTS: readonly unknown[] = 'pass hang throw-before throw-after delay stale'.split(' ')
+const OPERATIONS = 'read write end list endAll page health inspect'.split(' ')
+
+/** Checks a fault: one that is misspelt would never happen, and its test would pass. */
+function planned(fault: Fault, operation: FaultyOperation | undefined): Planned {
+  const type: unknown = fault?.type
+  expectArgument(FAULTS.includes(type), 'fault', `of a type of ${FAULTS.join(', ')}`, type)
+  const isKnown = operation === undefined || OPERATIONS.includes(operation)
+  expectArgument(isKnown, 'operation', `one of ${OPERATIONS.join(', ')}`, operation)
+  return { fault, operation }
+}
+
 class Faulty implements FaultyStore {
   readonly fake = true
   readonly calls: FaultyCall[] = []
@@ -97,11 +113,12 @@ class Faulty implements FaultyStore {
   readonly #latest: Map<string, Found> = new Map()
   readonly #previous: Map<string, Found> = new Map()
 
-  constructor(store: SessionStore, { script = [], sleep = realSleep }: FaultyStoreOptions) {
+  constructor(store: SessionStore, options: FaultyStoreOptions) {
+    const { script = [], sleep } = applyRules<FaultyStoreOptions>('', RULES, options)
     this.name = `faulty(${store.name})`
     this.atomic = store.atomic
     this.#store = store
-    this.#sleep = sleep
+    this.#sleep = sleep!
     this.inject(script)
     const { index, inspect, page, prune } = store
     if (inspect) {
@@ -121,11 +138,12 @@ class Faulty implements FaultyStore {
   }
 
   inject(faults: Fault | readonly Fault[], operation?: FaultyOperation): void {
-    for (const fault of [faults].flat() as Fault[]) this.#planned.push({ fault, operation })
+    const all = [faults].flat() as Fault[]
+    this.#planned.push(...all.map((fault) => planned(fault, operation)))
   }
 
   down(fault: Fault = { type: 'throw-before' }, operation?: FaultyOperation): void {
-    this.#standing.unshift({ fault, operation })
+    this.#standing.unshift(planned(fault, operation))
   }
 
   up(): void {

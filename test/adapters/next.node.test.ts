@@ -453,6 +453,35 @@ describe('the session cookie in Next', () => {
   })
 })
 
+describe('wrong arguments are refused by name', () => {
+  const sessions = createSessions({ secret: SECRET })
+  const junk = undefined as never
+  const calls: Record<string, [call: () => unknown, name: string]> = {
+    'withSession, sessions': [() => withSession(junk), 'sessions'],
+    'withSession, fn': [() => withSession(sessions)(junk), 'fn'],
+    'handler, sessions': [() => handler(junk), 'sessions'],
+    'handler, fn': [() => handler(sessions)(junk), 'fn'],
+    'sessionProxy, sessions': [() => sessionProxy(junk), 'sessions'],
+    'sessionProxy, handler': [() => sessionProxy(sessions, null as never), 'handler'],
+    // As requirements these would be none, and let everybody in who is signed in.
+    'requireSession, a function': [
+      () => requireSession(sessions, (() => false) as never),
+      'requireSession',
+    ],
+    'requireSession, a promise': [
+      () => requireSession(sessions, Promise.resolve({ actor: false }) as never),
+      'requireSession',
+    ],
+  }
+  it.each(Object.entries(calls))('%s', async (_what, [call, name]) => {
+    const error = await errorOf(call)
+    expect([error.name, error.message]).toEqual([
+      'TypeError',
+      expect.stringMatching(new RegExp(`^(Option|Argument) "${name}" must be .+, got `)),
+    ])
+  })
+})
+
 describe('requireSession()', () => {
   const onMissing = () => {
     throw new Error('NEXT_REDIRECT')
