@@ -49,7 +49,7 @@ describe('a policy that is a function', () => {
     [{ operations: { read: { attempts: 'canary' } } }, /"attempts" must be .*, got string/],
     [{ breaker: { read: { openMs: -1 } } }, /Option "openMs" must be a number greater than 0/],
     [new RangeError('canary-5f2c'), /^The policy function failed \(RangeError\)$/],
-    [Promise.resolve({ attempts: 9 }), /"policy" must be an object, got object/],
+    [Promise.resolve({ attempts: 9 }), /"policy" must be an object, got a promise: await it/],
     [null, /"policy" must be an object, got null/],
   ])(
     'stays as it was when its answer is wrong, and says so once: case %#',
