@@ -63,10 +63,9 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
   return { ...draft, current: deferred.base, ...more }
 }
 
-/** Opens the cookies of deferred writes that are ours. */
+/** Opens the cookies of deferred writes that are ours; those of a format to come begin with another byte than a bracket. */
 async function openAll(instance: Instance, cookies: CookieFound): Promise<Sealed[]> {
   const all = await openSides(instance, 'deferred', cookies)
-  // A bracket is its first byte, and one of a format to come has another.
   return all.flatMap((bytes) => (bytes?.[0] === 91 ? [JSON.parse(decodeText(bytes))] : []))
 }
 

@@ -461,8 +461,6 @@ describe('wrong arguments are refused by name', () => {
     'withSession, fn': [() => withSession(sessions)(junk), 'fn'],
     'handler, sessions': [() => handler(junk), 'sessions'],
     'handler, fn': [() => handler(sessions)(junk), 'fn'],
-    'sessionProxy, sessions': [() => sessionProxy(junk), 'sessions'],
-    'sessionProxy, handler': [() => sessionProxy(sessions, null as never), 'handler'],
     // As requirements these would be none, and let everybody in who is signed in.
     'requireSession, a function': [
       () => requireSession(sessions, (() => false) as never),
