@@ -181,7 +181,8 @@ export type DropReason = 'conflict' | 'generation' | 'superseded' | 'unproven' |
  * - `challenge`, `expired-challenge`, `used-challenge`: the proof is of a challenge that was not made for this
  *   session and generation, is too old, or was answered before.
  * - `second-key`: the session is bound to another key, and was not rotated since.
- * - `former-key`: after `regenerate` the former key has to be proven before a new one is taken.
+ * - `former-key`: after `regenerate` the former key has to be proven, and the bound cookie of that proof to come along, before a new
+ *   one is taken.
  */
 export type DeviceRefusal =
   | 'no-cookie'

@@ -58,7 +58,8 @@ async function register(asked: Asked): Promise<Response> {
   const key = publicKeyOf(proof.jwk, proof.algorithm)
   if (!key) return refuse(asked, 'key')
   if (!(await isSignedBy(key, proof.signature, proof.signed))) return refuse(asked, 'signature')
-  const change = bindKey({ k: key, t: await thumbprintOf(key) }, instance.options.now())
+  const claim = { k: key, t: await thumbprintOf(key) }
+  const change = bindKey(claim, draft.device!.proof, instance.options.now())
   const values = await commit(asked, change)
   const refusal = change.refusal()
   if (refusal) return refuse(asked, refusal)
@@ -100,10 +101,8 @@ async function refresh(asked: Asked): Promise<Response> {
   const values = await commit(asked, change)
   const now = draft.current.claims?.d
   const refusal = change.refusal()
-  // A proof whose first answer was lost is no proof of a key that was registered since.
-  const isOther = now !== undefined && now.t !== claim.t
   // With the cookies of what the record is by now: a snapshot that is behind it would ask for a former proof again.
-  if (refusal || isOther) return now ? challenge(asked, now, refusal ?? undefined, values) : end()
+  if (refusal) return now ? challenge(asked, now, refusal, values) : end()
   if (draft.status === 'missing') return end()
   if (!isWritten(draft)) return later()
   instance.emit({ type: 'device.refreshed' }, current)

@@ -129,6 +129,7 @@ function deviceOf(
       if (draft.status === 'unproven') return false
       return draft.current.claims?.d ? typeof proof === 'number' : null
     },
+    proof: typeof proof === 'number' ? proof : NO_COOKIE,
     async finish(response, values, later = false) {
       const offer = await offerOf(instance, draft, bound)
       if (challenge === undefined) {

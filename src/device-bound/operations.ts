@@ -10,11 +10,21 @@ export interface DeviceChange {
   refusal(): DeviceRefusal | null
 }
 
-/** Binds a key, to a session that is bound to none in this generation. `now`: epoch milliseconds. */
-export function bindKey({ k, t }: Pick<DeviceClaim, 'k' | 't'>, now: number): DeviceChange {
+/**
+ * Binds a key, to a session that is bound to none in this generation.
+ *
+ * @param proof The number of the proof whose bound cookie came along.
+ * @param now Epoch milliseconds.
+ */
+export function bindKey(
+  { k, t }: Pick<DeviceClaim, 'k' | 't'>,
+  proof: number,
+  now: number,
+): DeviceChange {
   return deviceChange((before, { generation: { number } }) => {
     if (before?.g === number) return before.t === t ? 'used-challenge' : 'second-key'
-    if (before && before.r !== number) return 'former-key'
+    // Whoever has overheard the challenge has the session cookie alone, or a bound cookie from before that proof.
+    if (before && (before.r !== number || proof < before.n)) return 'former-key'
     return { t, k, g: number, r: number, n: 0, p: now }
   })
 }

@@ -32,6 +32,8 @@ export interface FoundSession {
 export interface DraftDevice {
   /** `true`: the session is bound, and the request proves it; `false`: it does not; `null`: it is not bound. */
   readonly bound: boolean | null
+  /** The number of the proof whose bound cookie the request has; -1: it has none. */
+  readonly proof: number
   /** The application asks the browser for a key. */
   asks?: boolean
   /**

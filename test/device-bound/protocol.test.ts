@@ -456,7 +456,7 @@ describe('a refresh', () => {
     },
   )
 
-  it('whose proof was written before another key was registered gives no cookie of that key', async () => {
+  it('whose proof was written, and not answered yet, keeps its key where another one is registered meanwhile', async () => {
     const world = createBoundWorld()
     const { jar, prove, refresh } = await bind(world)
     const rotated = await jar.fetch(world.app, '/regenerate')
@@ -471,12 +471,15 @@ describe('a refresh', () => {
       store.write = write
       await write.apply(store, call)
       const answer = await world.post(jar, REGISTER, { 'secure-session-response': proof })
-      expect(statusOf(answer)).toEqual([200, true])
+      expect(statusOf(answer)).toEqual([400, false])
       return write.apply(store, call)
     }
     const late = await refresh(await prove(challengeIn(proven, 'challenge')!))
-    expect(statusOf(late)).toEqual([403, false])
-    const next = await other(challengeIn(late, 'challenge')!, {})
+    expect([statusOf(late), world.refusals()]).toEqual([[200, true], ['former-key']])
+    // With the bound cookie of that proof it is taken.
+    const answer = await world.post(jar, REGISTER, { 'secure-session-response': proof })
+    expect(statusOf(answer)).toEqual([200, true])
+    const next = await other(challengeIn(answer, 'challenge')!, {})
     expect(statusOf(await refresh(next))).toEqual([200, true])
   })
 
@@ -716,10 +719,10 @@ describe('a change of the device', () => {
     ({ generation: { number }, claims: d && { a: 'actor', d } }) as never
 
   it('is judged by the record that it is replayed on', () => {
-    const bound = bindKey(first, 5)
+    const bound = bindKey(first, -1, 5)
     const made = bound.operation(stateOf(2))
     expect([bound.refusal(), made.claims?.d]).toEqual([null, { ...first, g: 2, r: 2, n: 0, p: 5 }])
-    const other = bindKey({ k: 'c.d', t: 'second' }, 6)
+    const other = bindKey({ k: 'c.d', t: 'second' }, 3, 6)
     expect(other.operation(made)).toBe(made)
     expect(other.refusal()).toBe('second-key')
     // The same change on another record.
@@ -727,6 +730,14 @@ describe('a change of the device', () => {
     expect(other.refusal()).toBe(null)
     other.operation(stateOf(3, made.claims?.d))
     expect(other.refusal()).toBe('former-key')
+    // One that was proven since, by a bound cookie of that proof or of the one before.
+    for (const [n, refusal] of [
+      [3, null],
+      [4, 'former-key'],
+    ] as const) {
+      other.operation(stateOf(3, { ...first, g: 2, r: 3, n, p: 5 }))
+      expect([n, other.refusal()]).toEqual([n, refusal])
+    }
   })
 
   it('counts no proof of a key that another one has replaced', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { deviceOf } from '../../src/device-bound/index.ts'
 import type { Session } from '../../src/index.ts'
-import { createClock, createCookieJar } from '../../src/testing/index.ts'
+import { createClock, createCookieJar, createDeviceBrowser } from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 import { BOUND, challengeIn, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
 
@@ -476,6 +476,32 @@ describe('a rotation of a bound session', () => {
     expect(only().thumbprint).not.toBe(thumbprint)
     expect(await see()).toMatchObject({ ...ada, bound: true })
     expect(paths()).toHaveLength(3)
+  })
+
+  it('gives no key to whoever overhears the request for one and has the session cookie alone, and one to its browser', async () => {
+    const { app, browser, clock, only, post, refusals, see, steal } = createBoundWorld()
+    await see('/login')
+    await see('/regenerate')
+    const before = steal()
+    clock.advance(601)
+    await browser.refresh(app)
+    const bare = steal()
+    bare.store(new Response(null, { headers: { 'set-cookie': `${BOUND}=; Path=/; Secure; Max-Age=0` } }))
+    const page = await browser.jar.fetch(app, '/')
+    const challenge = challengeIn(page, 'registration')!
+    const stranger = createDeviceBrowser({ now: clock })
+    for (const thief of [before, bare]) {
+      await stranger.register(async (request) => {
+        const proof = request.headers.get('secure-session-response')!
+        return post(thief, REGISTER, { 'secure-session-response': proof })
+      }, page)
+    }
+    expect([challenge !== undefined, stranger.bound.size]).toEqual([true, 0])
+    expect(refusals()).toEqual(['former-key', 'former-key'])
+    const { thumbprint } = only()
+    await browser.register(app, page)
+    expect(only().thumbprint).not.toBe(thumbprint)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
   })
 
   it('by whoever copied both cookies while they were fresh gives them no key', async () => {

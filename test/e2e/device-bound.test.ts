@@ -163,6 +163,8 @@ describe('a session in a Chromium with device-bound sessions', () => {
     expect(await visit('/')).toBe('ada true')
     await registered
     expect(registrations()).toHaveLength(2)
+    // The server takes another key only with the bound cookie of the latest proof.
+    expect(seen.findLast(({ what }) => what.endsWith('/register'))?.cookies).toContain(BOUND)
     expect(await visit('/')).toBe('ada true')
   })
 

@@ -146,24 +146,9 @@ function checkReplaced(facts: Facts, one: Asking, lineage: Lineage): void {
     ({ sent, done }) => sent < one.done && done > last.sent,
   )
   if (last.jar === one.jar && isRotated) return
-  // Whoever copies both cookies between the proof after a rotation and the registration is asked for a key too.
+  // Whoever has the bound cookie of the proof after a rotation, by whatever theft, is taken for the browser.
   const proofs = askingOf(lineage, 'refresh').filter(({ sent }) => sent > last.sent)
-  const isPresent = facts.history.thefts.some(
-    ({ at, jar, thief }) =>
-      thief === one.jar &&
-      jar === last.jar &&
-      proofs.some(({ sent }) => sent < at && at <= one.sent),
-  )
-  // So is whoever takes the bound cookie of that proof alone.
-  const hasProof = proofs.some((proof) => proof === one.holds)
-  // So is whoever reads the answer that asked for it, before the browser has done as it was asked.
-  const isOverheard = facts.history.exchanges.some(
-    ({ done, jar, sent }) =>
-      done === one.device.challengedAt &&
-      jar === last.jar &&
-      proofs.some((proof) => proof.sent <= sent),
-  )
-  if (isRotated && (isPresent || hasProof || isOverheard)) return
+  if (isRotated && proofs.some((proof) => proof === one.holds)) return
   const text = `it replaces the key of browser ${last.jar}, of request ${last.id}`
   facts.report('11 another key', one, text)
 }
@@ -215,7 +200,10 @@ function checkTaken(facts: Facts, one: Asking): void {
   const others = askingOf(lineage, 'register').filter(
     (other) => other !== one && other.sent < one.done,
   )
-  if (isFormer || isForgotten || others.some(({ done }) => done > since)) return
+  // The bound cookie that came along may be of a proof before the latest one.
+  const latest = proofs.filter(({ sent }) => sent > since && sent < one.done).at(-1)
+  const isOutdated = latest !== undefined && one.holds !== latest
+  if (isFormer || isForgotten || isOutdated || others.some(({ done }) => done > since)) return
   facts.report('13 device locked out', one, 'its key was refused, though the challenge is good')
 }
 
