@@ -147,7 +147,7 @@ export class Commit {
     return applyAll(own, state)
   }
 
-  /** Returns a session that an overlapping sign-in rotated with this one on top; `null`: it cannot be shared. */
+  /** Returns a session that an overlapping sign-in rotated with this one on top; `null`: something else was written to it. */
   #share(state: SessionState | null | undefined): SessionState | null {
     const { now, version } = this.#p.instance.options
     if (!state || !signsIn(this.#draft) || state.version > version) return null
@@ -221,7 +221,7 @@ export class Commit {
     const { context, options } = instance
     const { failed } = this.#stored
     const relation = relate(from.generation, credential)
-    if (relation === 'replaced') {
+    if (relation === 'replaced' || !this.#draft.found) {
       latest.record(found)
       const next = this.#share(found)
       return next && { from: found, next }

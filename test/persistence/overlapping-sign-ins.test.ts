@@ -87,6 +87,22 @@ describe('a sign-in that overlaps one of the same user', () => {
     expect([second.subject, second.data]).toEqual(['ada', {}])
   })
 
+  it('starts a session of its own where the first one is written to before it goes on with that', async () => {
+    const { header, live, memory, sessions, store, visit } = await createOverlap()
+    const first = await visit(signIn)
+    const late = await sessions.open(header)
+    late.login('ada')
+    const write = store.write.bind(store)
+    store.write = async (...call) => {
+      store.write = write
+      await visit((session) => session.set('cart', 2))
+      return write(...call)
+    }
+    await sessions.save(late)
+    expect([late.id === first.session.id, late.subject, late.data]).toEqual([false, 'ada', {}])
+    expect([live(), await memory.read(first.session.id)]).toEqual([1, null])
+  })
+
   it('ends the session of the same user in whose place it starts one, and no other', async () => {
     for (const [user, expected] of [
       ['ada', [1, 1]],
