@@ -486,7 +486,9 @@ describe('a rotation of a bound session', () => {
     clock.advance(601)
     await browser.refresh(app)
     const bare = steal()
-    bare.store(new Response(null, { headers: { 'set-cookie': `${BOUND}=; Path=/; Secure; Max-Age=0` } }))
+    bare.store(
+      new Response(null, { headers: { 'set-cookie': `${BOUND}=; Path=/; Secure; Max-Age=0` } }),
+    )
     const page = await browser.jar.fetch(app, '/')
     const challenge = challengeIn(page, 'registration')!
     const stranger = createDeviceBrowser({ now: clock })
@@ -516,6 +518,24 @@ describe('a rotation of a bound session', () => {
     }
     clock.advance(630)
     expect(await seeWith(thief)).toMatchObject(nobody)
+  })
+
+  it('by a second login() before the first registration is answered leaves its browser without the key, until it signs in again', async () => {
+    const { app, browser, clock, see } = createBoundWorld({ enforce: 'always' })
+    await see('/write')
+    const first = await browser.jar.fetch(app, '/login')
+    await browser.register(async (request) => {
+      const late = await app(request)
+      await browser.register(app, await browser.jar.fetch(app, '/login'))
+      return late
+    }, first)
+    clock.advance(31)
+    // A former key that goes on being taken would be that of whoever was there before the sign-in.
+    expect(await see()).toMatchObject(nobody)
+    await see('/login')
+    expect(await see()).toMatchObject({ ...ada, bound: true })
+    clock.advance(3600)
+    expect(await see()).toMatchObject({ ...ada, bound: true })
   })
 
   it('by login() binds anew at once, and the former key proves nothing any more', async () => {

@@ -17,7 +17,7 @@ export const doctor: Command = {
   argument: 'url',
   options: ['config', 'cookie', 'form'],
   details:
-    'Give it a page that starts a session, or with --form the address that a form is sent to: its fields come on standard input, and it is sent twice. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
+    'Give it a page that starts a session, or with --form the address that a form is sent to: its fields come on standard input, and it is sent twice, from no page before it: one that needs a CSRF token from there is refused. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
   examples: [
     ['npx sojourn doctor https://example.com/cart', 'From outside, without a secret'],
     ['npx sojourn doctor https://example.com/cart --cookie sid', 'For a cookie of another name'],
