@@ -2,13 +2,14 @@
 import { MAX_TOKEN } from '../codec/cookie-tokens.ts'
 import { nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { SessionBindingError } from '../errors.ts'
+import { SessionBindingError, StoreUnavailableError } from '../errors.ts'
 import type { DeviceRefusal, DeviceSkip } from '../events.ts'
 import { persistenceOf } from '../persistence/persistence.ts'
 import type { Visit } from '../session/backend.ts'
 import type { Draft, DraftDevice } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft } from '../session/open.ts'
+import { unansweredDraft } from '../session/unanswered.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import { NO_COOKIES, type Settings, settingsOf, taskOf } from './settings.ts'
 import { type BoundCookie, challengeField, openSealed, sealChallenge } from './tokens.ts'
@@ -42,10 +43,16 @@ export async function guardDevice(
   // The application is shown no session there either: what answers its browser opens it by itself.
   const isAnswered = again && request !== undefined && taskOf(settings, request)
   if (refusal === null || isAnswered) return own
-  if (!again) tellRefusal(instance, found!.state, refusal, request)
+  // A copy from before the store failed may be older than the key.
+  const isUnknown = refusal === 'other-cookie' && found!.stale
+  if (!again && !isUnknown) tellRefusal(instance, found!.state, refusal, request)
   const isWrite = request !== undefined && !READS.test(request.method)
   const isEmpty = settings.enforce === 'always' || (settings.enforce === 'writes' && isWrite)
-  return isEmpty ? await unprovenDraft(instance, settings, own, cookies) : own
+  if (!isEmpty) return own
+  if (!isUnknown) return await unprovenDraft(instance, settings, own, cookies)
+  const { name } = instance.store!
+  const error = new StoreUnavailableError(`The store "${name}" cannot tell the key of the session`)
+  return await unansweredDraft(instance, name, own, error)
 }
 
 /** Returns the number of the proof that a request brings for its session, or why it brings none. */

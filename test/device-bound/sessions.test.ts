@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { deviceOf } from '../../src/device-bound/index.ts'
 import type { Session } from '../../src/index.ts'
-import { createClock, createCookieJar, createDeviceBrowser } from '../../src/testing/index.ts'
+import { cached } from '../../src/stores/cached.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import {
+  createClock,
+  createCookieJar,
+  createDeviceBrowser,
+  createFaultyStore,
+} from '../../src/testing/index.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 import { BOUND, challengeIn, createBoundWorld, REFRESH, REGISTER, SESSION } from './world.ts'
 
@@ -504,6 +511,34 @@ describe('a rotation of a bound session', () => {
     await browser.register(app, page)
     expect(only().thumbprint).not.toBe(thumbprint)
     expect(await see()).toMatchObject({ ...ada, bound: true })
+  })
+
+  it('signs nobody out where a copy from before the new key answers while the store fails', async () => {
+    const clock = createClock()
+    const store = createFaultyStore(createMemoryStore({ now: clock }))
+    const create = (enforce: 'writes' | 'always') =>
+      createBoundWorld(
+        { enforce },
+        { store: cached(store, { ttl: 1, staleIfError: 300, now: clock }) },
+        clock,
+      )
+    for (const enforce of ['writes', 'always'] as const) {
+      const [{ browser, post, see }, elsewhere] = [create(enforce), create(enforce)]
+      await see('/login')
+      await see('/regenerate')
+      clock.advance(601)
+      await browser.refresh(elsewhere.app)
+      await see()
+      store.down()
+      clock.advance(31)
+      const headers = { cookie: String(browser.jar.header()) }
+      const write = new Request('https://app.example/write', { method: 'POST', headers })
+      const answer = await elsewhere.app(write)
+      expect([enforce, answer.status, elsewhere.refusals()]).toEqual([enforce, 503, []])
+      store.up()
+      expect(await see()).toMatchObject({ ...ada, bound: true })
+      expect(await post(browser.jar, '/write', {})).toMatchObject({ status: 200 })
+    }
   })
 
   it('by whoever copied both cookies while they were fresh gives them no key', async () => {
