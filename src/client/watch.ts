@@ -125,7 +125,6 @@ export class Watch implements SessionWatch {
     const method = this.#isActive && this.#options.keepAlive ? 'POST' : 'GET'
     this.#askedAt = at
     this.#isActive = false
-    world.clearTimeout(this.#timer)
     this.#controller = new AbortController()
     const limit = world.setTimeout(() => this.#controller.abort(), PATIENCE_MS)
     const status = await world.ask(method, this.#controller.signal).catch(() => null)

@@ -36,6 +36,17 @@ describe('watchSession()', () => {
     }
   })
 
+  it('reloads once somebody is signed in where nobody was', async () => {
+    const browser = createBrowser()
+    browser.open('a')
+    await settle()
+    await browser.advance(60)
+    expect(browser.take()).toEqual(['a GET', 'a GET'])
+    browser.server.status = signedIn('ann')
+    await browser.advance(60)
+    expect(browser.take()).toEqual(['a GET', 'a reload'])
+  })
+
   it('calls onChange in place of a reload, with what is and what was', async () => {
     const changes: unknown[] = []
     const onChange = (...change: unknown[]): void => void changes.push(change)
@@ -115,6 +126,29 @@ describe('the end of a session', () => {
     expect(take()).toEqual(['a GET'])
   })
 
+  it('is counted from the moment of the question', async () => {
+    const { advance, questions, server, tab, take } = await createTab()
+    server.status = undefined
+    const checked = tab.watch.check()
+    await advance(5)
+    await questions.at(-1)?.answer(signedIn('ann', 100))
+    await checked
+    expect(take()).toEqual(['a GET', 'a expires in 95'])
+  })
+
+  it('needs nobody who is told of it', async () => {
+    const { advance, server, take } = await createTab(150, {
+      onExpiring: undefined,
+      onRenewed: undefined,
+    })
+    for (const secondsLeft of [100, 1000]) {
+      server.status = signedIn('ann', secondsLeft)
+      await advance(60)
+    }
+    await advance(60)
+    expect(take()).toEqual(['a GET', 'a GET', 'a GET'])
+  })
+
   it('is asked about when it comes, and the server has the last word', async () => {
     const { advance, server, take } = await createTab(30)
     server.status = nobody
@@ -170,6 +204,7 @@ describe('activity', () => {
 describe('a hidden page', () => {
   it('asks nothing and has no timer, and asks as soon as it is seen', async () => {
     const { advance, server, tab, take, timers } = await createTab()
+    await advance(5)
     await tab.show(false)
     expect(timers.size).toBe(0)
     await advance(100_000)
@@ -275,6 +310,24 @@ describe('other tabs', () => {
     expect(take()).toEqual([])
   })
 
+  it('take their own answer after one of another tab that was asked for earlier', async () => {
+    const { a, advance, b, questions, server, take } = await createTabs()
+    server.status = undefined
+    await advance(1)
+    const early = b.watch.check()
+    await advance(1)
+    const later = a.watch.check()
+    const [ofB, ofA] = questions.slice(-2)
+    await ofB?.answer(signedIn('ann'))
+    await ofA?.answer(nobody)
+    await Promise.all([early, later])
+    expect(
+      take()
+        .filter((one) => one.includes('reload'))
+        .sort(),
+    ).toEqual(['a reload', 'b reload'])
+  })
+
   it('that are still waiting for their first answer take what they heard after it', async () => {
     const { a, advance, questions, server, open, take } = await createTabs()
     server.status = undefined
@@ -317,17 +370,148 @@ describe('stop()', () => {
   })
 })
 
+function definePageSuite(): void {
+  describe('watchSession() in a page', () => {
+    /** What a browser has, of which other runtimes lack most. */
+    async function inPage(
+      answer: () => unknown,
+      run: (page: Page) => Promise<void>,
+    ): Promise<void> {
+      const asked: [url: unknown, how: Record<string, unknown>][] = []
+      const channels: Channel[] = []
+      class Channel {
+        onmessage: ((event: { data: unknown }) => void) | undefined
+        readonly sent: unknown[] = []
+        isOpen = true
+        readonly name: string
+        constructor(name: string) {
+          this.name = name
+          channels.push(this)
+        }
+        postMessage(data: unknown): void {
+          this.sent.push(data)
+        }
+        close(): void {
+          this.isOpen = false
+        }
+      }
+      const page = new EventTarget()
+      const document = Object.assign(new EventTarget(), { hidden: false })
+      let reloads = 0
+      const names = {
+        document,
+        location: { href: 'https://a.example/b/', reload: () => reloads++ },
+        BroadcastChannel: Channel,
+        addEventListener: page.addEventListener.bind(page),
+        fetch: async (url: unknown, how: never) => {
+          asked.push([url, how])
+          return answer()
+        },
+      }
+      const before = Object.keys(names).map(
+        (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
+      )
+      for (const [name, value] of Object.entries(names)) {
+        Object.defineProperty(globalThis, name, { value, configurable: true })
+      }
+      const watch = watchSession({ url: '../status' })
+      try {
+        await settle()
+        await run({ asked, channel: channels[0]!, document, page, reloads: () => reloads, watch })
+      } finally {
+        watch.stop()
+        for (const [name, was] of before) {
+          if (was) Object.defineProperty(globalThis, name, was)
+          else Reflect.deleteProperty(globalThis, name)
+        }
+      }
+    }
+    interface Page {
+      asked: [url: unknown, how: Record<string, unknown>][]
+      channel: { name: string; sent: unknown[]; isOpen: boolean; onmessage?: unknown }
+      document: EventTarget & { hidden: boolean }
+      page: EventTarget
+      reloads: () => number
+      watch: ReturnType<typeof watchSession>
+    }
+
+    it('asks its own origin past every cache, tells the tabs of the same address, and hears them', async () => {
+      await inPage(
+        () => Response.json(signedIn('ann')),
+        async ({ asked, channel, reloads, watch }) => {
+          expect(await watch.check()).toEqual(signedIn('ann'))
+          const [url, how] = asked[0]!
+          expect(url).toBe('https://a.example/status')
+          expect(how).toMatchObject({
+            method: 'GET',
+            headers: { 'sojourn-status': '1' },
+            cache: 'no-store',
+            redirect: 'error',
+            signal: expect.any(AbortSignal),
+          })
+          expect(channel.name).toBe('sojourn https://a.example/status')
+          expect(channel.sent.at(-1)).toMatchObject(signedIn('ann'))
+          const hear = channel.onmessage as (event: { data: unknown }) => void
+          hear({ data: { ...nobody, at: Date.now() + 1000 } })
+          expect(reloads()).toBe(1)
+        },
+      )
+    })
+
+    it.each([
+      ['an error', () => Response.json(signedIn('ann'), { status: 503 })],
+      ['a page to sign in on', () => new Response('<!doctype html>')],
+      ['another JSON', () => Response.json({ ok: true })],
+    ])('takes %s for no answer', async (_, answer) => {
+      await inPage(answer, async ({ channel, watch }) => {
+        expect(await watch.check()).toBe(null)
+        expect(channel.sent).toEqual([])
+      })
+    })
+
+    it('renews after whatever a visitor does, and stops hearing of it', async () => {
+      for (const type of ['pointerdown', 'keydown', 'wheel']) {
+        await inPage(
+          () => Response.json(signedIn('ann')),
+          async ({ asked, channel, page, watch }) => {
+            page.dispatchEvent(new Event(type))
+            await watch.check()
+            expect(asked.map(([, { method }]) => method)).toEqual(['GET', 'POST'])
+            watch.stop()
+            expect(channel.isOpen).toBe(false)
+          },
+        )
+      }
+    })
+  })
+}
+
+// Workers let nobody replace what stands in for a page.
+if (navigator.userAgent !== 'Cloudflare-Workers') definePageSuite()
+
 describe('a wrong option', () => {
   it.each([
     [undefined, 'url'],
     [{}, 'url'],
     [{ url: '' }, 'url'],
+    [{ url: new URL('https://a.example/status') }, 'url'],
+    [{ url: '/status', interval: 86_401 }, 'interval'],
     [{ url: '/status', interval: 0 }, 'interval'],
     [{ url: '/status', interval: Number.NaN }, 'interval'],
     [{ url: '/status', warnBefore: -1 }, 'warnBefore'],
     [{ url: '/status', warnBefore: 100_000 }, 'warnBefore'],
   ])('%o is refused by its name', async (options, name) => {
     expect((await errorOf(() => watchSession(options as never))).message).toContain(`"${name}"`)
+  })
+
+  it('none is: the shortest and the longest times, where the page is missing', async () => {
+    for (const times of [
+      { interval: 1, warnBefore: 0 },
+      { interval: 86_400, warnBefore: 86_400 },
+    ]) {
+      const error = await errorOf(() => watchSession({ url: '/status', ...times }))
+      expect(error.message).toMatch(/needs a page/)
+    }
   })
 
   it('a place without a page is named', async () => {
