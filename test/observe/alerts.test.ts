@@ -57,6 +57,25 @@ describe('alertOn()', () => {
     ])
     tell(OPENED)
     expect(alerts.length).toBe(1)
+    take()
+    clock.advance(3600)
+    tell(REUSED, 2)
+    // Of this time, not of the first.
+    expect(alerts).toMatchObject([{ state: 'firing', since: clock() }])
+  })
+
+  it('is quiet for exactly as long as it is told', () => {
+    const { clock, take, tell } = setUp(reusedCookies({ window: 60 }), { quiet: 600 })
+    tell(REUSED)
+    clock.advance(100)
+    tell(OPENED)
+    take()
+    clock.advanceMs(499_999)
+    tell(REUSED)
+    expect(take()).toEqual([])
+    clock.advanceMs(1)
+    tell(REUSED)
+    expect(take()).toEqual(['reused-cookies firing 2'])
   })
 
   it('is quiet about a condition that comes and goes, and tells of it later if it still holds', () => {
@@ -108,11 +127,13 @@ describe('alertOn()', () => {
       [{ rules: [], notify: 'mail' }, /notify.*a function/],
       [{ rules: [] }, /notify.*a function/],
       [{ rules: [{}], notify }, /rules.*a list of rules/],
+      [{ rules: [null], notify }, /rules.*a list of rules/],
       [{ rules: [], notify, quiet: -1 }, /quiet/],
       [{ rules: [], notify, every: 1 }, /every/],
     ]
     for (const [options, rule] of given) expect(() => alertOn(options as never)).toThrow(rule)
     expect(() => countRule({ name: 'any' } as never)).toThrow(/threshold/)
+    expect(() => countRule({ name: 5 } as never)).toThrow(/name.*a text/)
     expect(() => errorRate({ threshold: -1 })).toThrow(/threshold/)
     expect(() => errorRate({ windows: 1 } as never)).toThrow(/windows/)
     expect(() => breakerOpen({ window: 1 } as never)).toThrow(/window/)
@@ -154,6 +175,27 @@ describe('the window of a rule', () => {
     expect(take()).toEqual(['reused-cookies firing 3'])
   })
 
+  it('forgets what is older and nothing else, however far apart events are', () => {
+    const clock = createClock()
+    const rule = countRule({ name: 'any', threshold: 1, window: 20, count })
+    const valueAfter = rule.watch()
+    const add = (): number => valueAfter({ at: clock(), ...REUSED } as SessionEvent)
+    for (let second = 0; second < 19; second++) {
+      add()
+      clock.advance(1)
+    }
+    expect(add()).toBe(20)
+    clock.advance(3)
+    expect(add()).toBe(18)
+    clock.advance(1)
+    expect(add()).toBe(18)
+    // One that comes late does not set the window back.
+    clock.advance(-1)
+    expect(add()).toBe(19)
+    clock.advance(1)
+    expect(add()).toBe(20)
+  })
+
   const count = ({ type }: SessionEvent): number => Number(type === 'session.reused')
 })
 
@@ -192,6 +234,20 @@ describe('breakerOpen()', () => {
     clock.advance(10)
     tell(OPENED)
     expect(take()).toEqual(['breaker-open firing 60'])
+    clock.advance(10)
+    tell(breaker('open'))
+    tell(breaker('closed', 'write'))
+    expect(take()).toEqual(['breaker-open recovered 0'])
+  })
+
+  it('fires for the first of two that are open', () => {
+    const { clock, take, tell } = setUp(breakerOpen({ threshold: 60 }))
+    tell(breaker('open'))
+    clock.advance(30)
+    tell(breaker('open', 'write'))
+    clock.advance(30)
+    tell(OPENED)
+    expect(take()).toEqual(['breaker-open firing 60'])
   })
 })
 
@@ -199,6 +255,8 @@ describe('degradedShare()', () => {
   it('fires at a share of what was opened, not below the minimum', () => {
     const { take, tell } = setUp(degradedShare({ threshold: 0.25, minimum: 8 }))
     tell(DEGRADED, 7)
+    // Says nothing of how many were opened.
+    tell(DOWN, 9)
     expect(take()).toEqual([])
     tell(OPENED, 25)
     expect(take()).toEqual([
@@ -259,6 +317,21 @@ describe('invalidCookies()', () => {
     }
     tell(INVALID, 20)
     expect(take()).toEqual([])
+  })
+
+  it('goes by the whole hour before', () => {
+    const { clock, take, tell } = setUp(invalidCookies({ threshold: 5, window: 300, minimum: 20 }))
+    tell(INVALID, 15)
+    clock.advance(300)
+    // An hour of windows, in each of which four are normal but for the last.
+    for (let part = 0; part < 10; part++) {
+      tell(INVALID, 4)
+      clock.advance(300)
+    }
+    tell(INVALID, 27)
+    expect(take()).toEqual([])
+    tell(INVALID)
+    expect(take()).toEqual([expect.stringMatching(/^invalid-cookies firing 5/)])
   })
 })
 

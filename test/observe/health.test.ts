@@ -196,8 +196,11 @@ describe('health({ deep: true })', () => {
       }
       return createSessions({ secret: SECRET, store, now: clock })
     })
-    const look = async () =>
-      (await Promise.all(isolates.map((one) => one.health(deep)))).map(({ ok }) => ok)
+    const look = async () => {
+      const all: boolean[] = []
+      for (const one of isolates) all.push((await one.health(deep)).ok)
+      return all
+    }
     expect([await look(), await look()]).toEqual([
       [true, true],
       [true, true],
@@ -256,6 +259,65 @@ describe('health({ deep: true })', () => {
     }
   })
 
+  it('is full or read-only where the store says so, and nothing of the kind otherwise', async () => {
+    const { faulty, sessions } = setUp()
+    const error = new StoreUnavailableError('gone', { reason: 'network' })
+    faulty.down({ type: 'throw-before', error }, 'write')
+    const { store } = await sessions.health(deep)
+    expect([store?.problems, store?.reason]).toEqual([[], 'network'])
+  })
+
+  it('asks a store that inspects itself for nothing else but its own reads and writes', async () => {
+    const behind = createMemoryStore({ now: createClock() })
+    const calls: [name: string, signal: unknown, more?: unknown][] = []
+    const inspect = async (options?: { signal?: AbortSignal }) => {
+      calls.push(['inspect', options?.signal])
+      return { figures: {}, problems: [], warnings: [] }
+    }
+    const store: SessionStore = {
+      name: 'far',
+      atomic: true,
+      read: (id, options) => {
+        calls.push(['read', options?.signal, options?.fresh])
+        return behind.read(id)
+      },
+      write: (id, record, expected, options) => {
+        calls.push(['write', options?.signal, record.keys ?? id])
+        return behind.write(id, record, expected)
+      },
+      end: (id, options) => {
+        calls.push(['end', options?.signal])
+        return behind.end(id, options)
+      },
+      health: async (options) => void calls.push(['health', options?.signal]),
+      inspect,
+    }
+    const { sessions } = createWorld({ store })
+    await sessions.health()
+    await sessions.health(deep)
+    expect(calls.map(([name]) => name).join(' ')).toBe(
+      'health inspect read write write read read end',
+    )
+    for (const [, signal] of calls) expect(signal).toBeInstanceOf(AbortSignal)
+    // The marker, with an index key, and what is written and ended.
+    const [, , marker, markerWrite, probe, ...reads] = calls.map(([, , more]) => more)
+    expect([marker, reads.slice(0, 2)]).toEqual([true, [true, false]])
+    expect(markerWrite).toHaveLength(1)
+    await sessions.health(deep)
+    const written = calls.filter(([name]) => name === 'write').map(([, , id]) => id)
+    expect(written.at(-1)).toMatch(/^[\w-]{22}$/)
+    expect(written.at(-1)).not.toBe(probe)
+  })
+
+  it('is ok for a store that has neither health nor details', async () => {
+    const { read, write, end } = createMemoryStore({ now: createClock() })
+    const store: SessionStore = { name: 'plain', atomic: true, read, write, end }
+    const { sessions } = createWorld({ store })
+    const expected = { ok: true, ready: true, store: { name: 'plain', ok: true, latencyMs: 0 } }
+    expect(await sessions.health()).toEqual(expected)
+    expect(await sessions.health(deep)).toMatchObject(expected)
+  })
+
   it('leaves no mark of its record in the store', async () => {
     const behind = createMemoryStore({ now: createClock() })
     const marks: unknown[] = []
@@ -306,14 +368,25 @@ describe('health({ deep: true })', () => {
     expect(JSON.stringify(report).includes(CANARY)).toBe(false)
   })
 
-  it('does not wait for a store that hangs', async () => {
+  it('does not wait for a store that hangs, nor goes on asking it', async () => {
+    const behind = createMemoryStore({ now: createClock() })
+    let reads = 0
     const { sessions } = createWorld({
       store: {
-        ...createMemoryStore({ now: createClock() }),
-        inspect: () => new Promise<never>(() => {}),
+        ...behind,
+        read: (...call) => {
+          reads++
+          return behind.read(...call)
+        },
+        inspect: (options) =>
+          new Promise<never>((_, reject) => {
+            options?.signal?.addEventListener('abort', () => reject(new Error('late')))
+          }),
       },
     })
     const { ok, store } = await sessions.health(deep)
     expect([ok, store?.error]).toEqual([false, 'ERR_STORE_TIMEOUT'])
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(reads).toBe(0)
   })
 })

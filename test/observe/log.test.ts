@@ -194,6 +194,36 @@ describe('logEvents() in an outage', () => {
     ])
   })
 
+  it('counts a mismatch by what differs, and an end not by the reason of the application', () => {
+    const { clock, lines, log } = setUp({ limit: 1, limits: { 'session.ended': 2 } })
+    const mismatch = { at: 0, type: 'session.binding-mismatch', session: 'x' }
+    for (const by of ['userAgent', 'userAgent', 'custom']) {
+      log({ ...mismatch, by } as unknown as SessionEvent)
+    }
+    for (let i = 0; i < 5; i++) {
+      log({ at: 0, type: 'session.ended', by: 'revoke', reason: `reason ${i}` } as SessionEvent)
+    }
+    const told = lines.map(([, , event]) => event as { by: string; reason?: string })
+    expect(told.map(({ by, reason }) => [by, reason])).toEqual([
+      ['userAgent', undefined],
+      ['custom', undefined],
+      ['revoke', 'reason 0'],
+      ['revoke', 'reason 1'],
+    ])
+    clock.advance(60)
+    log(login)
+    expect(lines.slice(4, 6).map(([, text, fields]) => [text, fields])).toEqual([
+      [
+        'sojourn: session.binding-mismatch, 1 more left out',
+        { type: 'session.binding-mismatch', by: 'userAgent', leftOut: 1 },
+      ],
+      [
+        'sojourn: session.ended, 3 more left out',
+        { type: 'session.ended', by: 'revoke', leftOut: 3 },
+      ],
+    ])
+  })
+
   it('keeps its memory when a store makes up codes: those beyond 200 kinds share the limit of their type', () => {
     const { clock, lines, log } = setUp({ limit: 1 })
     for (let i = 0; i < 5000; i++) log({ ...retry(), code: `CODE_${i}` } as SessionEvent)
@@ -253,6 +283,7 @@ describe('logEvents() refuses', () => {
     ['no logger', undefined, {}, 'TypeError', 'logger'],
     ['a logger without warn', { ...logger, warn: undefined }, {}, 'TypeError', 'logger'],
     ['a level that is none', logger, { levels: { 'store.retry': 'loud' } }, 'TypeError', 'retry'],
+    ['null for levels', logger, { levels: null }, 'TypeError', 'levels'],
     ['true for a level', logger, { levels: { 'store.retry': true } }, 'TypeError', 'retry'],
     ['an unknown type', logger, { levels: { 'store.down': 'warn' } }, 'TypeError', 'store.down'],
     ['a negative limit', logger, { limit: -1 }, 'RangeError', 'limit'],

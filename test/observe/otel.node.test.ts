@@ -168,6 +168,33 @@ describe('recordEvents(), its metrics', () => {
     expect(Number(after?.[0])).toBeLessThan(Number(before?.[0]))
   })
 
+  it('leave out what an event does not have, and the reason of an end', async () => {
+    const record = recordEvents()
+    record({ at: 1, type: 'session.saved', outcome: 'unchanged' })
+    const call = { type: 'store.call', store: 'redis', operation: 'read', attempts: 1 } as const
+    record({ at: 1, ...call, outcome: 'ok', durationMs: 2 })
+    record({ at: 1, type: 'session.ended', by: 'revoke', reason: 'asked for' } as SessionEvent)
+    expect(await telemetry.pointsOf('sojourn.cookie.size')).toEqual([])
+    const [duration] = (await telemetry.measured())
+      .filter(({ descriptor }) => descriptor.name === 'sojourn.store.duration')
+      .flatMap(({ dataPoints }) => dataPoints)
+    expect(Object.keys(duration!.attributes)).not.toContain('error.type')
+    expect(await telemetry.pointsOf('sojourn.events')).toEqual([
+      [1, { 'sojourn.event.type': 'session.ended', 'sojourn.by': 'revoke' }],
+    ])
+  })
+
+  it('show nothing of a store that says nothing of itself', async () => {
+    const record = recordEvents()
+    record.attach?.({ name: 'plain' })
+    record.attach?.({
+      name: 'odd',
+      details: () => ({ readBreaker: 'unheard of', retriesLeft: null }) as never,
+    })
+    expect(await telemetry.pointsOf('sojourn.breaker.state')).toEqual([])
+    expect(await telemetry.pointsOf('sojourn.retry.budget')).toEqual([])
+  })
+
   it('show no breaker where there is none', async () => {
     createSessions({ secret: SECRET, store: createMemoryStore(), onEvent: recordEvents() })
     expect(await telemetry.pointsOf('sojourn.breaker.state')).toEqual([])
@@ -204,6 +231,53 @@ describe('recordEvents(), its spans', () => {
     expect(ms[0]! - 1).toBeLessThanOrEqual(ms[1]!)
     expect(ms.slice(1)).toEqual(ms.slice(1).toSorted((a, b) => a - b))
     expect(ms[0]).toBeGreaterThan(before - 1000)
+  })
+
+  it('last from the first attempt to the answer, to the microsecond', async () => {
+    const record = recordEvents()
+    const at = 1_700_000_000_123
+    const call = { type: 'store.call', store: 'redis', operation: 'read', at } as const
+    const failure = { code: 'ERR_STORE_TIMEOUT', reason: 'timeout' } as const
+    await telemetry.inSpan('request', async () => {
+      record({ ...call, outcome: 'ok', durationMs: 5.25, attempts: 1 })
+      const tries = [
+        { at: at - 9, ...failure },
+        { at: at - 2, ...failure },
+      ]
+      record({ ...call, outcome: 'failed', durationMs: 9, attempts: 2, tries, ...failure })
+      record({ ...call, outcome: 'failed', durationMs: 9, attempts: 1, ...failure })
+      record({ ...call, outcome: 'aborted', durationMs: 9, attempts: 1 })
+    })
+    const ms = ([seconds, nanos]: [number, number]) =>
+      Math.round(seconds * 1e6 + nanos / 1000) - at * 1000
+    const seen = telemetry
+      .spans()
+      .filter(({ name }) => name !== 'request')
+      .map(({ startTime, endTime, events, status }) => [
+        ms(startTime),
+        ms(endTime),
+        events.map(({ time, attributes }) => [
+          ms(time),
+          attributes?.['sojourn.attempt'],
+          attributes?.['error.type'],
+        ]),
+        status.message,
+      ])
+    const { code } = failure
+    expect(seen).toEqual([
+      [-5250, 0, [[-5250, 1, undefined]], undefined],
+      [
+        -9000,
+        0,
+        [
+          [-9000, 1, code],
+          [-2000, 2, code],
+        ],
+        code,
+      ],
+      [-9000, 0, [[-9000, 1, code]], code],
+      [-9000, 0, [[-9000, 1, undefined]], undefined],
+    ])
   })
 
   it('have the status ERROR when the store failed, and not when it refused a write', async () => {
