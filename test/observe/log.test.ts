@@ -201,14 +201,14 @@ describe('logEvents() in an outage', () => {
       log({ ...mismatch, by } as unknown as SessionEvent)
     }
     for (let i = 0; i < 5; i++) {
-      log({ at: 0, type: 'session.ended', by: 'revoke', reason: `reason ${i}` } as SessionEvent)
+      log({ at: 0, type: 'session.ended', by: 'id', count: 1, reason: `reason ${i}` })
     }
     const told = lines.map(([, , event]) => event as { by: string; reason?: string })
     expect(told.map(({ by, reason }) => [by, reason])).toEqual([
       ['userAgent', undefined],
       ['custom', undefined],
-      ['revoke', 'reason 0'],
-      ['revoke', 'reason 1'],
+      ['id', 'reason 0'],
+      ['id', 'reason 1'],
     ])
     clock.advance(60)
     log(login)
@@ -219,7 +219,7 @@ describe('logEvents() in an outage', () => {
       ],
       [
         'sojourn: session.ended, 3 more left out',
-        { type: 'session.ended', by: 'revoke', leftOut: 3 },
+        { type: 'session.ended', by: 'id', leftOut: 3 },
       ],
     ])
   })

@@ -173,14 +173,14 @@ describe('recordEvents(), its metrics', () => {
     record({ at: 1, type: 'session.saved', outcome: 'unchanged' })
     const call = { type: 'store.call', store: 'redis', operation: 'read', attempts: 1 } as const
     record({ at: 1, ...call, outcome: 'ok', durationMs: 2 })
-    record({ at: 1, type: 'session.ended', by: 'revoke', reason: 'asked for' } as SessionEvent)
+    record({ at: 1, type: 'session.ended', by: 'id', count: 1, reason: 'asked for' })
     expect(await telemetry.pointsOf('sojourn.cookie.size')).toEqual([])
-    const [duration] = (await telemetry.measured())
-      .filter(({ descriptor }) => descriptor.name === 'sojourn.store.duration')
-      .flatMap(({ dataPoints }) => dataPoints)
-    expect(Object.keys(duration!.attributes)).not.toContain('error.type')
+    const durations = (await telemetry.measured()).find(
+      ({ descriptor }) => descriptor.name === 'sojourn.store.duration',
+    )
+    expect(Object.keys(durations!.dataPoints[0]!.attributes)).not.toContain('error.type')
     expect(await telemetry.pointsOf('sojourn.events')).toEqual([
-      [1, { 'sojourn.event.type': 'session.ended', 'sojourn.by': 'revoke' }],
+      [1, { 'sojourn.event.type': 'session.ended', 'sojourn.by': 'id' }],
     ])
   })
 
