@@ -71,7 +71,6 @@ export function session<
     if (!c.finalized) return void (await current.commit(request, new Response(), { save: false }))
     const commit = async (save?: false): Promise<void> => {
       const response = await current.commit(request, c.res, save === false ? { save } : {})
-      if (response === c.res) return
       // Hono merges the headers of the response it replaces into the new one, unless there is none.
       c.res = undefined
       c.res = response

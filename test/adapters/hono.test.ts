@@ -328,6 +328,30 @@ describe('hono session(), and what was not saved', () => {
     expect(headers.get('vary')).toBe('Cookie')
   })
 
+  it('adds to what others say to caches, once, by the header that has the session', async () => {
+    const options = { secret: SECRET, transport: { header: 'authorization' } as const }
+    for (const [sessions, vary] of [
+      [createSessions({ secret: SECRET }), 'Origin, Cookie'],
+      [createSessions(options), 'Origin, authorization'],
+    ] as const) {
+      const pages = new Hono().use(session(sessions)).get('/', async (c) => {
+        c.header('vary', 'Origin')
+        c.header('cache-control', 'no-transform')
+        for (let i = 0; i < 2; i++) await visit(c)
+        const { headers } = c.res
+        return c.json([headers.get('vary'), headers.get('cache-control')])
+      })
+      const first = await pages.request('/')
+      expect(await first.json()).toEqual([vary, 'no-transform'])
+      const [cookie = ''] = first.headers.getSetCookie()
+      const token = first.headers.get('authorization') ?? ''
+      const again = await pages.request('/', {
+        headers: { cookie: cookie.split(';')[0]!, authorization: token },
+      })
+      expect(await again.json()).toEqual([vary, 'no-transform, private'])
+    }
+  })
+
   it('gives handlers the sessions themselves', async () => {
     const all = new Hono()
       .use(session(sessions))
@@ -381,7 +405,13 @@ describe('hono session(), made from the environment', () => {
     }
     const envs = [one, other, one, other].map((STORE) => ({ SECRET, STORE }))
     expect(await count(read, envs)).toBe(2)
+    expect(await count(read, [{ SECRET, STORE: one }, { SECRET, STORE: one }])).toBe(1)
     expect(await count(create, envs)).toBe(1)
+    const looksFor = (c: Context<{ Bindings: Bindings }>) => {
+      expect('STORE' in c.env).toBe(c.env.STORE !== undefined)
+      return create(c)
+    }
+    expect(await count(looksFor, [{ SECRET }, { SECRET }, { SECRET, STORE: one }])).toBe(2)
     expect(await count(create, [{ SECRET }, { SECRET: `another ${SECRET}` }, { SECRET }])).toBe(2)
   })
 
@@ -391,11 +421,18 @@ describe('hono session(), made from the environment', () => {
       return create(c)
     }
     expect(await count(tenant, [{ SECRET }, { SECRET }])).toBe(2)
+    // A method that needs its context.
+    const variable = (c: Context<{ Bindings: Bindings }>) => {
+      expect(c.get('tenant' as never)).toBe(undefined)
+      return create(c)
+    }
+    expect(await count(variable, [{ SECRET }, { SECRET }])).toBe(2)
   })
 
   it('keeps no more than twenty', async () => {
     const secrets = Array.from({ length: 21 }, (_, i) => ({ SECRET: `${SECRET} number ${i}` }))
     expect(await count(create, [...secrets, secrets[20]!])).toBe(21)
+    expect(await count(create, [...secrets, secrets[1]!])).toBe(21)
     expect(await count(create, [...secrets, secrets[0]!])).toBe(22)
   })
 })
