@@ -64,6 +64,39 @@ function defineSuites(): void {
       await store.write(id, record, null)
       expect((await store.read(id))?.copied).toBe(true)
       expect((await store.read(id, { fresh: true }))?.copied).toBe(undefined)
+      expect((await storeOn(query).read(id))?.copied).toBe(undefined)
+    })
+
+    it('takes ids and index keys of 128 characters', async () => {
+      const store = storeOn(await migrated())
+      const [id, key] = ['i'.repeat(128), 'k'.repeat(128)]
+      const record = newRecord({ keys: [key], version: 'v'.repeat(64), epoch: 'e'.repeat(64) })
+      expect(await store.write(id, record, null)).toEqual({ ok: true })
+      expect((await store.index.list(key)).map((entry) => entry.id)).toEqual([id])
+    })
+
+    it('leaves nothing where there was nothing and no mark is wanted', async () => {
+      const query = await migrated()
+      expect(await storeOn(query).end('nothing', { markFor: 0 })).toBe(false)
+      const { rows } = await query('SELECT id FROM sojourn_sessions', [], { signal: undefined })
+      expect(rows).toEqual([])
+    })
+
+    it('does not send a value back to who wrote it', async () => {
+      const query = await migrated()
+      const answers: object[] = []
+      const listening: SqlQuery = async (...call) => {
+        const result = await query(...call)
+        answers.push(...result.rows)
+        return result
+      }
+      const store = storeOn(listening)
+      const [first, second] = [newRecord(), newRecord()]
+      await store.write('a', first, null)
+      await store.write('a', second, first.version)
+      expect(answers.slice(1)).toMatchObject([{ value: '' }, { value: '' }])
+      const late = await store.write('a', newRecord(), first.version)
+      expect(late).toMatchObject({ ok: false, current: second })
     })
 
     it('keeps prefixes apart that share a table', async () => {
@@ -107,7 +140,8 @@ function defineSuites(): void {
       statements = 0
       clock.advance(1)
       expect(await store.prune(100)).toBe(100)
-      expect(await store.prune({ olderThan: 0 })).toBe(500)
+      expect(await store.prune(150)).toBe(150)
+      expect(await store.prune({ olderThan: 0 })).toBe(350)
       expect(statements).toBe(7)
       clock.advance(600)
       expect(await store.prune()).toBe(1)

@@ -90,6 +90,12 @@ describe('createSqlStore()', () => {
       const store = storeWith(() => ({ rows: [{ ...row, ...numbers }], affected: null }))
       const record = await store.read('a')
       expect([record?.expiresAt, record?.markFor]).toEqual([1_764_000_000_000, 900])
+      expect(record).not.toHaveProperty('keys')
+    }
+    for (const name of ['expires_at', 'entry_count']) {
+      const numbers = { expires_at: 1_764_000_000_000, mark_for: null, entry_count: 0 }
+      const store = storeWith(() => ({ rows: [{ ...row, ...numbers, [name]: null }], affected: 0 }))
+      expect((await errorOf(() => store.read('a'))).code).toBe('ERR_STORE')
     }
   })
 
@@ -152,6 +158,14 @@ describe('createSqlStore()', () => {
     await store.read('a')
     await store.read('a')
     expect(asked).toEqual(['version', 'SELECT', 'SELECT'])
+  })
+
+  it('asks the database each time for its health', async () => {
+    let answer = (): unknown => ({ rows: [{ version: 1 }], affected: 0 })
+    const store = createSqlStore({ dialect: 'postgres', query: async () => answer() as never })
+    await store.health?.()
+    answer = rejecting({ code: 'ECONNREFUSED' })
+    expect((await errorOf(() => store.health?.())).code).toBe('ERR_STORE_UNAVAILABLE')
   })
 
   it('reads where it may lag, but for fresh reads', async () => {
@@ -236,6 +250,59 @@ describe('failures of a database', () => {
       await Promise.all(errors.map(async (error) => [error, await codeOf(error)]))
     expect(await told(PASSING)).toEqual(PASSING.map((error) => [error, 'ERR_STORE_UNAVAILABLE']))
     expect(await told(REFUSED)).toEqual(REFUSED.map((error) => [error, 'ERR_STORE']))
+  })
+
+  it.each<[error: object, word: string | undefined, reason: string, advice?: string]>([
+    [{ code: '42501' }, '42501', 'auth', ': the role lacks a privilege'],
+    [{ code: '28P01' }, '28P01', 'auth', ': wrong credentials'],
+    [{ code: '53100' }, '53100', 'full', ': the disk is full'],
+    [
+      { code: '42P05' },
+      '42P05',
+      'unknown',
+      ': behind a pooler the driver must not name prepared statements',
+    ],
+    [{ code: '42601' }, '42601', 'unknown', ''],
+    [{ code: '57014' }, '57014', 'timeout'],
+    [{ cause: { code: '40001' } }, '40001', 'unknown'],
+    [{ code: 'ECONNRESET' }, 'ECONNRESET', 'network'],
+    [{ code: 'ER_CON_COUNT_ERROR', errno: 1040 }, 'ER_CON_COUNT_ERROR', 'rate'],
+    [{ code: 'ER_LOCK_DEADLOCK', errno: 1213 }, 'ER_LOCK_DEADLOCK', 'unknown'],
+    [{ code: `ER_${CANARY}`, errno: 1213 }, '1213', 'unknown'],
+    [{ code: `${CANARY} ER_DUP_ENTRY`, errno: 1062 }, '1062', 'unknown', ''],
+    [{ code: 'ER_X', errno: 4000, sqlState: '40001' }, 'ER_X', 'unknown'],
+    [{ code: 'ER_X', errno: 4000, sqlState: '22040' }, 'ER_X', 'unknown', ''],
+    [{ errno: 1000 }, '1000', 'unknown', ''],
+    [{ errno: '1406' }, undefined, 'unknown'],
+    [{ errno: 45_000 }, undefined, 'unknown'],
+    [{ code: 'SQLITE_FULL' }, 'SQLITE_FULL', 'full', ': the disk is full'],
+    [{ errcode: 200 }, 'SQLITE_ERROR', 'unknown', ''],
+    [{ code: `${CANARY} SQLITE_FULL` }, undefined, 'unknown'],
+    [{ code: `E${CANARY}` }, undefined, 'unknown'],
+    [{ code: `${CANARY} ECONNRESET` }, undefined, 'unknown'],
+    [{ code: `ECONNRESET ${CANARY}` }, undefined, 'unknown'],
+    // Its own code counts, whatever caused it.
+    [{ code: CANARY, cause: { code: '42601' } }, undefined, 'unknown'],
+  ])('of %o have a word, a class and advice', async (error, word, reason, advice) => {
+    const failure = await errorOf(() => storeWith(rejecting(error)).read('a'))
+    const told = word === undefined ? '' : ` (${word})`
+    const [code, text] =
+      advice === undefined
+        ? ['ERR_STORE_UNAVAILABLE', `The database gave no usable answer${told}`]
+        : ['ERR_STORE', `The database refused a statement${told}${advice}`]
+    expect([failure.code, failure.message]).toEqual([code, text])
+    expect([failure.word, failure.reason]).toEqual([word, reason])
+  })
+
+  it('are known by their text where there is no code, and nowhere else', async () => {
+    const text = `no such table: ${CANARY}`
+    const { message } = await errorOf(() => storeWith(rejecting({}, text)).read('a'))
+    expect(message).toContain('The database has no table')
+    const vitess = `${CANARY} (errno 1406) (sqlstate 22001)`
+    for (const own of [{ code: CANARY }, { errno: -104 }]) {
+      const error = await errorOf(() => storeWith(rejecting(own, vitess)).read('a'))
+      expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
+    }
   })
 
   it('are read from the text of PlanetScale, which has no code', async () => {
