@@ -87,7 +87,7 @@ function defineSuites(): void {
       const answers: object[] = []
       const listening: SqlQuery = async (...call) => {
         const result = await query(...call)
-        answers.push(...result.rows)
+        answers.push(...(result.rows as object[]))
         return result
       }
       const store = storeOn(listening)

@@ -283,7 +283,8 @@ describe('failures of a database', () => {
     [{ code: `ECONNRESET ${CANARY}` }, undefined, 'unknown'],
     // Its own code counts, whatever caused it.
     [{ code: CANARY, cause: { code: '42601' } }, undefined, 'unknown'],
-  ])('of %o have a word, a class and advice', async (error, word, reason, advice) => {
+  ])('of %o have a word, a class and advice', async (...of) => {
+    const [error, word, reason, advice] = of
     const failure = await errorOf(() => storeWith(rejecting(error)).read('a'))
     const told = word === undefined ? '' : ` (${word})`
     const [code, text] =
