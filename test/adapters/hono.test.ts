@@ -405,7 +405,12 @@ describe('hono session(), made from the environment', () => {
     }
     const envs = [one, other, one, other].map((STORE) => ({ SECRET, STORE }))
     expect(await count(read, envs)).toBe(2)
-    expect(await count(read, [{ SECRET, STORE: one }, { SECRET, STORE: one }])).toBe(1)
+    expect(
+      await count(read, [
+        { SECRET, STORE: one },
+        { SECRET, STORE: one },
+      ]),
+    ).toBe(1)
     expect(await count(create, envs)).toBe(1)
     const looksFor = (c: Context<{ Bindings: Bindings }>) => {
       expect('STORE' in c.env).toBe(c.env.STORE !== undefined)

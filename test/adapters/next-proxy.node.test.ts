@@ -5,7 +5,8 @@ import { requireSession } from '../../src/guard/guard.ts'
 import type { Session } from '../../src/index.ts'
 import { createSessions } from '../../src/index.ts'
 import { fromIronSession } from '../../src/migrate/index.ts'
-import { createClock, createCookieJar } from '../../src/testing/index.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createClock, createCookieJar, createFaultyStore } from '../../src/testing/index.ts'
 import { SECRET } from '../support/sessions.ts'
 import frozen from '../vectors/migrate.json' with { type: 'json' }
 import { testGuards } from './guarded.ts'
@@ -80,6 +81,79 @@ describe('sessionProxy()', () => {
     expect(headers.get('x-middleware-request-cookie')).toBe(jar.header())
   })
 
+  it('hands it on beside the cookies of the request, of which there may be none', async () => {
+    const { sessions } = createProxied()
+    const proxy = sessionProxy(sessions, async (request) => {
+      ;(await sessions.get(request)).set('seen', true)
+      return null
+    })
+    for (const [sent, kept] of [
+      ['', ''],
+      ['a=b;c=d', 'a=b; c=d; '],
+    ] as const) {
+      const request = new NextRequest('https://example.com/', { headers: { cookie: sent } })
+      const { headers } = await proxy(request)
+      const [own] = headers.getSetCookie()[0]!.split(';')
+      expect(headers.get('x-middleware-request-cookie')).toBe(kept + own)
+    }
+  })
+
+  it('takes a cookie that its handler sets for none of its own', async () => {
+    const { send } = createProxied()
+    const headers = { 'set-cookie': 'theme=dark; Path=/' }
+    const own = await send(() => NextResponse.next({ headers }))
+    expect([own.getSetCookie(), own.get('x-middleware-override-headers')]).toEqual([
+      ['theme=dark; Path=/'],
+      null,
+    ])
+    const { send: sendOn, visit } = createProxied()
+    await visit((session) => session.flash('notice', 'hello'))
+    const shown = await sendOn(() => NextResponse.next({ headers }))
+    expect(shown.get('x-middleware-request-cookie')).not.toContain('theme=dark')
+  })
+
+  it('hands on no flash that a client made up', async () => {
+    const { send } = createProxied()
+    const headers = await send(undefined, { 'x-sojourn-flash': 'forged', 'x-own': '1' })
+    expect(headers.get('x-middleware-override-headers')?.split(',')).toEqual(['x-own'])
+  })
+
+  it('saves nothing with an answer of 500', async () => {
+    const { jar, send, sessions } = createProxied()
+    const answer = (status: number) =>
+      send(async (request) => {
+        ;(await sessions.get(request)).set('seen', true)
+        return new Response(null, { status })
+      })
+    expect((await answer(500)).getSetCookie()).toEqual([])
+    expect(jar.header()).toBe(null)
+    expect((await answer(404)).getSetCookie()).toHaveLength(1)
+  })
+
+  it('answers 503 when the store fails, and passes on what its handler throws', async () => {
+    const store = createFaultyStore(createMemoryStore())
+    const sessions = createSessions({ secret: SECRET, store })
+    const proxy = sessionProxy(sessions, async (request) => {
+      ;(await sessions.get(request)).set('seen', true)
+      if (request.nextUrl.pathname === '/throws') throw new RangeError('mine')
+      return null
+    })
+    store.down()
+    const { headers, status } = await proxy(new NextRequest('https://example.com/'))
+    expect([status, headers.has('retry-after')]).toEqual([503, true])
+    const thrown = proxy(new NextRequest('https://example.com/throws'))
+    await expect(thrown).rejects.toThrow('mine')
+  })
+
+  it('redirects to a path of its own, as Next wants an address', async () => {
+    const { send } = createProxied()
+    const to = (location: string, status = 303) =>
+      send(() => new Response(null, { status, headers: location ? { location } : {} }))
+    expect((await to('/b/c?d')).get('location')).toBe('https://example.com/b/c?d')
+    expect((await to('https://other.example/b/')).get('location')).toBe('https://other.example/b/')
+    expect((await to('', 401)).get('location')).toBe(null)
+  })
+
   it.each(['\xa0', '\xa0\t', '\x85', 'x'])(
     'makes no __Host- cookie of one that only looks like it, with %j in front of its name',
     async (blank) => {
@@ -116,9 +190,12 @@ describe('sessionProxy()', () => {
     await visit((session) => session.flash('notice', 'hello'))
     const before = jar.header()
     const guard = requireSession(sessions)
-    await send(undefined, AHEAD)
-    await send((request) => guard(request), AHEAD)
-    expect(jar.header()).toBe(before)
+    for (const ahead of [AHEAD, { 'sec-purpose': 'prefetch' }]) {
+      await send(undefined, ahead)
+      await send((request) => guard(request), ahead)
+      expect(jar.header()).toBe(before)
+    }
+    expect((await send()).get(FLASH)).not.toBe(null)
   })
 
   it('neither renews nor consumes flash for a page that asks for its status', async () => {

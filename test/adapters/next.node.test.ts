@@ -223,6 +223,21 @@ describe('handler()', () => {
     expect((await getSession(sessions)).subject).toBe('ann')
   })
 
+  it('saves before redirect() from withSession() too, and not before notFound()', async () => {
+    next.place = 'action'
+    for (const [thrown, user] of [
+      [NOT_FOUND, null],
+      [REDIRECT, 'ann'],
+    ] as const) {
+      const use = withSession(sessions)((session) => {
+        session.login('ann')
+        throw thrown
+      })
+      expect(await errorOf(() => use)).toBe(thrown)
+      expect((await getSession(sessions)).subject).toBe(user)
+    }
+  })
+
   it('refuses destroy({ clear }) where Next lets nobody set a header, and saves nothing then', async () => {
     const signOut = (session: Session): void => session.destroy({ clear: ['cache'] })
     await withSession(sessions)((session) => session.login('ann'))
@@ -290,6 +305,24 @@ describe('getSession()', () => {
     await withSession(sessions)((session) => session.flash('notice', 'three'))
     next.headers.set(FLASH, (await throughProxy(sessions)).get(SEALED) ?? '')
     expect(await notice()).toBe('three')
+  })
+
+  it('has flash once, though Next dropped the cookie that takes it away, and not ahead', async () => {
+    const sessions = createSessions({ secret: SECRET })
+    await withSession(sessions)((session) => session.flash('notice', 'hello'))
+    const [pair] = [...next.jar].map((one) => one.join('='))
+    next.jar.clear()
+    const show = async (more = {}) => {
+      const sent = { cookie: pair!, ...more }
+      const request = new NextRequest('https://example.com/', { headers: sent })
+      const { headers } = await sessionProxy(sessions)(request)
+      const cookie = headers.get('x-middleware-request-cookie') ?? pair!
+      next.headers = new Headers({ cookie, [FLASH]: headers.get(SEALED) ?? '' })
+      return (await getSession(sessions)).flash('notice')
+    }
+    expect(await show({ 'next-router-prefetch': '1' })).toBe(undefined)
+    expect(await show()).toBe('hello')
+    expect(await show()).toBe(undefined)
   })
 
   it('shows what the proxy sealed to its own session only, and for a minute', async () => {
