@@ -26,14 +26,13 @@ export function oncePerEnv<C extends object & { readonly env: unknown }, T>(
     let isOfRequest = false
     const watchedEnv = new Proxy(env, {
       get: (_, key) => read(key),
-      has: (_, key) => read(key) !== undefined || Reflect.has(env, key),
+      has: (_, key) => read(key) !== undefined,
     })
     const watched = new Proxy(context, {
       get(_, key) {
         if (key === 'env') return watchedEnv
         isOfRequest = true
-        const value: unknown = Reflect.get(context, key)
-        return typeof value === 'function' ? value.bind(context) : value
+        return Reflect.get(context, key)
       },
     })
     const value = create(watched)

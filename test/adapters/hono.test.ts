@@ -328,6 +328,16 @@ describe('hono session(), and what was not saved', () => {
     expect(headers.get('vary')).toBe('Cookie')
   })
 
+  it('takes sessions that wrap others', async () => {
+    const wrapped = { ...createSessions({ secret: SECRET }) }
+    const pages = new Hono().use(session(wrapped)).get('/', async (c) => {
+      await visit(c)
+      return c.text('ok')
+    })
+    const { headers, status } = await pages.request('/')
+    expect([status, headers.get('vary'), headers.getSetCookie().length]).toEqual([200, 'Cookie', 1])
+  })
+
   it('adds to what others say to caches, once, by the header that has the session', async () => {
     const options = { secret: SECRET, transport: { header: 'authorization' } as const }
     for (const [sessions, vary] of [

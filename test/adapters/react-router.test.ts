@@ -152,6 +152,7 @@ describe('createSessionStorage()', () => {
     const next = await storage.getSession(cookie)
     expect(next.sojourn.subject).toBe('Ada')
     expect(next.id).toBe(before)
+    expect(next.id).toBe(next.sojourn.id)
   })
 
   it('has nothing to say when nothing changed', async () => {

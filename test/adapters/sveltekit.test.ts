@@ -36,6 +36,15 @@ describe('sessionHandle()', () => {
     expect(await (await jar.fetch(visit, '/')).text()).toBe('2')
   })
 
+  it('takes sessions that wrap others', async () => {
+    const load: Load = async ({ session }) => {
+      ;(await session()).set('visits', 1)
+      return new Response('ok')
+    }
+    const app = createApp(load, sessionHandle({ ...sessions }))
+    expect((await app(request())).headers.getSetCookie()).toHaveLength(1)
+  })
+
   it('leaves a response alone when nothing used the session', async () => {
     const plain = new Response('static')
     expect(await createApp(async () => plain)(request())).toBe(plain)

@@ -140,9 +140,12 @@ describe('fromReactRouter()', () => {
     const next = await storage.getSession(kept)
     expect(next.sojourn.subject).toBe('7')
     expect(await storage.destroySession(next)).toMatch(/^__session=; Max-Age=0/)
-    const renamed = createSojournStorage(createSessions({ secret, importFrom }))
-    const error = await errorOf(async () => renamed.commitSession(await renamed.getSession(old)))
-    expect(error.message).toContain('cookie.name that of the cookie to import')
+    // The latter looks like the name of a note.
+    for (const cookie of [{}, { name: 'my.notes' }]) {
+      const renamed = createSojournStorage(createSessions({ secret, cookie, importFrom }))
+      const error = await errorOf(async () => renamed.commitSession(await renamed.getSession(old)))
+      expect(error.message).toContain('cookie.name that of the cookie to import')
+    }
   })
 
   it('refuses options that are missing, unknown or wrong', () => {

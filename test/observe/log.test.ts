@@ -217,10 +217,7 @@ describe('logEvents() in an outage', () => {
         'sojourn: session.binding-mismatch, 1 more left out',
         { type: 'session.binding-mismatch', by: 'userAgent', leftOut: 1 },
       ],
-      [
-        'sojourn: session.ended, 3 more left out',
-        { type: 'session.ended', by: 'id', leftOut: 3 },
-      ],
+      ['sojourn: session.ended, 3 more left out', { type: 'session.ended', by: 'id', leftOut: 3 }],
     ])
   })
 
