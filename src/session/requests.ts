@@ -106,9 +106,9 @@ async function commitOpened<D extends SessionData>(
     return markResponse(response, [], carrier)
   }
   const { clearsSite, device, found, saving } = draft
-  // Another handler of the same page has set the cookie.
-  const isSecond = !saving && response.headers.get('set-cookie')?.includes(instance.cookie.name)
-  if (!save || clearsSite || device || isSecond) {
+  // Another handler of the same page may have set one of a session.
+  const hasCookies = !saving && response.headers.get('set-cookie')
+  if (!save || clearsSite || device || hasCookies) {
     return (await seldom()).commitSeldom(opener, request, response, draft, save)
   }
   // It was loaded to open the session.

@@ -59,8 +59,8 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
 }
 
 /**
- * Commits a request that saves nothing, that clears data of the site or may bind a device, or whose response has the
- * cookie already.
+ * Commits a request that saves nothing, that clears data of the site or may bind a device, or whose response has
+ * cookies already.
  */
 export async function commitSeldom<D extends SessionData>(
   { backend, carrier, instance, open }: Opener<D>,
@@ -71,20 +71,23 @@ export async function commitSeldom<D extends SessionData>(
 ): Promise<Response> {
   let own = response
   let values: readonly string[] = []
+  const isSecond = !draft.saving && own.headers.get('set-cookie')?.includes(instance.cookie.name)
   if (!save) tellUnsaved(instance, draft)
-  else if (!draft.saving && own.headers.get('set-cookie')?.includes(instance.cookie.name)) {
+  else {
     const header = request.headers.get('cookie')
     const reopen: Reopen = (pairs) =>
       open(pairs ? [...pairs, header].join('; ') : '', request, true)
     try {
-      ;[own, values] = await saveOnto(instance, await backend(), draft, response, reopen)
+      if (isSecond)
+        [own, values] = await saveOnto(instance, await backend(), draft, response, reopen)
+      else values = await saveSession(instance, await backend(), draft)
     } catch (error) {
-      // Of a rotation by the other handler nothing but this response has the cookie.
+      // Of a rotation by another handler, also of a session of another name, nothing but this response has the cookie.
       if (isUnavailable(error))
-        setCookiesOf(error, [...own.headers.getSetCookie(), ...cookiesOf(error)])
+        setCookiesOf(error, [...response.headers.getSetCookie(), ...cookiesOf(error)])
       throw error
     }
-  } else values = await saveSession(instance, await backend(), draft)
+  }
   if (save && draft.device) [own, values] = await draft.device.finish(own, values)
   const marked = markResponse(own, values, carrier, draft.found !== null)
   return save ? clearSite(marked, draft) : marked

@@ -311,6 +311,29 @@ describe.each(hosts)('$name', (host) => {
     expect((await two.sessions.open(pair(cookies, 'other='))).get('seen')).toBe(2)
   })
 
+  it('keeps the rotation of one session beside the 503 of another one', async () => {
+    const { fault, store } = failingStore()
+    const one = createHere({ store: createMemoryStore() })
+    const two = createWorld({ cookie: { name: 'other', secure: false }, now: Date.now, store })
+    const useTwo = session(two.sessions)
+    const server = await start(host, one.sessions, async (req, res) => {
+      const openOne = req.session
+      useTwo(req, res)
+      ;(await req.session()).increment('n')
+      const current = await openOne()
+      if (req.url === '/login') current.login('ann')
+      else current.set('cart', ['tent'])
+      res.end('hello')
+    })
+    const { cookies } = await server.get('/')
+    fault.on = true
+    const cookie = `${pair(cookies)}; ${pair(cookies, 'other=')}`
+    const second = await server.get('/login', { cookie })
+    expect(second.status).toBe(503)
+    const found = await one.sessions.open(pair(second.cookies))
+    expect([found.subject, found.get('cart')]).toEqual(['ann', ['tent']])
+  })
+
   it.each(['before', 'after'])(
     'requestOf(), called %s session(), gives sessions.get() the same session',
     async (order) => {

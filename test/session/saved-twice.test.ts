@@ -159,6 +159,32 @@ describe('a handler around one that has set the cookie', () => {
   })
 })
 
+describe('sessions of two cookies, one handler in the other', () => {
+  it('a rotation of the inner one is not lost with the 503 of the outer one', async () => {
+    const clock = createClock()
+    const inner = createStored()
+    const down = createFaultyStore(createMemoryStore({ now: clock }))
+    const outer = createWorld({ store: down, cookie: { name: '__Host-other' } }, clock)
+    const app = outer.sessions.handler(async (request) => {
+      const other = await outer.sessions.get(request)
+      other.increment('n')
+      const handler = inner.sessions.handler(async () => {
+        const session = await inner.sessions.get(request)
+        session.increment('n')
+        if (new URL(request.url).pathname === '/sign-in') session.login('ada')
+        return new Response('ok')
+      })
+      return handler(request)
+    })
+    await inner.jar.fetch(app, '/')
+    down.inject({ type: 'throw-before' }, 'write')
+    const response = await inner.jar.fetch(app, '/sign-in')
+    expect([response.status, await response.text()]).toEqual([503, 'Service Unavailable'])
+    const session = await inner.sessions.open(inner.jar.header())
+    expect([session.status, session.subject, session.get('n')]).toEqual(['active', 'ada', 2])
+  })
+})
+
 describe('two sessions of one header', () => {
   it('answer with one token, which opens', async () => {
     const transport = { header: 'x-session' }
