@@ -68,11 +68,9 @@ export async function openStored(
     if (draft.status === 'superseded') late ??= idOf(opened)
     first ??= draft
   }
-  if (first) return first
   const [ended] = all
-  return ended
-    ? goneDraft(p.instance, cookies, ended.opened, 'missing', { removesCookie: true })
-    : null
+  if (first || !ended) return first ?? null
+  return goneDraft(p.instance, cookies, ended.opened, 'missing', { removesCookie: true })
 }
 
 /** Opens the session of one cookie or note; `named`: all credentials of the request, by name. */
