@@ -1,10 +1,10 @@
 import { argumentKind, refuseUnless } from './check.ts'
-import { encodeBase64url } from './crypto/base64url.ts'
+import { randomText } from './crypto/base64url.ts'
 import { encodeText } from './crypto/text.ts'
 
 /** Makes a secret for {@link SessionsOptions.secret}: 32 random bytes as base64url. */
 export function generateSecret(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(32)))
+  return randomText(32)
 }
 
 export const MIN_SECRET_BYTES = 32

@@ -1,7 +1,7 @@
 /** Cookies to and from sealed tokens; each is opened once in this isolate and then known. */
 import { BoundedMap } from '../bounded-map.ts'
 import { createKeyRing, type FormerUsed, type KeyRing } from '../crypto/keyring.ts'
-import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
+import { HOUR_MS, type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import type { Emit } from '../emit.ts'
 import type { ResolvedOptions } from '../resolve-options.ts'
 import type { CookieFound } from '../transport/cookie.ts'
@@ -27,7 +27,6 @@ export interface CookieTokens {
   readonly ring: KeyRing
 }
 
-const HOUR_MS = 3_600_000
 /** Four cookies of 4096 bytes: nothing of ours is longer. */
 export const MAX_TOKEN = 16_384
 

@@ -6,7 +6,7 @@
  * nonce of the record. The number alone orders generations; the nonce keeps two apart that were
  * given the same number, because a store lost its last writes in between.
  */
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { randomText } from '../crypto/base64url.ts'
 
 /** One credential of a session. */
 export interface Generation {
@@ -33,7 +33,7 @@ const MAX_REPLACED = 2
 
 /** Draws the nonce of a new generation. */
 export function newNonce(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)))
+  return randomText(NONCE_BYTES)
 }
 
 /** Returns the generation that follows, rotated at `now` (epoch milliseconds). */

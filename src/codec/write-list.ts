@@ -4,7 +4,7 @@
  * Each write is listed by a random tag, so that it is applied once, wherever it comes from: beside the
  * record, in a cookie, or in a commit that is tried again because its answer was lost.
  */
-import { ALPHABET, encodeBase64url } from '../crypto/base64url.ts'
+import { ALPHABET, randomText } from '../crypto/base64url.ts'
 import type { SessionState } from './session-record.ts'
 
 /** One write in the list: its tag, its time in seconds modulo 2048, and whether it changed data. */
@@ -33,7 +33,7 @@ const LISTED_MAX = 128
 const NEVER_TRIMMED_S = 10
 
 export function newTag(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(5))).slice(0, TAG_LENGTH)
+  return randomText(5).slice(0, TAG_LENGTH)
 }
 
 /** Reads the 12 bits behind the tag of a write, the one at `i` in a list. */
@@ -43,10 +43,8 @@ function bitsOf(writes: string, i: number): number {
 }
 
 /** The listed writes, the oldest first; the last one made `counter` what it is. */
-export function writesOf({
-  counter: last,
-  writes = '',
-}: Pick<SessionState, 'counter' | 'writes'>): Write[] {
+export function writesOf(state: Pick<SessionState, 'counter' | 'writes'>): Write[] {
+  const { counter: last, writes = '' } = state
   const length = writes.length / WRITE_LENGTH
   return Array.from({ length }, (_, i) => {
     const at = i * WRITE_LENGTH

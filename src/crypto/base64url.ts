@@ -29,6 +29,11 @@ export function encodeBase64url(bytes: Uint8Array): string {
   return out.length <= SHORT ? Reflect.apply(String.fromCharCode, null, out) : decodeText(out)
 }
 
+/** Draws so many random bytes, as base64url. */
+export function randomText(bytes: number): string {
+  return encodeBase64url(crypto.getRandomValues(new Uint8Array(bytes)))
+}
+
 /** Decodes, or returns `null` for anything that {@link encodeBase64url} cannot have written. */
 export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | null {
   // 6 spare bits are no byte; unused bits must be zero, or two texts would mean the same bytes.

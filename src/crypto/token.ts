@@ -24,7 +24,7 @@ const VERSION = 1
 const HEADER_BYTES = 8
 const NONCE_END = 20
 const TAG_BYTES = 16
-const HOUR_MS = 3_600_000
+export const HOUR_MS = 3_600_000
 /** No session is older than that: the longest timeout, in hours. */
 const MAX_HOURS = MAX_TIMEOUT / 3600 + 1
 

@@ -1,7 +1,7 @@
 /** The sealed tokens of device-bound sessions: the bound cookie, and challenges. They are no state of the server. */
 import { nameOf } from '../codec/generation.ts'
 import { type DeviceClaim, idOf, type SessionState } from '../codec/session-record.ts'
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { randomText } from '../crypto/base64url.ts'
 import { decodeText, encodeText } from '../crypto/text.ts'
 import { type OpenBudget, openToken, sealToken } from '../crypto/token.ts'
 import type { Instance } from '../session/instance.ts'
@@ -63,9 +63,8 @@ export function sealChallenge(
   maxAge = 0,
 ): Promise<string> {
   const until = instance.options.now() + 1000 * (REGISTRATION_S + maxAge)
-  const random = encodeBase64url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)))
-  const name = nameOf(generation)
-  return seal(instance, 'challenge', [idOf({ key }), name, until, claim?.n ?? null, random])
+  const [id, name, random] = [idOf({ key }), nameOf(generation), randomText(NONCE_BYTES)]
+  return seal(instance, 'challenge', [id, name, until, claim?.n ?? null, random])
 }
 
 const labelOf = ({ cookie }: Instance, kind: keyof Contents): string =>

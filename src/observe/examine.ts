@@ -1,5 +1,5 @@
 /** The thorough look at a store: what it says of itself, a record written and ended, a marker that stays. */
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { randomText } from '../crypto/base64url.ts'
 import { pause } from '../resilience/deadline.ts'
 import type { Instance } from '../session/instance.ts'
 import type {
@@ -81,11 +81,9 @@ export async function examine(
   }
 }
 
-const random = (): string => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)))
-
 function recordFor({ options }: Instance, ms: number): StoredRecord {
   const expiresAt = options.now() + ms
-  return { value: 'health', version: random(), epoch: 'health', expiresAt }
+  return { value: 'health', version: randomText(16), epoch: 'health', expiresAt }
 }
 
 /**
@@ -123,7 +121,7 @@ async function lags(
   store: SessionStore,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const id = random()
+  const id = randomText(16)
   const record = recordFor(instance, PROBE_MS)
   await store.write(id, record, null, { signal })
   try {

@@ -7,7 +7,7 @@
  */
 import { BoundedMap } from '../bounded-map.ts'
 import { idOf, type SessionState, type SessionTimes } from '../codec/session-record.ts'
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { randomText } from '../crypto/base64url.ts'
 import { createKeyedHash, type KeyedHash } from '../crypto/keyed-hash.ts'
 import { SessionConflictError, StoreUnavailableError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
@@ -230,7 +230,7 @@ async function leave(
     const value = conditions.join()
     if (value === there.join()) return
     const { version = null } = current ?? {}
-    const record = { value, version: newVersion(), epoch: EPOCH, expiresAt }
+    const record = { value, version: randomText(VERSION_BYTES), epoch: EPOCH, expiresAt }
     // Where a store has to evict, marks of visitors go first: they can make as many as they like.
     const isVisitors = conditions.every((one) => one === NOBODY)
     const owned = isVisitors ? record : { ...record, keys: [] }
@@ -244,11 +244,6 @@ async function leave(
     await pause(Math.random() * PAUSE_MS)
   }
   throw new SessionConflictError('Cannot revoke: other requests kept changing the mark')
-}
-
-/** Draws the version of a write. */
-function newVersion(): string {
-  return encodeBase64url(crypto.getRandomValues(new Uint8Array(VERSION_BYTES)))
 }
 
 const idOfMark = (name: string): string => `revoked-${name}`

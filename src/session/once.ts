@@ -166,12 +166,7 @@ async function seal({ about, id, p }: Lease, text: string, seconds: number): Pro
   const bytes = encodeText(text)
   const sealed = text ? await sealShared(about, bytes) : bytes
   const value = await sealToken(p.ring, `once:${id}`, sealed, now())
-  return {
-    value,
-    version: versionOf(value),
-    epoch: EPOCH,
-    expiresAt: now() + seconds * 1000,
-  }
+  return { value, version: versionOf(value), epoch: EPOCH, expiresAt: now() + seconds * 1000 }
 }
 
 /** Returns the result's text; empty: a lease; `null`: with `seal: 'cookie'` the result of another credential. */

@@ -3,7 +3,7 @@ import { MAX_TOKEN } from '../codec/cookie-tokens.ts'
 import { madeAt } from '../codec/session-record.ts'
 import { type KeyRing, spellKey } from '../crypto/keyring.ts'
 import { isNewer } from '../crypto/newer.ts'
-import { aheadBy, parseToken } from '../crypto/token.ts'
+import { aheadBy, HOUR_MS, parseToken } from '../crypto/token.ts'
 import {
   SessionEncryptionError,
   type SessionError,
@@ -14,8 +14,6 @@ import type { Absence, Expiry, Invalidity } from '../events.ts'
 import type { CookieFound } from '../transport/cookie.ts'
 import type { Gone, NamedSession } from './draft.ts'
 import type { Instance } from './instance.ts'
-
-const HOUR_MS = 3_600_000
 
 /** Whole seconds. Clocks that differ make no negative ones. */
 const seconds = (ms: number): number => Math.max(0, Math.round(ms / 1000))

@@ -1,5 +1,5 @@
 /** Cookies beside that of the session: one for each response, so that none replaces another's. */
-import { encodeBase64url } from '../crypto/base64url.ts'
+import { randomText } from '../crypto/base64url.ts'
 import { openToken, sealToken } from '../crypto/token.ts'
 import { type CookieFound, MAX_COOKIE_BYTES, type SideCookie } from '../transport/cookie.ts'
 import type { Instance } from './instance.ts'
@@ -35,7 +35,7 @@ export async function writeSide(
 ): Promise<string | null> {
   const { name, side } = cookie
   const token = await sealToken(tokens.ring, `${kind}:${name}`, bytes, options.now())
-  const label = kind[0] + encodeBase64url(crypto.getRandomValues(new Uint8Array(3)))
+  const label = kind[0] + randomText(3)
   const isTooLarge = name.length + 1 + label.length + token.length > MAX_COOKIE_BYTES
   return side && !isTooLarge ? side(label, token, age) : null
 }

@@ -4,6 +4,7 @@
  * A statement is a text with named parameters (`:id`). Each dialect has its own placeholders: numbers
  * where they can be repeated, and otherwise one question mark for every use.
  */
+import { fnv1a } from '../fnv.ts'
 import { ENTRY_TAIL } from './copy.ts'
 import { MAX_ENTRIES, MAX_ENTRIES_LENGTH } from './limits.ts'
 
@@ -62,14 +63,9 @@ export function statementOf(sql: string, placeholder: Placeholder, repeats: bool
       const position = known < 0 ? names.push(name) : known + 1
       return placeholder(position, NUMBERS.includes(name))
     })
-  return { text, names, name: nameOf(text), returnsRows: /^SELECT|RETURNING/.test(text) }
-}
-
-/** FNV-1a over UTF-16 units: a connection knows some twenty statements. */
-function nameOf(text: string): string {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return `sojourn_${(hash >>> 0).toString(16)}`
+  // A connection knows some twenty statements: the names of two are never the same.
+  const name = `sojourn_${fnv1a(text).toString(16)}`
+  return { text, names, name, returnsRows: /^SELECT|RETURNING/.test(text) }
 }
 
 /** A record that has neither expired nor ended. An ended id is marked by a row without a value. */

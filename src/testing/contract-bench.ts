@@ -1,4 +1,5 @@
 /** A store under test, and records for it. */
+import { ALPHABET } from '../crypto/base64url.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type {
   SessionIndex,
@@ -35,11 +36,10 @@ export type StoreFactory = () =>
 export const MINUTE = 60_000
 
 export function randomText(length: number): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   let text = ''
   while (text.length < length) {
     const bytes = crypto.getRandomValues(new Uint8Array(Math.min(length - text.length, 65_536)))
-    for (const byte of bytes) text += alphabet[byte % 64]
+    for (const byte of bytes) text += ALPHABET[byte % 64]
   }
   return text
 }

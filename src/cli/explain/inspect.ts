@@ -1,7 +1,7 @@
 /** Opens the cookies of a header as the application would, writes nothing, and tells what was found. */
 import { ID_BYTES, type OpenedRecord, type SessionState } from '../../codec/session-record.ts'
 import { spellKey } from '../../crypto/keyring.ts'
-import { openToken, parseToken } from '../../crypto/token.ts'
+import { HOUR_MS, openToken, parseToken } from '../../crypto/token.ts'
 import { fingerprint } from '../../emit.ts'
 import { SessionError } from '../../errors.ts'
 import type { Invalidity, SessionEvent } from '../../events.ts'
@@ -112,7 +112,7 @@ async function inspectToken(given: Instance, token: string): Promise<InspectedTo
   const position = keys.findIndex(({ id }) => id === parts?.id)
   const key = parts && {
     keyId: spellKey(parts.id),
-    sealedAt: parts.hour * 3_600_000,
+    sealedAt: parts.hour * HOUR_MS,
     ...(position >= 0 && { position }),
   }
   if (cookie) return { ...common, ...key, opened: cookie.opened }
