@@ -78,7 +78,7 @@ export function expectArgument(
     throw new TypeError(`Argument "${name}" must be ${expected}, got ${argumentKind(value)}`)
 }
 
-/** Returns a key of the data as a text. What is no key, such as an object of several values, would be one all the same. */
+/** Returns a key of the data as a text. An object, as of several values, would be spelled and taken for one. */
 export function keyOf(key: unknown): string {
   expectArgument(/^(string|number)$/.test(typeof key), 'key', 'a string', key)
   return String(key)
@@ -127,10 +127,10 @@ const looksLikeMs = (value: number): boolean =>
   value >= 900_000 && value % 60_000 === 0 && (value % 86_400 > 0 || value % 86_400_000 === 0)
 
 /** A rule for a timeout in seconds, which refuses what can only be milliseconds. */
-export function timeoutRule(fallback: number | undefined, min = 1): Rule {
-  const [, expected, holds] = numberRule(fallback, min, MAX_TIMEOUT)
+export function timeoutRule(min = 1): Rule {
+  const [, expected, holds] = numberRule(undefined, min, MAX_TIMEOUT)
   return [
-    fallback,
+    undefined,
     `${expected}: seconds, not milliseconds`,
     (value) => holds(value) && !looksLikeMs(value),
     'number',

@@ -46,13 +46,13 @@ const TIME = textRule(
   /^(\d{13}|\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))$/,
 )
 
-const seconds = timeoutRule(undefined)
+const seconds = timeoutRule()
 const flag = wordRule(undefined, 'true', 'false')
 
 const VARIABLES: Readonly<Record<string, Variable>> = {
   SESSION_IDLE_TIMEOUT: ['options', 'idleTimeout', seconds],
   SESSION_ABSOLUTE_TIMEOUT: ['options', 'absoluteTimeout', seconds],
-  SESSION_RENEW_AFTER: ['options', 'renewAfter', timeoutRule(undefined, 0)],
+  SESSION_RENEW_AFTER: ['options', 'renewAfter', timeoutRule(0)],
   SESSION_ON_STORE_FAILURE: ['options', 'onStoreFailure', wordRule(undefined, 'degrade', 'throw')],
   SESSION_ON_CORRUPTION: ['options', 'onCorruption', wordRule(undefined, 'reset', 'throw')],
   SESSION_COOKIE_NAME: [

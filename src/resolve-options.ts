@@ -9,6 +9,7 @@ import {
   isObject,
   isToken,
   MAX_TIMEOUT,
+  methodsRule,
   numberRule,
   type Rule,
   refuseUnless,
@@ -19,6 +20,7 @@ import type { SessionEventListener } from './events.ts'
 import type { DeviceBoundOptions, SessionsOptions } from './options.ts'
 import { resolveSecrets } from './secret.ts'
 import type { SessionData } from './session/session.ts'
+import type { StandardSchemaV1 } from './standard-schema.ts'
 import type { SessionStore } from './stores/store.ts'
 
 /** The option `revocations` with its defaults. */
@@ -67,40 +69,37 @@ export interface ResolvedOptions
 /** A day in seconds. */
 const DEFAULT_IDLE = 86_400
 
-const hasMethods =
-  (...names: string[]) =>
-  (value: Record<string, unknown> | null): boolean =>
-    names.every((name) => typeof value?.[name] === 'function')
-
 const HEADER: Rule = [
   null,
   'a header for itself, not that of cookies',
   (value) => isToken(value) && !/^(set-)?cookie$/i.test(value as string),
 ]
 
-const storeRule = (fallback?: null): Rule => [
-  fallback,
-  'a SessionStore such as createMemoryStore()',
-  hasMethods('read', 'write', 'end'),
-]
+const storeRule = (fallback?: null): Rule =>
+  methodsRule(fallback, 'a SessionStore such as createMemoryStore()', 'read write end')
 
 const RULES: Record<string, Rule> = {
   secret: [undefined, 'a string or a list of strings', () => true],
   store: storeRule(),
   maxSessions: integerRule(undefined, 1, 10_000),
-  schema: [undefined, 'a Standard Schema', (value) => hasMethods('validate')(value?.['~standard'])],
+  schema: [
+    undefined,
+    'a Standard Schema',
+    (value: Partial<StandardSchemaV1> | null) =>
+      typeof value?.['~standard']?.validate === 'function',
+  ],
   version: integerRule(1, 1, 1e9),
   migrate: functionRule(),
-  codec: [undefined, 'an object with stringify and parse', hasMethods('stringify', 'parse')],
+  codec: methodsRule(undefined, 'an object with stringify and parse', 'stringify parse'),
   cookie: [{}, 'an object', isObject],
   factors: [
     undefined,
     'a list of tokens (RFC 9110, 5.6.2)',
     (value: unknown) => Array.isArray(value) && value.every(isToken),
   ],
-  idleTimeout: timeoutRule(undefined),
-  absoluteTimeout: timeoutRule(undefined),
-  renewAfter: timeoutRule(undefined, 0),
+  idleTimeout: timeoutRule(),
+  absoluteTimeout: timeoutRule(),
+  renewAfter: timeoutRule(0),
   onStoreFailure: wordRule('degrade', 'throw'),
   onCorruption: wordRule('reset', 'throw'),
   snapshot: [
@@ -114,11 +113,7 @@ const RULES: Record<string, Rule> = {
     undefined,
     'an object',
     isObject,
-    {
-      userAgent: flagRule(false),
-      ip: functionRule(),
-      onMismatch: wordRule('refuse', 'step-down'),
-    },
+    { userAgent: flagRule(false), ip: functionRule(), onMismatch: wordRule('refuse', 'step-down') },
   ],
   // The rest of its rules are checked where it is loaded, which sessions without it do not pay for.
   deviceBound: [
@@ -136,7 +131,7 @@ const RULES: Record<string, Rule> = {
       store: storeRule(null),
       ttl: numberRule(5, 0, 86_400),
       onFailure: wordRule('open', 'closed'),
-      maxLifetime: timeoutRule(undefined),
+      maxLifetime: timeoutRule(),
     },
   ],
   controls: functionRule(),
@@ -150,7 +145,8 @@ const RULES: Record<string, Rule> = {
   importFrom: [
     undefined,
     'a list of importers',
-    (value: unknown) => Array.isArray(value) && value.every(hasMethods('read')),
+    (value: unknown) =>
+      Array.isArray(value) && value.every((one) => typeof one?.read === 'function'),
   ],
   cache: [
     {},

@@ -68,10 +68,7 @@ const RULES: Record<string, Rule> = {
   now: functionRule(() => Date.now()),
 }
 
-const SEAL_RULES: Record<string, Rule> = {
-  purpose: PURPOSE,
-  ttl: numberRule(null, 1, MAX_TIMEOUT),
-}
+const SEAL_RULES: Record<string, Rule> = { purpose: PURPOSE, ttl: numberRule(null, 1, MAX_TIMEOUT) }
 
 const OPEN_RULES: Record<string, Rule> = { purpose: PURPOSE }
 
@@ -87,9 +84,8 @@ export function createSealer(options: SealerOptions): Sealer {
   return {
     async seal(value, given) {
       const { purpose, ttl } = applyRules<{ purpose: string; ttl: number }>('', SEAL_RULES, given)
-      const copy = copyJson(value, 'value') ?? null
-      const bytes = encodeText(JSON.stringify([now() + 1000 * ttl, copy]))
-      const token = await sealToken(ring, `seal:${purpose}`, bytes, now())
+      const text = JSON.stringify([now() + 1000 * ttl, copyJson(value, 'value')])
+      const token = await sealToken(ring, `seal:${purpose}`, encodeText(text), now())
       refuseUnless(token.length <= MAX_TOKEN, 'value', 'under 48 KB', token.length, RangeError)
       return token
     },

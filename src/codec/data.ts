@@ -1,4 +1,5 @@
 /** From text to data and back: codec, migration, schema. */
+import { isObject } from '../check.ts'
 import { SessionCorruptionError, SessionValidationError } from '../errors.ts'
 import type { ResolvedOptions } from '../resolve-options.ts'
 import type { OpenedRecord, SessionState } from './session-record.ts'
@@ -70,7 +71,7 @@ export function createFormat(options: ResolvedOptions): DataFormat {
         const today = older ? await migrate(merged.data, opened.version) : merged.data
         const checked: unknown = schema ? await check(today) : today
         const own = schema || older ? freezeCopy : deepFreeze
-        if (Object(checked) !== checked || Array.isArray(checked)) throw new TypeError()
+        if (!isObject(checked) || Array.isArray(checked)) throw new TypeError()
         const frozen = { data: own(checked as Data), flash: deepFreeze(merged.flash) }
         return Object.assign(merged, frozen)
       } catch (error) {

@@ -118,10 +118,7 @@ export interface RuleOptions {
   minimum?: number
 }
 
-const RULE_OPTIONS = {
-  window: numberRule(300, 1, 86_400),
-  minimum: numberRule(20, 0, Infinity),
-}
+const RULE_OPTIONS = { window: numberRule(300, 1, 86_400), minimum: numberRule(20, 0, Infinity) }
 
 function settings(
   threshold: number,

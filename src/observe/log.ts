@@ -9,6 +9,7 @@
 import {
   applyRules,
   functionRule,
+  isObject,
   numberRule,
   type Rule,
   refuseUnless,
@@ -108,7 +109,7 @@ const WINDOW_MS = 60_000
 const MAX_KINDS = 200
 const METHODS = ['debug', 'info', 'warn', 'error'] as const
 
-const objectRule: Rule = [{}, 'an object', (value: unknown) => Object(value) === value]
+const objectRule: Rule = [{}, 'an object', isObject]
 
 const RULES: Record<keyof LogOptions, Rule> = {
   levels: objectRule,

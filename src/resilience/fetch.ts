@@ -4,6 +4,7 @@ import {
   expectArgument,
   expectOptions,
   functionRule,
+  isObject,
   numberRule,
   type Rule,
   wordRule,
@@ -51,7 +52,7 @@ const RULES: Record<keyof OwnOptions, Rule> = {
 
 /** Splits the options into our own and those of the retry. */
 function parts(options: ResilientFetchOptions): Required<OwnOptions> & { policy: RetryPolicy } {
-  expectArgument(Object(options) === options, 'options', 'an object or a function', options)
+  expectArgument(isObject(options), 'options', 'an object or a function', options)
   expectOptions('options', options)
   const { methods, maxBytes, redirects, fetch, ...policy } = options
   const own = { methods, maxBytes, redirects, fetch }

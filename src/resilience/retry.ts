@@ -5,6 +5,7 @@ import {
   expectOptions,
   flagRule,
   functionRule,
+  isObject,
   numberRule,
   type Rule,
 } from '../check.ts'
@@ -126,7 +127,7 @@ const RULES = {
     (value: RetryBudget | false | null) => value === false || !!value?.withdraw,
   ],
   breaker: [undefined, 'a circuit breaker', (value: CircuitBreaker | null) => !!value?.acquire],
-  operations: [{}, 'an object', (value: unknown) => Object(value) === value],
+  operations: [{}, 'an object', isObject],
 } satisfies Record<string, Rule>
 
 type Optional = 'sleep' | 'onRetry' | 'budget' | 'breaker'
@@ -256,7 +257,7 @@ function pause(timer: Timer): (ms: number, signal: AbortSignal) => Promise<void>
  * const user = await retry((signal) => loadUser(id, signal), { signal: request.signal })
  */
 export function createRetry(policy: RetryPolicy | (() => RetryPolicy) = {}): Retry {
-  expectArgument(Object(policy) === policy, 'policy', 'an object or a function', policy)
+  expectArgument(isObject(policy), 'policy', 'an object or a function', policy)
   const own = createRetryBudget()
   const ask = typeof policy === 'function' ? policy : () => policy
   if (ask !== policy) {

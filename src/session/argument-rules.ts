@@ -25,8 +25,8 @@ export const DESTROY_RULES: Record<string, Rule> = {
 
 export const LOGIN_RULES: Record<string, Rule> = {
   persistent: flagRule(false),
-  idleTimeout: timeoutRule(undefined),
-  absoluteTimeout: timeoutRule(undefined),
+  idleTimeout: timeoutRule(),
+  absoluteTimeout: timeoutRule(),
   actor: [undefined, SUBJECT_WORDS, isSubject],
   label: SHORT_TEXT,
   tags: TAGS,

@@ -1,5 +1,5 @@
 /** Settings that an operator changes while the application runs. Loaded with the option `controls`. */
-import { applyRules, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, isObject, type Rule, refuseUnless } from '../check.ts'
 import { StoreTimeoutError } from '../errors.ts'
 import { LastGood } from '../last-good.ts'
 import type { Controls } from '../options.ts'
@@ -69,7 +69,7 @@ async function ask(instance: Instance, answers: Answers): Promise<void> {
 }
 
 function check(answer: unknown, now: number): Controls {
-  refuseUnless(Object(answer) === answer, 'controls', 'a function that returns an object', answer)
+  refuseUnless(isObject(answer), 'controls', 'a function that returns an object', answer)
   const isTime = (value: unknown): boolean =>
     value === null || (typeof value === 'number' && value >= YEAR_2001 && value <= now)
   const rules: Record<keyof Controls, Rule> = {

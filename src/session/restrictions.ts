@@ -85,13 +85,13 @@ function trustAgain(state: SessionState): SessionState {
 
 async function checkClient(instance: Instance, draft: Draft, request: Request): Promise<Draft> {
   const { emit, options } = instance
-  const { userAgent, ip, onMismatch } = options.binding ?? {}
+  const { userAgent, ip, onMismatch } = options.binding!
   const agent = (userAgent && request.headers.get('user-agent')?.slice(0, MAX_AGENT)) || ''
-  // Version numbers change with every update of a browser.
   const address = ip ? ip(request) : null
   // The promise of an address would be the same text for every client.
   const isText = address === null || typeof address === 'string'
   refuseUnless(isText, 'binding.ip', 'a function that returns a text or null', address)
+  // Version numbers change with every update of a browser.
   const client = [`agent ${agent.replace(/[\d.]+/g, '')}`, `ip ${address ?? ''}`]
   const hash = hashOf(instance)
   const { found, current } = draft

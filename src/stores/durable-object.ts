@@ -17,7 +17,7 @@
  * export { SessionObject } from 'sojourn/durable-object'
  */
 import { BoundedMap } from '../bounded-map.ts'
-import { applyRules, functionRule, type Rule } from '../check.ts'
+import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { type SessionError, StoreError, StoreUnavailableError } from '../errors.ts'
 import { abortable } from './abort.ts'
 import { copyRecord } from './copy.ts'
@@ -49,11 +49,11 @@ const LEFT_ALONE_MS = 5000
 const MAX_OVERLOADED = 100
 
 const RULES: Record<keyof DurableObjectStoreOptions, Rule> = {
-  namespace: [
+  namespace: methodsRule(
     null,
     'a Durable Object binding (is it called so in wrangler.jsonc?)',
-    (value: SessionObjectNamespace | null) => typeof value?.getByName === 'function',
-  ],
+    'getByName',
+  ),
   now: functionRule(() => Date.now()),
 }
 

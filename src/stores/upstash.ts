@@ -11,7 +11,7 @@
  *
  * const store = resilient(createUpstashStore({ url, token }))
  */
-import { applyRules, functionRule, type Rule, refuseUnless } from '../check.ts'
+import { applyRules, functionRule, isObject, type Rule, refuseUnless } from '../check.ts'
 import { SessionError, StoreTimeoutError } from '../errors.ts'
 import { becauseOf } from './errors.ts'
 import {
@@ -121,7 +121,7 @@ function transportOf(client: object): Transport {
 export function createUpstashStore(
   options: UpstashStoreOptions & (UpstashConnection | UpstashClientOptions),
 ): RedisSessionStore {
-  refuseUnless(Object(options) === options, 'options', 'an object', options)
+  refuseUnless(isObject(options), 'options', 'an object', options)
   const settings = applyRules<Required<UpstashStoreOptions>>('', KNOWN, options)
   const send =
     'redis' in options
