@@ -7,7 +7,7 @@ export function encodeText(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text)
 }
 
-export function decodeText(bytes: Uint8Array): string {
+export function decodeText(bytes: Uint8Array | ArrayBuffer): string {
   return decoder.decode(bytes)
 }
 

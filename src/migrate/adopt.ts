@@ -54,8 +54,7 @@ export async function adoptSession(
     name !== cookie.name && `; ${header}`.includes(`; ${name}`)
   const others = ours ? importers.filter(isBeside) : importers
   if (!others.length) return draft
-  const asked = 'importFrom'
-  const adoption: Adoption = { instance, draft, signal, asked, otherwise: draft }
+  const adoption: Adoption = { instance, draft, signal, asked: 'importFrom', otherwise: draft }
   try {
     const found = await importSession(others, header, options.now(), cookie.name)
     return found ? await adopt(adoption, found) : draft

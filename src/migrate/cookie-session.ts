@@ -1,6 +1,7 @@
 import { wordRule } from '../check.ts'
+import { decodeText } from '../crypto/text.ts'
 import type { SessionData } from '../session/session.ts'
-import { decodeBase64, toText } from './bytes.ts'
+import { decodeBase64 } from './bytes.ts'
 import {
   type CookieImporter,
   checkOptions,
@@ -55,7 +56,7 @@ export function fromCookieSession<D extends SessionData = SessionData>(
       for (const signature of signatures) {
         if (!(await isSigned(`${name}=${value}`, signature, keys, hash))) continue
         const bytes = decodeBase64(value)
-        const data = bytes && parseObject(toText(bytes))
+        const data = bytes && parseObject(decodeText(bytes))
         if (data) return { data, remove: [name, `${name}.sig`], idOfUser: value }
       }
     }

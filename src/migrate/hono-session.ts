@@ -1,7 +1,7 @@
 import { functionRule } from '../check.ts'
 import { decodeBase64url } from '../crypto/base64url.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import type { SessionData } from '../session/session.ts'
-import { toBytes, toText } from './bytes.ts'
 import {
   type CookieImporter,
   checkOptions,
@@ -82,8 +82,8 @@ async function importSecret(secret: HonoSessionOptions['secret']): Promise<Crypt
     return await subtle.importKey('raw', secret, 'AES-GCM', false, ['decrypt'])
   }
   if (typeof secret !== 'string') return secret
-  const material = await subtle.importKey('raw', toBytes(secret), 'HKDF', false, ['deriveKey'])
-  const info = toBytes('session jwe cek')
+  const material = await subtle.importKey('raw', encodeText(secret), 'HKDF', false, ['deriveKey'])
+  const info = encodeText('session jwe cek')
   const algorithm = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info }
   const type = { name: 'AES-GCM', length: 256 }
   return await subtle.deriveKey(algorithm, material, type, false, ['decrypt'])
@@ -95,10 +95,10 @@ async function decrypt(jwe: string, key: CryptoKey): Promise<OldData | null> {
   if (parts.length !== 3 || wrapped !== '') return null
   const [protectedHeader, iv, ciphertext, tag] = [header, ...parts].map(decodeBase64url)
   if (!protectedHeader) return null
-  if (!isItsHeader(parseObject(toText(protectedHeader)) ?? {})) return null
+  if (!isItsHeader(parseObject(decodeText(protectedHeader)) ?? {})) return null
   if (!ciphertext || iv?.length !== 12 || tag?.length !== 16) return null
-  const algorithm = { name: 'AES-GCM', iv, additionalData: toBytes(header) }
+  const algorithm = { name: 'AES-GCM', iv, additionalData: encodeText(header) }
   const sealed = new Uint8Array([...ciphertext, ...tag])
   const plain = await crypto.subtle.decrypt(algorithm, key, sealed).catch(() => null)
-  return plain && parseObject(toText(plain))
+  return plain && parseObject(decodeText(plain))
 }

@@ -1,7 +1,7 @@
 /** From a `Cookie` header to a session of another library; loaded when there may be one. */
 import { parseCookie } from 'cookie'
 import type { SessionData } from '../session/session.ts'
-import { removalOf, spellAttributes } from '../transport/cookie.ts'
+import { CHUNK_LABELS, removalOf, spellAttributes } from '../transport/cookie.ts'
 import type { CookieImporter, ImportedSession, RawCookies } from './importer.ts'
 
 /** A session taken over, and how to be rid of what it came from. */
@@ -25,16 +25,17 @@ export interface Import<D extends SessionData = SessionData>
  */
 export async function importSession<D extends SessionData>(
   importers: readonly CookieImporter<D>[],
-  cookieHeader: string | null,
+  cookieHeader: string,
   now: number,
-  ownName?: string,
+  ownName = '',
 ): Promise<Import<D> | null> {
-  const cookies = parseCookies(cookieHeader ?? '')
+  const cookies = parseCookies(cookieHeader)
   for (const importer of importers) {
     const found = await importer.read(cookies, now)
     if (!found) continue
     const { id, remove, ...session } = found
-    const names = remove.filter((name) => !isOwn(name, ownName))
+    // The new cookie has up to three chunks beside it, which it writes and removes itself.
+    const names = remove.filter((name) => !CHUNK_LABELS.some((label) => name === ownName + label))
     return {
       ...session,
       removals: names.map((name) => removal(name, importer)),
@@ -42,11 +43,6 @@ export async function importSession<D extends SessionData>(
     }
   }
   return null
-}
-
-/** The new cookie has up to three chunks beside it, which it writes and removes itself. */
-function isOwn(name: string, ownName = ''): boolean {
-  return ['', '.1', '.2', '.3'].some((suffix) => name === ownName + suffix)
 }
 
 function removal(name: string, { path = '/', domain = '' }: CookieImporter): string {

@@ -142,16 +142,10 @@ export function secretsRule(minLength: number): Rule {
 
 /** Makes an importer of `find`, which reads the old cookies. */
 export function createImporter<D extends SessionData>(
-  {
-    name,
-    path = '/',
-    domain,
-    endsAt,
-    persistent,
-    toSession,
-  }: ImporterOptions<D> & { name: string },
+  options: ImporterOptions<D> & { name: string },
   find: (cookies: RawCookies, now: number) => Promise<OldSession | null>,
 ): CookieImporter<D> {
+  const { name, path = '/', domain, endsAt, persistent, toSession } = options
   return {
     name,
     path,

@@ -1,6 +1,6 @@
 /** Seals of `@hapi/iron`, `iron-webcrypto` and h3, format Fe26.2. */
 import { decodeBase64url } from '../crypto/base64url.ts'
-import { toBytes, toText } from './bytes.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { type OldData, parseObject } from './importer.ts'
 
 /** A seal taken apart; nothing of it is checked yet. */
@@ -45,12 +45,12 @@ export async function openSeal(
   iterations: number,
 ): Promise<OldData | null> {
   const macKey = await deriveKey(password, macSalt, iterations, MAC, 'verify')
-  if (!(await crypto.subtle.verify('HMAC', macKey, tag, toBytes(signed)))) return null
+  if (!(await crypto.subtle.verify('HMAC', macKey, tag, encodeText(signed)))) return null
   const key = await deriveKey(password, salt, iterations, CIPHER, 'decrypt')
   const algorithm = { name: CIPHER.name, iv: vector }
   // Seals of the same password may be of another cipher.
   const plain = await crypto.subtle.decrypt(algorithm, key, ciphertext).catch(() => null)
-  return plain && parseObject(toText(plain))
+  return plain && parseObject(decodeText(plain))
 }
 
 async function deriveKey(
@@ -61,7 +61,7 @@ async function deriveKey(
   usage: KeyUsage,
 ): Promise<CryptoKey> {
   const { subtle } = crypto
-  const key = await subtle.importKey('raw', toBytes(password), 'PBKDF2', false, ['deriveKey'])
-  const algorithm = { name: 'PBKDF2', hash: 'SHA-1', salt: toBytes(salt), iterations }
+  const key = await subtle.importKey('raw', encodeText(password), 'PBKDF2', false, ['deriveKey'])
+  const algorithm = { name: 'PBKDF2', hash: 'SHA-1', salt: encodeText(salt), iterations }
   return await subtle.deriveKey(algorithm, key, type, false, [usage])
 }

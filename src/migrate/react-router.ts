@@ -1,6 +1,7 @@
 import { functionRule } from '../check.ts'
+import { decodeText } from '../crypto/text.ts'
 import type { SessionData } from '../session/session.ts'
-import { decodeBase64, toText } from './bytes.ts'
+import { decodeBase64 } from './bytes.ts'
 import {
   type CookieImporter,
   checkOptions,
@@ -77,7 +78,7 @@ export function fromReactRouter<D extends SessionData = SessionData>(
 function parse(text: string): unknown {
   const bytes = decodeBase64(text)
   try {
-    return bytes && JSON.parse(toText(bytes))
+    return bytes && JSON.parse(decodeText(bytes))
   } catch {
     return null
   }

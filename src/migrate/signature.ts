@@ -1,4 +1,5 @@
-import { decodeBase64, toBytes } from './bytes.ts'
+import { encodeText } from '../crypto/text.ts'
+import { decodeBase64 } from './bytes.ts'
 
 /** Tells whether `signature` (base64) is the HMAC of `text` under one of the secrets. */
 export async function isSigned(
@@ -9,11 +10,12 @@ export async function isSigned(
 ): Promise<boolean> {
   const bytes = decodeBase64(signature)
   if (!bytes) return false
+  const { subtle } = crypto
   for (const secret of secrets) {
-    const algorithm = { name: 'HMAC', hash }
-    const key = await crypto.subtle.importKey('raw', toBytes(secret), algorithm, false, ['verify'])
+    const raw = encodeText(secret)
+    const key = await subtle.importKey('raw', raw, { name: 'HMAC', hash }, false, ['verify'])
     // Compares in constant time.
-    if (await crypto.subtle.verify('HMAC', key, bytes, toBytes(text))) return true
+    if (await subtle.verify('HMAC', key, bytes, encodeText(text))) return true
   }
   return false
 }

@@ -117,7 +117,7 @@ export const MAX_TOKENS = 32
  */
 const MAX_SIDE = 16
 /** The ends of the names of the chunks. */
-const CHUNK_LABELS = ['', '.1', '.2', '.3']
+export const CHUNK_LABELS: readonly string[] = ['', '.1', '.2', '.3']
 /** Cookies of one name that are read: as many as a browser stores for a site. */
 const MAX_FOUND = 200
 /**
@@ -154,7 +154,7 @@ export const removalOf = (name: string, attributes: string): string =>
   `${name}=; Max-Age=0${attributes}`
 
 /** Checks the options and fixes everything that does not change from response to response. */
-export function createSessionCookie(options: CookieOptions = {}): SessionCookie {
+export function createSessionCookie(options: CookieOptions): SessionCookie {
   const resolved = applyRules<ResolvedCookieOptions>('cookie.', RULES, options)
   assertPrefix(resolved)
   const { name, maxChunks, maxAge, ...attributes } = resolved

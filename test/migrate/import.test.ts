@@ -47,7 +47,6 @@ describe('importSession()', () => {
   })
 
   it('returns null without a header, an importer or a session', async () => {
-    expect(await importSession([importerOf('a')], null, NOW)).toBe(null)
     expect(await importSession([importerOf('a')], '', NOW)).toBe(null)
     expect(await importSession([importerOf('a')], 'b=2', NOW)).toBe(null)
     expect(await importSession([], 'a=1', NOW)).toBe(null)

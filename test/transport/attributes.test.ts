@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type CookieOptions, createSessionCookie } from '../../src/transport/cookie.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 
-const NOTHING = createSessionCookie().find(null)
+const NOTHING = createSessionCookie({}).find(null)
 
 describe('the attributes of the session cookie', () => {
   it.each<[CookieOptions, string]>([

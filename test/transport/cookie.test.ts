@@ -141,7 +141,7 @@ describe('the Cookie header', () => {
   })
 
   it('takes no blanks but spaces and tabs from names, where browsers would see no prefix', () => {
-    const { find } = createSessionCookie()
+    const { find } = createSessionCookie({})
     for (const blank of ['\u00a0', '\u0085', '\u000b', '\f', '\ufeff', '\u2003']) {
       expect(find(`${blank}__Host-session=a`).tokens).toEqual([])
       expect(find(`__Host-session${blank}=a`).tokens).toEqual([])
