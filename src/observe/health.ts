@@ -5,7 +5,7 @@ import type { Controls } from '../options.ts'
 import { within } from '../resilience/deadline.ts'
 import { controlsProblem, updateControls } from '../session/controls.ts'
 import type { Instance } from '../session/instance.ts'
-import { failureOf } from '../stores/failure.ts'
+import { failureOf } from '../stores/errors.ts'
 import type {
   SessionStore,
   StoreDetails,

@@ -1,7 +1,7 @@
 /** Reports the calls of the store, where somebody listens. */
 import type { Emit } from '../emit.ts'
 import type { StoreCallEvent } from '../events.ts'
-import { failureOf } from '../stores/failure.ts'
+import { failureOf } from '../stores/errors.ts'
 import type { CallNotes, StoreAttempt, StoreFailure, StoreOperation } from '../stores/store.ts'
 
 /**

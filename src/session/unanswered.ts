@@ -1,6 +1,6 @@
 /** A session of which nobody can be asked whether it goes on. Loaded with whatever asks. */
 import type { StoreError, StoreUnavailableError } from '../errors.ts'
-import { failureOf } from '../stores/failure.ts'
+import { failureOf } from '../stores/errors.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { emptyDraft } from './open.ts'

@@ -11,7 +11,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import { guarded } from '../guarded.ts'
 import { LazyCall } from '../resilience/lazy-limit.ts'
 import { bytesOf, copyRecord } from './copy.ts'
-import { failureOf } from './failure.ts'
+import { failureOf } from './errors.ts'
 import { LruMap } from './lru-map.ts'
 import type {
   CallNotes,

@@ -16,7 +16,7 @@ import type { SqlQuery, SqlResult } from './sql-dialect.ts'
 import { isMissing } from './sql-errors.ts'
 import { type SqlTableOptions, TABLE_RULES } from './sql-options.ts'
 import { sqlite } from './sql-returning.ts'
-import { createSqlTable, type SqlStore } from './sql-store.ts'
+import { type SqlStore, SqlTable } from './sql-store.ts'
 
 /** The methods of a D1 binding that the store uses; `env.DB` of a Worker fits. */
 export interface D1Binding {
@@ -77,7 +77,7 @@ export function createD1Store(options: D1StoreOptions): D1Store {
     options,
   )
   const both = replicas ? onReplicas(database) : { query: queryOf(() => database), read: undefined }
-  return createSqlTable({ ...settings, name: 'd1', dialect: 'sqlite', ...both }, sqlite)
+  return new SqlTable({ ...settings, name: 'd1', dialect: 'sqlite', ...both }, sqlite)
 }
 
 /** Returns a function that runs one statement; `done` is told when it was answered. */

@@ -1,5 +1,3 @@
-import { MARK_SECONDS } from './limits.ts'
-
 /** Marks looked at with each new one, in search of those that are over. */
 const SWEEP = 4
 
@@ -22,7 +20,7 @@ export class EndedIds {
   }
 
   /** Marks an id for so many seconds, or for as long as it is marked already, if that is longer. */
-  add(id: string, seconds: number = MARK_SECONDS): void {
+  add(id: string, seconds: number): void {
     const until = Math.max(this.#now() + seconds * 1000, this.#until.get(id) ?? 0)
     this.#until.delete(id)
     this.#sweep()

@@ -1,5 +1,6 @@
-/** The class of a store's failure, from what the store itself said. Every store asks here. */
-import type { StoreReason } from '../errors.ts'
+/** The class of a store's failure, from what the store itself said, and what events tell of it. Every store asks here. */
+import { SessionError, type StoreReason } from '../errors.ts'
+import type { StoreFailure } from './store.ts'
 
 /** Patterns by class; the first that matches counts. */
 export type ReasonTable = { readonly [reason in StoreReason]?: RegExp }
@@ -75,16 +76,19 @@ export function because(said: unknown, text?: string | number): Because {
 /** Returns the same for an error of somebody else's client, whose text may quote and is told to nobody. */
 export function becauseOf(error: unknown): Because {
   // The error may be ours, of another copy of this package, with its word.
-  const {
-    cause,
-    code = Object(cause).code,
-    message,
-    status,
-    statusCode = status,
-    word = code,
-  } = Object(error)
+  const { cause, code = Object(cause).code, message, status, word = code } = Object(error)
+  const { statusCode = status } = Object(error)
   const [first] = /^[A-Z]+(?= )/.exec(message) ?? []
   // A word is told only where stores are known to say it: anything can be in the code of an error.
   const said = [word, first].find((one) => reasonOf(one) !== 'unknown')
   return because(said, Number(statusCode) || String(message))
+}
+
+/** Returns what events tell of a failed call. */
+export function failureOf(error: unknown): StoreFailure {
+  const own = error instanceof SessionError ? error : { code: 'ERR_STORE' }
+  const { code, reason, word } = own as StoreFailure
+  // While a breaker is open nobody is asked: it names the failure before, where it knows of one.
+  const known = reason ?? (code === 'ERR_CIRCUIT_OPEN' ? undefined : 'unknown')
+  return { code, ...(known && { reason: known }), ...(word && { word }) }
 }

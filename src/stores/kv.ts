@@ -24,13 +24,7 @@ import { EndedIds } from './ended-ids.ts'
 import { skipForeign } from './foreign-value.ts'
 import { callKV, type KVBinding, listPage, listSuffixes } from './kv-call.ts'
 import { KnownStates, refuseOverlap, UNKNOWN } from './kv-known.ts'
-import {
-  decodeValue,
-  encodeRecord,
-  encodeTombstone,
-  type KVRecord,
-  type KVTombstone,
-} from './kv-value.ts'
+import { decodeValue, encodeRecord, encodeTombstone, type KVRecord } from './kv-value.ts'
 import { LAG_SECONDS, MARK_SECONDS } from './limits.ts'
 import type {
   SessionIndex,
@@ -212,7 +206,7 @@ class KVStore implements SessionStore {
   }
 
   #decode(id: string, text: string | null): Found {
-    const value: KVRecord | KVTombstone | null = decodeValue(text)
+    const value = decodeValue(text)
     if (!value || !('endedUntil' in value)) return this.#live(value)
     const left = value.endedUntil - this.#now()
     if (left <= 0) return null

@@ -20,8 +20,7 @@ import {
   type RetryEvent,
   secondsOf,
 } from '../resilience/retry.ts'
-import { becauseOf } from './errors.ts'
-import { failureOf } from './failure.ts'
+import { becauseOf, failureOf } from './errors.ts'
 import {
   type CheckedPolicy,
   checkPolicy,

@@ -50,14 +50,8 @@ function ofSqlite(code: number, message: string): [Kind, string] {
 }
 
 /** Finds the class of an error, and a word for it that quotes nothing. */
-function classOf({
-  code,
-  errno,
-  sqlState,
-  errcode,
-  message,
-  cause,
-}: DriverError): [Kind, string | undefined] {
+function classOf(error: DriverError): [Kind, string | undefined] {
+  const { code, errno, sqlState, errcode, message, cause } = error
   const text = String(message)
   if (typeof errcode === 'number') return ofSqlite(errcode & 255, text)
   const word = /^SQLITE_([A-Z]+)/.exec(String(code))?.[1]

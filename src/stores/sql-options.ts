@@ -24,14 +24,12 @@ export interface SqlTableOptions {
 
 const NAME = /^([A-Za-z_]\w{0,39}\.)?[A-Za-z_]\w{0,39}$/
 
-const tableRule: Rule = [
-  'sojourn_sessions',
-  'a name of up to 40 letters, digits and underscores, perhaps with that of a schema and a point before it',
-  (value: unknown) => typeof value === 'string' && NAME.test(value),
-]
-
 export const TABLE_RULES: Record<keyof SqlTableOptions, Rule> = {
-  table: tableRule,
+  table: [
+    'sojourn_sessions',
+    'a name of up to 40 letters, digits and underscores, perhaps with that of a schema and a point before it',
+    (value: unknown) => typeof value === 'string' && NAME.test(value),
+  ],
   prefix: [
     '',
     'up to 64 printable ASCII characters without spaces',

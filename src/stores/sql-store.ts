@@ -17,7 +17,7 @@ import type {
 import { assertVersion, isMissing, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
 import type { SqlTableOptions } from './sql-options.ts'
 import { canBe, entryOf, recordOf, resultOf, textOf, valuesOf } from './sql-record.ts'
-import { PAGE, PRUNE_STEP, type SqlStatement } from './sql-statements.ts'
+import { PAGE, PRUNE_STEP, type SqlParameter, type SqlStatement } from './sql-statements.ts'
 import type {
   SessionIndex,
   SessionStore,
@@ -75,13 +75,14 @@ const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
  * A store's table: its statements, and the connections that run them. Its methods are properties of their own, so
  * that a store can be spread and they can be passed around.
  */
-class SqlTable implements SqlStore {
+export class SqlTable implements SqlStore {
   readonly name: string
   readonly atomic = true
   readonly #settings: SqlSettings
   readonly #sql: SqlStatements
   #isChecked = false
 
+  /** @param dialect Makes its statements. */
   constructor(settings: SqlSettings, dialect: SqlDialect) {
     this.name = settings.name
     this.#settings = settings
@@ -231,12 +232,7 @@ class SqlTable implements SqlStore {
       (ask: SqlQuery): RunStatement =>
       (statement, values) => {
         const params = statement.names.map((name) => values[name] ?? null)
-        const run = async (): Promise<SqlAnswer> =>
-          checkedAnswer(
-            await ask(statement.text, params, { signal, name: statement.name }),
-            statement,
-          )
-        return abortable(signal, run, this.#toError)
+        return abortable(signal, () => answerTo(ask, statement, params, signal), this.#toError)
       }
     if (!this.#isChecked) {
       const { rows } = await runOn(this.#settings.query)(this.#sql.version, {})
@@ -247,8 +243,14 @@ class SqlTable implements SqlStore {
   }
 }
 
-/** Checks what a driver answered. */
-function checkedAnswer(result: unknown, { returnsRows }: SqlStatement): SqlAnswer {
+/** Runs one statement, and checks what the driver answered. */
+async function answerTo(
+  ask: SqlQuery,
+  { name, returnsRows, text }: SqlStatement,
+  params: SqlParameter[],
+  signal: AbortSignal | undefined,
+): Promise<SqlAnswer> {
+  const result: unknown = await ask(text, params, { signal, name })
   const { rows, affected } = Object(result) as Partial<SqlResult>
   const isRight = Array.isArray(rows) && rows.every((row) => isObject(row) && !Array.isArray(row))
   const count = Number(affected ?? Number.NaN)
@@ -268,18 +270,10 @@ async function schemaVersion(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   try {
-    const { rows } = checkedAnswer(
-      await query(statement.text, [], { signal, name: statement.name }),
-      statement,
-    )
+    const { rows } = await answerTo(query, statement, [], signal)
     return Number(rows[0]?.version ?? 0)
   } catch (error) {
     if (isMissing(error)) return 0
     throw error
   }
-}
-
-/** Creates a store with these statements. */
-export function createSqlTable(settings: SqlSettings, dialect: SqlDialect): SqlStore {
-  return new SqlTable(settings, dialect)
 }

@@ -34,7 +34,7 @@ import {
   TABLE_RULES,
 } from './sql-options.ts'
 import { postgres, sqlite } from './sql-returning.ts'
-import { createSqlTable, type SqlStore } from './sql-store.ts'
+import { type SqlStore, SqlTable } from './sql-store.ts'
 
 export type { SqlQuery, SqlResult } from './sql-dialect.ts'
 export type { SqlDialectName, SqlTableOptions } from './sql-options.ts'
@@ -63,12 +63,7 @@ export interface SqlStoreOptions extends SqlTableOptions {
 
 const DIALECTS: Record<SqlDialectName, SqlDialect> = { postgres, mysql, sqlite }
 
-const RULES = {
-  ...TABLE_RULES,
-  dialect: dialectRule,
-  query: queryRule,
-  read: functionRule(),
-}
+const RULES = { ...TABLE_RULES, dialect: dialectRule, query: queryRule, read: functionRule() }
 
 /**
  * Creates a store in a table of an SQL database.
@@ -97,5 +92,5 @@ export function createSqlStore(options: SqlStoreOptions): SqlStore {
   const { dialect, query, read, ...settings } = applyRules<
     Required<SqlTableOptions> & SqlStoreOptions
   >('', RULES, options)
-  return createSqlTable({ ...settings, name: dialect, dialect, query, read }, DIALECTS[dialect])
+  return new SqlTable({ ...settings, name: dialect, dialect, query, read }, DIALECTS[dialect])
 }

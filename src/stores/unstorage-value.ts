@@ -17,14 +17,8 @@ const NEWER = /^sojourn ([2-9]|\d\d+)\n/
 export type Stored = StoredRecord | Pick<StoredRecord, 'expiresAt'>
 
 /** Spells a record. */
-export function encode({
-  expiresAt,
-  version,
-  epoch,
-  markFor,
-  keys = [],
-  value,
-}: StoredRecord): string {
+export function encode(record: StoredRecord): string {
+  const { expiresAt, version, epoch, markFor, keys = [], value } = record
   const texts = [version, epoch].map(encodeURIComponent)
   const listed = keys.map(encodeURIComponent).join(' ')
   const lines = [Math.floor(expiresAt), ...texts, markFor ? Math.ceil(markFor) : '', listed, value]

@@ -5,8 +5,7 @@ import {
   type StoreReason,
   StoreTimeoutError,
 } from '../../src/errors.ts'
-import { because, becauseOf, reasonOf } from '../../src/stores/errors.ts'
-import { failureOf } from '../../src/stores/failure.ts'
+import { because, becauseOf, failureOf, reasonOf } from '../../src/stores/errors.ts'
 import { sqlReasonOf } from '../../src/stores/sql-errors.ts'
 
 const words: Record<StoreReason, string> = {

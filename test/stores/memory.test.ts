@@ -129,7 +129,7 @@ describe('createMemoryStore()', () => {
   it('remembers as many ended ids as it may, and forgets the oldest first', () => {
     const ended = new EndedIds(3, createClock())
     const ids = ['a', 'b', 'c', 'd', 'e']
-    for (const id of ids) ended.add(id)
+    for (const id of ids) ended.add(id, 600)
     expect(ids.map((id) => ended.has(id))).toEqual([false, false, true, true, true])
   })
 
