@@ -5,7 +5,7 @@ import { isChanged } from '../session/operations.ts'
 import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnseen } from '../session/unseen.ts'
-import { isUnavailable } from '../transport/response.ts'
+import { unavailableAnswer } from '../transport/response.ts'
 import { FLASH, sealFlash } from './next-flash.ts'
 import { replaceCookies } from './next-request.ts'
 
@@ -76,8 +76,7 @@ export function sessionProxy<D extends SessionData>(
       }
       return response
     } catch (error) {
-      if (isUnavailable(error)) return error.getResponse()
-      throw error
+      return unavailableAnswer(error)
     }
   }
 }

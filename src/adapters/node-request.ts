@@ -1,5 +1,6 @@
 /** A `Request` for what Node's servers hand to a handler. It has the headers and the address, and no body. */
 import { expectArgument, isObject } from '../check.ts'
+import { hasPath } from '../guard/return-path.ts'
 
 /** The members of Node's `IncomingMessage`, and of Express's request, that are read. */
 export interface NodeRequest {
@@ -137,14 +138,9 @@ function urlOf(message: NodeRequest & ExpressRequest): string {
     target.slice(1)
   const path = given.replace(ESCAPED, spell)
   const said = scheme ?? (socket && 'encrypted' in socket ? 'https' : 'http')
+  // No target has a fragment.
+  const hosts = /#./.test(path) ? [] : [host, 'localhost']
   // Joined as text: a path that starts with two slashes names no other host.
-  const urls = [host, 'localhost'].map((one) => `${said}://${one}${path}`)
+  const urls = hosts.map((one) => `${said}://${one}${path}`)
   return urls.find((url) => hasPath(url, path)) ?? NOWHERE
-}
-
-/** Tells whether a URL parses to a host, and a path and query as they are. */
-function hasPath(url: string, path: string): boolean {
-  if (!URL.canParse(url)) return false
-  const { hash, href, origin } = new URL(url)
-  return !hash && href === origin + path
 }

@@ -3,7 +3,7 @@ import { SessionCommittedError } from '../errors.ts'
 import { instanceOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { isUnavailable } from '../transport/response.ts'
+import { unavailableAnswer } from '../transport/response.ts'
 
 /** The session of one request, as an adapter makes it. */
 export interface SessionScope<D extends SessionData, Data extends object> {
@@ -62,8 +62,7 @@ export function createScope<D extends SessionData, Data extends object>(
         return await sessions.commit(request, response)
       } catch (error) {
         failed.add(request)
-        if (isUnavailable(error)) return error.getResponse()
-        throw error
+        return unavailableAnswer(error)
       } finally {
         answering.set(request, names)
       }

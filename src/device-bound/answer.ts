@@ -8,7 +8,7 @@ import type { Instance } from '../session/instance.ts'
 import { getDraft } from '../session/instances.ts'
 import { saveSession } from '../session/save.ts'
 import type { SessionData } from '../session/session.ts'
-import { isUnavailable } from '../transport/response.ts'
+import { unavailableAnswer } from '../transport/response.ts'
 import { bindKey, countProof, type DeviceChange } from './operations.ts'
 import { type Proof, parseProof } from './proof.ts'
 import { algorithmOf, isSignedBy, publicKeyOf, thumbprintOf } from './public-key.ts'
@@ -40,8 +40,7 @@ export async function answerDevice(
     const asked = { instance, backend: await backend(), settings, request, draft }
     return await (task === 'register' ? register(asked) : refresh(asked))
   } catch (error) {
-    if (isUnavailable(error)) return error.getResponse()
-    throw error
+    return unavailableAnswer(error)
   }
 }
 

@@ -6,7 +6,7 @@ import { SessionBindingError, StoreUnavailableError } from '../errors.ts'
 import type { DeviceRefusal, DeviceSkip } from '../events.ts'
 import { persistenceOf } from '../persistence/persistence.ts'
 import type { Visit } from '../session/backend.ts'
-import type { Draft, DraftDevice } from '../session/draft.ts'
+import { type Draft, type DraftDevice, signsIn } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { emptyDraft } from '../session/open.ts'
 import { unansweredDraft } from '../session/unanswered.ts'
@@ -201,12 +201,12 @@ function asks(
   { asks }: DraftDevice,
   proof: number | DeviceRefusal,
 ): boolean {
-  const { current, found, operations, outcome, status } = draft
+  const { current, found, outcome, status } = draft
   if (status === 'destroyed' || status === 'superseded') return false
   const claim = current.claims?.d
   const isWritten = outcome === 'written'
-  const signsIn = isWritten && operations.some((operation) => operation.signsIn)
-  if (!claim) return signsIn || (asks === true && (isWritten || found !== null))
+  const isSignedIn = isWritten && signsIn(draft)
+  if (!claim) return isSignedIn || (asks === true && (isWritten || found !== null))
   // After a rotation a new key is taken from whoever has proven the former one since, and has the cookie of that proof: copies
   // made before it have another one.
   const isFormer = claim.g !== current.generation.number && claim.r === current.generation.number

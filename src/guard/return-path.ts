@@ -30,7 +30,7 @@ const pagePathOf = (url: string): string => pathOf(url).replace(ROUTER_DATA, '')
  * Returns true for two addresses of one page, or of its data. Frameworks redirect to the form with or
  * without a trailing slash (`trailingSlash`), so that both are one page.
  */
-export const isSamePage = (url: string, other: string): boolean =>
+const isSamePage = (url: string, other: string): boolean =>
   withoutSlash(url) === withoutSlash(other)
 
 /**
@@ -39,8 +39,14 @@ export const isSamePage = (url: string, other: string): boolean =>
  */
 export function isOnPage(url: string, page: string): boolean {
   if (!URL.canParse(url) || !isSamePage(url, page)) return false
+  return hasPath(url, url.replace(/^\w+:\/\/[^/?#\\]*/, ''))
+}
+
+/** Tells whether a URL parses to a host, and to that path, query and fragment as they are. */
+export function hasPath(url: string, path: string): boolean {
+  if (!URL.canParse(url)) return false
   const { href, origin } = new URL(url)
-  return url.replace(/^\w+:\/\/[^/?#\\]*/, '') === href.slice(origin.length)
+  return href === origin + path
 }
 
 const withoutSlash = (url: string): string => pagePathOf(url).replace(/\/$/, '')

@@ -40,7 +40,7 @@ async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Pro
     // Renewals, imports and the end of flash values go without: a page that only reads is shown.
     if (Object(error).code === TOO_LARGE && !hasChanges(draft.operations)) return []
     draft.saving = undefined
-    // The error is the word about it.
+    // The error tells of it.
     draft.unsaved = true
     throw error
   }

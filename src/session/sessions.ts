@@ -3,7 +3,7 @@ import { applyRules, expectArgument } from '../check.ts'
 import type { HealthOptions, HealthReport } from '../observe/health.ts'
 import type { SessionsOptions } from '../options.ts'
 import type { StandardSchemaV1 } from '../standard-schema.ts'
-import { isUnavailable } from '../transport/response.ts'
+import { unavailableAnswer } from '../transport/response.ts'
 import { COMMIT_RULES } from './argument-rules.ts'
 import { createInstance } from './instance.ts'
 import { draftOf, getDraft, setInstance } from './instances.ts'
@@ -174,8 +174,7 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
         } catch (error) {
           // Reports what the handler had changed.
           await commitRequest(opener, request, Response.error(), false)
-          if (isUnavailable(error)) return error.getResponse()
-          throw error
+          return unavailableAnswer(error)
         }
       }
     },

@@ -1,6 +1,6 @@
 /** The endpoint that tells pages who is signed in, and for how long. Loaded when it is first asked. */
 import { createKeyedHash } from '../crypto/keyed-hash.ts'
-import { isUnavailable, markResponse } from '../transport/response.ts'
+import { markResponse, unavailableAnswer } from '../transport/response.ts'
 import type { Opener } from './backend.ts'
 import type { Instance } from './instance.ts'
 import { getDraft, perInstance } from './instances.ts'
@@ -44,8 +44,7 @@ export async function tellStatus<D extends SessionData>(
     const values = renews ? await saveSession(instance, await backend(), getDraft(session)) : []
     return markResponse(await answer(instance, session), values, carrier)
   } catch (error) {
-    if (isUnavailable(error)) return error.getResponse()
-    throw error
+    return unavailableAnswer(error)
   }
 }
 
@@ -62,10 +61,7 @@ async function forget({ opened }: Instance, request: Request): Promise<void> {
 async function answer(instance: Instance, session: Session): Promise<Response> {
   const { found, status } = getDraft(session)
   // No page of another site can embed the answer, and learn from it who is signed in.
-  const headers = {
-    'cache-control': 'no-store',
-    'cross-origin-resource-policy': 'same-origin',
-  }
+  const headers = { 'cache-control': 'no-store', 'cross-origin-resource-policy': 'same-origin' }
   // Nobody knows: the store cannot be asked, or a new cookie is on its way.
   if (status === 'superseded' || status === 'unproven' || (status === 'degraded' && !found)) {
     return new Response(null, { status: 503, headers: { ...headers, 'retry-after': '1' } })

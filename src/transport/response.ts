@@ -91,3 +91,9 @@ export function isUnavailable(
 ): error is StoreUnavailableError | SessionConflictError {
   return error instanceof SessionError && 'getResponse' in error
 }
+
+/** Returns the answer to an error that is answered with 503; throws every other one. */
+export function unavailableAnswer(error: unknown): Response {
+  if (isUnavailable(error)) return error.getResponse()
+  throw error
+}
