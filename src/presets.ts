@@ -8,9 +8,9 @@
  * const sessions = createSessions(fromEnv(process.env, production()))
  */
 import type { SessionPreset, SessionPresetWithSecret } from './from-env.ts'
+import type { SessionsOptions } from './options.ts'
 import { generateSecret } from './secret.ts'
 
-export { type AssuranceTimeouts, aal1, aal2, aal3 } from './aal.ts'
 export {
   fromEnv,
   policyFromEnv,
@@ -86,4 +86,32 @@ export function testing(): SessionPresetWithSecret {
     onStoreFailure: 'throw',
     onCorruption: 'throw',
   }
+}
+
+/** The timeouts of an assurance level; everything else is as `createSessions` has it by default. */
+export type AssuranceTimeouts = Required<Pick<SessionsOptions, 'absoluteTimeout' | 'idleTimeout'>>
+
+/**
+ * Timeouts of assurance level 1: users sign in again at least every 30 days, however long they were idle.
+ * {@link https://pages.nist.gov/800-63-4/sp800-63b.html NIST SP 800-63B-4}, 2.1.3: an overall timeout of no more than 30
+ * days (should), no inactivity timeout required.
+ */
+export function aal1(): AssuranceTimeouts {
+  return { idleTimeout: 30 * DAY, absoluteTimeout: 30 * DAY }
+}
+
+/**
+ * Timeouts of assurance level 2: 24 hours in all, an hour of idleness.
+ * {@link https://pages.nist.gov/800-63-4/sp800-63b.html NIST SP 800-63B-4}, 2.2.3 (should, both of them).
+ */
+export function aal2(): AssuranceTimeouts {
+  return { idleTimeout: HOUR, absoluteTimeout: DAY }
+}
+
+/**
+ * Timeouts of assurance level 3: 12 hours in all (shall), 15 minutes of idleness (should).
+ * {@link https://pages.nist.gov/800-63-4/sp800-63b.html NIST SP 800-63B-4}, 2.3.3.
+ */
+export function aal3(): AssuranceTimeouts {
+  return { idleTimeout: 15 * MINUTE, absoluteTimeout: 12 * HOUR }
 }
