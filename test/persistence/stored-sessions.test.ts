@@ -101,6 +101,15 @@ describe('sessions in a store', () => {
     expect([await memory.read(first.id), memory.stats().live]).toEqual([null, 0])
   })
 
+  it('are expired by the timeouts of the deployment that opens them, though the store has them', async () => {
+    const { clock, jar, memory, store, visit } = createStored({ idleTimeout: 3600 })
+    await visit((s) => s.set('a', 1))
+    clock.advance(601)
+    const { sessions } = createWorld({ store, idleTimeout: 600 }, clock)
+    const session = await sessions.open(jar.header())
+    expect([session.status, session.data, memory.stats().live]).toEqual(['expired', {}, 1])
+  })
+
   it('do not come back when a slow request ends after the sign-out', async () => {
     const { sessions, visit, jar, events } = createStored()
     await visit((s) => s.set('a', 1))
