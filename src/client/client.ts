@@ -16,7 +16,7 @@ import { type SessionWatch, Watch, type WatchOptions, type WatchWorld } from './
 export type { SignInStatus } from '../session/status.ts'
 export type { SessionWatch, WatchOptions } from './watch.ts'
 
-/** Ten hours and more are no interval, and NaN would ask without a pause. */
+/** A day: more is no interval, and NaN would ask without a pause. */
 const MAX_SECONDS = 86_400
 
 /**

@@ -164,9 +164,7 @@ export const appending: Record<string, Test> = {
     const first = await bench.create()
     const second = bench.record()
     const entry = randomText(80)
-    expect(await bench.write(second, first.version, { entry })).toEqual({
-      ok: true,
-    })
+    expect(await bench.write(second, first.version, { entry })).toEqual({ ok: true })
     expect(essence(await bench.read())).toEqual(essence(second))
   },
 

@@ -43,11 +43,7 @@ export const explain: Command = {
       return {
         ok: inspection.status === 'active',
         text: textOf(lines, verdict, terminal),
-        json: {
-          status: inspection.status,
-          ...verdict,
-          ...jsonOf(instance, inspection, shown),
-        },
+        json: { status: inspection.status, ...verdict, ...jsonOf(instance, inspection, shown) },
       }
     })
   },
