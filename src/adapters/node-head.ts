@@ -88,7 +88,8 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
     if (name === 'end') hold.isEnded = true
     if (hold.state !== 'held') {
       hold.state = 'held'
-      show(response, hold)
+      Object.assign(response, { [HOLD]: hold })
+      Object.defineProperties(response, SHOWN)
       status = response.statusCode
       hooks.before(headOf(response, original)).then(repeat).catch(fail)
     }
@@ -150,12 +151,6 @@ const SHOWN: PropertyDescriptorMap & ThisType<Held> = {
 /** Creates the error that Node throws for a header that is changed after the head has left. */
 const tooLate = (): Error =>
   Object.assign(new Error('Response has begun'), { code: 'ERR_HTTP_HEADERS_SENT' })
-
-/** Shows on a response that its head waits. */
-function show(response: NodeResponse, hold: Hold): void {
-  Object.assign(response, { [HOLD]: hold })
-  Object.defineProperties(response, SHOWN)
-}
 
 /** Returns the head of a response whose own methods refuse changes by now. */
 function headOf(response: NodeResponse, original: Record<Change, Call>): NodeHead {

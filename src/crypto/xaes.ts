@@ -29,19 +29,13 @@ export async function importXaesKey(bytes: Uint8Array<ArrayBuffer>): Promise<Xae
 
 /** Derives the AES-256-GCM key for the first 12 bytes of a nonce, and returns its cipher. */
 export async function deriveSubkey(key: XaesKey, prefix: Uint8Array): Promise<AesGcm> {
-  const bytes = new Uint8Array(32)
-  const halves = await Promise.all([1, 2].map((counter) => deriveHalf(key, counter, prefix)))
-  halves.forEach((half, i) => {
-    bytes.set(half, 16 * i)
-  })
+  const half = (counter: number): Promise<Uint8Array> =>
+    aesBlock(key.cbc, key.k1, new Uint8Array([0, counter, 0x58, 0, ...prefix]))
+  const [first, second] = await Promise.all([half(1), half(2)])
+  const bytes = new Uint8Array([...first, ...second])
   const cipher = await createAesGcm(bytes)
   bytes.fill(0)
   return cipher
-}
-
-function deriveHalf(key: XaesKey, counter: number, prefix: Uint8Array): Promise<Uint8Array> {
-  const message = new Uint8Array([0, counter, 0x58, 0, ...prefix])
-  return aesBlock(key.cbc, key.k1, message)
 }
 
 /** AES-256 of `block` xor `mask`: the first block of CBC with the mask as its IV. */

@@ -77,7 +77,9 @@ async function adopt(adoption: Adoption, found: Import): Promise<Draft> {
     const noSession = () => new SessionNotFoundError(message)
     return await emptyDraft(instance, draft.cookies, { status: 'invalid', noSession, leftovers })
   }
-  const empty = isEmpty(draft) ? draft : await startOver(instance, draft)
+  const empty = isEmpty(draft)
+    ? draft
+    : await emptyDraft(instance, draft.cookies, { status: 'new', noSession: null })
   adoption.otherwise = empty
   const operation = await operationOf(instance, empty, found, subject)
   if (!operation) return draft
@@ -157,9 +159,6 @@ function failed({ asked, draft, instance, otherwise }: Adoption, error: unknown)
 
 /** Returns true where no cookie of ours stands for a session. */
 const isEmpty = ({ status }: Draft): boolean => status === 'new' || status === 'invalid'
-
-const startOver = (instance: Instance, { cookies }: Draft): Promise<Draft> =>
-  emptyDraft(instance, cookies, { status: 'new', noSession: null })
 
 /**
  * Returns the user of an old session; `null` for nobody.

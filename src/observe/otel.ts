@@ -132,15 +132,13 @@ function createMeasures(meter: Meter): (event: SessionEvent) => void {
       case 'key.used':
         return keys.add(1, { 'sojourn.key': event.key })
       default:
-        if (isDropped(event)) deferred.add(event.changes, { 'sojourn.outcome': 'dropped' })
+        // Others were never deferred.
+        if (event.type === 'commit.dropped' && event.deferred) {
+          deferred.add(event.changes, { 'sojourn.outcome': 'dropped' })
+        }
         return events.add(1, { 'sojourn.event.type': event.type, ...fewValues(event) })
     }
   }
-}
-
-/** Tells whether changes that had waited for the store were dropped; others were never deferred. */
-function isDropped(event: SessionEvent): event is Event<'commit.dropped'> {
-  return event.type === 'commit.dropped' && event.deferred === true
 }
 
 /** The attributes of an event that have few values. */
