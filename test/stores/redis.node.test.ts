@@ -444,3 +444,166 @@ describe('createRedisStore()', () => {
     )
   })
 })
+
+describe('createRedisStore() over a client that answers something else', () => {
+  const record = { value: 'v', version: '1', epoch: '1.a', expiresAt: Date.now() + 60_000 }
+  const calls: Record<string, (store: ReturnType<typeof createRedisStore>) => Promise<unknown>> = {
+    read: (store) => store.read('a'),
+    write: (store) => store.write('a', record, null),
+    end: (store) => store.end('a'),
+    list: (store) => store.index.list('ann'),
+    'index.end': (store) => store.index.end('ann'),
+    page: (store) => store.page(null),
+    health: (store) => store.health!() as Promise<unknown>,
+  }
+
+  it.each<[call: string, answers: unknown[]]>([
+    ['read', [undefined, null, 0, [], {}]],
+    ['write', [undefined, null, 2, {}, [], [2, 'x']]],
+    ['end', [undefined, null, '1', [1]]],
+    ['list', [undefined, null, '', ['a'], {}]],
+    ['index.end', [undefined, null, '1', [1]]],
+    ['page', [undefined, null, '0', [], ['0', 'a'], {}]],
+    ['health', [undefined, null, 'PING', 1]],
+  ])('is unavailable, and never takes it for an answer: %s', async (call, answers) => {
+    for (const answer of answers) {
+      const store = createRedisStore({ send: async () => answer })
+      const error = await errorOf(() => calls[call]!(store))
+      expect([answer, error.code]).toEqual([answer, 'ERR_STORE_UNAVAILABLE'])
+    }
+  })
+
+  it('goes from page to page by the cursor of Redis', async () => {
+    const commands: (readonly string[])[] = []
+    const answers = [['17'], ['0']]
+    const send = async (command: readonly string[]) => {
+      commands.push(command)
+      return answers.shift()
+    }
+    const store = createRedisStore({ send })
+    const first = await store.page(null)
+    const last = await store.page(first.cursor)
+    expect([first.cursor, last.cursor]).toEqual(['17', null])
+    expect(commands.map((command) => command.at(-1))).toEqual(['0', '17'])
+  })
+
+  it('lists no session under a key that its record has not', async () => {
+    const real = createRedisStore({
+      prefix: 'moved:',
+      send: ([name, ...args]) => ioredis.call(name, ...args),
+    })
+    await real.write('a', { ...record, keys: ['ann'] }, null)
+    const text = await ioredis.get('moved:s:a')
+    for (const [key, count] of [
+      ['ann', 1],
+      ['bob', 0],
+    ] as const) {
+      const store = createRedisStore({ send: async () => ['a', text] })
+      expect((await store.index.list(key)).length).toBe(count)
+    }
+  })
+})
+
+describe('createRedisStore().inspect()', () => {
+  const NOW = 1_700_000_000_000
+  const look = async (lines: string[], more: Record<string, unknown> = {}, times = [NOW]) => {
+    const answers: Record<string, unknown> = {
+      INFO: ['# Server', ...lines, ''].join('\r\n'),
+      TIME: ['1700000000', '0'],
+      PING: 'PONG',
+      ...more,
+    }
+    const asked: string[] = []
+    const send = async ([name]: readonly string[]) => {
+      asked.push(name!)
+      if (answers[name!] instanceof Error) throw answers[name!]
+      return answers[name!]
+    }
+    let i = 0
+    const now = (): number => times[Math.min(i++, times.length - 1)]!
+    const { figures, problems, warnings } = await createRedisStore({ send, now }).inspect!()
+    return { figures, problems, warnings, asked }
+  }
+
+  it('has the figures of a primary, and leaves out what Redis does not say', async () => {
+    const lines = ['role:master', 'used_memory:1048576', 'maxmemory:0', 'evicted_keys:12']
+    expect(await look([...lines, 'maxmemory_policy:noeviction'])).toEqual({
+      figures: {
+        role: 'primary',
+        memoryUsed: 1_048_576,
+        memoryLimit: 0,
+        evictionPolicy: 'noeviction',
+        evicted: 12,
+        clockOffsetMs: 0,
+      },
+      problems: [],
+      warnings: [],
+      asked: ['INFO', 'TIME'],
+    })
+    const odd = ['used_memory:12 MB', 'maxmemory:about 7', 'x role:slave']
+    expect((await look(odd)).figures).toEqual({ clockOffsetMs: 0 })
+  })
+
+  it.each<[lines: string[], problems: string[], warnings: string[]]>([
+    [['used_memory:100', 'maxmemory:100'], ['full'], []],
+    [['used_memory:99', 'maxmemory:100'], [], []],
+    [['used_memory:100', 'maxmemory:100', 'maxmemory_policy:noeviction'], ['full'], []],
+    [['used_memory:100', 'maxmemory:100', 'maxmemory_policy:allkeys-lru'], [], ['eviction-policy']],
+    [['role:slave', 'master_link_status:up', 'master_last_io_seconds_ago:10'], ['read-only'], []],
+    [
+      ['role:slave', 'master_link_status:up', 'master_last_io_seconds_ago:11'],
+      ['read-only', 'lagging'],
+      [],
+    ],
+    [['role:slave', 'master_link_status:down'], ['read-only', 'lagging'], []],
+    [['role:slave', 'master_link_status:up', 'slave_read_only:0'], [], []],
+    [['role:master', 'slave0:state=online,lag=10', 'slave12:state=online,lag=3'], [], []],
+    [['role:master', 'slave0:state=online,lag=1', 'slave12:state=online,lag=11'], ['lagging'], []],
+    [['role:master', 'slave0:state=wait', 'myslave1:lag=99', 'slave1x:lag=99'], [], []],
+  ])('of %j says what is wrong, and what may be', async (lines, problems, warnings) => {
+    const found = await look(lines)
+    expect([found.problems, found.warnings]).toEqual([problems, warnings])
+  })
+
+  it('tells how far the slowest replica is behind, and nothing of one without a primary', async () => {
+    const lags = ['role:master', 'slave0:lag=2,x=1', 'slave1:lag=15']
+    expect((await look(lags)).figures.replicaLag).toBe(15)
+    const own = ['role:slave', 'master_link_status:up', 'master_last_io_seconds_ago:4']
+    expect((await look(own)).figures).toMatchObject({ role: 'replica', replicaLag: 4 })
+    const lost = await look(['role:slave', 'master_link_status:down'])
+    expect(lost.figures).not.toHaveProperty('replicaLag')
+  })
+
+  it.each<[time: unknown, offset: number | undefined, warnings: string[]]>([
+    [['1700000000', '250000'], 250, []],
+    [['1700000060', '0'], 60_000, []],
+    [['1700000060', '1000'], 60_001, ['clock']],
+    [['1699999939', '0'], -61_000, ['clock']],
+    [['soon', '0'], undefined, []],
+    ['1700000060', undefined, []],
+  ])('compares the clocks: %j', async (time, offset, warnings) => {
+    const found = await look(['role:master'], { TIME: time })
+    expect([found.figures.clockOffsetMs, found.warnings]).toEqual([offset, warnings])
+  })
+
+  it('compares them with the middle of the question', async () => {
+    const { figures } = await look([], { TIME: ['1700000000', '0'] }, [NOW, NOW + 300])
+    expect(figures.clockOffsetMs).toBe(-150)
+  })
+
+  it('does without what Redis forbids, and asks whether it is there where it forbids all', async () => {
+    const forbidden = new Error('NOPERM this user has no permissions to run the command')
+    const some = await look([], { INFO: forbidden })
+    expect([some.figures, some.asked]).toEqual([{ clockOffsetMs: 0 }, ['INFO', 'TIME']])
+    const all = { INFO: forbidden, TIME: forbidden }
+    expect((await look([], all)).asked).toEqual(['INFO', 'TIME', 'PING'])
+    const info = { INFO: 7, TIME: forbidden }
+    expect((await look([], info)).figures).toEqual({})
+    for (const PING of ['x', new Error('Connection is closed.')]) {
+      const error = await errorOf(() => look([], { ...all, PING }))
+      expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
+    }
+    const gone = await errorOf(() => look([], { INFO: new Error('Connection is closed.') }))
+    expect(gone.code).toBe('ERR_STORE_UNAVAILABLE')
+  })
+})
