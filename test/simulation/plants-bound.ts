@@ -6,11 +6,16 @@ function plant(name: string, rule: string, ...source: readonly SourceChange[]): 
 }
 
 export const BOUND_PLANTS: readonly Plant[] = [
-  plant('a copy from before the latest proof is asked for a key', '11 another key', {
-    file: 'device-bound/guard.ts',
-    from: 'return isFormer && isRecent && proof === claim.n',
-    to: "return isFormer && isRecent && typeof proof === 'number'",
-  }),
+  plant(
+    'a copy from before the latest proof is asked for a key, which is taken',
+    '11 another key',
+    {
+      file: 'device-bound/guard.ts',
+      from: 'return isFormer && isRecent && proof === claim.n',
+      to: "return isFormer && isRecent && typeof proof === 'number'",
+    },
+    { file: 'device-bound/operations.ts', from: 'proof < before.n', to: 'proof < -1' },
+  ),
   plant('a second key is registered in one generation', '11 another key', {
     file: 'device-bound/operations.ts',
     from: "return before.t === t ? 'used-challenge' : 'second-key'",
@@ -28,8 +33,8 @@ export const BOUND_PLANTS: readonly Plant[] = [
   }),
   plant('nobody asks for a proof', '11 not enforced', {
     file: 'device-bound/guard.ts',
-    from: 'return isEmpty ? await unprovenDraft',
-    to: 'return isEmpty && isAnswered ? await unprovenDraft',
+    from: 'if (!isEmpty) return own',
+    to: 'if (!isEmpty || !isAnswered) return own',
   }),
   plant('a step-up takes the key away', '11 binding lost', {
     file: 'session/operations.ts',

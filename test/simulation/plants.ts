@@ -115,8 +115,8 @@ const ALL: readonly Plant[] = [
     source: [
       {
         file: 'persistence/stored-record.ts',
-        from: '...(claims?.t ?? []).map(tagKeysOf)',
-        to: '...[].map(tagKeysOf)',
+        from: '(claims?.t ?? []).map(tagKeysOf)',
+        to: '[].map(tagKeysOf)',
       },
     ],
   },
