@@ -161,9 +161,7 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
     const { candidates, named } = await candidatesOf(instance, cookies, all)
     const others = candidates.filter((one) => !ending.has(idOf(one)))
     // All at once, since each may take until the deadline.
-    const drafts = await Promise.all(
-      others.map((one) => openOne(p, cookies, one, undefined, named)),
-    )
+    const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one, named)))
     for (const one of drafts) add(one)
     const ids = [...ending.keys()]
     const live = await Promise.all(ids.map((id) => endSession(p, startCalls(p), id)))

@@ -1,5 +1,5 @@
 /** Writing a session to a store, whatever others write meanwhile. */
-import { type Credential, credentialOf, nameOf } from '../codec/generation.ts'
+import { type Credential, credentialOf, FIRST, nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
 import { tellEnd } from '../emit.ts'
@@ -48,6 +48,8 @@ type Replaced = Pick<ReplacedSession, 'key' | 'keys'>
 /** Refusals after which a commit pauses before it tries again, for so many milliseconds at most. */
 const CALM_ATTEMPTS = 3
 const PAUSE_MS = 5
+/** Refusals after which a sign-in leaves its session: a browser has not so many other writes under way. */
+const OUTRUN_ATTEMPTS = 16
 
 /** One commit of a draft. */
 export class Commit {
@@ -192,6 +194,14 @@ export class Commit {
       if (!met) return this.#startNew({ key: from.key, keys: there.keys })
       ;({ from, next } = met)
       instance.emit({ type: 'commit.conflict', attempt }, state)
+      // Others keep writing, perhaps by a stolen cookie: the sign-in takes what is there to a session of its own.
+      if (attempt >= OUTRUN_ATTEMPTS && signsIn(this.#draft)) {
+        this.lastRotation = null
+        const moved = { ...next, key: instance.context.newKey(), generation: FIRST }
+        const created = await this.#create(moved)
+        await tryToEnd(this.#p, startCalls(this.#p), 'login', from)
+        return created
+      }
       if (this.#calls.isOver()) {
         throw new SessionConflictError('Cannot commit session: other requests kept changing it')
       }

@@ -42,7 +42,7 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
   const byTag = new Map<string, Entry>()
   const lost: { reason: DropReason; changes: number }[] = []
   for (const sealed of await openAll(instance, cookies)) {
-    const opened = await entriesOf(instance, found.state, sealed)
+    const opened = await entriesOf(instance, found.state, sealed).catch(() => 'generation' as const)
     if (typeof opened === 'string') lost.push({ reason: opened, changes: sealed[3] })
     else for (const entry of opened) byTag.set(entry.tag, entry)
   }
@@ -80,11 +80,7 @@ async function entriesOf(
   if (options.now() - at >= DEFERRED_MS) return 'expired'
   const sealed = shareOf(state).length ? decodeBase64url(body) : encodeText(body)
   const bytes = await openShared(state, sealed)
-  try {
-    return bytes ? decodeEntries(format, decodeText(bytes), at) : 'generation'
-  } catch {
-    return 'generation'
-  }
+  return bytes ? decodeEntries(format, decodeText(bytes), at) : 'generation'
 }
 
 /**

@@ -56,12 +56,11 @@ export async function openStored(
   for (const opened of candidates.slice(0, MAX_TRIED)) {
     // Its new credential is on the way: an older session must not take its place meanwhile.
     if (late !== undefined && idOf(opened) !== late) continue
-    const draft = await openOne(p, cookies, opened, signal, named)
+    const draft = await openOne(p, cookies, opened, named, signal)
     if (draft.found) {
-      const isOf = (one: OpenedRecord) =>
-        one === opened || credentialName(one) === credentialName(opened)
       // A note that outranks the session cookie is put right at once, on reads too.
-      if (first || !all.some((one) => isOf(one.opened))) draft.refresh = true
+      const isNote = !all.some((one) => credentialName(one.opened) === credentialName(opened))
+      if (first || isNote) draft.refresh = true
       return draft
     }
     if (draft.status === 'degraded') return draft
@@ -78,8 +77,8 @@ export async function openOne(
   p: Persistence,
   cookies: CookieFound,
   opened: OpenedRecord,
+  named: Opening['named'],
   signal?: AbortSignal,
-  named: Opening['named'] = new Map(),
 ): Promise<Draft> {
   const { instance, latest } = p
   const hasSnapshot = instance.options.snapshot && opened.extra?.r && !latest.isRotated(opened)
@@ -130,9 +129,9 @@ async function bridge(opening: Opening, error: StoreError | StoreUnavailableErro
 }
 
 async function readSession(opening: Opening): Promise<Draft> {
-  const { cookies, opened, p } = opening
+  const { cookies, opened, p, signal } = opening
   const { instance, latest, store } = p
-  const calls = startCalls(p, opening.signal)
+  const calls = startCalls(p, signal)
   let answer = await ask(opening, calls, false)
   if (answer.isBehind) answer = await ask(opening, calls, true)
   const { found, isBehind, mark, record, relation } = answer
@@ -146,7 +145,7 @@ async function readSession(opening: Opening): Promise<Draft> {
   if (relation === 'replaced') {
     // Of rotations at once, some of them answered 503, the record says which credential is good.
     const own = opening.named.get(credentialName(opened, credentialOf(record)))
-    if (own) return { ...(await openOne(p, cookies, own, opening.signal)), refresh: true }
+    if (own) return { ...(await openOne(p, cookies, own, new Map(), signal)), refresh: true }
     return replacedDraft(p, cookies, opened, record, found)
   }
   if (found?.stale) {

@@ -39,9 +39,7 @@ export const persistenceOf: (instance: Instance) => Persistence = perInstance((i
   }
   const canCount = store.index && seal === 'secret'
   if (maxSessions && !canCount) {
-    const why = store.index
-      ? 'with seal "cookie"'
-      : `with the store "${store.name}", which has no index of users`
+    const why = store.index ? 'with seal "cookie"' : `with "${store.name}", which has no index`
     throw new TypeError(`Option "maxSessions" must be left out ${why}`)
   }
   return {

@@ -223,7 +223,8 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * Signs a user in: sets the subject and `authenticatedAt`, starts the timeouts afresh and
    * replaces the credential, so that no cookie from before opens what comes after. Id, data and factors
    * stay, unless they were another user's, or the actor is another one: then that session ends and a new
-   * one starts.
+   * one starts. Where others write to the session all the while, as a thief may, it ends too, and a new one goes on with
+   * its data.
    */
   login(subject: string, options?: LoginOptions): void
   /**

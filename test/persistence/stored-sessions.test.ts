@@ -176,6 +176,43 @@ describe('sessions in a store', () => {
     }
   })
 
+  for (const before of ['ann', null] as const) {
+    it(`end by a sign-in that others outrun: it takes what is there to a session of its own (${before})`, async () => {
+      const { sessions, visit, jar, memory } = createStored()
+      const { session } = await visit((s) => {
+        s.set('cart', ['tea'])
+        if (before) s.login(before)
+      })
+      const stolen = jar.header()
+      let refused = 0
+      const store: SessionStore = {
+        ...memory,
+        async write(...call) {
+          // Before each call of the owner another one is applied.
+          const one = await sessions.open(stolen)
+          one.append('cart', 'loot')
+          await sessions.save(one)
+          const result = await memory.write(...call)
+          if (!result.ok) refused++
+          return result
+        },
+      }
+      const owner = createWorld({ store }).sessions
+      const mine = await owner.open(stolen)
+      mine.set('own', 1)
+      mine.login('ann')
+      const cookies = await owner.save(mine)
+      expect([refused, mine.id === session.id]).toEqual([16, false])
+      jar.store(new Response(null, { headers: cookies.map((one) => ['set-cookie', one] as const) }))
+      const after = await sessions.open(jar.header())
+      // Every write that a refusal showed is there.
+      const cart = ['tea', ...Array.from({ length: 16 }, () => 'loot')]
+      expect([after.id, after.subject, after.data]).toEqual([mine.id, 'ann', { cart, own: 1 }])
+      expect((await sessions.open(stolen)).status).toBe('missing')
+      expect((await sessions.list('ann')).map(({ id }) => id)).toEqual([mine.id])
+    })
+  }
+
   it('are one session when two requests sign in as two users: the late one starts its own', async () => {
     const { sessions, visit, jar } = createStored()
     await visit((s) => s.set('a', 1))
