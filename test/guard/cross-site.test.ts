@@ -104,6 +104,12 @@ describe('refuseCrossSite()', () => {
     expect(send(headers, 'OPTIONS')).toBe('goes on')
   })
 
+  it('says what it needs where it gets no request', () => {
+    for (const none of [undefined, {}]) {
+      expect(() => refuseCrossSite(none as never)).toThrow('"request" must be a Request')
+    }
+  })
+
   it('takes no text for a list of trusted origins', () => {
     const trusted = 'https://admin.example.com' as never
     expect(() => send({ origin: 'https://admin.example.co' }, 'POST', trusted)).toThrow(TypeError)

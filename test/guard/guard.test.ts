@@ -355,6 +355,12 @@ describe('requireSession()', () => {
     }
   })
 
+  it('refuses what are no sessions at once', () => {
+    for (const none of [undefined, {}, { sessions: {} }]) {
+      expect(() => requireSession(none as never)).toThrow('"sessions" must be createSessions(...)')
+    }
+  })
+
   it('says what is wrong with its options', async () => {
     for (const wrong of [
       { onMissing: 'login' },
