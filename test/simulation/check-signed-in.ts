@@ -104,7 +104,8 @@ function isPlain({ lineages }: Facts, one: Exchange, lineage: Lineage | null): b
   if (own === lineage) return (lineages.target(one) ?? lineage) === lineage
   // By another clock the session was over already, and another one began.
   const isOverThere = lineage?.origin?.seen?.status === 'expired'
-  if (own && lineage && isRenewal(one) && (isOverThere || beganTogether(own, lineage))) return false
+  if (own && lineage && ((isOverThere && isRenewal(one)) || beganTogether(own, lineage)))
+    return false
   return (one.effects.length === 0 || WRITES_NOTHING.includes(one.seen.status)) && !rotates(one)
 }
 
