@@ -161,7 +161,8 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
     const { candidates, named } = await candidatesOf(instance, cookies, all)
     const others = candidates.filter((one) => !ending.has(idOf(one)))
     // All at once, since each may take until the deadline.
-    const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one, named)))
+    const calls = startCalls(p)
+    const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one, named, calls)))
     for (const one of drafts) add(one)
     const ids = [...ending.keys()]
     const live = await Promise.all(ids.map((id) => endSession(p, startCalls(p), id)))

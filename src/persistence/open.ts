@@ -28,7 +28,7 @@ interface Opening {
   readonly named: ReadonlyMap<string, OpenedRecord>
   /** `null` also where this isolate knows that the session has ended, or was rotated since. */
   readonly snapshot: FoundSession | null
-  readonly signal: AbortSignal | undefined
+  readonly calls: StoreCalls
 }
 
 /** The answer of the store. */
@@ -53,10 +53,11 @@ export async function openStored(
   let first: Draft | undefined
   let late: string | undefined
   const { candidates, named } = await candidatesOf(p.instance, cookies, all)
+  const calls = startCalls(p, signal)
   for (const opened of candidates.slice(0, MAX_TRIED)) {
     // Its new credential is on the way: an older session must not take its place meanwhile.
     if (late !== undefined && idOf(opened) !== late) continue
-    const draft = await openOne(p, cookies, opened, named, signal)
+    const draft = await openOne(p, cookies, opened, named, calls)
     if (draft.found) {
       // A note that outranks the session cookie is put right at once, on reads too.
       const isNote = !all.some((one) => credentialName(one.opened) === credentialName(opened))
@@ -78,12 +79,12 @@ export async function openOne(
   cookies: CookieFound,
   opened: OpenedRecord,
   named: Opening['named'],
-  signal?: AbortSignal,
+  calls: StoreCalls,
 ): Promise<Draft> {
   const { instance, latest } = p
   const hasSnapshot = instance.options.snapshot && opened.extra?.r && !latest.isRotated(opened)
   const snapshot = hasSnapshot ? await snapshotOf(instance, opened) : null
-  const opening: Opening = { p, cookies, opened, named, snapshot, signal }
+  const opening: Opening = { p, cookies, opened, named, snapshot, calls }
   const copy = copyOf(opening)
   const hit = copy !== null && !copy.stale && !latest.isAfter(copy.state)
   const { maxAge } = instance.options.snapshot || { maxAge: 0 }
@@ -92,7 +93,7 @@ export async function openOne(
   try {
     return await readSession(opening)
   } catch (error) {
-    if (signal?.aborted) throw error
+    if (calls.signal?.aborted) throw error
     if (!isFailure(error)) return unreadableDraft(instance, cookies, opened, error)
     return bridge(opening, error)
   }
@@ -129,11 +130,10 @@ async function bridge(opening: Opening, error: StoreError | StoreUnavailableErro
 }
 
 async function readSession(opening: Opening): Promise<Draft> {
-  const { cookies, opened, p, signal } = opening
+  const { calls, cookies, opened, p } = opening
   const { instance, latest, store } = p
-  const calls = startCalls(p, signal)
-  let answer = await ask(opening, calls, false)
-  if (answer.isBehind) answer = await ask(opening, calls, true)
+  let answer = await ask(opening, false)
+  if (answer.isBehind) answer = await ask(opening, true)
   const { found, isBehind, mark, record, relation } = answer
   const lags = !store.atomic && isYoung(opening)
   if (!record && isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
@@ -145,7 +145,7 @@ async function readSession(opening: Opening): Promise<Draft> {
   if (relation === 'replaced') {
     // Of rotations at once, some of them answered 503, the record says which credential is good.
     const own = opening.named.get(credentialName(opened, credentialOf(record)))
-    if (own) return { ...(await openOne(p, cookies, own, new Map(), signal)), refresh: true }
+    if (own) return { ...(await openOne(p, cookies, own, new Map(), calls)), refresh: true }
     return replacedDraft(p, cookies, opened, record, found)
   }
   if (found?.stale) {
@@ -175,8 +175,8 @@ function isCopied({ p: { instance }, snapshot: copy }: Opening, found: FoundSess
 }
 
 /** Asks the store; with `fresh` past all caches and replicas. */
-async function ask(opening: Opening, calls: StoreCalls, fresh: boolean): Promise<Answer> {
-  const { opened, p } = opening
+async function ask(opening: Opening, fresh: boolean): Promise<Answer> {
+  const { calls, opened, p } = opening
   const { instance, latest, store } = p
   const id = idOf(opened)
   const at = instance.options.now()

@@ -17,6 +17,8 @@ interface Asked {
 
 /** The store calls of one step of a request; all of them end at one deadline. */
 export interface StoreCalls {
+  /** The caller's own: ends them all. */
+  readonly signal: AbortSignal | undefined
   isOver(): boolean
   make<T>(operation: StoreOperation, call: (options: StoreCallOptions) => Promise<T>): Promise<T>
 }
@@ -32,6 +34,7 @@ export function startCalls({ instance, store }: Asked, signal?: AbortSignal): St
   const limit = <T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     within(Math.max(BUSY_MS, until - now()), signal, late, run)
   return {
+    signal,
     isOver: () => now() >= until,
     make<T>(operation: StoreOperation, call: (options: StoreCallOptions) => Promise<T>) {
       const run = (notes?: CallNotes) =>

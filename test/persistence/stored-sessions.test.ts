@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createSessions, type Session, StoreUnavailableError } from '../../src/index.ts'
 import { createCircuitBreaker } from '../../src/resilience/circuit-breaker.ts'
+import { pause } from '../../src/resilience/deadline.ts'
 import { cached } from '../../src/stores/cached.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { resilient } from '../../src/stores/resilient.ts'
@@ -212,6 +213,33 @@ describe('sessions in a store', () => {
       expect((await sessions.list('ann')).map(({ id }) => id)).toEqual([mine.id])
     })
   }
+
+  it('are opened within one deadline, however many a request names', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const { sessions } = createWorld({ store: memory }, clock)
+    const pairs: string[] = []
+    for (const user of ['ann', 'bob']) {
+      const session = await sessions.open(null)
+      session.login(user)
+      const [setCookie = ''] = await sessions.save(session)
+      pairs.push(setCookie.split(';')[0]!)
+      await sessions.revoke(session.id)
+    }
+    let reads = 0
+    const store: SessionStore = {
+      ...memory,
+      async read(...call) {
+        if (++reads > 1) return new Promise<null>(() => {})
+        clock.advance(6000)
+        return memory.read(...call)
+      },
+    }
+    const slow = createWorld({ store }, clock).sessions
+    // The first read took all of it: the second one ends at once, and not after five seconds more.
+    const opened = await Promise.race([slow.open(pairs.join('; ')), pause(2000)])
+    expect([reads, opened?.status]).toEqual([2, 'degraded'])
+  })
 
   it('are one session when two requests sign in as two users: the late one starts its own', async () => {
     const { sessions, visit, jar } = createStored()
