@@ -3,12 +3,12 @@ import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
 import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
 import { decodeText, encodeText } from '../crypto/text.ts'
 import type { DataFormat } from './data.ts'
-import { countOf, decodeEntries, type Entry, encodeEntries } from './entries.ts'
+import { decodeEntries, type Entry, encodeEntries } from './entries.ts'
 import { epochOf } from './generation.ts'
 import { idOf, type SessionState } from './session-record.ts'
 
 /** The body is text of entries, sealed once more under a key share. */
-export type Carried = readonly [
+export type DeferredContent = readonly [
   id: string,
   epoch: string,
   at: number,
@@ -29,12 +29,12 @@ export async function encodeDeferred(
     ? encodeBase64url(await sealShared(state, encodeText(text)))
     : text
   const epoch = epochOf(state.generation, version)
-  const content: Carried = [idOf(state), epoch, at, countOf(entries), body]
+  const content: DeferredContent = [idOf(state), epoch, at, countOf(entries), body]
   return encodeText(JSON.stringify(content))
 }
 
 /** Reads what {@link encodeDeferred} laid out; nothing of a format to come, which begins with another byte than a bracket. */
-export function decodeDeferred(bytes: Uint8Array<ArrayBuffer> | null): Carried[] {
+export function decodeDeferred(bytes: Uint8Array<ArrayBuffer> | null): DeferredContent[] {
   return bytes?.[0] === 91 ? [JSON.parse(decodeText(bytes))] : []
 }
 
@@ -42,9 +42,14 @@ export function decodeDeferred(bytes: Uint8Array<ArrayBuffer> | null): Carried[]
 export async function openBody(
   format: DataFormat,
   state: SessionState,
-  [, , at, , body]: Carried,
+  [, , at, , body]: DeferredContent,
 ): Promise<Entry[] | null> {
   const sealed = shareOf(state).length ? decodeBase64url(body) : encodeText(body)
   const bytes = await openShared(state, sealed)
   return bytes && decodeEntries(format, decodeText(bytes), at)
+}
+
+/** Counts the changes of entries. */
+export function countOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { changes }) => sum + changes.length, 0)
 }

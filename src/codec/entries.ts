@@ -78,8 +78,3 @@ export function decodeEntries(format: DataFormat, text: string, since: number): 
     return { tag, counter, at: at + since, changes, sets: sets || undefined, seen }
   })
 }
-
-/** Counts the changes of entries. */
-export function countOf(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { changes }) => sum + changes.length, 0)
-}

@@ -1,12 +1,18 @@
 /**
  * Deferred writes: changes that could not reach the store are carried in a cookie of their own, one for each
- * response and one for those before it, so that overlapping requests cannot overwrite each other's, until the store answers.
+ * response, so that overlapping requests cannot overwrite each other's, until the store answers.
  *
  * Only with `snapshot.staleIfError`, and only when the store is unavailable: a visitor can cause that
  * a single write is refused, and can drop cookies, but cannot cause an outage.
  */
-import { type Carried, decodeDeferred, encodeDeferred, openBody } from '../codec/deferred.ts'
-import { countOf, type Entry } from '../codec/entries.ts'
+import {
+  countOf,
+  type DeferredContent,
+  decodeDeferred,
+  encodeDeferred,
+  openBody,
+} from '../codec/deferred.ts'
+import type { Entry } from '../codec/entries.ts'
 import { epochOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
 import { StoreUnavailableError } from '../errors.ts'
@@ -61,7 +67,7 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
 }
 
 /** Opens the cookies of deferred writes that are ours. */
-async function openAll(instance: Instance, cookies: CookieFound): Promise<Carried[]> {
+async function openAll(instance: Instance, cookies: CookieFound): Promise<DeferredContent[]> {
   const all = await openSides(instance, 'deferred', cookies)
   return all.flatMap(decodeDeferred)
 }
@@ -70,7 +76,7 @@ async function openAll(instance: Instance, cookies: CookieFound): Promise<Carrie
 async function entriesOf(
   { format, options }: Instance,
   state: SessionState,
-  content: Carried,
+  content: DeferredContent,
 ): Promise<readonly Entry[] | DropReason> {
   const [id, epoch, at] = content
   if (id !== idOf(state)) return 'ended'
