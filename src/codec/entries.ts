@@ -40,8 +40,7 @@ type WireEntry = readonly [
   counter: number,
   at: number,
   changes: readonly WireChange[],
-  sets?: 1 | 0 | undefined,
-  seen?: string | undefined,
+  sets?: 1 | undefined,
 ]
 
 function mapValues(changes: readonly WireChange[], fn: (value: unknown) => unknown): Change[] {
@@ -57,24 +56,19 @@ export function encodeEntries(
   entries: readonly Entry[],
   since: number,
 ): string {
-  const tags = entries.map(({ tag }) => tag)
-  const wire = entries.map(({ tag, counter, at, changes, seen, sets }): WireEntry => {
+  const wire = entries.map(({ tag, counter, at, changes, sets }): WireEntry => {
     const texts = mapValues(changes, (value) => format.stringify(value))
-    const elsewhere = seen.filter((one) => !tags.includes(one)).join('')
-    const wired = [tag, counter, at - since, texts] as const
-    if (elsewhere) return [...wired, sets ?? 0, elsewhere]
-    return sets ? [...wired, sets] : wired
+    return sets ? [tag, counter, at - since, texts, sets] : [tag, counter, at - since, texts]
   })
   return JSON.stringify(wire)
 }
 
-/** Reads what {@link encodeEntries} spelled. Each entry was made on top of those before it, and of those it names. */
+/** Reads what {@link encodeEntries} spelled. Each entry was made on top of those before it. */
 export function decodeEntries(format: DataFormat, text: string, since: number): Entry[] {
   const wire: readonly WireEntry[] = JSON.parse(text)
   const tags = wire.map(([tag]) => tag)
-  return wire.map(([tag, counter, at, texts, sets, elsewhere = ''], i) => {
+  return wire.map(([tag, counter, at, texts, sets], i) => {
     const changes = mapValues(texts, (value) => format.parse(value as string))
-    const seen = [...tags.slice(0, i), ...(elsewhere.match(/.{6}/g) ?? [])]
-    return { tag, counter, at: at + since, changes, sets: sets || undefined, seen }
+    return { tag, counter, at: at + since, changes, sets, seen: tags.slice(0, i) }
   })
 }

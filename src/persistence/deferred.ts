@@ -5,16 +5,12 @@
  * Only with `snapshot.staleIfError`, and only when the store is unavailable: a visitor can cause that
  * a single write is refused, and can drop cookies, but cannot cause an outage.
  */
-import {
-  countOf,
-  type DeferredContent,
-  decodeDeferred,
-  encodeDeferred,
-  openBody,
-} from '../codec/deferred.ts'
-import type { Entry } from '../codec/entries.ts'
+import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
 import { epochOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
+import { decodeBase64url, encodeBase64url } from '../crypto/base64url.ts'
+import { openShared, sealShared, shareOf } from '../crypto/key-share.ts'
+import { decodeText, encodeText } from '../crypto/text.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
 import type { DeferredWrites, Draft } from '../session/draft.ts'
@@ -26,8 +22,9 @@ import { applyDeferred, leaveOutReplaced } from './journal.ts'
 
 /** Milliseconds for which a deferred write is good, from the last one in its cookie. */
 const DEFERRED_MS = 900_000
-/** Characters of the `Set-Cookie` values of one response together. */
-const MAX_CARRIED = 5000
+
+/** The content of the cookie. The body is text of entries, sealed once more under a key share. */
+type Sealed = readonly [id: string, epoch: string, at: number, changes: number, body: string]
 
 /** Tells whether the changes of a draft may wait after `error` of the store. */
 export function canDefer({ options }: Instance, draft: Draft, error: unknown): boolean {
@@ -66,23 +63,24 @@ export async function openDeferred(instance: Instance, draft: Draft): Promise<Dr
   return { ...draft, current: deferred.base, ...more }
 }
 
-/** Opens the cookies of deferred writes that are ours. */
-async function openAll(instance: Instance, cookies: CookieFound): Promise<DeferredContent[]> {
+/** Opens the cookies of deferred writes that are ours; those of a format to come begin with another byte than a bracket. */
+async function openAll(instance: Instance, cookies: CookieFound): Promise<Sealed[]> {
   const all = await openSides(instance, 'deferred', cookies)
-  return all.flatMap(decodeDeferred)
+  return all.flatMap((bytes) => (bytes?.[0] === 91 ? [JSON.parse(decodeText(bytes))] : []))
 }
 
 /** Returns the entries in a cookie, or the reason for which they cannot be applied; another codec is one. */
 async function entriesOf(
   { format, options }: Instance,
   state: SessionState,
-  content: DeferredContent,
+  [id, epoch, at, , body]: Sealed,
 ): Promise<readonly Entry[] | DropReason> {
-  const [id, epoch, at] = content
   if (id !== idOf(state)) return 'ended'
   if (epoch !== epochOf(state.generation, options.version)) return 'generation'
   if (options.now() - at >= DEFERRED_MS) return 'expired'
-  return (await openBody(format, state, content)) ?? 'generation'
+  const sealed = shareOf(state).length ? decodeBase64url(body) : encodeText(body)
+  const bytes = await openShared(state, sealed)
+  return bytes ? decodeEntries(format, decodeText(bytes), at) : 'generation'
 }
 
 /**
@@ -100,29 +98,24 @@ export async function defer(
   const { dropped = [], entries = [] } = stored?.deferred ?? {}
   const earlier = entries.filter((one) => !dropped.includes(one))
   const changes = changesOf(operations, current)
-  const now = options.now()
-  const before = leaveOutReplaced(earlier, now)
-  const seen = before.map((one) => one.tag)
-  const own: Entry[] = changes.length
-    ? [{ tag, counter: state.counter, at: now, changes, seen }]
-    : []
-  const at = [...before, ...own].at(-1)?.at
+  // Its place after the earlier ones says which of them it was made on top of.
+  const own: Entry = { tag, counter: state.counter, at: options.now(), changes, seen: [] }
+  const all = leaveOutReplaced(changes.length ? [...earlier, own] : earlier, own.at)
+  const at = all.at(-1)?.at
   if (at === undefined) return clearDeferred(instance, draft)
-  const carry = async (some: readonly Entry[], place?: string): Promise<string | null> => {
-    if (!some.length) return ''
-    const bytes = await encodeDeferred(format, state, options.version, some, at)
-    return writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000, place)
-  }
-  // Overlapping requests put the earlier ones, which all of them have, in a cookie of one name: they are there once.
-  const kept = await carry(before, seen.at(-1)?.slice(0, 4))
-  const added = await carry(own)
-  if (kept === null || added === null || (kept + added).length > MAX_CARRIED) return null
+  const text = encodeEntries(format, all, at)
+  const body = shareOf(state).length
+    ? encodeBase64url(await sealShared(state, encodeText(text)))
+    : text
+  // Bound to the version of the data that this deployment writes.
+  const epoch = epochOf(state.generation, options.version)
+  const sealed: Sealed = [idOf(state), epoch, at, countOf(all), body]
+  const bytes = encodeText(JSON.stringify(sealed))
+  const setCookie = await writeSide(instance, 'deferred', bytes, DEFERRED_MS / 1000)
+  if (!setCookie) return null
   // Less those of earlier pages that later ones replaced: what waits is what is told of at its end.
-  const more = countOf(before) + countOf(own) - countOf(earlier)
-  instance.emit({ type: 'commit.deferred', changes: more }, current)
-  const name = kept.split('=', 1)[0]
-  const removed = clearDeferred(instance, draft).filter((one) => one.split('=', 1)[0] !== name)
-  return [kept, added].filter(Boolean).concat(removed)
+  instance.emit({ type: 'commit.deferred', changes: countOf(all) - countOf(earlier) }, current)
+  return [setCookie, ...clearDeferred(instance, draft)]
 }
 
 /** Settles the deferred writes of a request that was saved, as {@link clearDeferred}. */
@@ -168,4 +161,8 @@ export function endDeferred({ stored: { deferred } = {} }: Draft): void {
   if (!deferred) return
   const lost = [...deferred.lost, { reason: 'ended', changes: countOf(deferred.entries) } as const]
   Object.assign(deferred, { applied: [], dropped: [], lost })
+}
+
+function countOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { changes }) => sum + changes.length, 0)
 }

@@ -26,18 +26,16 @@ export async function openSides(
  * travel beside the session.
  *
  * @param age Its `Max-Age`, seconds; `undefined`: it ends with the browser.
- * @param place Four characters of its name: another cookie of them is replaced. (default: random ones)
  */
 export async function writeSide(
   { cookie, options, tokens }: Instance,
   kind: SideContent,
   bytes: Uint8Array<ArrayBuffer>,
   age: number | undefined,
-  place?: string,
 ): Promise<string | null> {
   const { name, side } = cookie
   const token = await sealToken(tokens.ring, `${kind}:${name}`, bytes, options.now())
-  const label = kind[0] + (place ?? randomText(3))
+  const label = kind[0] + randomText(3)
   const isTooLarge = name.length + 1 + label.length + token.length > MAX_COOKIE_BYTES
   return side && !isTooLarge ? side(label, token, age) : null
 }
