@@ -197,10 +197,13 @@ export class Commit {
       // Others keep writing, perhaps by a stolen cookie: the sign-in takes what is there to a session of its own.
       if (attempt >= OUTRUN_ATTEMPTS && signsIn(this.#draft)) {
         this.lastRotation = null
-        const moved = { ...next, key: instance.context.newKey(), generation: FIRST }
-        const created = await this.#create(moved)
+        const made = await this.#create({
+          ...next,
+          key: instance.context.newKey(),
+          generation: FIRST,
+        })
         await tryToEnd(this.#p, startCalls(this.#p), 'login', from)
-        return created
+        return made
       }
       if (this.#calls.isOver()) {
         throw new SessionConflictError('Cannot commit session: other requests kept changing it')
