@@ -160,12 +160,11 @@ async function end(p: Persistence, draft: Draft): Promise<string[]> {
   try {
     const { candidates, named } = await candidatesOf(instance, cookies, all)
     const others = candidates.filter((one) => !ending.has(idOf(one)))
-    // All at once, since each may take until the deadline.
     const calls = startCalls(p)
     const drafts = await Promise.all(others.map((one) => openOne(p, cookies, one, named, calls)))
     for (const one of drafts) add(one)
-    const ids = [...ending.keys()]
-    const live = await Promise.all(ids.map((id) => endSession(p, startCalls(p), id)))
+    const endOne = (id: string) => endSession(p, startCalls(p), id)
+    const live = await Promise.all([...ending.keys()].map(endOne))
     // One that `revokeAll` has ended before is told of with a count of 0, as `revoke` does.
     for (const [i, about] of [...ending.values()].entries())
       tellEnd(instance.emit, 'destroy', about, endReason, Number(live[i]))

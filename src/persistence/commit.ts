@@ -197,11 +197,8 @@ export class Commit {
       // Others keep writing, perhaps by a stolen cookie: the sign-in takes what is there to a session of its own.
       if (attempt >= OUTRUN_ATTEMPTS && signsIn(this.#draft)) {
         this.lastRotation = null
-        const made = await this.#create({
-          ...next,
-          key: instance.context.newKey(),
-          generation: FIRST,
-        })
+        const key = instance.context.newKey()
+        const made = await this.#create({ ...next, key, generation: FIRST })
         await tryToEnd(this.#p, startCalls(this.#p), 'login', from)
         return made
       }
