@@ -134,7 +134,7 @@ export async function markSession(
 }
 
 /**
- * Leaves a mark for each session that is not over: for its user, and for whoever has it while nobody is signed in. A
+ * Leaves a mark for each session that may live: for its user, and for whoever has it while nobody is signed in. A
  * copy from before the sign-in has the same id, and may be that of somebody who planted the session: neither with
  * that, nor after a sign-in of their own, can they end what another user has since.
  */
@@ -144,7 +144,8 @@ export async function markEnds(
 ): Promise<void> {
   const marks = marksOf(instance)
   const calls = startCalls(marks)
-  const live = all.filter((one) => !isOver(instance, one))
+  // Another copy may have been renewed since this one.
+  const live = all.filter((one) => !isOver(instance, { ...one, renewedAt: Infinity }))
   try {
     await Promise.all(
       live.map(async (one) => {

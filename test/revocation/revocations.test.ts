@@ -60,6 +60,21 @@ describe('destroy() of a session in a cookie, with revocations', () => {
     expect(await statusOf(header, elsewhere)).toBe('missing')
   })
 
+  it('ends copies that were renewed since, by one whose time is up before it is saved', async () => {
+    const { clock, sessions, signIn, statusOf } = createEndable({ idleTimeout: 600 })
+    const { header } = await signIn('ann')
+    clock.advance(590)
+    const [setCookie = ''] = await sessions.save(await sessions.open(header))
+    const renewed = setCookie.split(';')[0]!
+    clock.advance(9)
+    const copy = await sessions.open(header)
+    expect(copy.status).toBe('active')
+    copy.destroy()
+    clock.advance(2)
+    await sessions.save(copy)
+    expect(await statusOf(renewed)).toBe('missing')
+  })
+
   it('ends the session of a visitor who did not sign in, and nobody else', async () => {
     const { signIn, signOut, statusOf } = createEndable()
     const [one, two] = [await signIn(null), await signIn(null)]

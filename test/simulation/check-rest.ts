@@ -10,7 +10,7 @@ import {
   SLACK,
 } from './facts.ts'
 import { LAST_JAR } from './generate.ts'
-import type { Effect, Exchange } from './history.ts'
+import { type Effect, type Exchange, rotates } from './history.ts'
 import { isLive, type Lineage } from './lineages.ts'
 
 /** No session outlives its timeouts. */
@@ -154,7 +154,7 @@ function isGhost(facts: Facts, print: string): boolean {
 
 /** Of overlapping requests one does the work. */
 export function checkOnce(facts: Facts): void {
-  const { onceRuns } = facts.history
+  const { exchanges, onceRuns } = facts.history
   if (facts.config.store !== 'shared') return
   for (const [i, run] of onceRuns.entries()) {
     for (const other of onceRuns.slice(0, i)) {
@@ -163,6 +163,11 @@ export function checkOnce(facts: Facts): void {
       if (run.from > other.to + 9000 || run.from > other.from + 3000) continue
       // So does one that a failover forgets.
       if (facts.isForgotten(other.from, run.from)) continue
+      // With a key share a rotation closes the result, and the work is done again.
+      const isClosed = exchanges.some(
+        (one) => rotates(one) && one.sent < run.from + SLACK && one.done > other.from,
+      )
+      if (facts.config.seal === 'cookie' && isClosed) continue
       const text = `the work of once ${run.key} ran in request ${other.exchange.id} too`
       facts.report('2 once ran twice', run.exchange, text)
     }
