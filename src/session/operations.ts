@@ -212,10 +212,11 @@ export function signIn(
   return operation
 }
 
-/** Records that a factor was proven at `at`, epoch milliseconds. */
-export function prove(factor: string, at: number): Operation {
+/** Records that `subject` has proven a factor at `at`, epoch milliseconds; nothing where a store has lost the sign-in. */
+export function prove(factor: string, at: number, subject: string | null): Operation {
   return (state) => {
     const { claims } = state
+    if (state.subject !== subject) return state
     return { ...state, claims: { ...claims, f: { ...claims?.f, [factor]: at } } }
   }
 }

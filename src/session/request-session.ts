@@ -206,7 +206,7 @@ export class RequestSession<D extends SessionData> implements Session<D, D> {
     if (this.subject === null) throw new TypeError('Cannot elevate session: nobody is signed in')
     this.#trust()
     this.regenerate()
-    this.#change(prove(factor, this.#draw().at))
+    this.#change(prove(factor, this.#draw().at, this.subject))
   }
 
   destroy(options?: DestroyOptions): void {

@@ -65,6 +65,23 @@ describe("onRollback: 'refuse'", () => {
 })
 
 describe('a store that has lost its last writes', () => {
+  it('has no proof of a user whose sign-in it lost', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const { jar, sessions, visit } = createWorld({ store: memory, snapshot: { maxAge: 10 } }, clock)
+    const { session } = await visit((one) => one.set('n', 1))
+    const before = (await memory.read(session.id))!
+    const other = await sessions.open(jar.header())
+    await visit((one) => one.login('ada'))
+    const late = await sessions.open(jar.header())
+    late.elevate('passkey')
+    await memory.write(session.id, before, (await memory.read(session.id))!.version)
+    other.set('n', 2)
+    await sessions.save(other)
+    await sessions.save(late)
+    expect([late.subject, late.get('n'), late.factors]).toEqual([null, 2, {}])
+  })
+
   it('is told of by the first request, which writes the session back; the next one reads once', async () => {
     const { calls, goBack, keep, look, told, visit } = await createRollback()
     const before = await keep()
