@@ -22,7 +22,8 @@ const cases: Record<string, [steps: string[], status: number, retryAfter?: strin
   ERR_STORE_UNAVAILABLE: [['POST /sign-in', 'POST /break down', 'GET /account'], 503, '2'],
   ERR_STORE_TIMEOUT: [['POST /sign-in', 'POST /break slow', 'POST /cart Emma'], 503, '1'],
   ERR_CIRCUIT_OPEN: [
-    ['POST /sign-in', 'POST /break slow', ...Array(4).fill('GET /account')],
+    // A time limit that a busy machine notices late blames nobody.
+    ['POST /sign-in', 'POST /break slow', ...Array(7).fill('GET /account')],
     503,
     '1',
   ],

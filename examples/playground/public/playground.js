@@ -7,6 +7,7 @@ import { watchSession } from '/sojourn/client.js'
 /** The content of each part as the server last sent it. */
 const sent = new Map()
 let queue = Promise.resolve()
+let own = 0
 let last
 
 /** Puts a page of the server in place of what is there, part by part, where it differs. */
@@ -48,9 +49,15 @@ async function send(url, init) {
   // Also that of an outage is a whole page.
   show(await response.text())
   say()
-  // Tells the other tabs.
-  if (init) for (const watch of watches) void watch.check()
+  if (init) void tellOthers()
   if (document.getElementById('waits').textContent === 'yes') setTimeout(refresh, 1000)
+}
+
+/** Tells the other tabs. What this one learns by it is on the page already, whose messages are shown once. */
+async function tellOthers() {
+  own++
+  await Promise.allSettled(watches.map((watch) => watch.check()))
+  own--
 }
 
 /** Sends one request after the other, so that no click is lost. */
@@ -90,6 +97,10 @@ traffic.addEventListener('click', () => {
 
 // A second tab notices: whoever signs in or out in one of them changes both.
 const watches = ['a', 'b'].map((browser) =>
-  watchSession({ url: `/${browser}/session-status`, keepAlive: false, onChange: refresh }),
+  watchSession({
+    url: `/${browser}/session-status`,
+    keepAlive: false,
+    onChange: () => own || refresh(),
+  }),
 )
 if (document.getElementById('waits').textContent === 'yes') setTimeout(refresh, 1000)
