@@ -68,7 +68,8 @@ describe.each<[string, Make]>([
     const other = fromH3({ password, version: made === '1' ? 2 : 1 })
     expect((await read(own, header))?.data).toEqual(data)
     expect(await read(other, header)).toBe(null)
-    const [forged] = tampered(header).slice(-1)
+    // Before the last character: some of its bits are padding, and what sets them is no seal at all.
+    const forged = tampered(header).at(-2)
     const both = await read(own, `${forged}; ${header}`)
     // Version 2 costs too much to derive the key of a second one.
     expect(both?.data).toEqual(made === '1' ? data : undefined)
