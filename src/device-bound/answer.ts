@@ -140,7 +140,7 @@ async function numberOf(
   if (Number.parseInt(generation, 10) > current.generation.number) return null
   if (isFormer || instance.options.now() >= until) return 'expired-challenge'
   const number = proof ?? 0
-  // A record that is behind the challenge comes from a cache or a replica: the one that is written decides.
+  // A record that is behind the challenge comes from a cache or a replica, or has lost proofs: the one that is written decides.
   return claim && number < claim.n ? 'used-challenge' : number
 }
 

@@ -29,11 +29,17 @@ export function bindKey(
   })
 }
 
-/** Counts a proof, which makes its challenge worthless. `proof`: the number of proofs before it. */
+/**
+ * Counts a proof, which makes its challenge worthless. A record that lost proofs to a failover catches up: a cache may have
+ * them still, and ask for the same number.
+ *
+ * @param proof The number of proofs before it.
+ * @param now Epoch milliseconds.
+ */
 export function countProof(key: string, proof: number, now: number): DeviceChange {
   return deviceChange((before, { generation: { number } }) => {
     if (before?.t !== key) return 'signature'
-    if (before.n !== proof) return 'used-challenge'
+    if (proof < before.n) return 'used-challenge'
     return { ...before, r: number, n: proof + 1, p: now }
   })
 }

@@ -59,8 +59,7 @@ async function signIn(world: ReturnType<typeof createBoundWorld>, as = 'ada') {
 }
 
 /** Two isolates that remember what they have read of one store. */
-function createCachedWorlds(clock: Clock) {
-  const store = createMemoryStore({ now: clock })
+function createCachedWorlds(clock: Clock, store = createMemoryStore({ now: clock })) {
   const create = () =>
     createBoundWorld(
       { enforce: 'always' },
@@ -515,6 +514,29 @@ describe('a refresh', () => {
     expect(browser.bound.size).toBe(1)
   })
 
+  it('works where a failover has lost the proof before, and the cache of another isolate has it still', async () => {
+    const clock = createClock()
+    const store = createMemoryStore({ now: clock })
+    const [one, two] = createCachedWorlds(clock, store)
+    const browser = createDeviceBrowser({ now: clock })
+    await browser.fetch(one.app, '/login')
+    const [id] = [...browser.bound.keys()] as [string]
+    const before = (await store.read(id))!
+    await browser
+      .refresh(async (request) => {
+        await one.app(request)
+        throw new TypeError('network')
+      })
+      .catch(() => {})
+    await store.write(id, before, (await store.read(id))!.version)
+    // The browser is asked for the number that one has cached, and the record counts one less.
+    const apps = [one, two, one]
+    await browser.refresh((request) => apps.shift()!.app(request))
+    expect(browser.asked.map(({ status }) => status)).toEqual([200, 403, 200])
+    expect(browser.bound.size).toBe(1)
+    expect(await (await browser.fetch(one.app, '/')).json()).toMatchObject({ bound: true })
+  })
+
   it('of a session that lost the answer to its registration cannot be: a sign-in binds anew', async () => {
     const { app, browser, clock, see } = createBoundWorld({ enforce: 'always' })
     await browser.fetch(async (request) => {
@@ -740,7 +762,7 @@ describe('a change of the device', () => {
     }
   })
 
-  it('counts no proof of a key that another one has replaced', () => {
+  it('counts no proof of a key that another one has replaced, and none that was counted before', () => {
     const state = stateOf(2, { ...first, t: 'second', g: 2, r: 2, n: 4, p: 5 })
     const change = countProof('first', 4, 6)
     expect(change.operation(state)).toBe(state)
@@ -750,6 +772,11 @@ describe('a change of the device', () => {
     expect(none.refusal()).toBe('signature')
     const own = countProof('second', 4, 6)
     expect(own.operation(state).claims).toMatchObject({ a: 'actor', d: { n: 5, p: 6, r: 2 } })
+    const used = countProof('second', 3, 6)
+    expect([used.operation(state), used.refusal()]).toEqual([state, 'used-challenge'])
+    // The record has lost proofs.
+    const ahead = countProof('second', 7, 6)
+    expect(ahead.operation(state).claims).toMatchObject({ d: { n: 8 } })
   })
 })
 

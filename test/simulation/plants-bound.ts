@@ -14,7 +14,7 @@ export const BOUND_PLANTS: readonly Plant[] = [
       from: 'return isFormer && isRecent && proof === claim.n',
       to: "return isFormer && isRecent && typeof proof === 'number'",
     },
-    { file: 'device-bound/operations.ts', from: 'proof < before.n', to: 'proof < -1' },
+    { file: 'device-bound/operations.ts', from: '|| proof < before.n', to: '|| proof < -1' },
   ),
   plant('a second key is registered in one generation', '11 another key', {
     file: 'device-bound/operations.ts',
