@@ -169,10 +169,15 @@ export function methodsRule(fallback: null | undefined, expected: string, method
   return [fallback, expected, holds]
 }
 
-/** Throws, naming them, unless these can be options: what is none would be no options without a word. */
+/**
+ * Throws, naming them, unless these can be options. A `Map`, a promise or an instance of a class has no
+ * properties of its own, and would be no options without a word.
+ */
 export function expectOptions(name: string, given: unknown): void {
-  const isOther = Array.isArray(given) || given instanceof Promise
-  refuseUnless(typeof (given ?? {}) === 'object' && !isOther, name, 'an object', given)
+  const own = Object(given)
+  const isPlain = !Object.getPrototypeOf(Object.getPrototypeOf(own) ?? own)
+  const holds = typeof (given ?? {}) === 'object' && !Array.isArray(given)
+  refuseUnless(holds && (isPlain || !!Object.keys(own).length), name, 'a plain object', given)
 }
 
 /**

@@ -6,10 +6,21 @@ import { requireSession as nodeGuard, requireSessionHook } from '../src/adapters
 import { createSessionMiddleware, createSessionStorage } from '../src/adapters/react-router.ts'
 import { sessionHandle } from '../src/adapters/sveltekit.ts'
 import { withSessions } from '../src/adapters/workers.ts'
+import { fromEnv, policyFromEnv } from '../src/from-env.ts'
 import { requireSession } from '../src/guard/guard.ts'
 import { createSessions, type Session, type Sessions } from '../src/index.ts'
-import { createRetry, resilient, resilientFetch } from '../src/resilience/index.ts'
+import { fromH3 } from '../src/migrate/index.ts'
+import { alertOn, degradedShare } from '../src/observe/alerts.ts'
+import { logEvents } from '../src/observe/log.ts'
+import {
+  createCircuitBreaker,
+  createRetry,
+  createRetryBudget,
+  resilient,
+  resilientFetch,
+} from '../src/resilience/index.ts'
 import { createSealer } from '../src/seal.ts'
+import { cached } from '../src/stores/cached.ts'
 import { createD1Store } from '../src/stores/d1.ts'
 import { createKVStore } from '../src/stores/kv.ts'
 import { createMemoryStore } from '../src/stores/memory.ts'
@@ -141,8 +152,46 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
       const error = await errorOf(() => call(options as never))
       expect(error).toBeInstanceOf(TypeError)
       expect(error.message).toMatch(
-        /^Option "[\w.]+" must be an object, got|Unknown option "[\w.]*exept"/,
+        /^Option "[\w.]+" must be a plain object, got|Unknown option "[\w.]*exept"/,
       )
+    }
+  })
+
+  const notPlain = [new Map([['a', 1]]), new Date(0), new URL('https://a.example'), new Headers()]
+  const more: Record<string, (options: never) => unknown> = {
+    ...calls,
+    'createSessions, cookie': (cookie) => createSessions({ secret: SECRET, cookie }),
+    'createSessions, snapshot': (snapshot) => createSessions({ secret: SECRET, store, snapshot }),
+    'sessions.get, deviceBound': (deviceBound) =>
+      createSessions({ secret: SECRET, store, deviceBound }).get(new Request('https://a.example')),
+    cached: (options) => cached(store, options),
+    createRetry: (policy) => createRetry(policy)(async () => 1),
+    'createRetry, operations': (read) =>
+      createRetry({ operations: { read } })(async () => 1, { operation: 'read' }),
+    resilient: (policy) => resilient(store, policy),
+    'resilient, operations': (operations) => resilient(store, { operations }),
+    'resilient, operations.read': (read) => resilient(store, { operations: { read } }),
+    'resilient, breaker': (breaker) => resilient(store, { breaker }),
+    'resilient, breaker.read': (read) => resilient(store, { breaker: { read } }),
+    resilientFetch: (options) => resilientFetch(options),
+    createRetryBudget,
+    createCircuitBreaker,
+    fromEnv: (preset) => fromEnv({ SESSION_SECRET: SECRET }, preset),
+    policyFromEnv: (policy) => policyFromEnv({}, policy),
+    fromH3,
+    logEvents: (options) => logEvents(console, options),
+    alertOn,
+    degradedShare,
+    createFaultyStore: (options) => createFaultyStore(store, options),
+  }
+
+  it.each(Object.entries(more))('%s, an object without properties of its own', async (_, call) => {
+    for (const options of [...notPlain, new (class Options {})()]) {
+      const { name, message } = await errorOf(() => call(options as never))
+      expect([name, message]).toEqual([
+        'TypeError',
+        expect.stringMatching(/must be a plain object/),
+      ])
     }
   })
 
@@ -181,7 +230,9 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
       const { name, message } = await errorOf(call)
       expect([name, message]).toEqual([
         'TypeError',
-        expect.stringMatching(/"(policy|options)" must be an object, got a promise: await it$/),
+        expect.stringMatching(
+          /"(policy|options)" must be a plain object, got a promise: await it$/,
+        ),
       ])
     }
   })

@@ -139,6 +139,7 @@ function settle(policy: RetryPolicy, { signal, operation = '', ...call }: RetryC
   expectOptions('policy', policy)
   const given: Record<string, unknown> = {}
   for (const layer of [policy, policy.operations?.[operation], call]) {
+    expectOptions(`operations.${operation}`, layer)
     for (const [name, value] of Object.entries(layer ?? {})) {
       if (value !== undefined) given[name] = value
     }

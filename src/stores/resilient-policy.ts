@@ -1,5 +1,12 @@
 /** The policy of `resilient`, which may change while the application runs. */
-import { applyRules, isObject, numberRule, type Rule, refuseUnless } from '../check.ts'
+import {
+  applyRules,
+  expectOptions,
+  isObject,
+  numberRule,
+  type Rule,
+  refuseUnless,
+} from '../check.ts'
 import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
@@ -76,8 +83,8 @@ const OPERATIONS: Record<string, Rule> = Object.fromEntries(
  * @throws RangeError when a number is out of range, TypeError for what is unknown or of the wrong type.
  */
 export function checkPolicy(policy: unknown): CheckedPolicy {
-  const isPolicy = isObject(policy) && typeof (policy as PromiseLike<unknown>).then !== 'function'
-  refuseUnless(isPolicy, 'policy', 'an object', policy)
+  refuseUnless(isObject(policy), 'policy', 'a plain object', policy)
+  expectOptions('policy', policy)
   const { breaker, healthTimeoutMs, operations, ...given } = policy as ResilientPolicy
   const own = applyRules<{ breaker: ResilientPolicy['breaker']; healthTimeoutMs: number }>(
     '',
@@ -85,7 +92,10 @@ export function checkPolicy(policy: unknown): CheckedPolicy {
     { breaker, healthTimeoutMs },
   )
   const checked = applyRules<NonNullable<typeof operations>>('operations.', OPERATIONS, operations)
-  const copies = Object.entries(checked).map(([name, one]) => [name, { ...one }])
+  const copies = Object.entries(checked).map(([name, one]) => {
+    expectOptions(`operations.${name}`, one)
+    return [name, { ...one }]
+  })
   const retry = { ...given, operations: Object.fromEntries(copies) }
   createRetry(retry)
   return { retry, breakers: breakersOf(own.breaker), healthTimeoutMs: own.healthTimeoutMs }
@@ -107,6 +117,7 @@ export function createBreaker(
   emit: (status: CircuitStatus) => void = () => {},
 ): CircuitBreaker | undefined {
   if (!given || 'acquire' in given) return given || undefined
+  expectOptions('breaker', given)
   const onChange = (status: CircuitStatus): void => {
     emit(status)
     given.onChange?.(status)

@@ -49,8 +49,8 @@ describe('a policy that is a function', () => {
     [{ operations: { read: { attempts: 'canary' } } }, /"attempts" must be .*, got string/],
     [{ breaker: { read: { openMs: -1 } } }, /Option "openMs" must be a number greater than 0/],
     [new RangeError('canary-5f2c'), /^The policy function failed \(RangeError\)$/],
-    [Promise.resolve({ attempts: 9 }), /"policy" must be an object, got a promise: await it/],
-    [null, /"policy" must be an object, got null/],
+    [Promise.resolve({ attempts: 9 }), /"policy" must be a plain object, got a promise: await it/],
+    [null, /"policy" must be a plain object, got null/],
   ])(
     'stays as it was when its answer is wrong, and says so once: case %#',
     async (wrong, words) => {
@@ -77,7 +77,7 @@ describe('a policy that is a function', () => {
     expect(() => setUp({ attempts: 0 })).toThrow(RangeError)
     expect(() => setUp(new Error('no settings'))).toThrow('no settings')
     expect(() => setUp(undefined)).not.toThrow()
-    expect(() => setUp(null)).toThrow(/"policy" must be an object, got null/)
+    expect(() => setUp(null)).toThrow(/"policy" must be a plain object, got null/)
   })
 
   it('may change the object that it returned: the change is checked too', async () => {

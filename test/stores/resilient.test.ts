@@ -254,8 +254,8 @@ describe('resilient()', () => {
         { operations: { read: 5 } },
         /"operations.read" must be an object without breaker and operations, got 5/,
       ],
-      [null, /"policy" must be an object, got null/],
-      [() => undefined, /"policy" must be an object, got undefined/],
+      [null, /"policy" must be a plain object, got null/],
+      [() => undefined, /"policy" must be a plain object, got undefined/],
     ]
     for (const [policy, words] of wrong) {
       expect(() => resilient(createMemoryStore(), policy as ResilientPolicy)).toThrow(words)
