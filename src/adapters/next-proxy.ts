@@ -1,5 +1,6 @@
 /** Next's proxy, which runs before its pages: renews sessions, protects routes. */
 import { type NextRequest, NextResponse } from 'next/server.js'
+import { expectArgument, expectSessions } from '../check.ts'
 import { getDraft, instanceOf, openedOf } from '../session/instances.ts'
 import { isChanged } from '../session/operations.ts'
 import type { SessionData } from '../session/session.ts'
@@ -39,6 +40,8 @@ export function sessionProxy<D extends SessionData>(
   sessions: Sessions<D>,
   handler: ProxyHandler = () => undefined,
 ): (request: NextRequest) => Promise<Response> {
+  expectSessions(sessions)
+  expectArgument(typeof handler === 'function', 'handler', 'a function', handler)
   return async (request) => {
     if (ASSET.test(request.nextUrl.pathname)) return NextResponse.next()
     const isPage = request.method === 'GET'

@@ -42,6 +42,16 @@ function createProxied(more = {}) {
 }
 
 describe('sessionProxy()', () => {
+  it('refuses what are no sessions, and a handler that is no function, before the first request', () => {
+    const { sessions } = createProxied()
+    for (const wrong of [undefined, null, {}, { secret: SECRET }]) {
+      expect(() => sessionProxy(wrong as never)).toThrow(/"sessions" must be createSessions/)
+    }
+    for (const wrong of [null, {}, '/app']) {
+      expect(() => sessionProxy(sessions, wrong as never)).toThrow(/"handler" must be a function/)
+    }
+  })
+
   it('leaves requests without a session alone', async () => {
     const { send } = createProxied()
     const headers = await send()
