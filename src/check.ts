@@ -170,14 +170,19 @@ export function methodsRule(fallback: null | undefined, expected: string, method
 }
 
 /**
- * Throws, naming them, unless these can be options. A `Map`, a promise or an instance of a class has no
- * properties of its own, and would be no options without a word.
+ * Tells whether an object can be options. A list is none, and a `Map`, a promise or an instance of a class without
+ * properties of its own would be no options without a word.
  */
-export function expectOptions(name: string, given: unknown): void {
+export function isOptions(given: unknown): given is object {
   const own = Object(given)
-  const isPlain = !Object.getPrototypeOf(Object.getPrototypeOf(own) ?? own)
-  const holds = typeof (given ?? {}) === 'object' && !Array.isArray(given)
-  refuseUnless(holds && (isPlain || !!Object.keys(own).length), name, 'a plain object', given)
+  const isPlain = !Object.getPrototypeOf(Object.getPrototypeOf(own) ?? Object.prototype)
+  const holds = typeof given === 'object' && !Array.isArray(given)
+  return holds && (isPlain || Object.keys(own).length > 0)
+}
+
+/** Throws, naming them, unless these can be options, or are not given. */
+export function expectOptions(name: string, given: unknown): void {
+  refuseUnless(isOptions(given ?? {}), name, 'a plain object', given)
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Options from environment variables. */
-import { expectOptions, integerRule, isToken, type Rule, timeoutRule, wordRule } from './check.ts'
+import { integerRule, isOptions, isToken, type Rule, timeoutRule, wordRule } from './check.ts'
 import { encodeText } from './crypto/text.ts'
 import type { Controls, SessionsOptions } from './options.ts'
 import { assertServer, MIN_SECRET_BYTES, weaknessOf } from './secret.ts'
@@ -174,10 +174,9 @@ export function policyFromEnv(env: object, policy: ResilientPolicy = {}): Resili
 
 /** Refuses what the variables cannot be put over, such as a preset that was not called, and variables that are misspelt. */
 function assertGiven(env: object, base: unknown, name: string): void {
-  if (!base || typeof base !== 'object') {
-    throw new TypeError(`Argument "${name}" must be an object: is it called?`)
+  if (!base || !isOptions(base)) {
+    throw new TypeError(`Argument "${name}" must be a plain object: is it called?`)
   }
-  expectOptions(name, base)
   const known = [VARIABLES, POLICY].flatMap(Object.keys)
   const given = Object.keys(Object(env)).filter((one) => read(env, one))
   refuseMisspelt(given, [...known, ...OTHERS])

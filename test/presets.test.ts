@@ -436,7 +436,7 @@ describe('a misspelt variable', () => {
 })
 
 it('fromEnv and policyFromEnv refuse a preset that was not called', () => {
-  const message = 'Argument "preset" must be an object: is it called?'
+  const message = 'Argument "preset" must be a plain object: is it called?'
   expect(() => fromEnv({ SESSION_SECRET: SECRET }, production as never)).toThrow(message)
   expect(() => policyFromEnv({}, (() => ({})) as never)).toThrow('Argument "policy" must be')
 })

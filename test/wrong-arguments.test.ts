@@ -195,6 +195,17 @@ describe('options that are no object, or are misspelt, are refused, and nothing 
     }
   })
 
+  it('an object without a prototype and an instance of a class with properties of its own are options', async () => {
+    const own = new (class {
+      idleTimeout = 60
+      secret = SECRET
+    })()
+    for (const options of [own, Object.assign(Object.create(null), own)]) {
+      expect((await createSessions(options).open(null)).status).toBe('new')
+    }
+    expect(createMemoryStore(Object.create(null)).name).toBe('memory')
+  })
+
   it('sessions.revoke and revokeAll, of sessions in a store and in cookies', async () => {
     for (const where of [{ store }, { revocations: { store } }]) {
       const own = createSessions({ secret: SECRET, ...where })

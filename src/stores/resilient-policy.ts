@@ -3,10 +3,12 @@ import {
   applyRules,
   expectOptions,
   isObject,
+  isOptions,
   numberRule,
   type Rule,
   refuseUnless,
 } from '../check.ts'
+
 import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
@@ -83,8 +85,7 @@ const OPERATIONS: Record<string, Rule> = Object.fromEntries(
  * @throws RangeError when a number is out of range, TypeError for what is unknown or of the wrong type.
  */
 export function checkPolicy(policy: unknown): CheckedPolicy {
-  refuseUnless(isObject(policy), 'policy', 'a plain object', policy)
-  expectOptions('policy', policy)
+  refuseUnless(isObject(policy) && isOptions(policy), 'policy', 'a plain object', policy)
   const { breaker, healthTimeoutMs, operations, ...given } = policy as ResilientPolicy
   const own = applyRules<{ breaker: ResilientPolicy['breaker']; healthTimeoutMs: number }>(
     '',
