@@ -11,7 +11,7 @@ import { changesOf, leftOut } from '../session/operations.ts'
 import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
 import { reportFailure, startCalls } from '../session/store-calls.ts'
-import { setCookiesOf } from '../transport/error-cookies.ts'
+import { withCookies } from '../transport/error-cookies.ts'
 import { Commit, type Committed, type Lost } from './commit.ts'
 import { canDefer, defer, dropDeferred, reportDropped, settleDeferred } from './deferred.ts'
 import { openOne, openStored } from './open.ts'
@@ -131,16 +131,16 @@ async function failed(
   draft.stored = { ...stored, failed: { tag, operations: draft.operations.length } }
   // A breaker that is open has asked nobody.
   const isSent = error instanceof StoreUnavailableError && !(error instanceof CircuitOpenError)
+  let told = error
   if (isSent && lastRotation && !shareOf(lastRotation).length && instance.cookie.side) {
     // Perhaps the rotation was applied. If not, the store is behind the new credential, which is good either way.
     const tried = { state: lastRotation }
-    setCookiesOf(error, [
-      ...(await writeStoredCookie(instance, draft, tried)),
-      ...(await noteRotation(instance, cookies, idOnly(instance, tried))),
-    ])
+    const setCookie = await writeStoredCookie(instance, draft, tried)
+    const note = await noteRotation(instance, cookies, idOnly(instance, tried))
+    told = withCookies(error, [...setCookie, ...note])
   }
   const isHarmless = isPlain && !changed && !removals
-  reportFailure(p, error, isHarmless ? 'store.degraded' : 'store.unavailable', current)
+  reportFailure(p, told, isHarmless ? 'store.degraded' : 'store.unavailable', current)
   // What a note knows better is put right all the same, since notes are over soon.
   return isHarmless && cookies.notes.length ? await refresh(p, draft) : []
 }

@@ -2,7 +2,7 @@
 import { argumentKind, expectArgument } from '../check.ts'
 import { SessionCommittedError } from '../errors.ts'
 import { spellAttributes } from '../transport/cookie.ts'
-import { cookiesOf, setCookiesOf } from '../transport/error-cookies.ts'
+import { cookiesOf, withCookies } from '../transport/error-cookies.ts'
 import { isUnavailable, markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
@@ -83,9 +83,8 @@ export async function commitSeldom<D extends SessionData>(
       else values = await saveSession(instance, await backend(), draft)
     } catch (error) {
       // Of a rotation by another handler, also of a session of another name, nothing but this response has the cookie.
-      if (isUnavailable(error))
-        setCookiesOf(error, [...response.headers.getSetCookie(), ...cookiesOf(error)])
-      throw error
+      if (!isUnavailable(error)) throw error
+      throw withCookies(error, [...response.headers.getSetCookie(), ...cookiesOf(error)])
     }
   }
   if (save && draft.device) [own, values] = await draft.device.finish(own, values)

@@ -5,9 +5,14 @@
  */
 const cookies = new WeakMap<object, readonly string[]>()
 
-/** Puts values on the answer to `error`. */
-export function setCookiesOf(error: object, values: readonly string[]): void {
-  cookies.set(error, values)
+/**
+ * Returns an error of this request alone that is as `error`, with values for the answer to it. A store may throw one
+ * error object for all requests, and nobody else may get these cookies.
+ */
+export function withCookies<E extends object>(error: E, values: readonly string[]): E {
+  const own: E = Object.create(error)
+  cookies.set(own, values)
+  return own
 }
 
 /** Returns the values for the answer to `error`. */

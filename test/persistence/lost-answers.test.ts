@@ -180,3 +180,41 @@ describe('a rotation that the store refuses', () => {
     expect([status, subject]).toEqual(['active', 'ada'])
   })
 })
+
+describe('a store that throws one error object for everybody', () => {
+  it('has nobody get the cookie of a rotation that it failed', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const down = new StoreUnavailableError('down', { retryAfter: 7 })
+    let isDown = false
+    const store: SessionStore = {
+      ...memory,
+      async write(...call) {
+        const result = await memory.write(...call)
+        if (isDown) throw down
+        return result
+      },
+    }
+    const { jar, sessions } = createWorld({ store }, clock)
+    const other = createWorld({ store, cookie: { name: '__Host-other' } }, clock)
+    const app = sessions.handler(
+      other.sessions.handler(async (request) => {
+        const session = await sessions.get(request)
+        session.increment('n')
+        if (new URL(request.url).pathname === '/login') session.login('ann')
+        return new Response('ok', { headers: { 'set-cookie': 'theme=dark; Path=/' } })
+      }),
+    )
+    await jar.fetch(app, '/')
+    isDown = true
+    const { headers, status } = await jar.fetch(app, '/login')
+    expect([status, headers.get('retry-after')]).toEqual([503, '7'])
+    const stranger = await app(new Request('https://a.example/'))
+    expect([stranger.status, stranger.headers.getSetCookie()]).toEqual([
+      503,
+      ['theme=dark; Path=/'],
+    ])
+    isDown = false
+    expect((await sessions.open(jar.header())).subject).toBe('ann')
+  })
+})
