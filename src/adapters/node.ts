@@ -148,8 +148,10 @@ function watch(
     before: (head) => own.commit(head),
     failed(error, isOver) {
       own.fail(error)
+      const saved = isUnavailable(error) ? [] : cookiesOfSessions(request, response)
       new HeadHeaders(response).clear()
       for (const [name, value] of Object.entries(earlier)) response.setHeader(name, value as string)
+      new HeadHeaders(response).put(saved)
       response.statusCode = isUnavailable(error) ? error.status : 500
       // That of HTTP/2 has no message, and warns where one is asked for.
       if (!('stream' in response)) response.statusMessage = ''
@@ -159,6 +161,14 @@ function watch(
     },
     answering: () => own.setUnavailable(response),
   })
+}
+
+/** Returns the cookies of sessions of the message that were saved: a rotation without them would sign out. */
+function cookiesOfSessions(request: NodeRequest, response: NodeResponse): [string, string][] {
+  const names = partsOf(request).sessions.map(({ name }) => String(name))
+  const set = new HeadHeaders(response).getSetCookie()
+  const ours = set.filter((one) => names.some((name) => one.startsWith(name)))
+  return ours.map((one) => ['set-cookie', one])
 }
 
 /**

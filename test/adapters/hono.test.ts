@@ -287,6 +287,37 @@ describe('hono session(), and what was not saved', () => {
     },
   )
 
+  it.each([
+    ['a text', (c: Context) => c.text('sorry', 500)],
+    ['a Response', () => new Response('sorry', { status: 500 })],
+  ])(
+    'the rotation of one session stays when the cookie of another is too large and app.onError answers with %s',
+    async (_, answer) => {
+      const inner = createWorld({ now: Date.now, store: createMemoryStore() })
+      const outer = createWorld({ now: Date.now, cookie: { name: '__Host-outer' } })
+      const two = new Hono()
+        .use(session(outer.sessions))
+        .use(async (c, next) => {
+          const current = await c.var.session()
+          await next()
+          if (c.req.path === '/login') current.set('text', 'x'.repeat(5000))
+        })
+        .use(session(inner.sessions))
+        .get('*', async (c) => {
+          const current = await c.var.session()
+          current.increment('n')
+          if (c.req.path === '/login') current.login('ann')
+          return c.text('ok')
+        })
+        .onError((_, c) => answer(c))
+      const jar = createCookieJar()
+      await jar.fetch((request) => two.fetch(request), '/')
+      const { status } = await jar.fetch((request) => two.fetch(request), '/login')
+      const found = await inner.sessions.open(jar.header())
+      expect([status, found.subject, found.get('n')]).toEqual([500, 'ann', 2])
+    },
+  )
+
   it('refuses two createSessions of one cookie name on a route, and takes two names', async () => {
     const named = (name: string) => createSessions<Data>({ secret: SECRET, cookie: { name } })
     const nest = async (outer: string, between: string, inner: string) => {

@@ -334,6 +334,29 @@ describe.each(hosts)('$name', (host) => {
     expect([found.subject, found.get('cart')]).toEqual(['ann', ['tent']])
   })
 
+  it('keeps the rotation of one session where the cookie of another one is too large', async () => {
+    const one = createHere({ store: createMemoryStore() })
+    const two = createWorld({ cookie: { name: 'other', secure: false }, now: Date.now })
+    const useTwo = session(two.sessions)
+    const server = await start(host, one.sessions, async (req, res) => {
+      const openOne = req.session
+      useTwo(req, res)
+      const isLogin = req.url === '/login'
+      ;(await req.session()).set('text', isLogin ? 'x'.repeat(5000) : 'short')
+      const current = await openOne()
+      if (isLogin) current.login('ann')
+      else current.set('cart', ['tent'])
+      res.end('hello')
+    })
+    const { cookies } = await server.get('/')
+    const cookie = `${pair(cookies)}; ${pair(cookies, 'other=')}`
+    const second = await server.get('/login', { cookie })
+    expect(second.status).toBe(500)
+    const found = await one.sessions.open(pair(second.cookies))
+    expect([found.subject, found.get('cart')]).toEqual(['ann', ['tent']])
+    expect(pair(second.cookies, 'other=')).toBe('')
+  })
+
   it.each(['before', 'after'])(
     'requestOf(), called %s session(), gives sessions.get() the same session',
     async (order) => {
