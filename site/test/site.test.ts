@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import chromium from '@sparticuz/chromium'
 import { type Browser, type Page, chromium as playwright } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../test/support/free-port.ts'
 
 const site = fileURLToPath(new URL('..', import.meta.url))
 const dist = `${site}dist/`
@@ -13,14 +13,6 @@ const axe = `${site}node_modules/axe-core/axe.min.js`
 let server: ChildProcess
 let origin: string
 let output = ''
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const socket = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = socket.address() as { port: number }
-      socket.close(() => resolve(port))
-    })
-  })
 
 /** Starts what `npm run docs` starts, and waits until it answers. */
 async function start(): Promise<void> {

@@ -15,8 +15,9 @@ import {
   type SqlDialectName,
   type SqlQuery,
 } from '../../src/stores/sql.ts'
+import { freePort } from '../support/free-port.ts'
 import { openSqlite } from '../support/open-sqlite.ts'
-import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import {
   mariadbAccess,
   postgresUrl,

@@ -13,7 +13,8 @@ import type { Sessions } from '../../src/session/sessions.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
 import { createDeviceBrowser } from '../../src/testing/index.ts'
-import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { freePort } from '../support/free-port.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import { begin, type Circumstances, createSessions, forbid, headerOf, sojourn } from './support.ts'
 
 const { sign } = createRequire(import.meta.url)('cookie-signature') as {

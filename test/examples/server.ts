@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { freePort } from '../support/free-port.ts'
 import { SECRET } from '../support/sessions.ts'
 
 /** A server that runs. */
@@ -24,14 +24,6 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 const bin = join(root, 'node_modules', '.bin')
 const QUIET = { ASTRO_TELEMETRY_DISABLED: '1', NO_COLOR: '1' }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 function launch(command: string, args: string[], folder: string, more: Record<string, string>) {
   const env = { ...process.env, ...QUIET, PATH: `${bin}${delimiter}${process.env.PATH}`, ...more }

@@ -72,15 +72,14 @@ describe('cookies that nobody honest sends', () => {
       }
     })
 
+    // In quadratic time it would take longer than a test may, on any machine.
     it(`cost the importer of ${name} linear time`, async () => {
-      const started = Date.now()
       const parts = header.split(/(?<==)/, 2)
       for (const text of ['=', '==a', '*', '.', '%', '%3D', 'A=', '~', '"']) {
-        const long = `${text.repeat(200_000 / text.length)}!`
+        const long = `${text.repeat(500_000 / text.length)}!`
         await importSession([importer], `${parts[0]}${long}; ${importer.name}.sig=${long}`, NOW)
         await importSession([importer], `${header.slice(0, -1)}${long}`, NOW)
       }
-      expect(Date.now() - started).toBeLessThan(5000)
     })
   }
 

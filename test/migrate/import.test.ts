@@ -60,13 +60,12 @@ describe('importSession()', () => {
     expect(found?.data).toEqual({ from: 'good' })
   })
 
+  // In quadratic time it would take longer than a test may, on any machine.
   it('reads a large header in linear time', async () => {
-    const started = Date.now()
     for (const pair of ['b=;', 'b;', '=;', '=', ' ', `b=${' '.repeat(1000)}x;`]) {
-      const header = `${pair.repeat(400_000 / pair.length)};a=1`
+      const header = `${pair.repeat(500_000 / pair.length)};a=1`
       await importSession([importerOf('a')], header, NOW)
     }
-    expect(Date.now() - started).toBeLessThan(5000)
   })
 
   it('gives the importers every value as it was sent, and the time', async () => {

@@ -216,24 +216,10 @@ const LARGE: readonly (readonly [string, (size: number) => string])[] = [
 ]
 
 describe('the cost of a large header', () => {
+  // In quadratic time it would take longer than a test may, on any machine.
   it.each(LARGE)('grows no faster than the header: %s', async (_kind, headerOf) => {
-    const timeOf = async (size: number): Promise<number> => {
-      const header = headerOf(size)
-      const started = performance.now()
-      const { status, data } = await sessions.open(header)
-      const time = performance.now() - started
-      expect([['new', 'invalid'].includes(status), data]).toEqual([true, {}])
-      return time
-    }
-    let smallest = Number.POSITIVE_INFINITY
-    // Ten times the size takes about ten times as long when linear, a hundred times when quadratic.
-    // Below a millisecond the clock says little, and on workerd it stands still without I/O. The
-    // best of many tries, because a machine that is busy is no fault of the code.
-    for (let attempt = 0; attempt < 10 && smallest >= 40; attempt++) {
-      const small = await timeOf(MEGABYTE / 10)
-      smallest = Math.min(smallest, (await timeOf(MEGABYTE)) / Math.max(small, 1))
-    }
-    expect(smallest).toBeLessThan(40)
+    const { status, data } = await sessions.open(headerOf(MEGABYTE))
+    expect([['new', 'invalid'].includes(status), data]).toEqual([true, {}])
   })
 
   it('is no more than 32 tokens tried, however many there are', async () => {

@@ -9,9 +9,27 @@ import { KVDouble } from '../support/kv-double.ts'
 import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+/** Waits for as long as a busy machine takes. */
+const until = async (isSo: () => unknown) => {
+  while (!isSo()) await pause(5)
+}
 
-async function createIsolates(count: number, options: Partial<SessionsOptions> = {}) {
-  const memory = createMemoryStore()
+/** Work that ends when it is told to. */
+function createWork<T>(result: T) {
+  let finish: (() => void) | undefined
+  const work = () =>
+    new Promise<T>((resolve) => {
+      finish = () => resolve(result)
+    })
+  return { work, begun: () => until(() => finish), finish: () => finish?.() }
+}
+
+async function createIsolates(
+  count: number,
+  options: Partial<SessionsOptions> = {},
+  now: () => number = Date.now,
+) {
+  const memory = createMemoryStore({ now })
   const store = createFaultyStore(memory)
   // Isolates share what is in the store, and no object.
   const isolates = Array.from({ length: count }, () =>
@@ -73,14 +91,28 @@ describe('session.once()', () => {
   })
 
   it('delays the others by no more than the lease of a request that dies', async () => {
-    const { open } = await createIsolates(2)
+    const clock = createClock()
+    const { open, store } = await createIsolates(2, { now: clock }, clock)
     const [dead, living] = [await open(0), await open(1)]
-    void dead.once('a', () => new Promise(() => {}), { lease: 1 })
-    await pause(20)
-    const started = Date.now()
-    expect(await living.once('a', async () => 'done', { lease: 1 })).toBe('done')
-    const took = Date.now() - started
-    expect([took > 500, took < 1900]).toEqual([true, true])
+    const { work, begun } = createWork('never')
+    void dead.once('a', work, { lease: 2 })
+    await begun()
+    clock.advance(1)
+    let result = 'none'
+    const before = store.calls.length
+    const waiting = living
+      .once('a', async () => 'done', { lease: 2 })
+      .then((value) => {
+        result = value
+      })
+    // It polls, and the lease is not over.
+    await until(() => store.calls.length > before + 2)
+    expect(result).toBe('none')
+    clock.advance(1)
+    const polls = store.calls.length
+    await waiting
+    // A poll may have been under way; the next one acquires the lease, and then there is the result.
+    expect([result, store.calls.length - polls < 4]).toEqual(['done', true])
   })
 
   it('throws the error of the work to the request that ran it, and lets the next one try', async () => {
@@ -118,9 +150,6 @@ describe('session.once()', () => {
     const session = await createSessions({ secret: SECRET, store, now: clock }).open(null)
     let fail: (() => void) | undefined
     let finish: (() => void) | undefined
-    const until = async (isReady: () => unknown) => {
-      while (!isReady()) await pause(5)
-    }
     const failing = () =>
       new Promise<string>((_, reject) => {
         fail = () => reject(new Error('late'))
@@ -177,13 +206,14 @@ describe('session.once()', () => {
   it('polls the lease once for all requests of an isolate', async () => {
     const { open, store } = await createIsolates(1)
     const session = await open(0)
-    const before = (store.calls as unknown[]).length
-    const work = async () => {
-      await pause(200)
-      return 'done'
-    }
-    await Promise.all(Array.from({ length: 50 }, () => session.once('a', work)))
-    expect((store.calls as unknown[]).length - before).toBeLessThan(30)
+    const before = store.calls.length
+    const { work, finish } = createWork('done')
+    const all = Promise.all(Array.from({ length: 50 }, () => session.once('a', work)))
+    const polls = () => store.calls.length - before
+    await until(() => polls() > 5)
+    finish()
+    await all
+    expect(polls()).toBeLessThan(30)
   })
 
   it('returns the result when it cannot be stored for the others', async () => {
@@ -215,16 +245,29 @@ describe('session.once()', () => {
   it('polls soon at first, while another isolate runs the work', async () => {
     const { open, store } = await createIsolates(2)
     const [one, two] = [await open(0), await open(1)]
-    let finish = () => {}
-    const first = one.once('a', () => new Promise<void>((resolve) => (finish = resolve)))
-    await pause(5)
-    const second = two.once('a', async () => {})
-    await pause(5)
-    const [started, before] = [Date.now(), store.calls.length]
-    while (store.calls.length === before) await pause(5)
-    expect(Date.now() - started).toBeLessThan(200)
-    finish()
-    await Promise.all([first, second])
+    const { work, begun, finish } = createWork(undefined)
+    const first = one.once('a', work)
+    await begun()
+    const { setTimeout: start } = globalThis
+    const before = store.calls.length
+    const pauses: number[] = []
+    try {
+      const note = (run: () => void, ms = 0) => {
+        // Time limits are longer, and the waiting of this test is shorter.
+        if (ms > 5 && ms < 1000) pauses.push(ms)
+        return start(run, ms)
+      }
+      globalThis.setTimeout = note as typeof setTimeout
+      const second = two.once('a', async () => {})
+      await until(() => store.calls.length > before + 3)
+      finish()
+      await Promise.all([first, second])
+    } finally {
+      globalThis.setTimeout = start
+    }
+    const most = pauses.map((_, i) => Math.min(250, 25 * 2 ** i))
+    expect(pauses.length).toBeGreaterThan(1)
+    expect(pauses.filter((ms, i) => ms > most[i]!)).toEqual([])
   })
 
   it('sees the result behind a cache that has the lease, in a store that is not atomic', async () => {
@@ -239,14 +282,13 @@ describe('session.once()', () => {
     first.login('ann')
     const [setCookie = ''] = await one.save(first)
     const header = setCookie.split(';')[0]!
-    const running = (await one.open(header)).once('a', async () => {
-      await pause(100)
-      return 'done'
-    })
-    await pause(20)
-    const other = await two.open(header)
-    expect(await other.once('a', async () => 'again', { lease: 1 })).toBe('done')
-    expect(await running).toBe('done')
+    const { work, begun, finish } = createWork('done')
+    const running = (await one.open(header)).once('a', work)
+    await begun()
+    const waiting = (await two.open(header)).once('a', async () => 'again')
+    await pause(100)
+    finish()
+    expect([await running, await waiting]).toEqual(['done', 'done'])
   })
 
   it('uses a result no longer than its ttl where the clock of whoever made it is ahead', async () => {
@@ -294,14 +336,14 @@ describe('session.once()', () => {
     it('waits for the work of the former credential, whose lease it sees', async () => {
       const { before, rotate } = await rotated()
       const order: string[] = []
-      const first = before.once('a', async () => {
-        await pause(200)
-        order.push('one')
-      })
-      await pause(20)
+      const { work, begun, finish } = createWork(undefined)
+      const first = before.once('a', () => work().then(() => order.push('one')))
+      await begun()
       const after = await rotate()
-      await after.once('a', async () => order.push('two'), { lease: 1 })
-      await first
+      const second = after.once('a', async () => order.push('two'))
+      await pause(100)
+      finish()
+      await Promise.all([first, second])
       expect(order).toEqual(['one', 'two'])
     })
   })

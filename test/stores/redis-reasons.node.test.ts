@@ -10,7 +10,8 @@ import { createSessions, type Session, type SessionEvent } from '../../src/index
 import { createRedisStore } from '../../src/stores/redis.ts'
 import { resilient } from '../../src/stores/resilient.ts'
 import { createCookieJar } from '../../src/testing/index.ts'
-import { freePort, startRedis } from '../support/redis.ts'
+import { freePort } from '../support/free-port.ts'
+import { startRedis } from '../support/redis.ts'
 import { errorOf, SECRET } from '../support/sessions.ts'
 
 const open: (() => unknown)[] = []

@@ -15,9 +15,9 @@ import {
   type StoreUnderTest,
   testStore,
 } from '../../src/testing/index.ts'
-
+import { freePort } from '../support/free-port.ts'
 import { raceEnds } from '../support/race-ends.ts'
-import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import { compareWithReference } from '../support/reference-store.ts'
 import { errorOf, isFrequent, SECRET } from '../support/sessions.ts'
 

@@ -6,7 +6,8 @@ import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { groups, type Result, type Task } from '../fixtures/upstash-checks.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
-import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { freePort } from '../support/free-port.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -15,7 +15,8 @@ import type { SessionStore, StoredRecord } from '../../src/stores/store.ts'
 import { createRequester, createUpstashStore } from '../../src/stores/upstash.ts'
 import { createClock, testStore } from '../../src/testing/index.ts'
 import { type FaultServer, type HttpFault, startFaultServer } from '../support/fault-server.ts'
-import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { freePort } from '../support/free-port.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
 
 let redis: RedisServer

@@ -2,10 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
 
 export interface RedisServer {
   readonly port: number
@@ -14,15 +15,6 @@ export interface RedisServer {
   stop(): Promise<void>
   /** Lets it stall (`SIGSTOP`), and go on (`SIGCONT`). */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function answers(port: number): Promise<boolean> {
@@ -52,7 +44,7 @@ async function spawnRedis(
     child.kill('SIGKILL')
     await exited
   }
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 2000; tries++) {
     if (await answers(port)) return { stop, signal: (name) => void child.kill(name) }
     await sleep(25)
   }
@@ -114,7 +106,7 @@ export async function startCluster(size: number): Promise<RedisCluster> {
     const [first] = nodes
     if (i) await tell(port, `CLUSTER MEET 127.0.0.1 ${first!.port} ${first!.bus}`)
   }
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 1200; tries++) {
     const states = await Promise.all(nodes.map(({ port }) => tell(port, 'CLUSTER INFO')))
     const isReady = (state: string): boolean =>
       state.includes('cluster_state:ok') && state.includes(`cluster_known_nodes:${size}`)
@@ -136,7 +128,7 @@ export async function startSentinel(
   const port = await freePort()
   const args = [file, '--sentinel', '--port', String(port), '--bind', '127.0.0.1', '--dir', dir]
   const child = spawn('redis-server', args, { stdio: 'ignore' })
-  for (let tries = 0; tries < 200 && !(await answers(port)); tries++) await sleep(25)
+  for (let tries = 0; tries < 2000 && !(await answers(port)); tries++) await sleep(25)
   return {
     port,
     async stop() {

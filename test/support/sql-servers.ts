@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
-import { freePort } from './redis.ts'
+import { freePort } from './free-port.ts'
 
 // Debian has servers there, and not every shell looks for programs in it.
 process.env.PATH += ':/usr/sbin'
@@ -66,7 +66,7 @@ async function serve(
   }
   const start = async (): Promise<void> => {
     child = launch()
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 1800; tries++) {
       try {
         await ask()
         return
