@@ -6,6 +6,8 @@ const neutral = ['test/**/*.test.ts']
 const installRedis = 'test/support/install-redis.ts'
 const installSql = 'test/support/install-sql.ts'
 const installPrometheus = 'test/support/install-prometheus.ts'
+/** Of what will come: a slow machine is no fault. */
+const patient = { poll: { timeout: 60_000 } }
 const nodeOnly = ['test/**/*.node.test.ts', 'test/e2e/**', 'test/workerd/**']
 
 export default defineConfig({
@@ -29,6 +31,7 @@ export default defineConfig({
           globalSetup: [installRedis, installSql, installPrometheus],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          expect: patient,
         },
       },
       {
@@ -47,6 +50,7 @@ export default defineConfig({
           globalSetup: installRedis,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          expect: patient,
           fileParallelism: false,
         },
       },

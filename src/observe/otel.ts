@@ -199,12 +199,13 @@ function traceEvent(tracer: Tracer, event: SessionEvent): void {
 /** Makes the span of a call that has ended. */
 function traceCall(tracer: Tracer, event: Event<'store.call'>): void {
   const { type, at, durationMs, tries, ...fields } = event
-  const startTime = timeOf(at - durationMs)
+  const attempts = attemptsOf(event)
+  // Two clocks: a process that was paused between them would begin the call after its first attempt.
   const span = tracer.startSpan(`sojourn.store.${event.operation}`, {
-    startTime,
+    startTime: timeOf(Math.min(at - durationMs, attempts[0]!.at)),
     attributes: attributesOf(fields),
   })
-  for (const [i, { at: began, ...failure }] of attemptsOf(event).entries()) {
+  for (const [i, { at: began, ...failure }] of attempts.entries()) {
     const attributes = attributesOf({ attempt: i + 1, ...failure })
     span.addEvent('sojourn.store.attempt', attributes, timeOf(began))
   }

@@ -28,7 +28,7 @@ async function start(): Promise<void> {
   server = spawn('node', [script], { env, detached: true })
   for (const stream of [server.stdout, server.stderr])
     stream?.on('data', (text) => (output += text))
-  for (let tries = 0; tries < 120; tries++) {
+  for (let tries = 0; tries < 300; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 500))
     const ready = await fetch(`http://127.0.0.1:${port}/`).catch(() => null)
     if (ready?.ok) return
@@ -39,7 +39,7 @@ async function start(): Promise<void> {
 async function stop(): Promise<void> {
   const ended = new Promise((resolve) => server.once('exit', resolve))
   server.kill('SIGTERM')
-  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))])
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 60_000))])
   const left = await fetch(`http://127.0.0.1:${port}/`).catch(() => null)
   try {
     process.kill(-(server.pid as number), 'SIGKILL')
@@ -54,11 +54,11 @@ const IDLE = `document.documentElement.dataset.busy !== 'true'`
 
 /** Waits in the test: the page forbids what Playwright's own wait evaluates in it. */
 async function until(tab: Page, expression: string): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1200; tries++) {
     if (await tab.evaluate(`!!(${expression})`)) return
     await tab.waitForTimeout(50)
   }
-  throw new Error(`Not so within ten seconds: ${expression}`)
+  throw new Error(`Not so within a minute: ${expression}`)
 }
 
 describe('the playground in Chromium', () => {

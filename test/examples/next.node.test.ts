@@ -193,7 +193,7 @@ describe('Next.js, where its pieces meet', () => {
     const { act, read } = visitor(server)
     await act('/odd', 'notAwaited')
     await expect
-      .poll(() => read('/odd/outcome'), { timeout: 10_000 })
+      .poll(() => read('/odd/outcome'))
       .toContain('after the action ended: await withSession()')
     await act('/odd', 'readOnly')
     expect(await read('/odd/outcome')).toContain('getSession() is read-only')

@@ -69,7 +69,7 @@ export async function startProgram(
     if (!running.over) process.kill(-(running.child.pid as number), 'SIGKILL')
     await ended
   }
-  for (let tries = 0; tries < 300 && !running.over; tries++) {
+  for (let tries = 0; tries < 1000 && !running.over; tries++) {
     if (await fetch(origin).catch(() => null)) return { origin, stop, output: () => running.output }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }

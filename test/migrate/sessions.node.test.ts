@@ -167,7 +167,7 @@ describe('importFrom', () => {
     vi.useFakeTimers()
     try {
       const opening = sessions.open(header)
-      await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1))
+      await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1), { timeout: 60_000 })
       await vi.advanceTimersByTimeAsync(5000)
       expect((await opening).status).toBe('degraded')
       expect(events).toMatchObject([{ type: 'store.degraded', code: 'ERR_STORE_TIMEOUT' }])

@@ -138,13 +138,13 @@ describe('recordEvents(), its metrics', () => {
   })
 
   it('have buckets for seconds, up to beyond the time that a request may wait for a store', async () => {
-    const { visit } = setUp()
-    await visit((s) => s.set('n', 1))
+    const call = { at: 1, type: 'store.call', store: 'redis', operation: 'read' } as const
+    void recordEvents()({ ...call, outcome: 'ok', durationMs: 250, attempts: 1 })
     const all = await telemetry.measured()
     const found = all.find(({ descriptor }) => descriptor.name === 'sojourn.store.duration')
     const [point] = (found as HistogramMetricData).dataPoints
     expect(point?.value.buckets.boundaries).toEqual(expect.arrayContaining([0.001, 0.1, 5, 10]))
-    expect(point?.value.sum).toBeLessThan(5)
+    expect(point?.value.sum).toBe(0.25)
   })
 
   it('show breakers and the retry budget before the first request, and as they are later', async () => {
@@ -227,9 +227,7 @@ describe('recordEvents(), its spans', () => {
     ])
     const times = [call!.startTime, ...call!.events.map(({ time }) => time), call!.endTime]
     const ms = times.map(([seconds, nanos]) => seconds * 1000 + nanos / 1e6)
-    // The clock of the span starts within the millisecond that the attempt began in.
-    expect(ms[0]! - 1).toBeLessThanOrEqual(ms[1]!)
-    expect(ms.slice(1)).toEqual(ms.slice(1).toSorted((a, b) => a - b))
+    expect(ms).toEqual(ms.toSorted((a, b) => a - b))
     expect(ms[0]).toBeGreaterThan(before - 1000)
   })
 
@@ -244,7 +242,8 @@ describe('recordEvents(), its spans', () => {
         { at: at - 9, ...failure },
         { at: at - 2, ...failure },
       ]
-      record({ ...call, outcome: 'failed', durationMs: 9, attempts: 2, tries, ...failure })
+      // Measured by another clock, which a busy machine read later.
+      record({ ...call, outcome: 'failed', durationMs: 7, attempts: 2, tries, ...failure })
       record({ ...call, outcome: 'failed', durationMs: 9, attempts: 1, ...failure })
       record({ ...call, outcome: 'aborted', durationMs: 9, attempts: 1 })
     })

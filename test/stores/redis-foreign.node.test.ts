@@ -114,7 +114,7 @@ describe('createRedisStore() on a replica', () => {
     try {
       const { index } = createRedisStore({ send: ([name, ...args]) => asked.call(name, ...args) })
       const list = async (): Promise<unknown> => (await index.list('ann')).map(({ id }) => id)
-      await expect.poll(list, { timeout: 15_000 }).toEqual(['own'])
+      await expect.poll(list).toEqual(['own'])
     } finally {
       asked.disconnect()
       await replica.stop()
