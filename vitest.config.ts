@@ -20,7 +20,7 @@ export default defineConfig({
           name: 'neutral',
           include: neutral,
           exclude: nodeOnly,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
         },
       },
       {
@@ -59,7 +59,7 @@ export default defineConfig({
           name: 'site',
           include: ['site/test/*.test.ts'],
           testTimeout: 120_000,
-          hookTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -26,7 +26,7 @@ async function start(): Promise<void> {
   for (const stream of [server.stdout, server.stderr]) {
     stream?.on('data', (text) => (output += text))
   }
-  for (let tries = 0; tries < 560 && server.exitCode === null; tries++) {
+  for (let tries = 0; tries < 1100 && server.exitCode === null; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 500))
     if ((await fetch(origin).catch(() => null))?.ok) return
   }

@@ -202,7 +202,7 @@ function traceCall(tracer: Tracer, event: Event<'store.call'>): void {
   const attempts = attemptsOf(event)
   // Two clocks: a process that was paused between them would begin the call after its first attempt.
   const span = tracer.startSpan(`sojourn.store.${event.operation}`, {
-    startTime: timeOf(Math.min(at - durationMs, attempts[0]!.at)),
+    startTime: timeOf(Math.min(at - durationMs, attempts[0]?.at ?? at)),
     attributes: attributesOf(fields),
   })
   for (const [i, { at: began, ...failure }] of attempts.entries()) {

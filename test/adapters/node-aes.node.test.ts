@@ -51,7 +51,7 @@ describe('AES-GCM of node:crypto', async () => {
 
   it('agrees with C2SP on 10,000 random messages', async () => {
     expect(await accumulatedHash(10_000)).toBe(vectors.accumulated.expected['10000'])
-  }, 60_000)
+  })
 
   it('asks WebCrypto for nothing once the key of the hour is there', async () => {
     expect(await countCrypto(() => sealToken(ofWebCrypto, 'label', new Uint8Array(9), NOW))).toBe(1)

@@ -448,12 +448,14 @@ describe('sojourn sign-everybody-out', () => {
 describe('sojourn prune', () => {
   it('removes what has expired, and says where there is nothing to do', async () => {
     const path = config(`import { createMemoryStore } from ${importOf('stores/memory.ts')}
-      const store = createMemoryStore()
+      let ahead = 0
+      const now = () => Date.now() + ahead
+      const store = createMemoryStore({ now })
       for (const id of ['one', 'two', 'live']) {
-        const expiresAt = Date.now() + (id === 'live' ? 60_000 : 20)
+        const expiresAt = now() + (id === 'live' ? 600_000 : 60_000)
         await store.write(id, { value: 'value', version: 'v', epoch: '1..0.1', expiresAt }, null)
       }
-      await new Promise((resolve) => setTimeout(resolve, 60))
+      ahead = 120_000
       export const options = { store }`)
     const { code, json } = await sojourn(['prune', '--json', '--config', path])
     expect([code, json]).toEqual([0, { ok: true, removed: 2 }])

@@ -50,7 +50,7 @@ beforeAll(async () => {
   await runTool(folder, 'next', 'build')
   await runTool(ahead, 'next', 'build')
   await runTool(edge, 'next', 'build')
-}, 240_000)
+}, 600_000)
 
 afterAll(async () => {
   for (const copy of [edge, ahead]) rmSync(join(root, copy), { recursive: true, force: true })

@@ -93,9 +93,9 @@ describe('createDurableObjectStore()', () => {
 
   it('removes the mark of an ended session by itself when it is over', async () => {
     const store = createDurableObjectStore({ namespace })
-    const [id, key] = [nextId(), 'marked']
+    const [id, key, other] = [nextId(), 'marked', nextId()]
     await store.write(id, record({ keys: [key] }), null)
-    expect(await store.end(id, { markFor: 0.05 })).toBe(true)
+    expect(await store.end(id, { markFor: 60 })).toBe(true)
     const leftIn = (name: string): Promise<number> =>
       runInDurableObject(
         namespace.getByName(name) as never,
@@ -103,9 +103,11 @@ describe('createDurableObjectStore()', () => {
           [...(storage as { kv: { list(): Iterable<unknown> } }).kv.list()].length,
       )
     expect([await leftIn(`s:${id}`), await leftIn(`u:${key}`)]).toEqual([1, 0])
+    await store.write(other, record(), null)
+    expect(await store.end(other, { markFor: 0.05 })).toBe(true)
     await new Promise((resolve) => setTimeout(resolve, 200))
-    await runDurableObjectAlarm(namespace.getByName(`s:${id}`) as never)
-    expect(await leftIn(`s:${id}`)).toBe(0)
+    await runDurableObjectAlarm(namespace.getByName(`s:${other}`) as never)
+    expect(await leftIn(`s:${other}`)).toBe(0)
   })
 
   it('keeps what has not expired when the alarm comes early', async () => {
