@@ -167,6 +167,36 @@ describe('sojourn doctor', () => {
       },
     )
 
+    /** An application whose form needs the token that its page has, and the cookie that came with it. */
+    const protectedShop = (sessions: Sessions): Handler =>
+      sessions.handler(async (request) => {
+        const session = await sessions.get(request)
+        const { pathname } = new URL(request.url)
+        if (pathname === '/account') return new Response(session.subject)
+        if (request.method === 'GET') {
+          session.set('csrf', `a"'&>${'t'.repeat(20)}`)
+          const token = `a&quot;&#39;&amp;&#x3e;${'t'.repeat(20)}`
+          return new Response(
+            `<form action="/search"><input type="hidden" name="csrf" value="other"><input name="q"></form>
+            <FORM class='a > b' method=post action="/sign-in?from=a&amp;to=b">
+              <input TYPE='hidden' value="${token}" name=csrf><input type=hidden name="name" value=eve>
+              <input name="password" type="password"></FORM>`,
+          )
+        }
+        const form = new URLSearchParams(await request.text())
+        const isRight = form.get('csrf') === session.get('csrf') && pathname === '/sign-in'
+        if (!isRight || form.get('password') !== 'form-canary-11d2') return new Response('no')
+        session.login(String(form.get('name')))
+        return new Response(null, { status: 303, headers: { location: '/account' } })
+      })
+
+    it('sends the hidden fields of the form on its page, such as a CSRF token', async () => {
+      const url = await serve(protectedShop(createSessions({ secret, store: createMemoryStore() })))
+      const { code, json } = await told(url, FORM, ['--form'])
+      expect([code, json.ok]).toEqual([0, true])
+      expect(JSON.stringify(json)).toContain('It comes back, and is taken')
+    })
+
     it('is refused where it is no form', async () => {
       for (const input of ['', '{"name":"ada"}', 'ada']) {
         const { code, json } = await told('https://localhost:1', input, ['--form'])

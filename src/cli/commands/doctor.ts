@@ -1,12 +1,12 @@
 import process from 'node:process'
 import { createCookieTokens } from '../../codec/cookie-tokens.ts'
 import type { Instance } from '../../session/instance.ts'
-import { createCookieJar } from '../../testing/cookie-jar.ts'
+import { type CookieJar, createCookieJar } from '../../testing/cookie-jar.ts'
 import { assertCookieName } from '../arguments.ts'
 import { type Command, CommandError, type Result, usageError, type Values } from '../command.ts'
 import { examine } from '../doctor/examine.ts'
 import type { Finding } from '../doctor/finding.ts'
-import { nameOf, visit } from '../doctor/visit.ts'
+import { nameOf, sendForm, type Visit, visit } from '../doctor/visit.ts'
 import { withSessions } from '../load.ts'
 import type { Style, Terminal } from '../terminal.ts'
 import { count, sentence } from '../words.ts'
@@ -17,7 +17,7 @@ export const doctor: Command = {
   argument: 'url',
   options: ['config', 'cookie', 'form'],
   details:
-    'Give it a page that starts a session, or with --form the address that a form is sent to: its fields come on standard input, and it is sent twice, from no page before it: one that needs a CSRF token from there is refused. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
+    'Give it a page that starts a session, or with --form the page of a form or the address that it is sent to: its fields come on standard input, and it is sent twice. Hidden fields that the page has in that form, such as a CSRF token, are sent too; a token that only scripts of the page send is not. It makes three visits: one without cookies, one with those that came, and one without again. It checks attributes and prefix, Secure behind a proxy, whether the cookie comes back, whether all instances seal under one key, cached cookies, Vary, the size of headers, and the clock. With SESSION_SECRET, or --config, it also knows whether it is the same session that comes back. It asks no store',
   examples: [
     ['npx sojourn doctor https://example.com/cart', 'From outside, without a secret'],
     ['npx sojourn doctor https://example.com/cart --cookie sid', 'For a cookie of another name'],
@@ -36,10 +36,12 @@ export const doctor: Command = {
     const hasSecret = values.config !== undefined || Boolean(process.env.SESSION_SECRET)
     return withSessions(values, { secret: false, store: false }, async ({ instance }) => {
       const jar = createCookieJar({ origin: url.origin })
-      const first = await visit(url, jar, form)
+      const begin = (own: CookieJar): Promise<Visit> =>
+        form === undefined ? visit(url, own) : sendForm(url, own, form)
+      const first = await begin(jar)
       // The page that the form leads to is one that reads the session.
       const second = await visit(form === undefined ? url : first.page.url, jar)
-      const other = await visit(url, createCookieJar({ origin: url.origin }), form)
+      const other = await begin(createCookieJar({ origin: url.origin }))
       const name = cookieName(values, instance)
       // Its label holds the name, which --cookie may change.
       const tokens = hasSecret

@@ -1,11 +1,14 @@
 /** Visits to a page, as a browser makes them. */
 import type { CookieJar } from '../../testing/cookie-jar.ts'
 import { CommandError } from '../command.ts'
+import { fillForm } from './form.ts'
 
 /** One answer on the way to a page. */
 export interface Hop {
   readonly url: URL
   readonly response: Response
+  /** The page; empty where it was not read. */
+  readonly text: string
   /** The `Cookie` header that was sent; `null`: none. */
   readonly cookie: string | null
   /** Epoch milliseconds. */
@@ -24,16 +27,35 @@ const MAX_REDIRECTS = 10
 const TIMEOUT_MS = 10_000
 
 /**
- * Visits a page, and follows redirects.
+ * Sends a form, with the hidden fields of the page that has it: that at the address, or the one that leads there.
  *
- * @param form Fields that are sent there, as `name=ada&remember=on`; left out: the page is only looked at.
+ * @param fields As `name=ada&remember=on`.
  * @throws CommandError when nobody answers.
  */
-export async function visit(address: URL, jar: CookieJar, form?: string): Promise<Visit> {
+export async function sendForm(address: URL, jar: CookieJar, fields: string): Promise<Visit> {
+  const before = await visit(address, jar, undefined, true)
+  const form = fillForm(before.page.text, fields, before.page.url)
+  const sent = await visit(form?.action ?? address, jar, form?.fields ?? fields)
+  return { ...sent, hops: [...before.hops, ...sent.hops] }
+}
+
+/**
+ * Visits a page, and follows redirects.
+ *
+ * @param form Fields that are sent there; left out: the page is only looked at.
+ * @param reads Reads the page too.
+ * @throws CommandError when nobody answers.
+ */
+export async function visit(
+  address: URL,
+  jar: CookieJar,
+  form?: string,
+  reads = false,
+): Promise<Visit> {
   const hops: Hop[] = []
   let fields = form
   for (let url = address; ; ) {
-    const hop = await request(url, jar, fields)
+    const hop = await request(url, jar, fields, reads)
     hops.push(hop)
     jar.store(hop.response, url)
     const location = hop.response.headers.get('location')
@@ -56,7 +78,12 @@ export function nameOf({ origin, pathname }: URL): string {
   return origin + pathname
 }
 
-async function request(url: URL, jar: CookieJar, form: string | undefined): Promise<Hop> {
+async function request(
+  url: URL,
+  jar: CookieJar,
+  form: string | undefined,
+  reads: boolean,
+): Promise<Hop> {
   const cookie = jar.header(url)
   const sentAt = Date.now()
   const headers = new Headers({ accept: 'text/html,*/*;q=0.8', 'user-agent': 'sojourn doctor' })
@@ -71,8 +98,9 @@ async function request(url: URL, jar: CookieJar, form: string | undefined): Prom
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     const response = await fetch(url, { ...sent, headers, redirect: 'manual', signal })
     const receivedAt = Date.now()
-    await response.body?.cancel()
-    return { url, response, cookie, sentAt, receivedAt }
+    const text = reads ? await response.text() : ''
+    if (!reads) await response.body?.cancel()
+    return { url, response, text, cookie, sentAt, receivedAt }
   } catch (error) {
     throw whyNot(url, error)
   }
