@@ -29,7 +29,8 @@ import { resolveSecrets } from './secret.ts'
 export interface SealerOptions {
   /**
    * As for sessions: at least 32 bytes each, the first seals and all open. The same one may be used
-   * for both; their keys differ.
+   * for both; their keys differ. No event tells of a former one: once the longest `ttl` is over since the last deployment
+   * that sealed with it, it opens nothing any more and may go.
    */
   secret: string | readonly [string, ...string[]] | undefined
   /** Epoch milliseconds. (default: Date.now) */
