@@ -50,6 +50,12 @@ const revoked = (
   header: object = { typ: 'secevent+jwt' },
 ) => sign({ sub_id, events: { [REVOKED]: { event_timestamp: now() } }, ...claims }, header)
 
+/** Waits for the next millisecond: a timer may be early. */
+async function nextMillisecond(): Promise<void> {
+  for (const before = Date.now(); Date.now() <= before; )
+    await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
 /** An application with three sessions of two users at the provider. */
 async function createApplication(inCookies: boolean) {
   const store = createFaultyStore(createMemoryStore())
@@ -64,7 +70,7 @@ async function createApplication(inCookies: boolean) {
   }
   const headers = [await signIn('ann', 's1'), await signIn('ann', 's2'), await signIn('bob', 's3')]
   // A mark is of a later millisecond than what it ends.
-  await new Promise((resolve) => setTimeout(resolve, 2))
+  await nextMillisecond()
   const live = async (): Promise<string> => {
     const opened = await Promise.all(headers.map((header) => sessions.open(header)))
     return opened.map(({ status }) => (status === 'active' ? 'x' : '-')).join('')
@@ -117,7 +123,7 @@ describe.each([
     const token = await logout({ sub: 'ann' })
     await send(token)
     const again = await signIn('ann', 's4')
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await nextMillisecond()
     const response = await send(token)
     expect([response.status, await response.json()]).toEqual([
       400,

@@ -275,8 +275,9 @@ describe('store.call', () => {
     store.down({ type: 'hang' })
     const gone = new AbortController()
     const request = jar.request('/', { signal: gone.signal })
+    const before = store.calls.length
     const opening = errorOf(() => sessions.get(request))
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    while (store.calls.length === before) await new Promise((resolve) => setTimeout(resolve, 1))
     gone.abort(new Error('gone'))
     expect((await opening).message).toBe('gone')
     expect(callsOf(take())).toEqual([{ operation: 'read', outcome: 'aborted', attempts: 1 }])

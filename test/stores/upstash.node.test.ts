@@ -544,7 +544,13 @@ describe('createUpstashStore()', () => {
   })
 
   it('survives an outage behind resilient(): nobody is told null', async () => {
-    const store = resilient(create(), { random: () => 0.01 })
+    const clock = createClock()
+    const store = resilient(create(), {
+      attemptTimeoutMs: 20_000,
+      deadlineMs: 60_000,
+      now: clock,
+      random: () => 0.01,
+    })
     const id = newId()
     await store.write(id, record('1-a'), null)
     await redis.stop()
@@ -554,7 +560,7 @@ describe('createUpstashStore()', () => {
     }
     expect((await failureOf(store.read(id))) instanceof CircuitOpenError).toBe(true)
     await redis.start()
-    await new Promise((resolve) => setTimeout(resolve, 600))
+    clock.advance(60)
     expect(await store.write(id, record('1-b'), null)).toEqual({ ok: true })
     expect((await store.read(id))?.version).toBe('1-b')
   })
@@ -573,8 +579,9 @@ describe('createUpstashStore()', () => {
 })
 
 describe('createRequester()', () => {
+  const patient = { baseMs: 1, attemptTimeoutMs: 20_000, deadlineMs: 60_000 }
   const create = (more: object = {}): Redis =>
-    new Redis(createRequester({ url: faults.url, token: TOKEN, baseMs: 1, ...more }))
+    new Redis(createRequester({ url: faults.url, token: TOKEN, ...patient, ...more }))
 
   it.each([{ attempt: 5 }, { repeatable: 'GET' }, { fetch: 5 }])('refuses %j', (options) => {
     expect(() => create(options)).toThrow(TypeError)

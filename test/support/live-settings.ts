@@ -47,7 +47,7 @@ export async function followSettings(
     clock.advance(5)
     await visit()
     // The answer is in force as soon as it has come.
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 6000; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 10))
       const { controls } = await sessions.health()
       if (JSON.stringify(controls) !== before) break
