@@ -98,7 +98,7 @@ export async function runOnce<T>(
       const mine = await seal(one, '', lease)
       const there = await acquire(one, mine, closed)
       if (there === mine) return run(one, mine, fn)
-      const text = there ? await textOf(one, there) : ''
+      const text = there ? await textOf(one, there, mine) : ''
       closed = text === null ? there!.version : null
       // Another clock may be ahead of this one.
       remember(one, text ?? '', Math.min(there?.expiresAt ?? 0, now() + ttl * 1000))
@@ -169,11 +169,21 @@ async function seal({ about, id, p }: Lease, text: string, seconds: number): Pro
   return { value, version: versionOf(value), epoch: EPOCH, expiresAt: now() + seconds * 1000 }
 }
 
-/** Returns the result's text; empty: a lease; `null`: with `seal: 'cookie'` the result of another credential. */
-async function textOf({ about, id, p }: Lease, { value }: StoredRecord): Promise<string | null> {
+/**
+ * Returns the result's text; empty: a lease; `null`: a result that does not open, of another credential with
+ * `seal: 'cookie'` or sealed under a secret that this deployment does not have.
+ *
+ * @param empty A lease. Leases hold nothing, so all are equally long and results are longer.
+ */
+async function textOf(
+  { about, id, p }: Lease,
+  { value }: StoredRecord,
+  empty: StoredRecord,
+): Promise<string | null> {
   const sealed = await openToken(p.ring, `once:${id}`, value, p.instance.options.now())
-  // A lease, which holds nothing, is sealed by the secret alone: requests of every credential see it.
-  if (!sealed?.length) return ''
+  if (!sealed) return value.length > empty.value.length ? null : ''
+  // It is sealed by the secret alone: requests of every credential see it.
+  if (!sealed.length) return ''
   const bytes = await openShared(about, sealed)
   return bytes && decodeText(bytes)
 }

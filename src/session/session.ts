@@ -264,8 +264,8 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
    * Runs `fn` in one of all overlapping requests of the session, in all isolates. The others poll and
    * get its result, of the refresh of an OAuth token for example. All get a frozen copy. When `fn`
    * throws, whoever ran it gets the error and the next one tries. With a store that is not `atomic`
-   * (KV) more than one may run it. With `seal: 'cookie'` a rotation closes the result: after it the next one runs `fn`
-   * again.
+   * (KV) more than one may run it. A result that does not open is none, and the next one runs `fn` again: with
+   * `seal: 'cookie'` after a rotation, and where a deployment does not have the secret of the other one.
    *
    * @throws {@link SessionError} with code `ERR_STORE_REQUIRED` without a store;
    * {@link SessionSerializationError} when the result would not survive;

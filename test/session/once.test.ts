@@ -6,7 +6,7 @@ import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { KVDouble } from '../support/kv-double.ts'
-import { createWorld, errorOf, SECRET } from '../support/sessions.ts'
+import { createWorld, errorOf, OTHER_SECRET, SECRET } from '../support/sessions.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 /** Waits for as long as a busy machine takes. */
@@ -341,6 +341,36 @@ describe('session.once()', () => {
       await begun()
       const after = await rotate()
       const second = after.once('a', async () => order.push('two'))
+      await pause(100)
+      finish()
+      await Promise.all([first, second])
+      expect(order).toEqual(['one', 'two'])
+    })
+  })
+
+  describe('with a secret that another deployment does not have', () => {
+    const deployments = async () => {
+      const { header, isolates, store } = await createIsolates(1)
+      const secret: [string, string] = [OTHER_SECRET, SECRET]
+      const next = createSessions({ secret, store: createFaultyStore(store) })
+      return { after: await next.open(header), before: await isolates[0]!.open(header) }
+    }
+
+    it('runs the work again at once: the result does not open there', async () => {
+      const { after, before } = await deployments()
+      expect(await after.once('a', async () => 'one')).toBe('one')
+      expect(await before.once('a', async () => 'two', { lease: 1 })).toBe('two')
+      expect(await after.once('b', async () => undefined)).toBe(undefined)
+      expect(await before.once('b', async () => 'two', { lease: 1 })).toBe('two')
+    })
+
+    it('waits for the work of the other one, whose lease it tells by its length', async () => {
+      const { after, before } = await deployments()
+      const order: string[] = []
+      const { work, begun, finish } = createWork(undefined)
+      const first = after.once('a', () => work().then(() => order.push('one')))
+      await begun()
+      const second = before.once('a', async () => order.push('two'))
       await pause(100)
       finish()
       await Promise.all([first, second])
