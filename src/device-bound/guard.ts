@@ -43,9 +43,10 @@ export async function guardDevice(
   // The application is shown no session there either: what answers its browser opens it by itself.
   const isAnswered = again && request !== undefined && taskOf(settings, request)
   if (refusal === null || isAnswered) return own
-  // A copy from before the store failed may be older than the key.
-  const isUnknown = refusal === 'other-cookie' && found!.stale
-  if (!again && !isUnknown) tellRefusal(instance, found!.state, refusal, request)
+  // While the store fails, a browser can give no proof, and the copy of the session may be older than the key.
+  const isUnknown = found!.stale
+  const isOlder = isUnknown && refusal === 'other-cookie'
+  if (!again && !isOlder) tellRefusal(instance, found!.state, refusal, request)
   const isWrite = request !== undefined && !READS.test(request.method)
   const isEmpty = settings.enforce === 'always' || (settings.enforce === 'writes' && isWrite)
   if (!isEmpty) return own

@@ -128,14 +128,16 @@ export function createCheck<D extends SessionData>(
     const isLately = (since: number | null | undefined, seconds: number): boolean =>
       (since ?? 0) > time - seconds * 1000
     const isSomebody = rules.subject || names.length ? session.subject !== null : isLive(session)
-    const isThere = isSomebody && !(rules.bound && session.bound === false)
+    const isUnproven = rules.bound === true && session.bound === false
+    const isThere = isSomebody && !isUnproven
     const isFresh = !freshWithin || isLately(session.authenticatedAt, freshWithin)
     const missing = names.filter((name) => !isLately(session.factors[name], factors[name]!))
     if (isThere && !actor && session.actor !== null) return refusal(403, 'Forbidden')
     if (isThere && isFresh && !missing.length) {
       return !allow || (await allow(session)) ? null : refusal(403, 'Forbidden')
     }
-    if (session.status === 'degraded' && session.subject === null) {
+    // No browser gives a proof while the store is down, and a copy of the session may be older than the key.
+    if (session.status === 'degraded' && (session.subject === null || isUnproven)) {
       const message = 'Cannot tell who is signed in: the store failed'
       const error = new StoreUnavailableError(message)
       return expectResponse('onUnavailable', await onUnavailable(request, error))

@@ -3,7 +3,7 @@ import { type Requirements, requireSession, returnPath } from '../../src/guard/g
 import { createCheck, rethrow } from '../../src/guard/requirements.ts'
 import { type Session, StoreUnavailableError } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
-import { createFaultyStore } from '../../src/testing/index.ts'
+import { createClock, createFaultyStore } from '../../src/testing/index.ts'
 import { createBoundWorld } from '../device-bound/world.ts'
 import { createWorld, errorOf } from '../support/sessions.ts'
 
@@ -647,6 +647,33 @@ describe('requireSession() with bound: true', () => {
     expect(await ask()).toBe(null)
     const refused = await ask(thief)
     expect([refused?.status, refused?.headers.get('www-authenticate')]).toEqual([401, null])
+  })
+
+  it('sends nobody to sign in for a proof that cannot be given while the store is down', async () => {
+    for (const enforce of ['guard', 'writes', 'always'] as const) {
+      const clock = createClock()
+      const store = createFaultyStore(createMemoryStore({ now: clock }))
+      const snapshot = { maxAge: 0, staleIfError: 3600 }
+      const { app, browser, see, sessions } = createBoundWorld(
+        { enforce },
+        { snapshot, store },
+        clock,
+      )
+      const guard = requireSession(sessions, { bound: true })
+      const statusOf = async () =>
+        (await guard(browser.jar.request('/account', { method: 'POST' })))?.status
+      await browser.fetch(app, '/login')
+      await see()
+      expect([enforce, await statusOf()]).toEqual([enforce, undefined])
+      store.down()
+      // The browser asks to refresh, and is answered 503.
+      clock.advance(700)
+      await see()
+      expect([enforce, await statusOf()]).toEqual([enforce, 503])
+      store.up()
+      await see()
+      expect([enforce, await statusOf()]).toEqual([enforce, undefined])
+    }
   })
 
   it('lets sessions through that are bound to no device', async () => {
