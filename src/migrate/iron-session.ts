@@ -63,11 +63,9 @@ export function fromIronSession<D extends SessionData = SessionData>(
   const chunkNames = Array.from({ length: MAX_CHUNKS }, (_, i) => `${cookieName}.${i}`)
 
   return createImporter<D>({ ...resolved, name: cookieName }, async (cookies, now) => {
-    const parts = chunkNames.map((name) => valuesOf(cookies, name)[0])
-    const missing = parts.indexOf(undefined)
-    const joined = parts.slice(0, missing < 0 ? MAX_CHUNKS : missing).join('')
+    const joined = chunkNames.map((name) => valuesOf(cookies, name)[0]).join('')
     for (const value of [...valuesOf(cookies, cookieName), joined]) {
-      // What follows the seal is the version of its contents, outside of what is signed.
+      // What follows the seal is the version of its contents, outside of what is signed, and perhaps a stale chunk.
       const seal = parseSeal(value.split('~', 1)[0]!, now)
       const found = seal && passwords.get(seal.id)
       const data = found && (await openSeal(seal, found, 1))
