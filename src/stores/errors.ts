@@ -1,5 +1,5 @@
-/** The class of a store's failure, from what the store itself said, and what events tell of it. Every store asks here. */
-import { SessionError, type StoreReason } from '../errors.ts'
+/** The class of a store's failure, from what the store itself said, what events tell of it, and the errors that several stores make. */
+import { SessionError, StoreError, type StoreReason, StoreUnavailableError } from '../errors.ts'
 import type { StoreFailure } from './store.ts'
 
 /** Patterns by class; the first that matches counts. */
@@ -92,3 +92,32 @@ export function failureOf(error: unknown): StoreFailure {
   const known = reason ?? (code === 'ERR_CIRCUIT_OPEN' ? undefined : 'unknown')
   return { code, ...(known && { reason: known }), ...(word && { word }) }
 }
+
+/** A value under a session's key that is not ours: a failure of the store, and never "no session". */
+export class ForeignValueError extends StoreError {}
+
+/** Creates the error for a value that a newer version of Sojourn stored. It may be a live session: nothing is written over it. */
+export function newerValue(where: string): ForeignValueError {
+  return new ForeignValueError(`${where} stores a newer format: update this version of Sojourn`)
+}
+
+/** Skips a value that is not ours: walking through sessions, and ending some, must not stop at it. */
+export function skipForeign(error: unknown): null {
+  if (error instanceof ForeignValueError) return null
+  throw error
+}
+
+/** Creates the error of a store that is unavailable for one session alone: it does not count against the others. */
+export function unavailableForOne(
+  message: string,
+  options: { retryAfter: number; reason?: StoreReason },
+): StoreUnavailableError {
+  return Object.assign(new StoreUnavailableError(message, options), { perKey: true })
+}
+
+/**
+ * Creates the error of a write that expects a version where a store that is not atomic finds
+ * nothing: the session was read, so the store's answer lags.
+ */
+export const notShown = (): StoreUnavailableError =>
+  unavailableForOne('The store does not show the session that was read from it', { retryAfter: 1 })

@@ -1,8 +1,7 @@
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { abortable } from './abort.ts'
-import { because } from './errors.ts'
+import { because, unavailableForOne } from './errors.ts'
 import { OVER_LIMIT } from './limits.ts'
-import { unavailableForOne } from './unavailable-for-one.ts'
 
 /** The methods of a KV namespace binding that the store uses; `env.SESSIONS` of a Worker fits. */
 export interface KVBinding {

@@ -1,6 +1,6 @@
 /** The text that Cloudflare KV stores under a session's key. */
 import { StoreUnavailableError } from '../errors.ts'
-import { ForeignValueError, newerValue } from './foreign-value.ts'
+import { ForeignValueError, newerValue } from './errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A record, and how long its entries in the index last. */

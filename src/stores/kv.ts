@@ -21,7 +21,7 @@
 import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
-import { skipForeign } from './foreign-value.ts'
+import { notShown, skipForeign } from './errors.ts'
 import { callKV, type KVBinding, listPage, listSuffixes } from './kv-call.ts'
 import { KnownStates, refuseOverlap, UNKNOWN } from './kv-known.ts'
 import { decodeValue, encodeRecord, encodeTombstone, type KVRecord } from './kv-value.ts'
@@ -34,7 +34,6 @@ import type {
   StoredPage,
   StoredRecord,
 } from './store.ts'
-import { notShown } from './unavailable-for-one.ts'
 
 export type { KVBinding } from './kv-call.ts'
 

@@ -1,6 +1,6 @@
 /** The rare calls of a store in Redis, loaded when one is made: finding sessions, going through all, and its health. */
 
-import { skipForeign } from './foreign-value.ts'
+import { skipForeign } from './errors.ts'
 import { MARK_SECONDS } from './limits.ts'
 import { inspect, ping, type RedisAsk } from './redis-inspect.ts'
 import { decode, noUsableReply } from './redis-record.ts'

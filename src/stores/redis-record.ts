@@ -1,8 +1,7 @@
 /** The text of a record in Redis. */
 import { StoreUnavailableError } from '../errors.ts'
 import { versionWith } from './copy.ts'
-import type { Because } from './errors.ts'
-import { ForeignValueError } from './foreign-value.ts'
+import { type Because, ForeignValueError } from './errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /**

@@ -7,13 +7,17 @@ import { DurableObject } from 'cloudflare:workers'
 import { applyWrite } from './apply-write.ts'
 import { copyRecord } from './copy.ts'
 import {
+  alarmTime,
   type EndCall,
+  isMark,
+  isSaved,
+  type Mark,
   NO_BINDING,
   NOT_OURS,
+  type SavedRecord,
   type SessionObjectCalls,
   type WriteCall,
-} from './session-object-calls.ts'
-import { alarmTime, isMark, isSaved, type Mark, type SavedRecord } from './session-object-value.ts'
+} from './session-object-types.ts'
 import type { StoredEntry, StoredRecord, WriteResult } from './store.ts'
 
 /** A Durable Object binding whose class is {@link SessionObject}. */

@@ -1,5 +1,6 @@
 /** The interfaces between a store in SQL, its dialect, and the driver of the application. */
 import type { SqlParameter, SqlStatement } from './sql-statements.ts'
+
 /** Answer of a driver to one statement. */
 export interface SqlResult {
   /** Rows as objects by column name; empty for statements that return none. */

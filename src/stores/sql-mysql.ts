@@ -1,13 +1,12 @@
 /**
  * MySQL and MariaDB. Neither returns what an `UPDATE` left, so a write that finds something else than
  * it expects takes up to three statements. Each is safe alone: it has its whole condition.
- *
- * `SET` is evaluated from left to right, so the expiry is set before what it is computed from.
  */
 import type { RunStatement, SqlDialect, SqlRow } from './sql-dialect.ts'
 import {
   COLUMNS,
   commonStatements,
+  endingWhere,
   LAST,
   LIVE,
   MARKED,
@@ -16,6 +15,7 @@ import {
   ROOM,
   type SqlParameter,
   type SqlStatement,
+  type SqlWords,
   statementOf,
   VALUES,
   WITH_KEY,
@@ -34,6 +34,8 @@ function create(table: string): string {
   return `INSERT INTO ${table} (id, ${WRITTEN.join(', ')}, entries, entry_count)
     VALUES (:id, ${VALUES}, '', 0) ON DUPLICATE KEY UPDATE ${set.join(', ')}`
 }
+
+const WORDS: SqlWords = { greatest: 'greatest', least: 'least', shown: (column) => column }
 
 const of = (sql: string): SqlStatement => statementOf(sql, () => '?', true)
 
@@ -57,10 +59,7 @@ async function changeRows(
 }
 
 export const mysql: SqlDialect = (table) => {
-  const { read, list, page, version } = commonStatements(table)
-  const ownMark = markedUntil('greatest', 'least', 'mark_for')
-  const marked = `UPDATE ${table} SET expires_at = greatest(:until, ${ownMark}),
-    version = '', ${MARKED} WHERE ${LIVE} AND`
+  const common = commonStatements(table, of, WORDS)
   const creating = of(create(table))
   const there = of(`SELECT ${COLUMNS.join(', ')} FROM ${table} WHERE id = :id`)
   const replacing = of(`UPDATE ${table} SET entries = '', entry_count = 0,
@@ -74,16 +73,10 @@ export const mysql: SqlDialect = (table) => {
     of(`INSERT INTO ${table} (id, version, epoch, value, entries, entry_count, expires_at)
     VALUES (:id, '', '', '', '', 0, :until) ON DUPLICATE KEY UPDATE
     expires_at = greatest(VALUES(expires_at), CASE WHEN ${LIVE}
-      THEN ${ownMark} ELSE expires_at END), version = '', ${MARKED}`)
-  const endLive = of(`${marked} id = :id`)
-  const reading = of(read)
+      THEN ${markedUntil('greatest', 'least', 'mark_for')} ELSE expires_at END), version = '', ${MARKED}`)
   const ofKey = of(`SELECT id FROM ${table} WHERE ${LIVE} AND id <> :except AND ${WITH_KEY}`)
   return {
-    read: reading,
-    list: of(list),
-    page: of(page),
-    version: of(version),
-    endLive,
+    ...common,
     async write(run, values) {
       if (values.expected === null) {
         // How many rows it changed depends on the driver's flags.
@@ -92,16 +85,17 @@ export const mysql: SqlDialect = (table) => {
       }
       if ((await run(replacing, values)).affected > 0) return true
       if (values.entry !== '') await run(appending, values)
-      return (await run(reading, values)).rows[0]
+      return (await run(common.read, values)).rows[0]
     },
     async end(run, values) {
-      if ((await run(endLive, values)).affected > 0) return true
+      if ((await run(common.endLive, values)).affected > 0) return true
       await run(marking, values)
       return false
     },
     async endAll(run, values) {
       const { rows } = await run(ofKey, values)
-      return await changeRows(run, rows, (ids) => `${marked} ${WITH_KEY} AND ${ids}`, values)
+      const ending = `${endingWhere(table, WORDS)} ${WITH_KEY} AND`
+      return await changeRows(run, rows, (ids) => `${ending} ${ids}`, values)
     },
     async prune(run, now, limit) {
       const { rows } = await run(

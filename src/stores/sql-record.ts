@@ -1,7 +1,7 @@
 /** Records as rows of a table, and the answers that rows mean. */
 import { StoreError } from '../errors.ts'
 import { ENTRY_TAIL } from './copy.ts'
-import { ForeignValueError } from './foreign-value.ts'
+import { ForeignValueError } from './errors.ts'
 import type { SqlRow } from './sql-dialect.ts'
 import { KEY_COLUMNS, MAX_KEYS, type SqlParameter } from './sql-statements.ts'
 import type { StoredRecord, WriteResult } from './store.ts'

@@ -4,6 +4,7 @@ import { notOurs } from './sql-record.ts'
 import {
   COLUMNS,
   commonStatements,
+  endingWhere,
   LAST,
   LIVE,
   MARKED,
@@ -12,6 +13,7 @@ import {
   type Placeholder,
   ROOM,
   type SqlStatement,
+  type SqlWords,
   statementOf,
   VALUES,
   WITH_KEY,
@@ -19,18 +21,12 @@ import {
 } from './sql-statements.ts'
 
 /** Words that differ between PostgreSQL and SQLite. */
-interface ReturningWords {
+interface ReturningWords extends SqlWords {
   readonly placeholder: Placeholder
   /** `true`: each use of a parameter has a placeholder of its own. */
   readonly repeats: boolean
   /** The function that finds a text in another. */
   readonly find: string
-  /** The function that returns the greater one of two numbers. */
-  readonly greatest: string
-  /** The function that returns the smaller one. */
-  readonly least: string
-  /** Spells the selection of a column. */
-  shown(column: string): string
   /** Locks rows that a `SELECT` returns, in their latest state. */
   readonly lock: string
   prune(table: string, limit: number): string
@@ -87,19 +83,11 @@ function end(table: string, { greatest, least }: ReturningWords): string {
 
 function returningStatements(table: string, words: ReturningWords): SqlStatements {
   const of = (sql: string): SqlStatement => statementOf(sql, words.placeholder, words.repeats)
-  const { greatest, least, shown } = words
-  const { read, list, page, version } = commonStatements(table, shown)
-  const marked = `UPDATE ${table} SET version = '', expires_at = ${greatest}(:until,
-    ${markedUntil(greatest, least, 'mark_for')}), ${MARKED} WHERE ${LIVE} AND`
   const [creating, updating] = [of(create(table, words)), of(update(table, words))]
   const ending = of(end(table, words))
-  const endingAll = of(`${marked} id <> :except AND ${WITH_KEY}`)
+  const endingAll = of(`${endingWhere(table, words)} id <> :except AND ${WITH_KEY}`)
   return {
-    read: of(read),
-    list: of(list),
-    page: of(page),
-    version: of(version),
-    endLive: of(`${marked} id = :id`),
+    ...commonStatements(table, of, words),
     async write(run: RunStatement, values) {
       if (values.expected !== null) return (await run(updating, values)).rows[0]
       const { rows } = await run(creating, values)

@@ -4,7 +4,7 @@ import { StoreError } from '../errors.ts'
 import type { SqlQuery } from './sql-dialect.ts'
 import { isMissing, SCHEMA_VERSION, sqlError } from './sql-errors.ts'
 import { dialectRule, queryRule, type SqlDialectName, TABLE_RULES } from './sql-options.ts'
-import { COLUMNS, commonStatements, KEY_COLUMNS } from './sql-statements.ts'
+import { COLUMNS, KEY_COLUMNS, versionText } from './sql-statements.ts'
 
 /** Options for {@link checkSqlSchema} and {@link applySqlSchema}. */
 export interface SqlSchemaOptions {
@@ -171,7 +171,7 @@ export async function checkSqlSchema(options: SqlSchemaOptions): Promise<SqlSche
   const { table } = settings
   const rows = await ask(settings, `SELECT max(version) AS version FROM ${table}_schema`)
   const version = Number(Object(rows?.[0]).version ?? 0)
-  if (version && !(await ask(settings, commonStatements(table).version))) throw foreign(table)
+  if (version && !(await ask(settings, versionText(table)))) throw foreign(table)
   return { version, expected: SCHEMA_VERSION }
 }
 

@@ -96,26 +96,41 @@ AND length(entries) - entry_count + length(:entry) <= ${MAX_ENTRIES_LENGTH}`
 /** Parameters of all written columns, in their order. */
 export const VALUES: string = WRITTEN.map((column) => `:${column}`).join(', ')
 
-/**
- * Statements that are the same in every dialect.
- *
- * @param shown Spells the selection of a column. (default: by its name)
- */
+/** Words that differ between dialects. */
+export interface SqlWords {
+  /** The functions that return the greater and the smaller one of two numbers. */
+  readonly greatest: string
+  readonly least: string
+  /** Spells the selection of a column. */
+  shown(column: string): string
+}
+
+/** Selects the version of the tables: one row, whatever they hold. It fails where one of them or a column is missing. */
+export function versionText(table: string): string {
+  const shape = COLUMNS.map((column) => `s.${column} AS s_${column}`).join(', ')
+  return `SELECT (SELECT max(version) FROM ${table}_schema) AS version, ${shape}
+    FROM (SELECT 1 AS one) AS o LEFT JOIN ${table} AS s ON 1 = 0`
+}
+
+/** Ends the live rows that fit what follows. MySQL evaluates `SET` from left to right, so the expiry comes before what it is computed from. */
+export function endingWhere(table: string, { greatest, least }: SqlWords): string {
+  return `UPDATE ${table} SET expires_at = ${greatest}(:until,
+    ${markedUntil(greatest, least, 'mark_for')}), version = '', ${MARKED} WHERE ${LIVE} AND`
+}
+
+/** Statements that are the same in every dialect. `of` makes them of their texts. */
 export function commonStatements(
   table: string,
-  shown: (column: string) => string = (column) => column,
-): {
-  readonly [name in 'read' | 'list' | 'page' | 'version']: string
-} {
-  const select = `SELECT ${COLUMNS.map(shown).join(', ')} FROM ${table} WHERE`
-  const shape = COLUMNS.map((column) => `s.${column} AS s_${column}`).join(', ')
+  of: (sql: string) => SqlStatement,
+  words: SqlWords,
+): { readonly [name in 'read' | 'list' | 'page' | 'version' | 'endLive']: SqlStatement } {
+  const select = `SELECT ${COLUMNS.map(words.shown).join(', ')} FROM ${table} WHERE`
   return {
-    read: `${select} id = :id AND ${LIVE}`,
-    list: `${select} ${LIVE} AND ${WITH_KEY}`,
-    page: `${select} id > :cursor AND id < :bound AND ${LIVE} ORDER BY id LIMIT ${PAGE}`,
-    // One row, whatever the tables hold: it fails where one of them or a column is missing.
-    version: `SELECT (SELECT max(version) FROM ${table}_schema) AS version, ${shape}
-      FROM (SELECT 1 AS one) AS o LEFT JOIN ${table} AS s ON 1 = 0`,
+    read: of(`${select} id = :id AND ${LIVE}`),
+    list: of(`${select} ${LIVE} AND ${WITH_KEY}`),
+    page: of(`${select} id > :cursor AND id < :bound AND ${LIVE} ORDER BY id LIMIT ${PAGE}`),
+    version: of(versionText(table)),
+    endLive: of(`${endingWhere(table, words)} id = :id`),
   }
 }
 

@@ -3,7 +3,7 @@ import { applyRules, integerRule, isObject, kindOf, numberRule, type Rule } from
 import { StoreError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
 import { abortable } from './abort.ts'
-import { skipForeign } from './foreign-value.ts'
+import { skipForeign } from './errors.ts'
 import { MARK_SECONDS } from './limits.ts'
 import type {
   RunStatement,

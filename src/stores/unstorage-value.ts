@@ -1,6 +1,6 @@
 /** The values of sessions in unstorage, as text. */
 import { StoreUnavailableError } from '../errors.ts'
-import { ForeignValueError, newerValue } from './foreign-value.ts'
+import { ForeignValueError, newerValue } from './errors.ts'
 import type { StoredRecord } from './store.ts'
 
 /**

@@ -19,11 +19,9 @@
 import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { abortable } from './abort.ts'
-import { type Because, becauseOf, isFinal } from './errors.ts'
-import { skipForeign } from './foreign-value.ts'
+import { type Because, becauseOf, isFinal, notShown, skipForeign } from './errors.ts'
 import { LAG_SECONDS, MARK_SECONDS } from './limits.ts'
 import type { SessionStore, StoreCallOptions, StoredPage } from './store.ts'
-import { notShown } from './unavailable-for-one.ts'
 import { decode, encode, type Stored } from './unstorage-value.ts'
 
 /** The methods of a `Storage` of unstorage that the store uses; `useStorage()` of Nitro fits. */
