@@ -10,7 +10,6 @@
  * @example
  * import { StoreUnavailableError } from 'sojourn/errors'
  */
-
 import { cookiesOf } from './transport/error-cookies.ts'
 
 /** Every stable error code. Compare `error.code`; messages may change. */

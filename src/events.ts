@@ -1,5 +1,4 @@
 /** The events that Sojourn reports. It never writes to the console: listen with `onEvent`. */
-
 import type { ExpiryReason, InvalidReason, SessionErrorCode } from './errors.ts'
 import type { SessionStatus } from './session/session.ts'
 import type {

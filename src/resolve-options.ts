@@ -33,7 +33,6 @@ export interface ResolvedRevocations {
   readonly maxLifetime: number | undefined
 }
 
-/** Options that have a default. */
 type Defaulted =
   | 'compress'
   | 'controlsTtl'

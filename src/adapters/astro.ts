@@ -20,25 +20,11 @@
  * }
  */
 import { expectSessions } from '../check.ts'
-import type { Session, SessionData } from '../session/session.ts'
+import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { createScope } from './scope.ts'
+import { createScope, type SessionLocals } from './scope.ts'
 
-/** The members that the middleware adds to `locals`. */
-export interface SessionLocals<
-  D extends SessionData = SessionData,
-  Data extends object = Partial<D>,
-> {
-  /**
-   * The session of this request; nothing is read before it is called.
-   *
-   * Astro streams: a page's own frontmatter runs before the response begins, that of the components
-   * in it after. So call it in the page first; its components may then read the session too.
-   *
-   * @throws SessionCommittedError when it is first called after the response has begun.
-   */
-  session: () => Promise<Session<D, Data>>
-}
+export type { SessionLocals } from './scope.ts'
 
 /** The members of an `APIContext` that the middleware uses. */
 export interface AstroContextLike {

@@ -14,7 +14,7 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { expectSessions } from '../check.ts'
 import { createCheck, type Requirements, rethrow } from '../guard/requirements.ts'
-import { background, instanceOf } from '../session/instances.ts'
+import { background, instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { oncePerEnv } from './once-per-env.ts'
@@ -99,8 +99,7 @@ function keepBusy(c: Context, request: Request): void {
 /** Refuses a second middleware that would overwrite the cookie of the first. */
 function noteRun(c: Context, sessions: object): void {
   const names: unknown[] = c.get(RUNS) ?? []
-  // Sessions that wrap others are told apart by themselves.
-  const name = instanceOf(sessions)?.cookie.name ?? sessions
+  const name = nameOf(sessions)
   if (names.includes(name)) {
     throw new TypeError(
       'session() runs twice on this route, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name',

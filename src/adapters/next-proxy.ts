@@ -84,7 +84,6 @@ export function sessionProxy<D extends SessionData>(
   }
 }
 
-/** Tells that the handler has changed the session of a request. */
 async function hasChanged(sessions: object, request: Request): Promise<boolean> {
   const session = await openedOf(sessions, request)
   return Boolean(session && isChanged(getDraft(session)))

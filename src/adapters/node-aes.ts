@@ -14,7 +14,6 @@ interface Cipher {
   setAuthTag(tag: Bytes): void
 }
 
-/** The members of `node:crypto` that are used. */
 interface NodeCrypto {
   createSecretKey(bytes: Bytes): object
   createCipheriv(name: string, key: object, iv: Bytes): Cipher

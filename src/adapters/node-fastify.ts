@@ -77,6 +77,7 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
       '`request.session` is taken, by @fastify/session or by another sojourn: keep one of them',
     )
   }
+  const hook = (name: string, run: Hook) => app.addHook(name as never, run as never)
   const begun = new WeakSet<object>()
   const failed = new WeakSet<object>()
   // A getter, so that the function needs no `this`.
@@ -85,11 +86,6 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
     return (sessionOf(this) ?? new NodeSession(sessions, this, { hasBegun })).open
   }
   app.decorateRequest('session', { getter })
-  const onRequestAbort: Hook = async (request) => abortRequest(request)
-  const onError: Hook = async (request, _, error) => {
-    failed.add(request)
-    sessionOf(request)?.fail(error)
-  }
   const onSend: Hook = async (request, reply, payload) => {
     const own = sessionOf(request)
     // It runs again for the page of an error.
@@ -106,15 +102,17 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
   }
   const { route } = instanceOf(sessions) ?? {}
   if (route) {
-    const onRequest: Hook = async (request, reply) => {
+    hook('onRequest', async (request, reply) => {
       const answer = await route(requestOf(request))
       return answer ? reply.send(answer) : undefined
-    }
-    app.addHook('onRequest' as never, onRequest as never)
+    })
   }
-  app.addHook('onRequestAbort' as never, onRequestAbort as never)
-  app.addHook('onError' as never, onError as never)
-  app.addHook('onSend' as never, onSend as never)
+  hook('onRequestAbort', async (request) => abortRequest(request))
+  hook('onError', async (request, _, error) => {
+    failed.add(request)
+    sessionOf(request)?.fail(error)
+  })
+  hook('onSend', onSend)
 }
 
 function headOf(reply: FastifyReplyLike): NodeHead {

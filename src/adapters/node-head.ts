@@ -1,5 +1,4 @@
 /** Holds the head of a Node response until the session is saved. */
-
 import { expectArgument } from '../check.ts'
 import type { NodeHead } from './node-headers.ts'
 
@@ -114,7 +113,6 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
   }
 }
 
-/** The progress of one head. */
 interface Hold {
   state: 'waiting' | 'held' | 'answering' | 'through' | 'dropped'
   isEnded: boolean

@@ -1,5 +1,4 @@
 /** The headers of a Node response, in the form of the Fetch standard. */
-
 import type { OwnHead } from '../transport/response.ts'
 
 /** The head of a response, as Node and Fastify have it. */

@@ -1,7 +1,7 @@
 /** The session of one Node request, and what its response says of it. */
 import { SessionCommittedError } from '../errors.ts'
 import type { Instance } from '../session/instance.ts'
-import { instanceOf } from '../session/instances.ts'
+import { instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { isUnavailable } from '../transport/response.ts'
@@ -52,7 +52,7 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
     this.#instance = instanceOf(sessions)
     this.#message = message
     this.#parts = partsOf(message)
-    this.name = this.#instance?.cookie.name ?? sessions
+    this.name = nameOf(sessions)
     const others = this.#parts.sessions
     if (others.some(({ name }) => name === this.name)) throw new TypeError(TWICE)
     others.push(this)

@@ -20,7 +20,6 @@
  *   return { name: session.subject }
  * }
  */
-
 import type { MiddlewareFunction, RouterContextProvider } from 'react-router'
 import { expectSessions } from '../check.ts'
 import type { Session, SessionData } from '../session/session.ts'

@@ -1,9 +1,26 @@
 /** The session of one request in frameworks that run on after their response has begun. */
 import { SessionCommittedError } from '../errors.ts'
-import { instanceOf } from '../session/instances.ts'
+import { instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { unavailableAnswer } from '../transport/response.ts'
+
+/** The members that the adapters of SvelteKit and Astro add to `locals`. */
+export interface SessionLocals<
+  D extends SessionData = SessionData,
+  Data extends object = Partial<D>,
+> {
+  /**
+   * The session of this request; nothing is read before it is called.
+   *
+   * Astro streams: a page's own frontmatter runs before the response begins, that of the components
+   * in it after. So call it in the page first; its components may then read the session too.
+   *
+   * @throws SessionCommittedError when it is first called after the response has begun, as in a promise that a
+   * `load` function of SvelteKit did not await.
+   */
+  session: () => Promise<Session<D, Data>>
+}
 
 /** The session of one request, as an adapter makes it. */
 export interface SessionScope<D extends SessionData, Data extends object> {
@@ -33,8 +50,7 @@ export function createScope<D extends SessionData, Data extends object>(
   place: string,
 ): SessionScope<D, Data> {
   const instance = instanceOf(sessions)
-  // Sessions that wrap others are told apart by themselves.
-  const name = instance?.cookie.name ?? sessions
+  const name = nameOf(sessions)
   let opened = false
   let begun = false
   return {

@@ -18,23 +18,11 @@
  * }
  */
 import { expectSessions } from '../check.ts'
-import type { Session, SessionData } from '../session/session.ts'
+import type { SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { createScope } from './scope.ts'
+import { createScope, type SessionLocals } from './scope.ts'
 
-/** The members that the hook adds to `event.locals`. */
-export interface SessionLocals<
-  D extends SessionData = SessionData,
-  Data extends object = Partial<D>,
-> {
-  /**
-   * The session of this request; nothing is read before it is called.
-   *
-   * @throws SessionCommittedError when it is first called after the response has begun, in a
-   * promise that a `load` function did not await.
-   */
-  session: () => Promise<Session<D, Data>>
-}
+export type { SessionLocals } from './scope.ts'
 
 /** The members of a `RequestEvent` that the hook uses. */
 export interface SessionEventLike {

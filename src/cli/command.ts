@@ -96,3 +96,20 @@ export class CommandError extends Error {
 export function usageError(message: string, advice: string): CommandError {
   return new CommandError(message, advice, {}, EXIT.usage)
 }
+
+/**
+ * Asks before sessions are ended, unless `--yes` has said so.
+ *
+ * @throws CommandError when the answer is no, or nobody can be asked.
+ */
+export async function confirmEnd(terminal: Terminal, { yes }: Values, what: string): Promise<void> {
+  const answer = yes || (await terminal.confirm(what))
+  if (answer) return
+  if (answer === null) {
+    throw usageError(
+      'This signs people out, and there is no terminal to ask on',
+      'In a script say so: --yes',
+    )
+  }
+  throw new CommandError('Nothing was changed', 'The answer was not "yes"')
+}

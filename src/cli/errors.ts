@@ -6,7 +6,6 @@ import { CommandError } from './command.ts'
 const OF_OPTIONS =
   /^(Option "[\w.]+" must be |Unknown option "[\w.]+", expected one of |Argument "\w+" must be |Variable [A-Z_]+ (is|must be) |create\w+Store: \w+ must be )/
 
-/** Advice by the class of a store's failure. */
 const BY_REASON: Record<string, string> = {
   auth: 'Check user and password of the store, and what they may do',
   full: 'Give the store more memory or disk. Ending sessions works meanwhile',
@@ -39,6 +38,38 @@ export function toCommandError(error: unknown): CommandError {
     `The command failed: ${wordsOf(error) || 'unknown error'}`,
     'Its message is not shown, since it may hold what is secret. Please report this, with the command and without its output',
   )
+}
+
+/**
+ * Makes the error for a store that let nobody in. The client's own words are not shown: they may quote the password.
+ *
+ * @param at Names the server, in a sentence about it.
+ * @param refusal Codes, or words at the front of a message, by which it refuses a user or a password.
+ * @param hint A further question, or a rule, for an address that nobody answers at.
+ */
+export function connectionError(
+  error: unknown,
+  at: string,
+  store: string | null,
+  refusal: RegExp,
+  hint: string,
+): CommandError {
+  if (error instanceof CommandError) return error
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown }
+  const [refused] = refusal.exec(String(code)) ?? refusal.exec(String(message)) ?? []
+  const said = refused ?? (/^[A-Z0-9_]+$/.test(String(code)) ? code : '')
+  const word = said ? ` (${said})` : ''
+  return refused
+    ? new CommandError(
+        `${at} refused the user or the password${word}`,
+        'Check what stands before the "@" in SESSION_STORE: scheme://user:password@host',
+        { store, reason: 'auth' },
+      )
+    : new CommandError(
+        `${at} cannot be reached${word}`,
+        `Is it running, and is its address reachable from here? ${hint}`,
+        { store, reason: 'network' },
+      )
 }
 
 /** Returns what can be shown of somebody else's error: its name and its code, perhaps nothing. */

@@ -1,6 +1,7 @@
 /** A connection to Redis through whatever client there is: Bun's own, `ioredis`, `@redis/client` or `redis`. */
 import type { Address } from './address.ts'
 import { CommandError } from './command.ts'
+import { connectionError } from './errors.ts'
 import { importInstalled } from './installed.ts'
 
 /** A connection that sends one command at a time. */
@@ -10,6 +11,8 @@ export interface RedisConnection {
 }
 
 const CONNECT_MS = 5000
+/** Words of Redis that say why nobody may come in; the rest of a message may quote. */
+const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)/
 
 interface BunClient {
   connect(): Promise<void>
@@ -87,7 +90,8 @@ export async function connectRedis({ name, text }: Address): Promise<RedisConnec
   try {
     return await connect(text)
   } catch (error) {
-    throw whyNot(name, error)
+    const hint = 'With TLS the URL begins with rediss://'
+    throw connectionError(error, `Redis at ${name}`, 'redis', REFUSED, hint)
   }
 }
 
@@ -101,27 +105,5 @@ async function connect(url: string): Promise<RedisConnection> {
   throw new CommandError(
     'There is no client for Redis here',
     'Install one (npm install ioredis, or @redis/client), run it with Bun, which has its own, or use --config',
-  )
-}
-
-/** Words of Redis that say why nobody may come in; the rest of a message may quote. */
-const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)/
-
-function whyNot(at: string, error: unknown): CommandError {
-  if (error instanceof CommandError) return error
-  const { code, message } = Object(error) as { code?: unknown; message?: unknown }
-  const refusal = REFUSED.exec(String(message))?.[1]
-  if (refusal) {
-    return new CommandError(
-      `Redis at ${at} refused the user or the password (${refusal})`,
-      'Check what stands before the "@" in SESSION_STORE: redis://user:password@host:6379',
-      { store: 'redis', reason: 'auth' },
-    )
-  }
-  const word = typeof code === 'string' && /^[A-Z_]+$/.test(code) ? ` (${code})` : ''
-  return new CommandError(
-    `Redis at ${at} cannot be reached${word}`,
-    'Is it running, and is its address reachable from here? With TLS the URL begins with rediss://',
-    { store: 'redis', reason: 'network' },
   )
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import type { SqlQuery } from '../stores/sql.ts'
 import type { Address } from './address.ts'
 import { CommandError } from './command.ts'
+import { connectionError } from './errors.ts'
 import { importInstalled } from './installed.ts'
 
 /** A connection, in the language of its address. */
@@ -34,6 +35,8 @@ interface Mysql {
 }
 
 const CONNECT_MS = 5000
+/** Codes by which databases refuse a user or a password. */
+const REFUSED = /^(28P01|28000|ER_ACCESS_DENIED_ERROR|ER_DBACCESS_DENIED_ERROR)$/
 
 /**
  * Connects with the first driver that is there: `node:sqlite` for a file; `pg` or `postgres`; `mysql2` or `mariadb`.
@@ -41,12 +44,13 @@ const CONNECT_MS = 5000
  * @throws CommandError when there is none, or nobody answers.
  */
 export async function connectSql(address: Address): Promise<SqlConnection> {
-  const { dialect, text } = address
+  const { dialect, name, text } = address
   if (dialect === 'sqlite') return openFile(text.replace(/^file:(\/\/)?/, ''))
   try {
     return await (dialect === 'postgres' ? connectPostgres(text) : connectMysql(text))
   } catch (error) {
-    throw whyNot(address, error)
+    const hint = 'Is there a database of this name?'
+    throw connectionError(error, `The database at ${name}`, dialect, REFUSED, hint)
   }
 }
 
@@ -147,26 +151,4 @@ function noDriver(database: string, packages: string): CommandError {
     `There is no driver for ${database} here`,
     `Install one (npm install ${packages}), or use --config`,
   )
-}
-
-/** Codes by which databases refuse a user or a password. */
-const REFUSED = /^(28P01|28000|ER_ACCESS_DENIED_ERROR|ER_DBACCESS_DENIED_ERROR)$/
-
-function whyNot({ dialect, name }: Address, error: unknown): CommandError {
-  if (error instanceof CommandError) return error
-  const { code } = Object(error) as { code?: unknown }
-  const word = typeof code === 'string' && /^[A-Z0-9_]+$/.test(code) ? ` (${code})` : ''
-  const [what, advice, reason] = REFUSED.test(String(code))
-    ? [
-        'refused the user or the password',
-        'Check what stands before the "@" in SESSION_STORE',
-        'auth',
-      ]
-    : [
-        'cannot be reached',
-        'Is it running, is its address reachable from here, and is there a database of this name?',
-        'network',
-      ]
-  const message = `The database at ${name} ${what}${word}`
-  return new CommandError(message, advice!, { store: dialect, reason })
 }

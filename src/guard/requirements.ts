@@ -60,7 +60,6 @@ export interface Requirements<D extends SessionData = SessionData> {
   allow?: ((session: Session<D>) => boolean | Promise<boolean>) | undefined
 }
 
-/** Requirements with every default in place. */
 type Resolved<D extends SessionData> = Requirements<D> & Complete<Pick<Requirements<D>, 'factors'>>
 
 /** Answers who lacks something; `missing`: the factors that have to be proven. */

@@ -1,5 +1,4 @@
 /** Goes on with the session of another library. Loaded when its cookie comes. */
-
 import { assertSubject } from '../check.ts'
 import type { SessionState } from '../codec/session-record.ts'
 import { listWrite, newTag } from '../codec/write-list.ts'
@@ -23,7 +22,6 @@ import { MAX_COOKIE_AGE } from '../transport/cookie.ts'
 import { type Import, importSession } from './import.ts'
 import type { CookieImporter } from './importer.ts'
 
-/** The taking over of an old session in one request. */
 interface Adoption {
   readonly instance: Instance
   readonly draft: Draft

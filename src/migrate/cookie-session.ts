@@ -1,7 +1,6 @@
 import { wordRule } from '../check.ts'
 import { decodeText } from '../crypto/text.ts'
 import type { SessionData } from '../session/session.ts'
-import { decodeBase64 } from './bytes.ts'
 import {
   type CookieImporter,
   checkOptions,
@@ -12,7 +11,7 @@ import {
   secretsRule,
   valuesOf,
 } from './importer.ts'
-import { isSigned } from './signature.ts'
+import { decodeBase64, isSigned } from './signature.ts'
 
 /** Options for {@link fromCookieSession}. */
 export interface CookieSessionOptions<D extends SessionData = SessionData>

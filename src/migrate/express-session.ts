@@ -6,11 +6,11 @@ import {
   createImporter,
   type ImporterOptions,
   isObject,
+  loadSession,
   nameRule,
   secretsRule,
   valuesOf,
 } from './importer.ts'
-import { loadSession } from './load.ts'
 import { isSigned } from './signature.ts'
 
 /** Options for {@link fromExpressSession}. */

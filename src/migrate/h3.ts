@@ -31,7 +31,6 @@ export interface H3Options<D extends SessionData = SessionData> extends Importer
   iterations?: number
 }
 
-/** Rounds of PBKDF2 by h3's version. */
 const ROUNDS = { 1: 1, 2: 8192 } as const
 /** A key of more rounds costs milliseconds. */
 const MANY_ROUNDS = 100

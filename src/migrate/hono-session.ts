@@ -7,12 +7,12 @@ import {
   checkOptions,
   createImporter,
   type ImporterOptions,
+  loadSession,
   nameRule,
   type OldData,
   parseObject,
   valuesOf,
 } from './importer.ts'
-import { loadSession } from './load.ts'
 
 /** Options for {@link fromHonoSession}. */
 export interface HonoSessionOptions<D extends SessionData = SessionData>

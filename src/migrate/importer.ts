@@ -190,7 +190,7 @@ async function convert<D extends SessionData>(
 const DEADLINE_MS = 5000
 
 /** Calls `fn`; throws {@link StoreTimeoutError} when it takes too long. */
-export function inTime<T>(fn: () => T | Promise<T>): Promise<T> {
+function inTime<T>(fn: () => T | Promise<T>): Promise<T> {
   const late = () => new StoreTimeoutError('Cannot import session: no answer within 5 seconds')
   return within(DEADLINE_MS, undefined, late, async () => fn())
 }
@@ -225,4 +225,30 @@ export function parseObject(text: string): OldData | null {
 /** Tells whether a value is an object with names, and no array. */
 export function isObject(value: unknown): value is OldData {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * Asks the old store. Its failure is not "no session", and its message stays with it. A record that does
+ * not parse is no failure: it would lock its visitor out for as long as the old cookie lives.
+ *
+ * @throws {@link StoreUnavailableError}, {@link SessionCorruptionError}, or TypeError for what are no data.
+ */
+export async function loadSession(
+  load: (id: string) => unknown,
+  id: string,
+): Promise<OldData | null> {
+  let data: unknown
+  try {
+    data = await inTime(() => load(id))
+  } catch (error) {
+    if (error instanceof StoreTimeoutError) throw error
+    if (error instanceof SyntaxError) {
+      throw new SessionCorruptionError('Cannot import session: the old data do not parse')
+    }
+    throw new StoreUnavailableError('Cannot import session: load failed')
+  }
+  if (data === null || data === undefined) return null
+  // Text that nobody parsed, for example: taken for "none" it would sign everybody out.
+  if (!isObject(data)) throw new TypeError(`load must return an object or null, got ${typeof data}`)
+  return data
 }

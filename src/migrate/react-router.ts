@@ -1,19 +1,18 @@
 import { functionRule } from '../check.ts'
 import { decodeText } from '../crypto/text.ts'
 import type { SessionData } from '../session/session.ts'
-import { decodeBase64 } from './bytes.ts'
 import {
   type CookieImporter,
   checkOptions,
   createImporter,
   type ImporterOptions,
   isObject,
+  loadSession,
   nameRule,
   secretsRule,
   valuesOf,
 } from './importer.ts'
-import { loadSession } from './load.ts'
-import { isSigned } from './signature.ts'
+import { decodeBase64, isSigned } from './signature.ts'
 
 /** Options for {@link fromReactRouter}. */
 export interface ReactRouterSessionOptions<D extends SessionData = SessionData>

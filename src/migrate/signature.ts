@@ -1,5 +1,5 @@
+import { decodeBase64url } from '../crypto/base64url.ts'
 import { encodeText } from '../crypto/text.ts'
-import { decodeBase64 } from './bytes.ts'
 
 /** Tells whether `signature` (base64) is the HMAC of `text` under one of the secrets. */
 export async function isSigned(
@@ -18,4 +18,14 @@ export async function isSigned(
     if (await subtle.verify('HMAC', key, bytes, encodeText(text))) return true
   }
   return false
+}
+
+/** Decodes base64 of either alphabet, padded or not. */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | null {
+  return decodeBase64url(
+    text
+      .replace(/={1,2}$/, '')
+      .replaceAll('+', '-')
+      .replaceAll('/', '_'),
+  )
 }

@@ -10,7 +10,6 @@
  *   notify: ({ rule, state, value }) => fetch(url, { method: 'POST', body: `${rule} ${state}: ${value}` }),
  * })
  */
-
 import { applyRules, functionRule, numberRule, type Rule } from '../check.ts'
 import type { SessionEvent } from '../events.ts'
 import { guarded } from '../guarded.ts'
@@ -155,17 +154,10 @@ const COUNT: Record<keyof CountOptions, Rule> = {
  * @throws TypeError or RangeError when an option is missing or wrong.
  */
 export function countRule(options: CountOptions): AlertRule {
-  const { name, threshold, window, count } = applyRules<CountOptions>('', COUNT, options)
-  return counting(name, threshold, window, count)
+  return counting(applyRules('', COUNT, options))
 }
 
-function counting(
-  name: string,
-  threshold: number,
-  window: number,
-  count: CountOptions['count'],
-  unit = 1,
-): AlertRule {
+function counting({ count, name, threshold, window }: CountOptions, unit = 1): AlertRule {
   return {
     name,
     threshold,
@@ -222,14 +214,9 @@ const ERRORS = new Set<string>(['store.unavailable', 'session.corrupt', 'cookie.
 
 /** Fires at so many errors that a visitor noticed, per minute. (default: 10) */
 export function errorRate(options: Omit<RuleOptions, 'minimum'> = {}): AlertRule {
-  const { threshold, window } = settings(10, options, 'window')
-  return counting(
-    'error-rate',
-    threshold,
-    window,
-    (event) => Number(ERRORS.has(event.type)),
-    window / 60,
-  )
+  const set = settings(10, options, 'window')
+  const count: CountOptions['count'] = ({ type }) => Number(ERRORS.has(type))
+  return counting({ ...set, name: 'error-rate', count }, set.window / 60)
 }
 
 /** Windows before the present one that say what is normal. */
@@ -264,16 +251,14 @@ export function invalidCookies(options: RuleOptions = {}): AlertRule {
 
 /** Fires at so many replaced cookies that came back: somebody has a copy. (default: 1) */
 export function reusedCookies(options: Omit<RuleOptions, 'minimum'> = {}): AlertRule {
-  const { threshold, window } = settings(1, options, 'window')
-  return counting('reused-cookies', threshold, window, ({ type }) =>
-    Number(type === 'session.reused'),
-  )
+  const count: CountOptions['count'] = ({ type }) => Number(type === 'session.reused')
+  return counting({ ...settings(1, options, 'window'), name: 'reused-cookies', count })
 }
 
 /** Fires when so many more changes wait in cookies than at the start of the window. (default: 100) */
 export function deferredGrowth(options: Omit<RuleOptions, 'minimum'> = {}): AlertRule {
-  const { threshold, window } = settings(100, options, 'window')
-  return counting('deferred-growth', threshold, window, waiting)
+  const set = settings(100, options, 'window')
+  return counting({ ...set, name: 'deferred-growth', count: waiting })
 }
 
 function waiting(event: SessionEvent): number {

@@ -5,7 +5,6 @@
  * @example
  * import { logEvents } from 'sojourn/log'
  */
-
 import {
   applyRules,
   functionRule,

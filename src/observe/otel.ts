@@ -157,7 +157,6 @@ function fewValues(event: SessionEvent): Attributes {
   return attributesOf(Object.fromEntries(given))
 }
 
-/** Makes the gauges of the stores. */
 function observeStores(meter: Meter, stores: ReadonlyMap<string, Pick<SessionStore, 'details'>>) {
   const breaker = meter.createObservableGauge('sojourn.breaker.state', {
     description: '0 closed, 1 half-open, 2 open',
@@ -196,7 +195,6 @@ function traceEvent(tracer: Tracer, event: SessionEvent): void {
   active.addEvent(`sojourn.${type}`, attributesOf(fields), timeOf(at))
 }
 
-/** Makes the span of a call that has ended. */
 function traceCall(tracer: Tracer, event: Event<'store.call'>): void {
   const { type, at, durationMs, tries, ...fields } = event
   const attempts = attemptsOf(event)

@@ -1,5 +1,4 @@
 /** Limits retries to a small share of the traffic, so that an outage is not multiplied. No timers. */
-
 import { applyRules, numberRule } from '../check.ts'
 
 /** Options for {@link createRetryBudget}. */

@@ -1,5 +1,4 @@
 /** Reads `Retry-After`, {@link https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 RFC 9110, 10.2.3}. Pure. */
-
 import { expectArgument } from '../check.ts'
 
 /** asctime-date of RFC 9110, 5.6.7; the others are an IMF-fixdate and an rfc850-date. */

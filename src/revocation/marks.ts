@@ -39,7 +39,6 @@ export interface Look {
   readonly failure?: unknown
 }
 
-/** Marks that an isolate remembers. */
 const MAX_KNOWN = 10_000
 /** Users' conditions of one mark that spare a session each. Then the older ones spare none. */
 const MAX_SPARED = 8

@@ -24,7 +24,6 @@ import type {
 import { startCalls } from '../session/store-calls.ts'
 import type { SessionIndex, StoredEntry } from '../stores/store.ts'
 
-/** A user or a tag. */
 type Owner = { readonly subject: string } | { readonly tag: string }
 
 const marks = lazy(() => import('./marks.ts'))

@@ -19,6 +19,11 @@ export function instanceOf(sessions: object): Instance {
   return instances.get(sessions)!
 }
 
+/** Returns the cookie name that tells sessions apart; those that wrap others stand for themselves. */
+export function nameOf(sessions: object): unknown {
+  return instances.get(sessions)?.cookie.name ?? sessions
+}
+
 /** Returns the session of a request if somebody has asked for it, for adapters. */
 export function openedOf(sessions: object, request: Request): Promise<object> | null | undefined {
   return instances.get(sessions)?.opened.get(request)

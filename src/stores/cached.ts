@@ -5,7 +5,6 @@
  * @example
  * import { cached } from 'sojourn/cached'
  */
-
 import { applyRules, functionRule, numberRule, refuseUnless } from '../check.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { guarded } from '../guarded.ts'

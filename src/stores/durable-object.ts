@@ -44,7 +44,6 @@ export interface DurableObjectStore extends SessionStore {
 
 /** An object that was overloaded is left alone for this long: every call makes it worse. */
 const LEFT_ALONE_MS = 5000
-/** Overloaded objects that are remembered. */
 const MAX_OVERLOADED = 100
 
 const RULES: Record<keyof DurableObjectStoreOptions, Rule> = {

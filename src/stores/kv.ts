@@ -17,7 +17,6 @@
  * @example
  * import { createKVStore } from 'sojourn/kv'
  */
-
 import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { copyRecord } from './copy.ts'
 import { EndedIds } from './ended-ids.ts'
@@ -71,7 +70,6 @@ const RECENT_MS = 1000
 
 /** Records on a page: as many reads, of which Workers allow 1,000 in a request. */
 const PAGE = 100
-/** Ended sessions that this isolate remembers. */
 const MAX_MARKS = 10_000
 
 /** Its methods are properties of their own, so that a store can be spread and they can be passed around. */

@@ -139,7 +139,6 @@ export class LruMap<V> {
     return this.size > this.#limits.maxEntries || this.bytes > this.#limits.maxBytes
   }
 
-  /** Returns the entry to evict next. */
   #next(): LruEntry<V> | null {
     const { size, bytes } = this.#expendable
     const isLarge = Math.max(size / this.size, bytes / this.bytes) > EXPENDABLE_SHARE

@@ -8,7 +8,6 @@
  * @example
  * import { createMemoryStore } from 'sojourn/memory'
  */
-
 import { applyRules, functionRule, integerRule } from '../check.ts'
 import { StoreError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
@@ -77,9 +76,7 @@ export interface MemoryStore extends SessionStore {
   prune(limit?: number): Promise<number>
 }
 
-/** Records on a page. */
 const PAGE = 1000
-/** Ids marked as ended, at most. */
 const MAX_MARKS = 100_000
 /** Records that every write checks in search of expired ones. */
 const SWEEP = 4

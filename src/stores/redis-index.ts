@@ -1,5 +1,4 @@
 /** The rare calls of a store in Redis, loaded when one is made: finding sessions, going through all, and its health. */
-
 import { skipForeign } from './errors.ts'
 import { MARK_SECONDS } from './limits.ts'
 import { inspect, ping, type RedisAsk } from './redis-inspect.ts'
@@ -49,7 +48,6 @@ function entriesOf(pairs: readonly unknown[], now: number): StoredEntry[] {
   return found
 }
 
-/** The calls that are rare. */
 interface RareCalls
   extends SessionIndex,
     Required<Pick<SessionStore, 'page' | 'health' | 'inspect'>> {}

@@ -8,7 +8,6 @@
  * knows no flags, and Redis 7 refuses flags that it does not know. Where memory is full, Redis
  * refuses a script's commands that need more of it, until the script has written something.
  */
-
 import { ENTRY_TAIL } from './copy.ts'
 
 /** Puts an id into the index of some keys, for so many milliseconds by Redis' own clock. */

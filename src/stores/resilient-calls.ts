@@ -1,5 +1,4 @@
 /** The calls of one store, behind retries, limits of time and circuit breakers. */
-
 import {
   CircuitOpenError,
   SessionError,

@@ -2,7 +2,6 @@
 import { SessionError, StoreError, type StoreReason, StoreUnavailableError } from '../errors.ts'
 import { type ReasonTable, reasonOf } from './errors.ts'
 
-/** The parts of a driver's error that classify it. */
 interface DriverError {
   /** SQLSTATE of PostgreSQL, `ER_…` of MySQL, `SQLITE_…`, or a word of the system: `ECONNRESET`. */
   readonly code?: unknown
@@ -15,7 +14,6 @@ interface DriverError {
   readonly cause?: unknown
 }
 
-/** The consequence of a failure for the call that met it. */
 type Kind = 'passing' | 'refused' | 'missing'
 
 /** SQLSTATE classes and codes of PostgreSQL that pass: connections, conflicts, resources, shutdown. */

@@ -4,7 +4,6 @@
  * A store saves opaque sealed strings under an id, with a version, an epoch and an expiry. It never
  * sees session data and never interprets a value. It reads, writes and ends.
  */
-
 import type { StoreReason } from '../errors.ts'
 
 /** Options for every call of a store. */

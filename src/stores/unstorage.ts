@@ -15,7 +15,6 @@
  * @example
  * import { createUnstorageStore } from 'sojourn/unstorage'
  */
-
 import { applyRules, functionRule, methodsRule, type Rule } from '../check.ts'
 import { StoreError, StoreUnavailableError } from '../errors.ts'
 import { abortable } from './abort.ts'
@@ -56,7 +55,6 @@ export interface UnstorageStore extends SessionStore {
   prune(limit?: number): Promise<number>
 }
 
-/** Records on a page. */
 const PAGE = 100
 
 const RULES: Record<keyof UnstorageStoreOptions, Rule> = {

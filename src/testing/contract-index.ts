@@ -5,10 +5,7 @@ import { essence, MINUTE, randomText, type Test } from './contract-bench.ts'
 const idsIn = (entries: readonly StoredEntry[]): string[] => entries.map(({ id }) => id).sort()
 
 export const listing: Record<string, Test> = {
-  'index.list() returns the live records of one key, under any of their keys': async (
-    bench,
-    expect,
-  ) => {
+  'index.list() returns live records of a key, under any of their keys': async (bench, expect) => {
     const { index } = bench
     const [user, tag] = [randomText(16), randomText(16)]
     const ids = [randomText(22), randomText(22), randomText(22)].sort()
@@ -53,10 +50,7 @@ export const listing: Record<string, Test> = {
     for (const key of [user, two]) expect(await index.list(key)).toEqual([])
   },
 
-  'index.list() returns nothing for a key it never saw, and nothing expired': async (
-    bench,
-    expect,
-  ) => {
+  'index.list() returns nothing for an unknown key, and nothing expired': async (bench, expect) => {
     const { index } = bench
     const key = randomText(16)
     expect(await index.list(key)).toEqual([])
@@ -107,10 +101,7 @@ export const endingAll: Record<string, Test> = {
     expect(await index.end(key)).toBe(0)
   },
 
-  'index.end() ends all for an `except` that no record has, whatever its text': async (
-    bench,
-    expect,
-  ) => {
+  'index.end() ends all for an `except` that no record has, of any text': async (bench, expect) => {
     const { index } = bench
     const key = randomText(16)
     for (const except of ['', 'é', 'a\0b', "' ", 'x'.repeat(1000)]) {
@@ -128,10 +119,7 @@ export const endingAll: Record<string, Test> = {
     expect(await index.end(user)).toBe(0)
   },
 
-  'a write after index.end() is refused, and so is a creation, if the store is atomic': async (
-    bench,
-    expect,
-  ) => {
+  'a write after index.end() is refused; if atomic, so is a creation': async (bench, expect) => {
     const { id, index, store } = bench
     const keys = [randomText(16)]
     const record = await bench.create({ keys })
@@ -153,25 +141,21 @@ export const endingAll: Record<string, Test> = {
     expect(await bench.read()).toBe(null)
   },
 
-  'index.list() finds each of twenty overlapping creations once it has answered, if the store is atomic':
-    async (bench, expect) => {
-      const { index, store } = bench
-      if (!store.atomic) return
-      const keys = [randomText(22)]
-      const ids = Array.from({ length: 20 }, () => randomText(22))
-      const found = await Promise.all(
-        ids.map(async (id) => {
-          await bench.create({ keys }, id)
-          return idsIn(await index.list(keys[0]!)).includes(id)
-        }),
-      )
-      expect(found.filter((isFound) => isFound).length).toBe(20)
-    },
+  'index.list() finds each of twenty overlapping creations, if atomic': async (bench, expect) => {
+    const { index, store } = bench
+    if (!store.atomic) return
+    const keys = [randomText(22)]
+    const ids = Array.from({ length: 20 }, () => randomText(22))
+    const found = await Promise.all(
+      ids.map(async (id) => {
+        await bench.create({ keys }, id)
+        return idsIn(await index.list(keys[0]!)).includes(id)
+      }),
+    )
+    expect(found.filter((isFound) => isFound).length).toBe(20)
+  },
 
-  'index.end() ends what eight others keep writing, if the store is atomic': async (
-    bench,
-    expect,
-  ) => {
+  'index.end() ends what eight others write, if the store is atomic': async (bench, expect) => {
     const { id, index, store } = bench
     if (!store.atomic) return
     const keys = [randomText(22), randomText(22)]

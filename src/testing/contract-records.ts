@@ -66,10 +66,7 @@ export const writing: Record<string, Test> = {
     expect(essence(await bench.read())).toEqual(essence(second))
   },
 
-  'write() that expects another version is refused, with the current record': async (
-    bench,
-    expect,
-  ) => {
+  'write() that expects another version is refused, with what is there': async (bench, expect) => {
     const first = await bench.create()
     const second = bench.record()
     await bench.write(second, first.version)
@@ -85,10 +82,7 @@ export const writing: Record<string, Test> = {
     expect(await bench.read()).toBe(null)
   },
 
-  'creating is refused where a record is; a store that is not atomic may replace it': async (
-    bench,
-    expect,
-  ) => {
+  'creating is refused where a record is, if the store is atomic': async (bench, expect) => {
     const first = await bench.create()
     const second = bench.record()
     const result = await bench.write(second, null)
@@ -131,10 +125,7 @@ async function race(bench: Bench, expect: TestApi['expect'], expected: string | 
 }
 
 export const appending: Record<string, Test> = {
-  'an entry is appended to a record of another version and the same epoch': async (
-    bench,
-    expect,
-  ) => {
+  'an entry is appended to a record of another version, the same epoch': async (bench, expect) => {
     const [one, two] = [randomText(80), randomText(80)]
     const record = await bench.create({ keys: [randomText(16)] })
     const appended = await bench.append(one, { expiresAt: record.expiresAt + MINUTE })
@@ -197,10 +188,7 @@ export const appending: Record<string, Test> = {
     expect((await bench.read())?.entries).toEqual([entry])
   },
 
-  'a write replaces a record with its entries only if it knows all of them': async (
-    bench,
-    expect,
-  ) => {
+  'a write replaces a record with entries only if it knows all of them': async (bench, expect) => {
     const { version } = await bench.create()
     const entry = randomText(80)
     await bench.append(entry)

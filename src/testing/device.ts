@@ -3,7 +3,6 @@ import { expectOptions } from '../check.ts'
 import { encodeBase64url } from '../crypto/base64url.ts'
 import { type CookieJar, type CookieJarOptions, createCookieJar } from './cookie-jar.ts'
 
-/** An application: a handler of requests. */
 type App = (request: Request) => Response | Promise<Response>
 
 /** A session that the browser has bound to one of its keys. */

@@ -136,7 +136,8 @@ const isText =
 /** Labels of RFC 1123; a dot at the front is ignored by browsers. */
 const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?)*$/i
 
-const RULES: Record<string, Rule> = {
+/** The rules of {@link CookieOptions}. */
+export const COOKIE_RULES: Record<keyof CookieOptions, Rule> = {
   name: ['__Host-session', 'a token (RFC 9110), at most 200 long', isToken],
   httpOnly: flagRule(true),
   secure: flagRule(true),
@@ -155,7 +156,7 @@ export const removalOf = (name: string, attributes: string): string =>
 
 /** Checks the options and fixes everything that does not change from response to response. */
 export function createSessionCookie(options: CookieOptions): SessionCookie {
-  const resolved = applyRules<ResolvedCookieOptions>('cookie.', RULES, options)
+  const resolved = applyRules<ResolvedCookieOptions>('cookie.', COOKIE_RULES, options)
   assertPrefix(resolved)
   const { name, maxChunks, maxAge, ...attributes } = resolved
   // Only Max-Age varies.

@@ -80,7 +80,6 @@ function mark(
   headers.set('cache-control', ['private', ...own].join(', '))
 }
 
-/** Splits a list in a header. */
 function directives(header: string | undefined): string[] {
   return header ? header.split(',').flatMap((one) => one.trim() || []) : []
 }

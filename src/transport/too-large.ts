@@ -1,5 +1,4 @@
 /** Sessions that are too large for one cookie: their chunks, and the refusal. Loaded when one comes or goes. */
-
 import { quote } from '../check.ts'
 import type { DataFormat } from '../codec/data.ts'
 import type { SessionState } from '../codec/session-record.ts'

@@ -89,7 +89,7 @@ describe('testStore()', () => {
     ['checks, then writes', 'exactly one of ten overlapping writes wins', overwrites],
     [
       'says nothing about what is there',
-      'with the current record',
+      'with what is there',
       (good) => ({
         write: async (id, record, expected) => {
           const result = await good.write(id, record, expected)
@@ -104,7 +104,7 @@ describe('testStore()', () => {
     ],
     [
       'keeps expired records',
-      'absent when it does',
+      'and not after it',
       writing((record) => ({ ...record, expiresAt: record.expiresAt + 1 })),
     ],
     [
@@ -214,7 +214,7 @@ describe('testStore()', () => {
     ],
     [
       'lists everything twice',
-      'index.list() returns the live records of one key',
+      'index.list() returns live records of a key',
       (good) => ({
         index: {
           ...good.index!,

@@ -1,5 +1,4 @@
-import { type Command, CommandError } from '../command.ts'
-import { confirmEnd } from '../confirm.ts'
+import { type Command, CommandError, confirmEnd } from '../command.ts'
 import { withSessions } from '../load.ts'
 import { count } from '../words.ts'
 

@@ -1,5 +1,4 @@
-import { type Command, CommandError, usageError } from '../command.ts'
-import { confirmEnd } from '../confirm.ts'
+import { type Command, CommandError, confirmEnd, usageError } from '../command.ts'
 import { withSessions } from '../load.ts'
 
 /** Ids as `list` shows them: 16 bytes. */

@@ -1,13 +1,11 @@
 import type { Instance } from '../../session/instance.ts'
 import type { SessionStore } from '../../stores/store.ts'
-import { type Command, CommandError, type Result } from '../command.ts'
-import { confirmEnd } from '../confirm.ts'
+import { type Command, CommandError, confirmEnd, type Result } from '../command.ts'
 import { toCommandError } from '../errors.ts'
 import { callStore, pagesOf, withSessions } from '../load.ts'
 import type { Terminal } from '../terminal.ts'
 import { count, duration, sentence } from '../words.ts'
 
-/** Sessions that are ended at once. */
 const AT_ONCE = 16
 
 export const signEverybodyOut: Command = {

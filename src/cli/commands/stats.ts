@@ -6,7 +6,6 @@ import type { Command } from '../command.ts'
 import { callStore, pagesOf, storeOf, withSessions } from '../load.ts'
 import { count, plain, size } from '../words.ts'
 
-/** Sessions that are counted by default. */
 const LIMIT = 10_000
 
 /** `isComplete: false`: there are more than the limit. */
@@ -41,7 +40,6 @@ export const stats: Command = {
     }),
 }
 
-/** Sentences about what may be wrong with a store. */
 const STATES: Record<StoreProblem | StoreWarning, string> = {
   full: 'It is full: sign-ins and changes fail, ending sessions works. Give it more memory or disk',
   'read-only':

@@ -1,5 +1,4 @@
 /** Checks of one `Set-Cookie`: its attributes, its prefix, its size. */
-
 import { spellKey } from '../../crypto/keyring.ts'
 import { parseToken } from '../../crypto/token.ts'
 import { isLoopback } from '../../testing/cookie-jar.ts'

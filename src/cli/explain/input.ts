@@ -1,5 +1,4 @@
 /** The cookie that somebody pasted: a value, a `Cookie` header, or a line of a browser or of curl. */
-
 import { isToken } from '../../check.ts'
 import { parseToken } from '../../crypto/token.ts'
 

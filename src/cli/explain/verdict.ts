@@ -208,7 +208,6 @@ function missing({ options: { store } }: Instance, { tokens }: Inspection): Word
   }
 }
 
-/** Says what the store said. */
 function storeLines(
   { options: { store } }: Instance,
   { events, status, tokens }: Inspection,
