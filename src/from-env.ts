@@ -26,12 +26,8 @@ export type SessionPresetWithSecret = SessionPreset & { secret: [string, ...stri
 /** A secret of that length in base64 or base64url, which know no comma. */
 const BASE64_SECRET = /^[\w+/-]{32,}=*$/
 
-/** The option, or the cookie's option, that a variable sets, and the values that it may have. */
-type Variable = readonly [
-  place: 'options' | 'cookie',
-  option: keyof SessionPreset | keyof CookieOptions,
-  rule: Rule,
-]
+/** Variables by name, with the option that each sets, and the values that it may have. */
+type Variables<O> = Readonly<Record<string, readonly [option: keyof O, rule: Rule]>>
 
 const TIME_FORM = /^(\d{13}|\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))$/
 const TIME: Rule = [
@@ -43,19 +39,22 @@ const TIME: Rule = [
 const seconds = timeoutRule()
 const flag = wordRule(undefined, 'true', 'false')
 
-const VARIABLES: Readonly<Record<string, Variable>> = {
-  SESSION_IDLE_TIMEOUT: ['options', 'idleTimeout', seconds],
-  SESSION_ABSOLUTE_TIMEOUT: ['options', 'absoluteTimeout', seconds],
-  SESSION_RENEW_AFTER: ['options', 'renewAfter', timeoutRule(0)],
-  SESSION_ON_STORE_FAILURE: ['options', 'onStoreFailure', wordRule(undefined, 'degrade', 'throw')],
-  SESSION_ON_CORRUPTION: ['options', 'onCorruption', wordRule(undefined, 'reset', 'throw')],
-  SESSION_COOKIE_NAME: ['cookie', 'name', COOKIE_RULES.name],
-  SESSION_COOKIE_DOMAIN: ['cookie', 'domain', COOKIE_RULES.domain],
-  SESSION_COOKIE_PATH: ['cookie', 'path', COOKIE_RULES.path],
-  SESSION_COOKIE_SECURE: ['cookie', 'secure', flag],
-  SESSION_COOKIE_MAX_AGE: ['cookie', 'maxAge', COOKIE_RULES.maxAge],
-  SESSION_COOKIE_MAX_CHUNKS: ['cookie', 'maxChunks', COOKIE_RULES.maxChunks],
-  SESSION_SAME_SITE: ['cookie', 'sameSite', COOKIE_RULES.sameSite],
+const OPTIONS: Variables<SessionPreset> = {
+  SESSION_IDLE_TIMEOUT: ['idleTimeout', seconds],
+  SESSION_ABSOLUTE_TIMEOUT: ['absoluteTimeout', seconds],
+  SESSION_RENEW_AFTER: ['renewAfter', timeoutRule(0)],
+  SESSION_ON_STORE_FAILURE: ['onStoreFailure', wordRule(undefined, 'degrade', 'throw')],
+  SESSION_ON_CORRUPTION: ['onCorruption', wordRule(undefined, 'reset', 'throw')],
+}
+
+const COOKIE: Variables<CookieOptions> = {
+  SESSION_COOKIE_NAME: ['name', COOKIE_RULES.name],
+  SESSION_COOKIE_DOMAIN: ['domain', COOKIE_RULES.domain],
+  SESSION_COOKIE_PATH: ['path', COOKIE_RULES.path],
+  SESSION_COOKIE_SECURE: ['secure', flag],
+  SESSION_COOKIE_MAX_AGE: ['maxAge', COOKIE_RULES.maxAge],
+  SESSION_COOKIE_MAX_CHUNKS: ['maxChunks', COOKIE_RULES.maxChunks],
+  SESSION_SAME_SITE: ['sameSite', COOKIE_RULES.sameSite],
 }
 
 /**
@@ -96,12 +95,7 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
  */
 export function fromEnv(env: object, preset: SessionPreset = {}): SessionPresetWithSecret {
   assertGiven(env, preset, 'preset')
-  const found = { options: {}, cookie: {} } as Record<Variable[0], Record<string, unknown>>
-  for (const [name, [place, option, rule]] of Object.entries(VARIABLES)) {
-    const text = read(env, name)
-    if (text) found[place][option] = parse(name, text, rule)
-  }
-  const { options, cookie } = found
+  const [options, cookie] = [readAll(env, OPTIONS), readAll(env, COOKIE)]
   const result: SessionPresetWithSecret = { ...preset, ...options, secret: readSecrets(env) }
   if (Object.keys(cookie).length) result.cookie = { ...preset.cookie, ...cookie }
   // Read again each time, since a process may change its own environment.
@@ -121,7 +115,7 @@ function readControls(env: object): Controls {
   return controls
 }
 
-const POLICY: Readonly<Record<string, readonly [option: keyof ResilientPolicy, rule: Rule]>> = {
+const POLICY: Variables<ResilientPolicy> = {
   SESSION_STORE_RETRY: ['enabled', flag],
   SESSION_STORE_ATTEMPTS: ['attempts', integerRule(undefined, 1, 100)],
   SESSION_STORE_ATTEMPT_TIMEOUT_MS: ['attemptTimeoutMs', integerRule(undefined, 1, 600_000)],
@@ -148,11 +142,7 @@ const POLICY: Readonly<Record<string, readonly [option: keyof ResilientPolicy, r
  */
 export function policyFromEnv(env: object, policy: ResilientPolicy = {}): ResilientPolicy {
   assertGiven(env, policy, 'policy')
-  const found: Record<string, unknown> = {}
-  for (const [name, [option, rule]] of Object.entries(POLICY)) {
-    const text = read(env, name)
-    if (text) found[option] = parse(name, text, rule)
-  }
+  const found = readAll(env, POLICY)
   const breaker = read(env, 'SESSION_STORE_BREAKER')
   const isOff = breaker !== '' && parse('SESSION_STORE_BREAKER', breaker, flag) === false
   return { ...policy, ...found, ...(isOff && { breaker: false as const }) }
@@ -163,7 +153,7 @@ function assertGiven(env: object, base: unknown, name: string): void {
   if (!base || !isOptions(base)) {
     throw new TypeError(`Argument "${name}" must be a plain object: is it called?`)
   }
-  const known = [VARIABLES, POLICY].flatMap(Object.keys)
+  const known = [OPTIONS, COOKIE, POLICY].flatMap(Object.keys)
   const given = Object.keys(Object(env)).filter((one) => read(env, one))
   refuseMisspelt(given, [...known, ...OTHERS])
 }
@@ -175,6 +165,15 @@ const OTHERS = [
   'SESSION_READ_ONLY',
   'SESSION_STORE_BREAKER',
 ] as const
+
+function readAll<O>(env: object, variables: Variables<O>): Partial<O> {
+  const found: Partial<Record<keyof O, unknown>> = {}
+  for (const [name, [option, rule]] of Object.entries(variables)) {
+    const text = read(env, name)
+    if (text) found[option] = parse(name, text, rule)
+  }
+  return found as Partial<O>
+}
 
 function read(env: object, name: string): string {
   const value: unknown = Object(env)[name]
