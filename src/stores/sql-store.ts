@@ -1,5 +1,5 @@
 /** The code that stores in SQL share, whatever their dialect. */
-import { applyRules, integerRule, isObject, kindOf, numberRule, type Rule } from '../check.ts'
+import { applyRules, integerRule, isObject, kindOf } from '../check.ts'
 import { StoreError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
 import { abortable } from './abort.ts'
@@ -27,29 +27,19 @@ import type {
   StoreInspection,
 } from './store.ts'
 
-/** Options for {@link SqlStore.prune}. */
-export interface PruneOptions {
-  /** Number of rows removed at most. (default: 100000) */
-  limit?: number
-  /**
-   * Seconds since the expiry. Those of a minute keep a server whose clock is ahead from removing what
-   * is live for one whose clock is behind. (default: 60)
-   */
-  olderThan?: number
-}
-
 /** A {@link SessionStore} in a table of an SQL database. */
 export interface SqlStore extends SessionStore {
   readonly index: SessionIndex
   page(cursor: string | null, options?: StoreCallOptions): Promise<StoredPage>
   /**
-   * Removes expired records and marks, 100 rows per statement. After each it leaves the server alone for as long as the statement took.
+   * Removes records and marks that expired a minute ago, 100 rows per statement. After each it leaves the server alone for as
+   * long as the statement took.
    *
-   * @param options Or the `limit` alone.
+   * @param limit Number of rows removed at most. (default: 100000)
    * @returns Number of rows removed.
-   * @throws TypeError or RangeError when an option is unknown, of the wrong type or out of range.
+   * @throws TypeError or RangeError when the limit is no whole number above 0.
    */
-  prune(options?: PruneOptions | number): Promise<number>
+  prune(limit?: number): Promise<number>
 }
 
 /** Settings of a store in SQL, with all defaults. */
@@ -66,10 +56,9 @@ export interface SqlSettings extends Readonly<Required<SqlTableOptions>> {
  */
 const LAST_ID = `\x7f${'z'.repeat(22)}`
 
-const PRUNE_RULES: Record<keyof PruneOptions, Rule> = {
-  limit: integerRule(100_000, 1, Number.MAX_SAFE_INTEGER),
-  olderThan: numberRule(60, 0, 1e9),
-}
+const PRUNE_RULES = { limit: integerRule(100_000, 1, Number.MAX_SAFE_INTEGER) }
+/** A server whose clock is ahead removes nothing that is live for one whose clock is behind. */
+const PRUNE_AFTER_MS = 60_000
 
 /**
  * A store's table: its statements, and the connections that run them. Its methods are properties of their own, so
@@ -107,7 +96,7 @@ export class SqlTable implements SqlStore {
     const own = { expected, entry: entryOf(entry), now: this.#now() }
     const values = { ...valuesOf(prefix + id, record, keys), ...own }
     const row = await this.#sql.write(await this.#runner(signal), values)
-    if (Math.random() < autoPrune) void this.#pruneStep(PRUNE_STEP, 60).catch(() => {})
+    if (Math.random() < autoPrune) void this.#pruneStep(PRUNE_STEP).catch(() => {})
     return resultOf(row, record, own.entry, this.#unprefixed)
   }
 
@@ -167,14 +156,13 @@ export class SqlTable implements SqlStore {
     return { figures, problems: version === SCHEMA_VERSION ? [] : ['migrations'] }
   }
 
-  readonly prune: SqlStore['prune'] = async (options = {}) => {
-    const given = typeof options === 'number' ? { limit: options } : options
-    const { limit, olderThan } = applyRules<Required<PruneOptions>>('', PRUNE_RULES, given)
+  readonly prune: SqlStore['prune'] = async (given) => {
+    const { limit } = applyRules<{ limit: number }>('', PRUNE_RULES, { limit: given })
     let removed = 0
     while (removed < limit) {
       const step = Math.min(limit - removed, PRUNE_STEP)
       const began = performance.now()
-      const count = await this.#pruneStep(step, olderThan)
+      const count = await this.#pruneStep(step)
       removed += count
       if (count < step) break
       await pause(performance.now() - began)
@@ -182,10 +170,9 @@ export class SqlTable implements SqlStore {
     return removed
   }
 
-  async #pruneStep(limit: number, olderThan: number): Promise<number> {
+  async #pruneStep(limit: number): Promise<number> {
     const run = await this.#runner(undefined)
-    const now = Math.floor(this.#now() - olderThan * 1000)
-    return await this.#sql.prune(run, now, limit)
+    return await this.#sql.prune(run, this.#now() - PRUNE_AFTER_MS, limit)
   }
 
   #now(): number {

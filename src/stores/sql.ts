@@ -46,7 +46,7 @@ export {
   sqlSchema,
 } from './sql-schema.ts'
 export type { SqlParameter } from './sql-statements.ts'
-export type { PruneOptions, SqlStore } from './sql-store.ts'
+export type { SqlStore } from './sql-store.ts'
 
 /** Options for {@link createSqlStore}. */
 export interface SqlStoreOptions extends SqlTableOptions {

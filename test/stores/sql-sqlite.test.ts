@@ -141,7 +141,7 @@ function defineSuites(): void {
       clock.advance(1)
       expect(await store.prune(100)).toBe(100)
       expect(await store.prune(150)).toBe(150)
-      expect(await store.prune({ olderThan: 0 })).toBe(350)
+      expect(await store.prune()).toBe(350)
       expect(statements).toBe(7)
       clock.advance(600)
       expect(await store.prune()).toBe(1)

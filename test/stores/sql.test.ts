@@ -379,7 +379,7 @@ describe('checkSqlSchema() and applySqlSchema()', () => {
         () => store.index.list('k'),
         () => store.index.end('k'),
         () => store.page(null),
-        () => store.prune({ limit: 1 }),
+        () => store.prune(1),
       ]
       // Rows that mean nothing are refused; the statement was made all the same.
       for (const call of [...calls, ...calls]) await call().catch(() => {})
