@@ -17,7 +17,7 @@ const folder = `${root}.test-results/docs`
 
 /** Loads modules one after the other, and prints those that throw, or wait for a server that is not there. */
 const LOAD = `console.log = () => {}
-const late = () => new Promise((_, reject) => setTimeout(reject, 20_000, new Error('does not load in 20 seconds')))
+const late = () => new Promise((_, reject) => setTimeout(reject, 60_000, new Error('does not load in a minute')))
 let rest = Promise.resolve()
 for (const file of process.argv.slice(1)) {
   rest = rest.then(() => Promise.race([import(file), late()])).catch((error) => process.stdout.write(file + ': ' + error.message + '\\n'))

@@ -87,7 +87,8 @@ const scenarios: Record<string, () => Promise<[outcome: string, world: World]>> 
     await world.visit(signIn)
     const id = world.store.calls.find(({ operation }) => operation === 'write')?.id ?? ''
     const record = await world.memory.read(id)
-    const broken = { ...record, value: `${record?.value.slice(0, -3)}AAA`, version: 'other' }
+    const value = record?.value.replace(/.(?=.{3}$)/, (last) => (last === 'A' ? 'B' : 'A'))
+    const broken = { ...record, value, version: 'other' }
     await world.memory.write(id, broken as never, record?.version ?? null)
     return [await later(world), world]
   },

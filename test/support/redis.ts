@@ -6,6 +6,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+// The first call of a store would load them within its time limit, and vitest takes its time to compile them.
+import '../../src/stores/redis-index.ts'
+import '../../src/stores/redis-scripts.ts'
 import { freePort } from './free-port.ts'
 
 export interface RedisServer {

@@ -85,7 +85,7 @@ describe('the Cookie header', () => {
   it('opens either of two sessions in chunks, however their cookies lie among each other', async () => {
     const { sessions, pairs } = await createChunked()
     const [first, second] = pairs
-    const other = pairs.map(([name, value]) => [name, value.replace(/\w{5}$/, '-----')] as const)
+    const other = pairs.map(([name, value]) => [name, value.replace(/.{5}$/, '-----')] as const)
     for (const all of [
       [first!, other[0]!, other[1]!, second!, ...pairs.slice(2)],
       [other[0]!, first!, second!, other[1]!, ...pairs.slice(2)],
