@@ -31,14 +31,25 @@ export type ReadonlySession<
   flash<K extends string>(key: K): FlashOf<K>
 }
 
-/** Opens it from the request's headers, with these cookies. */
+/** The types of forms that Next takes for an action. */
+const FORM = /^(?:multipart\/form-data|application\/x-www-form-urlencoded)/i
+
+/**
+ * Opens it from the request's headers, with these cookies.
+ *
+ * Next tells nobody the method, and what a copied cookie may do depends on it (`deviceBound`): actions, which their headers
+ * name, and whatever `writes` count as a POST.
+ */
 export async function open<D extends SessionData, Data extends object>(
   sessions: Sessions<D, Data>,
   cookie: string,
+  writes = false,
 ): Promise<Session<D, Data>> {
   const sent = new Headers(await headers())
   sent.set('cookie', cookie)
-  return await sessions.get(new Request('http://localhost', { headers: sent }))
+  const isAction = sent.has('next-action') || FORM.test(sent.get('content-type') ?? '')
+  const method = writes || isAction ? 'POST' : 'GET'
+  return await sessions.get(new Request('http://localhost', { method, headers: sent }))
 }
 
 /**

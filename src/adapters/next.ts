@@ -123,7 +123,7 @@ export function withSession<D extends SessionData, Data extends object = Partial
   return async (fn) => {
     expectArgument(typeof fn === 'function', 'fn', 'a function', fn)
     return await queueUse(sessions, fn, async (share) => {
-      const session = await open(sessions, await cookieHeader())
+      const session = await open(sessions, await cookieHeader(), true)
       const commit = async (): Promise<void> => {
         refuseClear(session)
         const changed = getDraft(session).operations.length > 0

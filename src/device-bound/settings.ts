@@ -75,7 +75,8 @@ export function taskOf(
   { path }: Settings,
   { method, url }: Request,
 ): 'register' | 'refresh' | undefined {
-  if (method !== 'POST') return undefined
+  // Deno and Bun hand on a `Host` that is none.
+  if (method !== 'POST' || !URL.canParse(url)) return undefined
   const { pathname } = new URL(url)
   const tasks = ['register', 'refresh'] as const
   return tasks.find((task) => pathname === `${path}/${task}`)

@@ -46,7 +46,9 @@ export function refuseCrossSite(
 /** A proxy may have taken the TLS off, so that an `https:` origin may have sent an `http:` request. */
 function isOwnOrigin(origin: string, url: string): boolean {
   const isDowngrade = /^http:/.test(origin) && /^(https|wss):/.test(url)
-  return !isDowngrade && hostOf(origin) === hostOf(url)
+  const host = hostOf(url)
+  // Neither `Origin: null` nor an address that does not parse has one.
+  return !isDowngrade && host !== null && hostOf(origin) === host
 }
 
 /** Returns the host of an absolute URL with its port where that is not the default, else `null`. */

@@ -50,6 +50,9 @@ const known = new WeakMap<SessionStore, BoundedMap<string, Poll>>()
 interface Lease {
   readonly p: Persistence
   readonly id: string
+  /** Whose result it is, and its name here: a session has one id before its user signs in and after. */
+  readonly owner: string
+  readonly name: string
   readonly key: string
   /** The session, whose key share seals the result. */
   readonly about: SessionState
@@ -86,11 +89,13 @@ export async function runOnce<T>(
   const id = await plainHash('once', `${idOf(about)}:${key}`)
   const polls = known.get(p.store) ?? new BoundedMap<string, Poll>(MAX_POLLS)
   known.set(p.store, polls)
-  const one: Lease = { p, id, key, about, lease, ttl, polls }
+  const owner = `${JSON.stringify([about.subject, about.claims?.a])}\n`
+  const name = id + owner
+  const one: Lease = { p, id, owner, name, key, about, lease, ttl, polls }
   const deadline = now() + MAX_LEASES * lease * 1000
   let closed: string | null = null
   for (let delay = FIRST_POLL_MS; ; delay = Math.min(LAST_POLL_MS, delay * 2)) {
-    const poll = polls.get(id)
+    const poll = polls.get(name)
     if (poll?.text && now() < poll.until) return resultOf<T>(one, poll.text)
     // One request of this isolate polls for all. A request has paused for a quarter of its delay at least.
     if (!poll || Date.now() - poll.at >= delay / 4) {
@@ -156,27 +161,28 @@ async function run<T>(one: Lease, held: StoredRecord, fn: () => Promise<T>): Pro
   return resultOf(one, text)
 }
 
-function remember({ id, polls }: Lease, text: string, until: number): void {
+function remember({ name, polls }: Lease, text: string, until: number): void {
   const isLong = text.length > MAX_TEXT
-  polls.set(id, { at: isLong ? 0 : Date.now(), text: isLong ? '' : text, until })
+  polls.set(name, { at: isLong ? 0 : Date.now(), text: isLong ? '' : text, until })
 }
 
-async function seal({ about, id, p }: Lease, text: string, seconds: number): Promise<StoredRecord> {
+async function seal(one: Lease, text: string, seconds: number): Promise<StoredRecord> {
+  const { about, id, owner, p } = one
   const { now } = p.instance.options
-  const bytes = encodeText(text)
+  const bytes = encodeText(text && owner + text)
   const sealed = text ? await sealShared(about, bytes) : bytes
   const value = await sealToken(p.ring, `once:${id}`, sealed, now())
   return { value, version: versionOf(value), epoch: EPOCH, expiresAt: now() + seconds * 1000 }
 }
 
 /**
- * Returns the result's text; empty: a lease; `null`: a result that does not open, of another credential with
- * `seal: 'cookie'` or sealed under a secret that this deployment does not have.
+ * Returns the result's text; empty: a lease; `null`: a result that does not open, of before a sign-in or after one, of
+ * another credential with `seal: 'cookie'`, or sealed under a secret that this deployment does not have.
  *
  * @param empty A lease. Leases hold nothing, so all are equally long and results are longer.
  */
 async function textOf(
-  { about, id, p }: Lease,
+  { about, id, owner, p }: Lease,
   { value }: StoredRecord,
   empty: StoredRecord,
 ): Promise<string | null> {
@@ -185,7 +191,8 @@ async function textOf(
   // It is sealed by the secret alone: requests of every credential see it.
   if (!sealed.length) return ''
   const bytes = await openShared(about, sealed)
-  return bytes && decodeText(bytes)
+  const text = bytes ? decodeText(bytes) : ''
+  return text.startsWith(owner) ? text.slice(owner.length) : null
 }
 
 /** Reads a result. It is stored in a list, because JSON has no `undefined`. */

@@ -262,7 +262,8 @@ export interface Session<D extends SessionData = SessionData, Data extends objec
   destroy(options?: DestroyOptions): void
   /**
    * Runs `fn` in one of all overlapping requests of the session, in all isolates. The others poll and
-   * get its result, of the refresh of an OAuth token for example. All get a frozen copy. When `fn`
+   * get its result, of the refresh of an OAuth token for example. All get a frozen copy. A request from before a sign-in
+   * never gets a result from after it, nor the other way round: each runs `fn`. When `fn`
    * throws, whoever ran it gets the error and the next one tries. With a store that is not `atomic`
    * (KV) more than one may run it. A result that does not open is none, and the next one runs `fn` again: with
    * `seal: 'cookie'` after a rotation, and where a deployment does not have the secret of the other one.

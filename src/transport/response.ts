@@ -55,7 +55,10 @@ export function markResponse(
 /** Headers that CDNs put above `Cache-Control` (RFC 9213; Akamai, Fastly, LiteSpeed, nginx). */
 export const CDN_HEADER: RegExp =
   /(?:cdn-cache|surrogate|edge|litespeed-cache)-control$|^x-accel-expires$/
-const REPLACED = /^(?:public|private|s-maxage=.*|proxy-revalidate)$/i
+const REPLACED = /^(?:public|private|s-maxage=.*|proxy-revalidate|must-understand)$/i
+/** Directives with which no cache stores a page; `must-understand` has one that does forget `no-store` (RFC 9111, 5.2.2.3). */
+const isNotStored = (all: readonly string[]): boolean =>
+  all.some((one) => /^no-store$/i.test(one)) && !all.some((one) => /^must-understand$/i.test(one))
 
 function mark(
   headers: Headers,
@@ -74,7 +77,7 @@ function mark(
   if (!values.length && !isPrivate) return
   for (const name in there) if (CDN_HEADER.test(name)) headers.delete(name)
   const kept = directives(there['cache-control'])
-  if (kept.some((one) => /^no-store$/i.test(one))) return
+  if (isNotStored(kept)) return
   // OWASP: a response that sets a session cookie is not stored, by anybody.
   const own = values.length ? ['no-store'] : kept.filter((one) => !REPLACED.test(one))
   headers.set('cache-control', ['private', ...own].join(', '))

@@ -2,7 +2,7 @@ import '../support/next-scope.ts'
 import { redirect } from 'next/navigation.js'
 import { NextRequest } from 'next/server.js'
 import { describe, expect, it } from 'vitest'
-import { handler, withSession } from '../../src/adapters/next.ts'
+import { getSession, handler, withSession } from '../../src/adapters/next.ts'
 import { sessionProxy } from '../../src/adapters/next-proxy.ts'
 import { createSessions, generateSecret } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -96,5 +96,41 @@ describe('Next', () => {
     await browser.fetch(app, '/account')
     expect((await sessions.open(browser.jar.header())).bound).toBe(true)
     expect(browser.asked).toHaveLength(3)
+  })
+
+  it('a copied cookie writes nothing with enforce "writes", in an action as anywhere', async () => {
+    const clock = createClock(Date.now())
+    const sessions = createSessions({
+      secret: generateSecret(),
+      store: createMemoryStore({ now: clock }),
+      deviceBound: { enforce: 'writes' },
+      now: clock,
+    })
+    const browser = createDeviceBrowser({ now: clock })
+    const signIn = sessions.handler(async (request) => {
+      ;(await sessions.get(request)).login('ada')
+      return new Response()
+    })
+    await browser.fetch(signIn, '/login')
+    const cookie = String(browser.jar.header())
+    clock.advance(3600)
+    const seen: unknown[] = []
+    const act = (headers: Record<string, string>, use = withSession(sessions)) =>
+      runInNext(
+        new Request('https://example.com/', { method: 'POST', headers: { cookie, ...headers } }),
+        async () => {
+          seen.push((await getSession(sessions)).subject)
+          await use((session) => {
+            seen.push(session.subject)
+            session.set('n' as never, 1 as never)
+          })
+          return new Response()
+        },
+      )
+    await act({ 'next-action': '40ab' })
+    await act({ 'content-type': 'multipart/form-data; boundary=x' })
+    await act({ 'content-type': 'application/x-www-form-urlencoded' })
+    expect(seen).toEqual([null, null, null, null, null, null])
+    expect((await sessions.open(cookie)).data).toEqual({})
   })
 })

@@ -820,6 +820,21 @@ describe('the paths of deviceBound', () => {
     expect((await jar.fetch(world.app, REGISTER, { method: 'POST' })).status).toBe(400)
   })
 
+  it('are those of the application where the address has no host that parses', async () => {
+    const { app, sessions } = createBoundWorld()
+    const handler = sessions.handler(async (request) => {
+      await sessions.get(request)
+      return new Response('page')
+    })
+    // What Bun and Deno make of a broken `Host`.
+    for (const url of [REGISTER, `https://a b${REGISTER}`, `http://1.2.3.4.5${REFRESH}`, '']) {
+      const request = { url, method: 'POST', headers: new Headers() } as Request
+      expect([url, await (await handler(request)).text()]).toEqual([url, 'page'])
+      expect((await sessions.commit(request, new Response('own'))).status).toBe(200)
+    }
+    expect((await app(new Request('https://example.com/', { method: 'POST' }))).status).toBe(200)
+  })
+
   it('are answered by commit() too, for applications without an adapter', async () => {
     const world = createBoundWorld()
     const request = new Request(`https://example.com${REGISTER}`, { method: 'POST' })

@@ -36,6 +36,14 @@ describe('refuseCrossSite()', () => {
     expect(send({ origin })).toBe(outcome)
   })
 
+  it.each(['/transfer', 'https://a b/transfer'])(
+    'takes no origin for that of the address %s, which does not parse',
+    (url) => {
+      for (const origin of ['null', 'garbage', 'https://example.com'])
+        expect([origin, send({ origin }, 'POST', [], url)]).toEqual([origin, 403])
+    },
+  )
+
   it('lets clients that are no browsers go on, and origins that are trusted', () => {
     expect(send({})).toBe('goes on')
     const headers = { 'sec-fetch-site': 'same-site', origin: 'https://admin.example.com' }

@@ -90,6 +90,38 @@ describe('session.once()', () => {
     expect(await two.once('a', async () => 2)).toBe(2)
   })
 
+  it.each([{}, { seal: 'cookie' as const }])(
+    'shares no result across a sign-in, whoever planted the session, with %j',
+    async (options) => {
+      const store = createMemoryStore()
+      const [here, elsewhere] = [0, 1].map(() =>
+        createSessions({ secret: SECRET, store: createFaultyStore(store), ...options }),
+      ) as [Sessions, Sessions]
+      const cookieOf = (setCookies: string[]) => String(setCookies[0]?.split(';')[0])
+      const first = await here.open(null)
+      first.set('n' as never, 1 as never)
+      const planted = cookieOf(await here.save(first))
+      // Opened before the sign-in, and slow.
+      const slow = await Promise.all(
+        [here, elsewhere, here, elsewhere].map((one) => one.open(planted)),
+      )
+      slow[2]?.login('eve')
+      slow[3]?.login('ann', { actor: 'eve' })
+      const session = await here.open(planted)
+      expect(await session.once('a', async () => 'nobody')).toBe('nobody')
+      session.login('ann')
+      expect(session.id).toBe(first.id)
+      expect(await session.once('a', async () => 'ann')).toBe('ann')
+      const header = cookieOf(await here.save(session))
+      const seen = []
+      for (const one of slow) seen.push(await one.once('a', async () => 'slow'))
+      expect(seen).not.toContain('ann')
+      expect(seen.slice(2)).toEqual(['slow', 'slow'])
+      const later = await here.open(header)
+      expect(await later.once('a', async () => 'later')).toMatch(/^(ann|later)$/)
+    },
+  )
+
   it('delays the others by no more than the lease of a request that dies', async () => {
     const clock = createClock()
     const { open, store } = await createIsolates(2, { now: clock }, clock)

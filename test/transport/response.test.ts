@@ -82,6 +82,8 @@ describe('commit()', () => {
       ['no-store', 'no-store'],
       ['x-no-store', 'private, x-no-store'],
       ['no-store-x', 'private, no-store-x'],
+      // With it a cache may forget `no-store` (RFC 9111, 5.2.2.3).
+      ['public, Must-Understand, no-store, max-age=60', 'private, no-store, max-age=60'],
     ] as const) {
       const response = new Response('ok', { headers: given ? { 'cache-control': given } : {} })
       const { headers } = await readSignedIn(response)
@@ -93,6 +95,9 @@ describe('commit()', () => {
   it('keeps a stricter Cache-Control', async () => {
     const response = await commit(new Response('', { headers: { 'cache-control': 'No-Store' } }))
     expect(response.headers.get('cache-control')).toBe('No-Store')
+    const looser = { 'cache-control': 'public, must-understand, no-store, max-age=60' }
+    const { headers } = await commit(new Response('', { headers: looser }))
+    expect(headers.get('cache-control')).toBe('private, no-store')
   })
 
   it('lets a response that was only read be cached, per cookie', async () => {
