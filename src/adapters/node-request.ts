@@ -17,7 +17,7 @@ interface ExpressRequest {
   readonly protocol?: string
 }
 
-/** Methods that a `Request` cannot have. */
+/** Methods that a `Request` cannot have. They count as POST: one read as GET would be safe, and may open a WebSocket (RFC 8441). */
 const NO_METHOD = /^(?:connect|trace|track)$/i
 
 /** A session of a message. */
@@ -100,11 +100,12 @@ export function requestOf(message: NodeRequest): Request {
   if (parts.request) return parts.request
   const headers = new Headers()
   for (const [name, value] of Object.entries(message.headers)) {
-    // HTTP/2 has the method, the path and the host among the headers.
+    // HTTP/2 has the method, the path and the host among the headers, and what HTTP/1.1 has in `Upgrade`.
+    if (name === ':protocol') headers.set('upgrade', String(value))
     if (name.startsWith(':')) continue
     for (const one of [value ?? []].flat()) headers.append(name, one)
   }
-  const method = NO_METHOD.test(parts.method) ? 'GET' : parts.method
+  const method = NO_METHOD.test(parts.method) ? 'POST' : parts.method
   const request = new Request(parts.url, { method, headers })
   // To pass it to the constructor takes twice the time of all the rest.
   Object.defineProperty(request, 'signal', { get: () => parts.signal })

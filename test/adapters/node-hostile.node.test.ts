@@ -1,4 +1,6 @@
-import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import { connect as connect2, createServer as createServer2 } from 'node:http2'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { serve as serveHono } from '@hono/node-server'
@@ -12,13 +14,14 @@ import {
   requireSession as requireSessionOfHono,
 } from '../../src/adapters/hono.ts'
 import {
+  type NodeRequest,
   requestOf,
   requireSession,
   requireSessionHook,
   session,
   sojourn,
 } from '../../src/adapters/node.ts'
-import { requireSession as requireSessionOfGuard } from '../../src/guard/guard.ts'
+import { refuseCrossSite, requireSession as requireSessionOfGuard } from '../../src/guard/guard.ts'
 import type { Sessions } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createClock, createDeviceBrowser } from '../../src/testing/index.ts'
@@ -190,6 +193,46 @@ describe('requestOf()', () => {
       expect(requestOf({ url, headers: all, socket: {} }).url).toBe(expected)
     },
   )
+
+  it('takes no method that a Request cannot have for a read', () => {
+    for (const method of ['TRACE', 'CONNECT', 'TRACK', 'connect'])
+      expect(requestOf({ url: '/', method, headers, socket: {} }).method).toBe('POST')
+  })
+
+  it('shows a WebSocket of HTTP/2 as one, which refuseCrossSite refuses to other sites', async () => {
+    const server = createServer2({ settings: { enableConnectProtocol: true } })
+    // Node tells of a CONNECT where somebody listens to requests.
+    server.on('request', () => {})
+    server.on('connect', (req: NodeRequest, res: ServerResponse) => {
+      res.statusCode = refuseCrossSite(requestOf(req))?.status ?? 200
+      res.end()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const client = connect2(`http://127.0.0.1:${port}`)
+    stops.push(
+      () => client.destroy(),
+      () => server.close(),
+    )
+    await once(client, 'remoteSettings')
+    const open = async (origin: string, site?: string) => {
+      const request = client.request({
+        ':method': 'CONNECT',
+        ':protocol': 'websocket',
+        ':authority': 'a.example',
+        ':path': '/ws',
+        ':scheme': 'http',
+        origin,
+        ...(site && { 'sec-fetch-site': site }),
+      })
+      const [answer] = await once(request, 'response')
+      return answer[':status']
+    }
+    expect(await open('http://a.example')).toBe(200)
+    expect(await open('http://evil.example')).toBe(403)
+    expect(await open('http://evil.example', 'none')).toBe(403)
+  })
 
   it('takes no address from a protocol that a proxy has passed on', () => {
     const message = { url: '/admin', headers, socket: {}, protocol: 'http://a/login?' }
