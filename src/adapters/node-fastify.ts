@@ -79,6 +79,7 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
   }
   const hook = (name: string, run: Hook) => app.addHook(name as never, run as never)
   const begun = new WeakSet<object>()
+  const commits = new WeakMap<object, Promise<unknown>>()
   const failed = new WeakSet<object>()
   // A getter, so that the function needs no `this`.
   function getter(this: NodeRequest): NodeSession['open'] {
@@ -88,17 +89,25 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
   app.decorateRequest('session', { getter })
   const onSend: Hook = async (request, reply, payload) => {
     const own = sessionOf(request)
-    // It runs again for the page of an error.
-    const isFirst = !begun.has(request)
+    const isError = failed.has(request)
+    // It runs again for the page of an error, and where a handler sends twice, perhaps without knowing: one that is async and
+    // does not return what it sends, sends nothing too. That must not be faster than the first answer.
+    const first = commits.get(request)
     begun.add(request)
     if (!own) return payload
-    const save = failed.has(request) ? false : undefined
+    if (first) {
+      // Where that fails, its error is answered alone.
+      await first.catch(() => isError || new Promise(() => {}))
+      if (isError) own.setUnavailable(headOf(reply))
+      return payload
+    }
+    const save = isError ? false : undefined
     // Its headers replace those of the reply.
-    if (isFirst && payload instanceof Response) return await own.commitResponse(payload, save)
-    const head = headOf(reply)
-    if (isFirst) await own.commit(head, save)
-    else own.setUnavailable(head)
-    return payload
+    const isResponse = payload instanceof Response
+    const commit = isResponse ? own.commitResponse(payload, save) : own.commit(headOf(reply), save)
+    commits.set(request, commit)
+    const answer = await commit
+    return isResponse ? answer : payload
   }
   const { route } = instanceOf(sessions) ?? {}
   if (route) {

@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { requireSessionHook, type SessionRequest, sojourn } from '../../src/adapters/node.ts'
 import { StoreUnavailableError } from '../../src/errors.ts'
@@ -115,6 +115,50 @@ describe('the Fastify plugin', () => {
     ])
     expect(body).not.toContain('secret')
   })
+
+  const handlers: Record<string, (reply: FastifyReply) => unknown> = {
+    'sends and does not return it': (reply) => void reply.send('page'),
+    'redirects and does not return it': (reply) => void reply.redirect('/home'),
+    'sends nothing and does not return it': (reply) => void reply.code(204).send(),
+    'sends a Response and does not return it': (reply) => void reply.send(new Response('page')),
+    'sends twice': (reply) => reply.send('page').send('other'),
+    'sends and throws': (reply) => {
+      reply.send('page')
+      throw new Error('boom')
+    },
+  }
+  it.each(Object.keys(handlers))(
+    'a handler that %s answers with the cookie, and with the error of the commit',
+    async (name) => {
+      const memory = createMemoryStore()
+      let isDown = false
+      const write: typeof memory.write = async (...call) => {
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        if (isDown) throw new StoreUnavailableError('down', { retryAfter: 7 })
+        return memory.write(...call)
+      }
+      const { app, sessions } = createApp({ store: { ...memory, write } })
+      app.get('/', async (q, reply) => {
+        ;(await (q as unknown as SessionRequest).session()).login('ada')
+        reply.header('cache-control', 'public, max-age=60')
+        return handlers[name]?.(reply)
+      })
+      const { body, headers, statusCode } = await app.inject('/')
+      const { vary, 'cache-control': control } = headers
+      // Fastify gives what it has not sent yet the status of the error.
+      const isError = name === 'sends and throws'
+      expect([statusCode < 400, vary, control]).toEqual([!isError, 'Cookie', 'private, no-store'])
+      if (!isError) expect(body).toBe(/redirects|nothing/.test(name) ? '' : 'page')
+      expect((await sessions.open(pairOf(headers))).subject).toBe('ada')
+      isDown = true
+      const failed = await app.inject('/')
+      expect([failed.statusCode, failed.headers['retry-after'], ownOf(failed.headers)]).toEqual([
+        isError ? 500 : 503,
+        '7',
+        [],
+      ])
+    },
+  )
 
   it('refuses to open a session after the response has begun', async () => {
     const { app } = createApp()
