@@ -17,6 +17,7 @@ import { createCheck, type Requirements, rethrow } from '../guard/requirements.t
 import { background, instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { CDN_HEADER } from '../transport/response.ts'
 import { oncePerEnv } from './once-per-env.ts'
 
 /** The variables that the middleware adds to the context. */
@@ -30,6 +31,9 @@ export interface SessionVariables<
   sessions: Sessions<D, Data>
 }
 
+/** Headers about the body of a page, for caches too; no policy for its scripts. */
+const OF_PAGE =
+  /^(?:content-(?!security-)|(?:accept-ranges|age|etag|expires|last-modified|location)$)/
 /** The key under which a context lists the cookie names of the middlewares that have run. */
 const RUNS = 'sojourn' as never
 
@@ -79,11 +83,22 @@ export function session<
       await commit(c.error && false)
     } catch (error) {
       // What `app.onError` answers goes out with the headers of this response.
+      c.res = withoutPage(c)
       await commit(false)
       throw error
     }
     return undefined
   }
+}
+
+/** Takes the response out of a context, and returns it without its body and the headers that are about that. */
+function withoutPage(c: Context): Response {
+  const headers = new Headers(c.res.headers)
+  for (const name of [...headers.keys()])
+    if (OF_PAGE.test(name) || CDN_HEADER.test(name)) headers.delete(name)
+  headers.set('cache-control', 'no-store')
+  c.res = undefined
+  return new Response(null, { headers })
 }
 
 /** Lets Workers finish what the session has begun and does not wait for. */

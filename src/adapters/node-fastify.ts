@@ -95,16 +95,16 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
     const first = commits.get(request)
     begun.add(request)
     if (!own) return payload
-    if (first) {
-      // Where that fails, its error is answered alone.
-      await first.catch(() => isError || new Promise(() => {}))
-      if (isError) own.setUnavailable(headOf(reply))
-      return payload
-    }
-    const save = isError ? false : undefined
+    // Where that fails, its error is answered alone.
+    if (first) await first.catch(() => isError || new Promise(() => {}))
+    if (first && !isError) return payload
+    const head = headOf(reply)
+    if (first) own.answer(head)
     // Its headers replace those of the reply.
     const isResponse = payload instanceof Response
-    const commit = isResponse ? own.commitResponse(payload, save) : own.commit(headOf(reply), save)
+    if (first && !isResponse) return payload
+    const save = isError ? false : undefined
+    const commit = isResponse ? own.commitResponse(payload, save) : own.commit(head, save)
     commits.set(request, commit)
     const answer = await commit
     return isResponse ? answer : payload

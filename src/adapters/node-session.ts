@@ -4,7 +4,7 @@ import type { Instance } from '../session/instance.ts'
 import { instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { isUnavailable } from '../transport/response.ts'
+import { isUnavailable, markResponse } from '../transport/response.ts'
 import { HeadHeaders, headResponse, type NodeHead } from './node-headers.ts'
 import {
   type MessageParts,
@@ -99,6 +99,14 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
 
   fail(error: unknown): void {
     this.#failure = error
+  }
+
+  /** Sets what caches have to know, and {@link setUnavailable}, on the head of the page that tells why nothing was saved. */
+  answer(head: NodeHead): void {
+    const { transport = 'cookie' } = this.#instance?.options ?? {}
+    const vary = transport === 'cookie' ? 'Cookie' : transport.header
+    markResponse(headResponse(head), [], [vary, ''], true)
+    this.setUnavailable(head)
   }
 
   /** Sets `Retry-After`, and the cookies of the error, on a head of status 500 or above that tells of it. */

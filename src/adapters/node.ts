@@ -135,7 +135,7 @@ export function requireSession<D extends SessionData>(
 
 /** Holds the head, and ends what is read of the store when the client has gone. */
 function watch(
-  own: Pick<NodeSession, 'commit' | 'fail' | 'setUnavailable'>,
+  own: Pick<NodeSession, 'answer' | 'commit' | 'fail'>,
   request: NodeRequest,
   response: NodeResponse,
   next: ((error?: unknown) => void) | undefined,
@@ -159,7 +159,7 @@ function watch(
       else
         response.end(response.statusCode === 503 ? 'Service Unavailable' : 'Internal Server Error')
     },
-    answering: () => own.setUnavailable(response),
+    answering: () => own.answer(response),
   })
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { requireSession } from '../../src/guard/guard.ts'
+import { StoreUnavailableError } from '../../src/index.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createCookieJar } from '../../src/testing/index.ts'
 import { createWorld } from '../support/sessions.ts'
@@ -188,6 +189,40 @@ describe.each(adapters)('$name', ({ serve }) => {
       clock.advance(60)
       expect((await visit()).session.get('tries')).toBe(1)
       expect(types().slice(before)).toEqual(['session.uncommitted'])
+    }
+  })
+
+  it('the page of a commit that failed is for no cache that others share, whatever the page that is not sent said', async () => {
+    const memory = createMemoryStore()
+    let isDown = false
+    const write: typeof memory.write = async (...call) => {
+      if (isDown) throw new StoreUnavailableError('down')
+      return memory.write(...call)
+    }
+    const worlds = [createWorld({ store: { ...memory, write } }), createWorld()]
+    for (const { jar, sessions, visit } of worlds) {
+      await visit((session) => session.login('ann'))
+      isDown = true
+      const headers = {
+        'cache-control': 'public, max-age=600',
+        'cdn-cache-control': 'max-age=600',
+        'content-length': '4',
+      }
+      const fetch = serve(sessions, async ({ session }) => {
+        ;(await session()).set('letter', 'x'.repeat(6000))
+        return new Response('page', { headers })
+      })
+      // Some leave it to their caller.
+      const response = await fetch(jar.request('/')).catch(() => new Response(null))
+      const control = response.headers.get('cache-control')
+      expect([response.ok && !!response.body, String(control)]).toEqual([
+        false,
+        expect.not.stringMatching(/public/),
+      ])
+      expect(response.headers.get('cdn-cache-control')).toBe(null)
+      if (control) expect(control).toMatch(/no-store|private/)
+      const text = await response.text()
+      expect([null, String(text.length)]).toContain(response.headers.get('content-length'))
     }
   })
 

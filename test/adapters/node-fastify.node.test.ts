@@ -160,6 +160,28 @@ describe('the Fastify plugin', () => {
     },
   )
 
+  it('the page of a commit that failed is for no cache that others share, whatever the handler said', async () => {
+    const write = async () => Promise.reject(new Error('down'))
+    for (const store of [undefined, { ...createMemoryStore(), write }]) {
+      const { app } = createApp({ store })
+      app.setErrorHandler((_, __, reply) => reply.code(500).send('sorry'))
+      app.get('/', async (q, reply) => {
+        reply
+          .header('cache-control', 'public, max-age=600')
+          .header('cdn-cache-control', 'max-age=9')
+        ;(await (q as unknown as SessionRequest).session()).set('letter', 'x'.repeat(6000))
+        return 'page'
+      })
+      const { body, headers } = await app.inject('/')
+      expect([body, headers.vary, headers['cdn-cache-control']]).toEqual([
+        'sorry',
+        'Cookie',
+        undefined,
+      ])
+      expect(headers['cache-control']).toMatch(/^(private, max-age=600|no-store)$/)
+    }
+  })
+
   it('refuses to open a session after the response has begun', async () => {
     const { app } = createApp()
     app.get('/', async (_, reply) => reply.send('hello'))

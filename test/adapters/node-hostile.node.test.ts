@@ -331,6 +331,23 @@ describe.each(hosts)('$name', (host) => {
     },
   )
 
+  it('the page of a commit that failed is for no cache that others share, whatever was said before the session', async () => {
+    const memory = createMemoryStore()
+    const write = async () => Promise.reject(new Error('down'))
+    for (const store of [undefined, { ...memory, write }]) {
+      const server = await start(createHere({ store }), async (req, res) => {
+        res.setHeader('cache-control', 'public, max-age=600')
+        res.setHeader('cdn-cache-control', 'max-age=600')
+        ;(await req.session()).set('letter', 'x'.repeat(6000))
+        res.end('page')
+      })
+      const { headers, status } = await server.get('/')
+      expect([status, headers['cdn-cache-control']]).toEqual([store ? 503 : 500, undefined])
+      expect(headers['cache-control']).toMatch(/^(private, max-age=600|private|no-store)$/)
+      expect(headers.vary).toContain('Cookie')
+    }
+  })
+
   it('a second answer changes neither status nor headers of the first one', async () => {
     const server = await start(createHere(), async (req, res) => {
       ;(await req.session()).set('x', 1)
