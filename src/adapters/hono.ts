@@ -17,7 +17,6 @@ import { createCheck, type Requirements, rethrow } from '../guard/requirements.t
 import { background, instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { CDN_HEADER } from '../transport/response.ts'
 import { oncePerEnv } from './once-per-env.ts'
 
 /** The variables that the middleware adds to the context. */
@@ -31,9 +30,8 @@ export interface SessionVariables<
   sessions: Sessions<D, Data>
 }
 
-/** Headers about the body of a page, for caches too; no policy for its scripts. */
-const OF_PAGE =
-  /^(?:content-(?!security-)|(?:accept-ranges|age|etag|expires|last-modified|location)$)/
+/** Headers of a page that the page of an error has too. */
+const KEPT = /^(?:access-control-.*|set-cookie|vary)$/
 /** The key under which a context lists the cookie names of the middlewares that have run. */
 const RUNS = 'sojourn' as never
 
@@ -82,23 +80,15 @@ export function session<
     try {
       await commit(c.error && false)
     } catch (error) {
-      // What `app.onError` answers goes out with the headers of this response.
-      c.res = withoutPage(c)
+      // What `app.onError` answers goes out with the headers of this response: not with those of the page that is not sent.
+      const kept = [...c.res.headers].filter(([name]) => KEPT.test(name))
+      c.res = undefined
+      c.res = new Response(null, { headers: [...kept, ['cache-control', 'no-store']] })
       await commit(false)
       throw error
     }
     return undefined
   }
-}
-
-/** Takes the response out of a context, and returns it without its body and the headers that are about that. */
-function withoutPage(c: Context): Response {
-  const headers = new Headers(c.res.headers)
-  for (const name of [...headers.keys()])
-    if (OF_PAGE.test(name) || CDN_HEADER.test(name)) headers.delete(name)
-  headers.set('cache-control', 'no-store')
-  c.res = undefined
-  return new Response(null, { headers })
 }
 
 /** Lets Workers finish what the session has begun and does not wait for. */
@@ -133,7 +123,7 @@ function createOpener<D extends SessionData, Data extends object>(
   sessions: Sessions<D, Data>,
   request: Request,
 ): () => Promise<Session<D, Data>> {
-  const { options, reopen } = instanceOf(sessions) ?? {}
+  const { carrier: [vary] = ['Cookie'], reopen } = instanceOf(sessions) ?? {}
   let stored: Promise<Session<D, Data>> | undefined
   let isMarked = false
   return async () => {
@@ -144,8 +134,7 @@ function createOpener<D extends SessionData, Data extends object>(
     const session = await sessions.get(request)
     if (isMarked || c.finalized) return session
     isMarked = true
-    const transport = options?.transport ?? 'cookie'
-    c.header('vary', transport === 'cookie' ? 'Cookie' : transport.header, { append: true })
+    c.header('vary', vary, { append: true })
     if (session.status !== 'new') c.header('cache-control', 'private', { append: true })
     return session
   }

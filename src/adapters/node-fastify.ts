@@ -78,36 +78,33 @@ async function plugin(app: FastifyLike, options: SojournOptions): Promise<void> 
     )
   }
   const hook = (name: string, run: Hook) => app.addHook(name as never, run as never)
-  const begun = new WeakSet<object>()
   const commits = new WeakMap<object, Promise<unknown>>()
   const failed = new WeakSet<object>()
   // A getter, so that the function needs no `this`.
   function getter(this: NodeRequest): NodeSession['open'] {
-    const hasBegun = (): boolean => begun.has(this)
+    const hasBegun = (): boolean => commits.has(this)
     return (sessionOf(this) ?? new NodeSession(sessions, this, { hasBegun })).open
   }
   app.decorateRequest('session', { getter })
   const onSend: Hook = async (request, reply, payload) => {
     const own = sessionOf(request)
+    const head = headOf(reply)
     const isError = failed.has(request)
     // It runs again for the page of an error, and where a handler sends twice, perhaps without knowing: one that is async and
     // does not return what it sends, sends nothing too. That must not be faster than the first answer.
     const first = commits.get(request)
-    begun.add(request)
-    if (!own) return payload
-    // Where that fails, its error is answered alone.
-    if (first) await first.catch(() => isError || new Promise(() => {}))
-    if (first && !isError) return payload
-    const head = headOf(reply)
-    if (first) own.answer(head)
+    if (first) {
+      // Where that fails, its error is answered alone.
+      await first.catch(() => isError || new Promise(() => {}))
+      if (isError) await own?.commit(head, false)
+      return payload
+    }
+    const save = isError ? false : undefined
     // Its headers replace those of the reply.
     const isResponse = payload instanceof Response
-    if (first && !isResponse) return payload
-    const save = isError ? false : undefined
-    const commit = isResponse ? own.commitResponse(payload, save) : own.commit(head, save)
-    commits.set(request, commit)
-    const answer = await commit
-    return isResponse ? answer : payload
+    const commit = isResponse ? own?.commitResponse(payload, save) : own?.commit(head, save)
+    commits.set(request, Promise.resolve(commit))
+    return (await commit) ?? payload
   }
   const { route } = instanceOf(sessions) ?? {}
   if (route) {

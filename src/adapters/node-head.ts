@@ -19,17 +19,19 @@ export interface NodeResponse extends NodeHead {
 
 /** Hooks of {@link holdHead}. */
 export interface HeadHooks {
-  /** Saves, and sets headers on `head`. It is awaited, and what was written meanwhile follows. */
-  before(head: NodeHead): Promise<void>
+  /**
+   * Saves, and sets headers on `head`. It is awaited, and what was written meanwhile follows.
+   *
+   * @param save `false`: it is that of the answer which `failed` arranged, and saves nothing.
+   */
+  before(head: NodeHead, save?: false): Promise<void>
   /**
    * Answers instead, with the head still to be sent, once everything that was held is dropped.
    *
-   * @param isOver The handler has ended its response. Otherwise it is still writing, and what it writes
-   * from now on is dropped, whoever answers.
+   * @param isOver The handler has ended its response. Otherwise it is still writing: then it has to end the response at once,
+   * so that what the handler writes from now on is dropped.
    */
   failed(error: unknown, isOver: boolean): void
-  /** Is called once before the head of the answer that `failed` arranged. */
-  answering(): void
 }
 
 type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders'
@@ -58,6 +60,7 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
   const held: [Method, readonly unknown[]][] = []
   const hold: Hold = { state: 'waiting', isEnded: false }
   let status = 0
+  let save: false | undefined
 
   const repeat = (): void => {
     hold.state = 'through'
@@ -70,11 +73,14 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
   }
   const fail = (error: unknown): void => {
     if (response.destroyed) return
-    // Node refuses what was held, and the head has left.
-    if (hold.state === 'through' && response.headersSent) return void response.destroy?.()
-    hold.state = 'answering'
-    hooks.failed(error, hold.isEnded)
-    if (!hold.isEnded) hold.state = 'dropped'
+    // Node refuses what was held, and the head has left; or the answer to an error fails too.
+    if (save === false || (hold.state === 'through' && response.headersSent))
+      return void response.destroy?.()
+    save = false
+    const isOver = hold.isEnded
+    held.length = 0
+    Object.assign(hold, { state: 'waiting', isEnded: false })
+    hooks.failed(error, isOver)
   }
   const keep = (name: Method, given: readonly unknown[]): unknown => {
     if (hold.isEnded) return name === 'write' ? false : response
@@ -90,19 +96,13 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
       Object.assign(response, { [HOLD]: hold })
       Object.defineProperties(response, SHOWN)
       status = response.statusCode
-      hooks.before(headOf(response, original)).then(repeat).catch(fail)
+      hooks.before(headOf(response, original), save).then(repeat).catch(fail)
     }
     return name === 'write' ? !canDrain : response
   }
   for (const name of METHODS) {
     own[name] = (...given: unknown[]) => {
-      if (hold.state === 'answering') {
-        hold.state = 'through'
-        hooks.answering()
-      }
-      if (hold.state === 'through') return call(name, given)
-      if (hold.state === 'dropped') return name === 'write' ? false : response
-      return keep(name, given)
+      return hold.state === 'through' ? call(name, given) : keep(name, given)
     }
   }
   for (const name of CHANGES) {
@@ -114,7 +114,7 @@ export function holdHead(response: NodeResponse, hooks: HeadHooks): void {
 }
 
 interface Hold {
-  state: 'waiting' | 'held' | 'answering' | 'through' | 'dropped'
+  state: 'waiting' | 'held' | 'through'
   isEnded: boolean
 }
 

@@ -4,7 +4,7 @@ import type { Instance } from '../session/instance.ts'
 import { instanceOf, nameOf } from '../session/instances.ts'
 import type { Session, SessionData } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { isUnavailable, markResponse } from '../transport/response.ts'
+import { CDN_HEADER, isUnavailable } from '../transport/response.ts'
 import { HeadHeaders, headResponse, type NodeHead } from './node-headers.ts'
 import {
   type MessageParts,
@@ -101,19 +101,13 @@ export class NodeSession<D extends SessionData = SessionData, Data extends objec
     this.#failure = error
   }
 
-  /** Sets what caches have to know, and {@link setUnavailable}, on the head of the page that tells why nothing was saved. */
-  answer(head: NodeHead): void {
-    const { transport = 'cookie' } = this.#instance?.options ?? {}
-    const vary = transport === 'cookie' ? 'Cookie' : transport.header
-    markResponse(headResponse(head), [], [vary, ''], true)
-    this.setUnavailable(head)
-  }
-
   /** Sets `Retry-After`, and the cookies of the error, on a head of status 500 or above that tells of it. */
   setUnavailable(head: NodeHead): void {
     const failure = this.#failure
     if (!isUnavailable(failure) || head.statusCode < 500) return
-    new HeadHeaders(head).put(failure.getResponse().headers)
+    const headers = new HeadHeaders(head)
+    for (const [name] of headers) if (CDN_HEADER.test(name)) headers.delete(name)
+    headers.put(failure.getResponse().headers)
   }
 
   #start(): void {

@@ -135,7 +135,7 @@ export function requireSession<D extends SessionData>(
 
 /** Holds the head, and ends what is read of the store when the client has gone. */
 function watch(
-  own: Pick<NodeSession, 'answer' | 'commit' | 'fail'>,
+  own: Pick<NodeSession, 'commit' | 'fail'>,
   request: NodeRequest,
   response: NodeResponse,
   next: ((error?: unknown) => void) | undefined,
@@ -145,7 +145,7 @@ function watch(
     if (!response.writableFinished) abortRequest(request)
   })
   holdHead(response, {
-    before: (head) => own.commit(head),
+    before: (head, save) => own.commit(head, save),
     failed(error, isOver) {
       own.fail(error)
       const saved = isUnavailable(error) ? [] : cookiesOfSessions(request, response)
@@ -159,7 +159,6 @@ function watch(
       else
         response.end(response.statusCode === 503 ? 'Service Unavailable' : 'Internal Server Error')
     },
-    answering: () => own.answer(response),
   })
 }
 

@@ -2,7 +2,6 @@
 import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import type { DataText } from '../codec/data.ts'
 import type { CookieFound } from '../transport/cookie.ts'
-import type { Carrier } from '../transport/response.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import type { Session, SessionData } from './session.ts'
@@ -56,8 +55,6 @@ export interface Visit {
 /** Opens the sessions of one instance. */
 export interface Opener<D extends SessionData> {
   readonly instance: Instance
-  /** The headers in which a session comes and goes. */
-  readonly carrier: Carrier
   /** Loads what deals with a store when it is first needed; sessions in cookies never load it. */
   backend(): Backend | Promise<Backend>
   /** @param again See {@link Visit.again}. */

@@ -10,6 +10,7 @@ import { type ResolvedOptions, resolveOptions } from '../resolve-options.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { createSessionCookie, type SessionCookie } from '../transport/cookie.ts'
 import { createSessionHeader } from '../transport/header.ts'
+import type { Carrier } from '../transport/response.ts'
 import type { Draft, SessionContext } from './draft.ts'
 import type { SessionData } from './session.ts'
 
@@ -19,6 +20,8 @@ export interface Instance {
   /** The store of the sessions, or of their revocations. */
   readonly store: SessionStore | undefined
   readonly cookie: SessionCookie
+  /** The headers in which a session comes and goes. */
+  readonly carrier: Carrier
   readonly tokens: CookieTokens
   readonly format: DataFormat
   readonly emit: Emit
@@ -64,6 +67,8 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     transport === 'cookie'
       ? createSessionCookie(options.cookie)
       : createSessionHeader(transport.header)
+  const carrier: Carrier =
+    transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const format = createFormat(options)
   const actors: Instance['actors'] = new BoundedMap(MAX_ACTORS)
   const observe = createEmit(options.onEvent, now, store, actors)
@@ -94,6 +99,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
     store,
     actors,
     cookie,
+    carrier,
     tokens,
     format,
     emit,

@@ -2,7 +2,7 @@
 import { expectArgument, isObject } from '../check.ts'
 import { EMPTY } from '../codec/values.ts'
 import { lazy } from '../lazy.ts'
-import { type Carrier, markResponse } from '../transport/response.ts'
+import { markResponse } from '../transport/response.ts'
 import type { Backend, Opener } from './backend.ts'
 import type { Draft } from './draft.ts'
 import { createInCookie } from './in-cookie.ts'
@@ -17,10 +17,8 @@ import { isUnseen } from './unseen.ts'
 /** Creates what opens sessions, and opens none yet. */
 export function createOpener<D extends SessionData>(instance: Instance): Opener<D> {
   const { binding, controls, deviceBound, importFrom, ...options } = instance.options
-  const { notBefore, now, revocations, store, transport } = options
+  const { notBefore, now, revocations, store } = options
   const isGuarded = binding || controls || deviceBound || importFrom || notBefore || revocations
-  const carrier: Carrier =
-    transport === 'cookie' ? ['Cookie', 'set-cookie'] : [transport.header, transport.header]
   const inCookie = store ? null : createInCookie(instance)
   const stored = lazy(async () =>
     (await import('../persistence/backend.ts')).storedBackendOf(instance),
@@ -44,12 +42,12 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
     const waits = flash === EMPTY || again || (request !== undefined && isUnseen(request))
     return new RequestSession<D>(draft, instance, waits ? EMPTY : flash)
   }
-  const opener = { instance, carrier, backend, open }
+  const opener = { instance, backend, open }
   if (deviceBound) {
     instance.route = async (request) => (await restrictions()).answerDevice(opener, request)
   }
   instance.reopen = async (request) => {
-    const session = await open(request.headers.get(carrier[0]), request, true)
+    const session = await open(request.headers.get(instance.carrier[0]), request, true)
     getDraft(session).saving = Promise.resolve([])
     return session
   }
@@ -58,14 +56,14 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
 
 /** Opens the session of a request, once. */
 export function openRequest<D extends SessionData>(
-  { carrier, instance, open }: Opener<D>,
+  { instance, open }: Opener<D>,
   request: Request,
 ): Promise<Session<D, D>> {
   const opened = instance.opened as WeakMap<object, ReturnType<typeof open> | null>
   let session = isRequest(request) ? opened.get(request) : null
   if (session === null) return refuse(request)
   if (!session) {
-    session = open(request.headers.get(carrier[0]), request)
+    session = open(request.headers.get(instance.carrier[0]), request)
     opened.set(request, session)
   }
   return session
@@ -98,7 +96,8 @@ async function commitOpened<D extends SessionData>(
 ): Promise<Response> {
   const holds = typeof response?.status === 'number'
   expectArgument(holds, 'response', 'a Response: does the handler return one?', response)
-  const { backend, carrier, instance } = opener
+  const { backend, instance } = opener
+  const { carrier } = instance
   let draft: Draft
   try {
     draft = getDraft(await opening)

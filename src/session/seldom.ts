@@ -63,7 +63,7 @@ function tell({ emit, unsaved }: Instance, draft: Draft): void {
  * cookies already.
  */
 export async function commitSeldom<D extends SessionData>(
-  { backend, carrier, instance, open }: Opener<D>,
+  { backend, instance, open }: Opener<D>,
   request: Request,
   response: Response,
   draft: Draft,
@@ -88,7 +88,7 @@ export async function commitSeldom<D extends SessionData>(
     }
   }
   if (save && draft.device) [own, values] = await draft.device.finish(own, values)
-  const marked = markResponse(own, values, carrier, draft.found !== null)
+  const marked = markResponse(own, values, instance.carrier, draft.found !== null)
   return save ? clearSite(marked, draft) : marked
 }
 

@@ -28,11 +28,12 @@ const hashOf = perInstance(({ options }) => createKeyedHash(options.secrets, 'st
 
 /** Answers a request of {@link Sessions.statusHandler}. */
 export async function tellStatus<D extends SessionData>(
-  { backend, carrier, instance, open }: Opener<D>,
+  { backend, instance, open }: Opener<D>,
   request: Request,
 ): Promise<Response> {
   if (!isRequest(request)) return await refuse(request)
   const { headers, method } = request
+  const { carrier } = instance
   const renews = method === 'POST'
   if (!renews && method !== 'GET' && method !== 'HEAD') {
     return new Response(null, { status: 405, headers: { allow: 'GET, HEAD, POST' } })

@@ -152,27 +152,29 @@ describe('the Fastify plugin', () => {
       expect((await sessions.open(pairOf(headers))).subject).toBe('ada')
       isDown = true
       const failed = await app.inject('/')
-      expect([failed.statusCode, failed.headers['retry-after'], ownOf(failed.headers)]).toEqual([
-        isError ? 500 : 503,
-        '7',
-        [],
-      ])
+      expect([failed.statusCode, ownOf(failed.headers)]).toEqual([isError ? 500 : 503, []])
+      if (!isError) expect(failed.headers['retry-after']).toBe('7')
     },
   )
 
   it('the page of a commit that failed is for no cache that others share, whatever the handler said', async () => {
-    const write = async () => Promise.reject(new Error('down'))
-    for (const store of [undefined, { ...createMemoryStore(), write }]) {
+    const memory = createMemoryStore()
+    const write: typeof memory.write = async (id, record, expected) =>
+      expected === null ? memory.write(id, record, expected) : Promise.reject(new Error('down'))
+    for (const store of [undefined, { ...memory, write }]) {
       const { app } = createApp({ store })
       app.setErrorHandler((_, __, reply) => reply.code(500).send('sorry'))
       app.get('/', async (q, reply) => {
         reply
           .header('cache-control', 'public, max-age=600')
           .header('cdn-cache-control', 'max-age=9')
-        ;(await (q as unknown as SessionRequest).session()).set('letter', 'x'.repeat(6000))
+        const session = await sessionOf(q)
+        if (session.subject) session.set('letter' as never, 'x'.repeat(6000) as never)
+        else session.login('ada')
         return 'page'
       })
-      const { body, headers } = await app.inject('/')
+      const cookie = pairOf((await app.inject('/')).headers)
+      const { body, headers } = await app.inject({ url: '/', headers: { cookie } })
       expect([body, headers.vary, headers['cdn-cache-control']]).toEqual([
         'sorry',
         'Cookie',
