@@ -31,7 +31,7 @@ export interface SessionVariables<
 }
 
 /** Headers of a page that the page of an error has too. */
-const KEPT = /^(?:access-control-.*|set-cookie|vary)$/
+const KEPT = /^(access-control|set-cookie|vary)/
 /** The key under which a context lists the cookie names of the middlewares that have run. */
 const RUNS = 'sojourn' as never
 
@@ -81,9 +81,10 @@ export function session<
       await commit(c.error && false)
     } catch (error) {
       // What `app.onError` answers goes out with the headers of this response: not with those of the page that is not sent.
-      const kept = [...c.res.headers].filter(([name]) => KEPT.test(name))
+      const headers = [...c.res.headers].filter(([name]) => KEPT.test(name))
+      headers.push(['cache-control', 'no-store'])
       c.res = undefined
-      c.res = new Response(null, { headers: [...kept, ['cache-control', 'no-store']] })
+      c.res = new Response(null, { headers })
       await commit(false)
       throw error
     }
@@ -107,7 +108,7 @@ function noteRun(c: Context, sessions: object): void {
   const name = nameOf(sessions)
   if (names.includes(name)) {
     throw new TypeError(
-      'session() runs twice on this route, for one cookie name: keep one app.use(session(sessions)), or give each createSessions its own cookie.name',
+      'session() runs twice on this route, for one cookie name: keep one, or give each createSessions its own cookie.name',
     )
   }
   c.set(RUNS, [...names, name] as never)
