@@ -6,11 +6,14 @@
 const cookies = new WeakMap<object, readonly string[]>()
 
 /**
- * Returns an error of this request alone that is as `error`, with values for the answer to it. A store may throw one
- * error object for all requests, and nobody else may get these cookies.
+ * Returns a copy of `error` that belongs to this request alone, with values for the answer to it. A store may throw
+ * one error object for all requests, and nobody else may get these cookies.
  */
-export function withCookies<E extends object>(error: E, values: readonly string[]): E {
-  const own: E = Object.create(error)
+export function withCookies<E extends Error>(error: E, values: readonly string[]): E {
+  const { message, stack } = error
+  // Loggers and error trackers ask for a true error, with its cause.
+  const copy = Object.assign(new Error(message, error), error, { stack })
+  const own: E = Object.setPrototypeOf(copy, Object.getPrototypeOf(error))
   cookies.set(own, values)
   return own
 }

@@ -217,4 +217,37 @@ describe('a store that throws one error object for everybody', () => {
     isDown = false
     expect((await sessions.open(jar.header())).subject).toBe('ann')
   })
+
+  it('has loggers see it as it is', async () => {
+    const clock = createClock()
+    const memory = createMemoryStore({ now: clock })
+    const down = new StoreUnavailableError('down', {
+      retryAfter: 7,
+      cause: new Error('ECONNRESET'),
+    })
+    let isDown = false
+    const write: SessionStore['write'] = (...call) =>
+      isDown ? Promise.reject(down) : memory.write(...call)
+    const { jar, sessions } = createWorld({ store: { ...memory, write } }, clock)
+    await jar.fetch(
+      sessions.handler(async (request) => {
+        const session = await sessions.get(request)
+        session.login('ann')
+        return new Response('ok')
+      }),
+      '/',
+    )
+    isDown = true
+    const request = new Request('https://a.example/', { headers: { cookie: jar.header()! } })
+    const session = await sessions.get(request)
+    session.increment('n')
+    session.regenerate()
+    const error = await sessions.commit(request, new Response('ok')).catch((one) => one)
+    expect(error).not.toBe(down)
+    expect(error).toBeInstanceOf(StoreUnavailableError)
+    expect(Object.prototype.toString.call(error)).toBe('[object Error]')
+    const { cause, code, message, name, retryAfter, stack } = down
+    expect({ ...error }).toEqual({ ...down })
+    expect(error).toMatchObject({ cause, code, message, name, retryAfter, stack })
+  })
 })
