@@ -153,7 +153,7 @@ function createOpener<D extends SessionData, Data extends object>(
 export function requireSession<D extends SessionData>(
   requirements: Requirements<D> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<D> }> {
-  const check = createCheck(requirements, undefined, undefined, rethrow)
+  const check = createCheck(requirements, undefined, rethrow)
   return async (c, next) => {
     if (!c.var.session)
       throw new TypeError('requireSession() needs app.use(session(...)) before it')

@@ -54,7 +54,7 @@ export async function checkSession<D extends SessionData, Data extends object>(
       throw error
     },
   }
-  const check = createCheck(more, undefined, factors)
+  const check = createCheck(more, factors)
   const opened = open()
   // A component does not know its own address, and all that the check would use it for is ours.
   const refusal = await check(

@@ -147,7 +147,7 @@ function headOf(reply: FastifyReplyLike): NodeHead {
 export function requireSessionHook<D extends SessionData>(
   requirements: Requirements<D> = {},
 ): (request: NodeRequest, reply: FastifyReplyLike) => Promise<unknown> {
-  const check = createCheck(requirements, undefined, undefined, rethrow)
+  const check = createCheck(requirements, undefined, rethrow)
   return async (request, reply) => {
     const { session } = request as { session?: () => Promise<Session<D>> }
     if (!session)

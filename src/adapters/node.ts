@@ -118,7 +118,7 @@ export function requireSession<D extends SessionData>(
   response: NodeResponse,
   next: (error?: unknown) => void,
 ) => Promise<void> {
-  const check = createCheck(requirements, undefined, undefined, rethrow)
+  const check = createCheck(requirements, undefined, rethrow)
   return async (request, response, next) => {
     const own = partsOf(request).sessions.at(-1)
     try {

@@ -40,16 +40,16 @@ export type Guard = (request: Request) => Promise<Response | null>
  * what answers preflights comes before the guard. Letting them through would let everybody through
  * who sends such a header to a page that does not check the method.
  *
- * @param now Epoch milliseconds. (default: the clock of the sessions, their option `now`)
+ * Times are by the clock of the sessions, their option `now`.
+ *
  * @throws TypeError or RangeError naming the option that is wrong.
  */
 export function requireSession<D extends SessionData>(
   sessions: Pick<Sessions<D>, 'get'>,
   requirements: Requirements<D> = {},
-  now?: () => number,
 ): Guard {
   expectSessions(sessions)
-  const check = createCheck(requirements, now, instanceOf(sessions)?.options.factors)
+  const check = createCheck(requirements, instanceOf(sessions)?.options.factors)
   return async (request) => {
     expectArgument(isObject(request), 'request', 'a Request', request)
     return await check(request, () => sessions.get(request))

@@ -94,13 +94,11 @@ const RULES: Record<string, Rule> = {
 /**
  * Makes the check of {@link requireSession} for adapters, which open the session in their own way.
  *
- * @param now Epoch milliseconds. (default: the clock of the sessions that opened the session)
  * @param declared The option `factors` of the sessions, where they are known already.
  * @param unavailable The default of `onUnavailable`.
  */
 export function createCheck<D extends SessionData>(
   requirements: Requirements<D>,
-  now?: () => number,
   declared?: readonly string[],
   unavailable: NonNullable<Requirements['onUnavailable']> = (_, error) => error.getResponse(),
 ): (request: Request, open: () => Promise<Session<D>>) => Promise<Response | null> {
@@ -123,7 +121,7 @@ export function createCheck<D extends SessionData>(
     }
     const options = optionsOf(session)
     if (names.length) assertFactors(factors, options?.factors)
-    const time = (now ?? options?.now ?? Date.now)()
+    const time = (options?.now ?? Date.now)()
     const isLately = (since: number | null | undefined, seconds: number): boolean =>
       (since ?? 0) > time - seconds * 1000
     const isSomebody = rules.subject || names.length ? session.subject !== null : isLive(session)

@@ -162,7 +162,7 @@ describe.each(places)('session.elevate() %s', (_place, options) => {
       { passkey },
       null,
     ])
-    const guard = requireSession(sessions, { freshWithin: 300 }, clock)
+    const guard = requireSession(sessions, { freshWithin: 300 })
     const headers = { cookie: String(jar.header()), 'user-agent': 'curl' }
     expect((await guard(new Request('https://a.example/', { headers })))?.status).toBe(401)
     expect([(await as('Firefox')).factors, (await as('curl')).factors]).toEqual([{}, { passkey }])

@@ -81,7 +81,7 @@ export class Lab {
   #shop(): Fetch {
     const { binding, secrets, snapshot, store } = this.settings
     const key = JSON.stringify([binding, secrets, snapshot, store, this.#breaker()])
-    const shop = this.#shops.get(key) ?? createShop(this.#sessions(), this.now)
+    const shop = this.#shops.get(key) ?? createShop(this.#sessions())
     this.#shops.set(key, shop)
     return shop
   }

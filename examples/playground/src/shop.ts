@@ -92,12 +92,9 @@ const redirect = (location: string): Response =>
   new Response(null, { status: 303, headers: { location } })
 
 /** Makes the shop: a fetch handler. Its pages are JSON, which the playground draws. */
-export function createShop(
-  sessions: Sessions<Data>,
-  now: () => number,
-): (request: Request) => Promise<Response> {
+export function createShop(sessions: Sessions<Data>): (request: Request) => Promise<Response> {
   const status = sessions.statusHandler()
-  const guard = requireSession<Data>(sessions, { factors: { passkey: 300 }, actor: false }, now)
+  const guard = requireSession<Data>(sessions, { factors: { passkey: 300 }, actor: false })
   return sessions.handler(async (request) => {
     const { pathname, searchParams } = new URL(request.url)
     if (pathname === '/session-status') return status(request)
