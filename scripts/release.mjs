@@ -1,6 +1,7 @@
 /**
  * Says what is missing before a release: `node scripts/release.mjs`. Placeholders that were not replaced,
- * versions that differ, and a change log without a date.
+ * versions that differ, a change log without a date, and a
+ * tag of another version.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,6 +28,12 @@ if (
   !new RegExp(`^## ${version.replaceAll('.', '\\.')} \\(\\d{4}-\\d\\d-\\d\\d\\)$`).test(heading)
 ) {
   missing.push(`CHANGELOG.md: "${heading}" in place of "## ${version} (<year>-<month>-<day>)"`)
+}
+
+// What GitHub runs for a tag: that of another version would be published under this one.
+const { GITHUB_REF_NAME: tag, GITHUB_REF_TYPE } = process.env
+if (GITHUB_REF_TYPE === 'tag' && tag !== `v${version}`) {
+  missing.push(`The tag is ${tag}, and not v${version}`)
 }
 
 for (const line of missing) console.error(line)

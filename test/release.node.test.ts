@@ -6,8 +6,10 @@ import { read, root } from './support/documents.ts'
 
 const folder = `${root}.test-results/release`
 
-/** Runs the check on the project, in a copy of what it reads, with these words replaced. */
-function check(replace: (text: string, path: string) => string): string[] {
+const { version } = JSON.parse(read('package.json'))
+
+/** Runs the check on the project, in a copy of what it reads, with these words replaced, for a release of this tag. */
+function check(replace: (text: string, path: string) => string, tag = `v${version}`): string[] {
   rmSync(folder, { recursive: true, force: true })
   const files = 'package.json jsr.json package-lock.json CHANGELOG.md src/observe/otel.ts'
   for (const path of files.split(' ')) {
@@ -15,7 +17,8 @@ function check(replace: (text: string, path: string) => string): string[] {
     writeFileSync(join(folder, path), replace(read(path), path))
   }
   const args = [`${root}scripts/release.mjs`, folder]
-  const { status, stderr } = spawnSync('node', args, { encoding: 'utf8' })
+  const env = { ...process.env, GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: tag }
+  const { status, stderr } = spawnSync('node', args, { encoding: 'utf8', env })
   const lines = stderr.split('\n').filter(Boolean)
   expect(status).toBe(lines.length ? 1 : 0)
   return lines
@@ -32,11 +35,21 @@ describe('the check before a release', () => {
     expect(check(ready)).toEqual([])
   })
 
+  it('refuses a tag of another version', () => {
+    expect(check(ready, 'v0.0.9')).toEqual([`The tag is v0.0.9, and not v${version}`])
+  })
+
+  // Whatever was replaced in the project by then: the release itself runs this too.
   it('names each placeholder, each version that differs, and a change log without a date', () => {
+    const url = 'https://github.com/OWNER/sojourn'
+    const placeholders = { homepage: 'https://sojourn.example', bugs: url, repository: { url } }
     const lines = check((text, path) =>
       path === 'package.json'
-        ? text
-        : text.replace("'0.1.0'", "'0.0.9'").replace('"0.1.0"', '"0.0.9"'),
+        ? JSON.stringify({ ...JSON.parse(text), ...placeholders })
+        : text
+            .replaceAll(`'${version}'`, "'0.0.9'")
+            .replaceAll(`"${version}"`, '"0.0.9"')
+            .replace(/^## .*$/m, `## ${version} (unreleased)`),
     )
     expect(lines.map((line) => line.split(':')[0])).toEqual([
       'package.json',

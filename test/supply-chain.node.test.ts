@@ -107,6 +107,19 @@ describe('the workflows', () => {
   )
 })
 
+it('a job that may publish runs no test, and no script of a dependency', () => {
+  const jobs = workflows.flatMap(([, text = '']) => text.split(/^ {2}(?=\w+:$)/m))
+  const publishing = jobs.filter((job) => job.includes('id-token: write'))
+  const commands = publishing.flatMap((job) => job.match(/(?<=- run: ).*/g) ?? [])
+  expect(commands).toEqual([
+    'npm ci --ignore-scripts',
+    'node scripts/build.mjs',
+    'npm publish --provenance --access public --ignore-scripts',
+    'npm ci --ignore-scripts',
+    'node_modules/.bin/deno publish',
+  ])
+})
+
 function isThere(path: string): boolean {
   return existsSync(root + path)
 }
