@@ -6,7 +6,7 @@ import { COMMANDS } from './commands/index.ts'
 import { toCommandError } from './errors.ts'
 import { helpOf, overview } from './help.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
-import { sentence } from './words.ts'
+import { jsonLine, sentence } from './words.ts'
 
 /** Runs `args` (without the program's own name) and returns the exit code. Never rejects. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -14,7 +14,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const isJson = args.includes('--json')
   try {
     const { json, ok = true, text } = await runCommand(args, terminal)
-    await terminal.write(isJson ? `${JSON.stringify({ ok, ...json })}\n` : text)
+    await terminal.write(isJson ? jsonLine({ ok, ...json }) : text)
     return ok ? EXIT.fine : EXIT.wrong
   } catch (error) {
     const failure = toCommandError(error)
@@ -56,7 +56,7 @@ function find(name: string): Command {
 async function print(terminal: Terminal, failure: CommandError, isJson: boolean): Promise<void> {
   const { advice, details, message } = failure
   if (isJson) {
-    await terminal.write(`${JSON.stringify({ ok: false, error: message, advice, ...details })}\n`)
+    await terminal.write(jsonLine({ ok: false, error: message, advice, ...details }))
     return
   }
   await terminal.note(`${sentence(message)}\n${sentence(advice)}\n`)

@@ -40,9 +40,19 @@ export function size(bytes: number): string {
   return `${number.toLocaleString('en-US', { maximumFractionDigits: 1 })} ${isLarge ? 'MB' : 'kB'}`
 }
 
+/** Characters that steer a terminal, or reorder what it shows. */
+const STEERING = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
 /** Makes a text harmless for a terminal: control characters and what reorders text are replaced. */
 export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
+  return text.replace(STEERING, '?')
+}
+
+/** Spells a line of JSON that is harmless for a terminal: such characters are escaped, which JSON itself does for a few only. */
+export function jsonLine(value: object): string {
+  const spell = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  const text = JSON.stringify(value).replace(STEERING, (all) => all.split('').map(spell).join(''))
+  return `${text}\n`
 }
 
 /** Ends a sentence with a period, unless it ends with something else. */

@@ -186,7 +186,7 @@ describe('sojourn secret', () => {
 describe('sojourn list', () => {
   it('shows ids, times and labels of a user, and nothing of the data', async () => {
     const sessions = sessionsOf()
-    await begin(sessions, 'user-1', { note: DATA }, 'telephone \u001b[31m\u202e')
+    await begin(sessions, 'user-1', { note: DATA }, 'telephone \u001b[31m\u202e\u009b2J\u{e0001}')
     await begin(sessions, 'user-1', {}, 'laptop')
     await begin(sessions, 'user-2')
     const { code, stdout } = await sojourn(['list', 'user-1'], { env: env() })
@@ -194,10 +194,12 @@ describe('sojourn list', () => {
     for (const { id } of await sessions.list('user-1')) expect(stdout).toContain(id)
     expect(stdout).toContain('2 sessions.')
     expect(stdout).toContain('telephone ?[31m?')
-    const { json } = await sojourn(['list', 'user-1', '--json'], { env: env() })
+    const { json, stdout: line } = await sojourn(['list', 'user-1', '--json'], { env: env() })
+    // A person may look at it, too.
+    expect(line.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}]/u)
     const infos = json.sessions as Record<string, unknown>[]
     expect(new Set(infos.map(({ label }) => label))).toEqual(
-      new Set(['laptop', 'telephone \u001b[31m\u202e']),
+      new Set(['laptop', 'telephone \u001b[31m\u202e\u009b2J\u{e0001}']),
     )
     expect(Object.keys(infos[0]!).sort((a, b) => (a < b ? -1 : 1))).toEqual([
       'actor',
