@@ -140,8 +140,12 @@ describe('ending by index key in Durable Objects', () => {
     const ending = errorOf(() => store.index.end(key))
     await door.reached()
     // It joins the index, and so waits for the end.
+    let isJoining = false
+    before('join', () => {
+      isJoining = true
+    })
     const creating = errorOf(() => store.write(next, record({ keys: [key] }), null))
-    await wait(20)
+    while (!isJoining) await wait(2)
     await inside(`u:${key}`, (context) => context.abort('canary')).catch(() => {})
     const errors = [await ending, await creating]
     door.open()
