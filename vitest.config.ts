@@ -21,6 +21,7 @@ export default defineConfig({
           include: neutral,
           exclude: nodeOnly,
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
@@ -41,6 +42,7 @@ export default defineConfig({
           include: [...neutral, 'test/workerd/**/*.test.ts'],
           exclude: ['test/**/*.node.test.ts', 'test/e2e/**'],
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
