@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import chromium from '@sparticuz/chromium'
-import { type Browser, type Page, chromium as playwright } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { launchChromium } from '../../test/support/chromium.ts'
 import { freePort } from '../../test/support/free-port.ts'
 
 const site = fileURLToPath(new URL('..', import.meta.url))
@@ -90,11 +90,7 @@ describe('the site in Chromium', () => {
   let browser: Browser
 
   beforeAll(async () => {
-    browser = await playwright.launch({
-      executablePath: await chromium.executablePath(),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      headless: true,
-    })
+    browser = await launchChromium()
   })
   afterAll(() => browser?.close())
 

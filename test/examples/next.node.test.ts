@@ -1,9 +1,9 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import chromium from '@sparticuz/chromium'
-import { type Browser, type Page, chromium as playwright } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCookieJar } from '../../src/testing/index.ts'
+import { launchChromium } from '../support/chromium.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { SECRET } from '../support/sessions.ts'
 import { type Bridge, startBridge, TOKEN } from '../support/upstash-bridge.ts'
@@ -291,11 +291,7 @@ describe.each([
 
   beforeAll(async () => {
     server = await open()
-    browser = await playwright.launch({
-      executablePath: await chromium.executablePath(),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      headless: true,
-    })
+    browser = await launchChromium()
     page = await browser.newPage()
     origin = server.origin.replace('127.0.0.1', 'localhost')
   })

@@ -6,7 +6,8 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
+import { launch } from './chromium.ts'
 import { installPackages, isInstalled } from './debian.ts'
 
 type App = (request: Request) => Response | Promise<Response>
@@ -72,5 +73,5 @@ export async function launchBoundChromium(spki: string, bindsSessions: boolean):
     ? '--enable-features=DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting'
     : '--disable-features=DeviceBoundSessions'
   const trust = `--ignore-certificate-errors-spki-list=${spki}`
-  return chromium.launch({ executablePath: path, args: ['--no-sandbox', trust, features] })
+  return launch({ executablePath: path, args: ['--no-sandbox', trust, features] })
 }
