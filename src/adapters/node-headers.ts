@@ -73,7 +73,6 @@ export function headResponse(head: NodeHead): Response {
   // The members that committing reads: to make a `Response`, and to copy it, takes ten times as long.
   const parts: OwnHead & Partial<Response> = {
     status,
-    ok: status < 300,
     headers: headers as Headers,
     body: null,
     isOwn: true,

@@ -48,6 +48,28 @@ describe.each(adapters)('$name', ({ serve }) => {
       '200 /device-bound/refresh',
     ])
   })
+
+  it('the response of a sign-in asks for the key, and keeps each cookie and header of the application', async () => {
+    const sessions = createSessions({
+      secret: generateSecret(),
+      store: createMemoryStore(),
+      deviceBound: true,
+    })
+    const app = serve(sessions, async ({ session }: Visit) => {
+      const current = await session()
+      current.login('ada')
+      const headers = new Headers({ link: '</a>; rel=preload, </b>; rel=preload' })
+      for (const cookie of ['theme=dark; Path=/', 'lang=en; Path=/']) {
+        headers.append('set-cookie', cookie)
+      }
+      return new Response('ok', { headers })
+    })
+    const { headers } = await app(new Request('https://example.com/login', { method: 'POST' }))
+    const own = headers.getSetCookie().filter((one) => /^(theme|lang)=/.test(one))
+    expect(headers.get('secure-session-registration')).not.toBe(null)
+    expect(own.sort()).toEqual(['lang=en; Path=/', 'theme=dark; Path=/'])
+    expect(headers.get('link')).toBe('</a>; rel=preload, </b>; rel=preload')
+  })
 })
 
 describe('Next', () => {

@@ -490,6 +490,7 @@ describe('createUpstashStore()', () => {
     { url: 'https://default:secret@db.example.com', token: TOKEN },
     { url: 'https://localhost.evil.example', token: 'two\r\nlines' },
     { url: 'http://127.0.0.1.evil.example', token: TOKEN },
+    { url: 'http://evil-localhost', token: TOKEN },
     { url: 'no url', token: TOKEN },
     { url: undefined, token: TOKEN },
     { url: 'https://db.example.com', token: undefined },
@@ -502,7 +503,22 @@ describe('createUpstashStore()', () => {
     expect(() => createUpstashStore(options as never)).toThrow(TypeError)
   })
 
-  it.each(['https://a.example/', 'http://localhost:80', 'http://127.0.0.1:1', 'http://[::1]:1'])(
+  it('asks at the path of its url, as behind a proxy', async () => {
+    const asked: string[] = []
+    const fetch = async (url: string): Promise<Response> => {
+      asked.push(url)
+      return Response.json({ result: '' })
+    }
+    for (const path of ['', '/', '/proxy/redis', '/proxy/redis//']) {
+      await createUpstashStore({ url: `https://db.example.com${path}`, token: TOKEN, fetch }).read(
+        'a',
+      )
+    }
+    const [origin, proxied] = ['https://db.example.com', 'https://db.example.com/proxy/redis']
+    expect(asked).toEqual([origin, origin, proxied, proxied])
+  })
+
+  it.each(['https://a.example/', 'http://localhost:80', 'http://127.0.10.12:1', 'http://[::1]:1'])(
     'takes %s',
     (url) => {
       expect(createUpstashStore({ url, token: TOKEN }).name).toBe('upstash')
