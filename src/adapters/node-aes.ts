@@ -35,7 +35,7 @@ const ofNode =
         sealed.set(cipher.update(plaintext))
         cipher.final()
         sealed.set(cipher.getAuthTag(), plaintext.length)
-        return sealed
+        return sealed.buffer
       },
       open(iv, additionalData, sealed) {
         const end = sealed.length - TAG_BYTES
@@ -45,8 +45,7 @@ const ofNode =
         const { buffer, byteOffset } = cipher.update(sealed.subarray(0, end))
         // Throws where the tag is another one.
         cipher.final()
-        // Not Node's own kind of bytes, whose slices are no copies.
-        return new Uint8Array(buffer, byteOffset, end)
+        return buffer.slice(byteOffset, byteOffset + end)
       },
     }
   }

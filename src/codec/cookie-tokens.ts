@@ -20,9 +20,13 @@ export interface OpenedCookie {
 
 /** Opens and seals the cookies of one name. */
 export interface CookieTokens {
-  /** Opens those of a request that are ours, and not from more than an hour ahead. */
-  openAll(cookies: Pick<CookieFound, 'tokens' | 'budget'>): Promise<OpenedCookie[]>
-  seal(cookie: OpenedCookie): Promise<string>
+  /** Opens those of a request that are ours, and not from more than an hour ahead; without a promise if all are known. */
+  openAll(
+    cookies: Pick<CookieFound, 'tokens' | 'budget'>,
+  ): readonly OpenedCookie[] | Promise<readonly OpenedCookie[]>
+  seal(record: OpenedRecord): Promise<string>
+  /** Remembers what a token opens to. */
+  keep(token: string, cookie: OpenedCookie): void
   /** The keys of the session cookies, and of the notes and deferred writes in cookies beside them. */
   readonly ring: KeyRing
 }
@@ -48,9 +52,8 @@ export function createCookieTokens(
   const label = `cookie:${name}`
   // Plain values only: on Workers a promise of another request may never settle.
   const known = new BoundedMap<string, { until: number; cookie: OpenedCookie }>(cache.maxEntries)
-  const keep = (token: string, cookie: OpenedCookie): OpenedCookie => {
+  const keep = (token: string, cookie: OpenedCookie): void => {
     if (cache.ttl) known.set(token, { until: now() + cache.ttl * 1000, cookie })
-    return cookie
   }
   const recall = (token: string, time: number): OpenedCookie | null => {
     const entry = known.get(token)
@@ -62,31 +65,40 @@ export function createCookieTokens(
     if (token.length > MAX_TOKEN) return null
     const bytes = await openToken(ring, label, token, now(), budget)
     const opened = bytes && decodeRecord(bytes)
+    if (!opened) return null
+    const cookie = { opened }
     // A part of a header would hold the whole of it in memory: joining makes a text of its own.
-    return opened && keep(` ${token}`.slice(1), { opened })
+    keep(` ${token}`.slice(1), cookie)
+    return cookie
+  }
+  const usable = (
+    cookies: readonly (OpenedCookie | null)[],
+    budget: OpenBudget,
+    time: number,
+  ): OpenedCookie[] => {
+    const all: OpenedCookie[] = []
+    for (const cookie of cookies) {
+      if (!cookie) continue
+      const { opened } = cookie
+      if (isFromFuture(opened, time)) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
+      // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
+      else all.push(codec ? { opened } : cookie)
+    }
+    return all
   }
   return {
     ring,
-
-    async openAll({ tokens, budget }) {
-      const all: OpenedCookie[] = []
+    openAll({ budget, tokens }) {
       const time = now()
-      for (const token of tokens) {
-        const cookie = recall(token, time) ?? (await open(token, budget))
-        if (!cookie) continue
-        const { opened } = cookie
-        if (isFromFuture(opened, time)) budget.ahead = Math.max(opened.renewedAt, opened.createdAt)
-        // What a codec makes (a Map, a Date) cannot be frozen: each request gets one of its own.
-        else all.push(codec ? { opened } : cookie)
-      }
-      return all
+      const known = tokens.map((token) => recall(token, time))
+      if (!known.includes(null)) return usable(known, budget, time)
+      return (async () => {
+        for (const [i, token] of tokens.entries()) known[i] ??= await open(token, budget)
+        return usable(known, budget, time)
+      })()
     },
-    async seal(cookie) {
-      const { opened } = cookie
-      const token = await sealToken(ring, label, encodeRecord(opened), now())
-      // A schema may make something else of the data when they are read.
-      keep(token, schema ? { opened } : cookie)
-      return token
-    },
+    seal: (record) => sealToken(ring, label, encodeRecord(record), now()),
+    // A schema may make something else of the data when they are read.
+    keep: (token, cookie) => keep(token, schema ? { opened: cookie.opened } : cookie),
   }
 }

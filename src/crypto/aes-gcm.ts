@@ -5,25 +5,23 @@ type Bytes = Uint8Array<ArrayBuffer>
 /** AES-256-GCM under one key. */
 export interface AesGcm {
   /** Returns the ciphertext, and the tag behind it. */
-  seal(iv: Bytes, additionalData: Bytes, plaintext: Bytes): Bytes | Promise<Bytes>
+  seal(iv: Bytes, additionalData: Bytes, plaintext: Bytes): ArrayBuffer | Promise<ArrayBuffer>
   /** Throws or rejects, with whatever error, for what was not sealed so. */
-  open(iv: Bytes, additionalData: Bytes, sealed: Bytes): Bytes | Promise<Bytes>
+  open(iv: Bytes, additionalData: Bytes, sealed: Bytes): ArrayBuffer | Promise<ArrayBuffer>
 }
 
 /** Makes the cipher of a key of 32 bytes, which the caller erases afterwards. */
 export type CreateAesGcm = (key: Bytes) => AesGcm | Promise<AesGcm>
 
 const name = 'AES-GCM'
-const bytesOf = (buffer: ArrayBuffer): Bytes => new Uint8Array(buffer)
 
 async function ofWebCrypto(bytes: Bytes): Promise<AesGcm> {
   const { subtle } = crypto
   const key = await subtle.importKey('raw', bytes, name, false, ['encrypt', 'decrypt'])
   return {
     seal: (iv, additionalData, plaintext) =>
-      subtle.encrypt({ name, iv, additionalData }, key, plaintext).then(bytesOf),
-    open: (iv, additionalData, sealed) =>
-      subtle.decrypt({ name, iv, additionalData }, key, sealed).then(bytesOf),
+      subtle.encrypt({ name, iv, additionalData }, key, plaintext),
+    open: (iv, additionalData, sealed) => subtle.decrypt({ name, iv, additionalData }, key, sealed),
   }
 }
 

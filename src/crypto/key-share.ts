@@ -19,9 +19,9 @@ export async function sealShared(holder: Holder, bytes: Bytes): Promise<Bytes> {
   if (!share.length) return bytes
   const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
   const sealed = await (await createAesGcm(share)).seal(iv, NOTHING, bytes)
-  const whole = new Uint8Array(NONCE_BYTES + sealed.length)
+  const whole = new Uint8Array(NONCE_BYTES + sealed.byteLength)
   whole.set(iv)
-  whole.set(sealed, NONCE_BYTES)
+  whole.set(new Uint8Array(sealed), NONCE_BYTES)
   return whole
 }
 
@@ -31,7 +31,8 @@ export async function openShared(holder: Holder, bytes: Bytes | null): Promise<B
   if (!share.length || !bytes) return bytes
   try {
     const iv = bytes.subarray(0, NONCE_BYTES)
-    return await (await createAesGcm(share)).open(iv, NOTHING, bytes.subarray(NONCE_BYTES))
+    const cipher = await createAesGcm(share)
+    return new Uint8Array(await cipher.open(iv, NOTHING, bytes.subarray(NONCE_BYTES)))
   } catch {
     return null
   }

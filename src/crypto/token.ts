@@ -80,7 +80,8 @@ export async function sealToken(
   view.setUint32(1, key.id)
   token[0] = VERSION
   const iv = crypto.getRandomValues(token.subarray(HEADER_BYTES, NONCE_END))
-  token.set(await subkey.seal(iv, additionalDataOf(token, label), plaintext), NONCE_END)
+  const sealed = await subkey.seal(iv, additionalDataOf(token, label), plaintext)
+  token.set(new Uint8Array(sealed), NONCE_END)
   return encodeBase64url(token)
 }
 
@@ -124,7 +125,7 @@ export async function openToken(
     const plaintext = await subkey.open(iv, additionalData, token.subarray(NONCE_END))
     if (!known) key.subkeys.set(hour, subkey)
     if (position) ring.formerUsed?.(key, position)
-    return plaintext
+    return new Uint8Array(plaintext)
   } catch {
     // The runtimes disagree on the error of a forged token; they all mean the same.
     return null

@@ -33,7 +33,7 @@ export interface Backend {
     cookies: CookieFound,
     opened: readonly OpenedCookie[],
     signal: AbortSignal | undefined,
-  ): Promise<Draft | null>
+  ): Draft | null | Promise<Draft | null>
   /** Saves a draft and returns the `Set-Cookie` values. */
   commit(draft: Draft, task: CommitTask): Promise<string[]>
   /**

@@ -15,7 +15,10 @@ import { announce, isSame, writeCookie } from './save.ts'
  */
 export function createInCookie(instance: Instance): Backend {
   return {
-    open: (cookies, opened) => open(instance, cookies, opened),
+    open: (cookies, opened) =>
+      opened.length === 1 && !cookies.notes.length
+        ? openOne(instance, cookies, opened[0]!)
+        : openNewest(instance, cookies, opened),
     commit: (draft, task) => commit(instance, draft, task),
     end: async (draft) => {
       const all = await instance.tokens.openAll(draft.cookies)
@@ -28,12 +31,11 @@ export function createInCookie(instance: Instance): Backend {
 const notes = lazy(() => import('./notes.ts'))
 
 /** The newest cookie whose session has not ended wins, then the newest. */
-async function open(
+async function openNewest(
   instance: Instance,
   cookies: CookieFound,
   opened: readonly OpenedCookie[],
 ): Promise<Draft | null> {
-  const { format } = instance
   let all = opened
   if (cookies.notes.length) {
     const { ended } = await (await notes()).readNotes(instance, cookies)
@@ -48,17 +50,33 @@ async function open(
       ? goneDraft(instance, cookies, some.opened, 'missing', { removesCookie: true })
       : null
   }
-  const about = first.opened
-  if (isOver(instance, about)) return goneDraft(instance, cookies, about, 'expired')
+  const draft = await openOne(instance, cookies, first)
+  return draft.found && opened.length > all.length ? { ...draft, refresh: true } : draft
+}
+
+/** Opens the session of one cookie; without a promise where its data were read before, or need no more than parsing. */
+function openOne(
+  instance: Instance,
+  cookies: CookieFound,
+  cookie: OpenedCookie,
+): Draft | Promise<Draft> {
+  const { opened } = cookie
+  const { text } = opened
+  if (isOver(instance, opened)) return goneDraft(instance, cookies, opened, 'expired')
   // The cookie of a time when sessions were in a store.
-  if (about.text === null) return goneDraft(instance, cookies, about, 'missing')
-  try {
-    first.state ??= await format.read(about)
-  } catch (error) {
-    return unreadableDraft(instance, cookies, about, error)
+  if (text === null) return goneDraft(instance, cookies, opened, 'missing')
+  const show = (state: SessionState): Draft => {
+    cookie.state = state
+    return liveDraft(instance, cookies, { state, text })
   }
-  const draft = liveDraft(instance, cookies, { state: first.state, text: about.text })
-  return opened.length > all.length ? { ...draft, refresh: true } : draft
+  const refuse = (error: unknown): Promise<Draft> =>
+    unreadableDraft(instance, cookies, opened, error)
+  try {
+    const state = cookie.state ?? instance.format.read(opened)
+    return state instanceof Promise ? state.then(show, refuse) : show(state)
+  } catch (error) {
+    return refuse(error)
+  }
 }
 
 async function commit(instance: Instance, draft: Draft, task: CommitTask): Promise<string[]> {

@@ -77,7 +77,7 @@ export function createInstance<D extends SessionData>(given: SessionsOptions<D>)
   const unsaved = new Map<Draft, number>()
   const context: SessionContext = {
     changed(draft) {
-      if (unsaved.size < MAX_UNSAVED) unsaved.set(draft, now())
+      if (observe && unsaved.size < MAX_UNSAVED) unsaved.set(draft, now())
     },
     same: (a, b) => format.stringify(a) === format.stringify(b),
     now: () => Math.floor(now() / 1000) * 1000,

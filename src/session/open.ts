@@ -1,4 +1,5 @@
 /** From a `Cookie` header to the session it stands for. */
+import type { OpenedCookie } from '../codec/cookie-tokens.ts'
 import { FIRST } from '../codec/generation.ts'
 import type { OpenedRecord, SessionState, SessionTimes } from '../codec/session-record.ts'
 import { EMPTY } from '../codec/values.ts'
@@ -11,23 +12,41 @@ import type { Instance } from './instance.ts'
 
 const chunked = lazy(() => import('../transport/too-large.ts'))
 
-/** Opens the session of a header. Throws as {@link Backend.open}. */
-export async function openSession(
+/** Opens the session of a header; without a promise where nothing is to be awaited. Throws as {@link Backend.open}. */
+export function openSession(
   instance: Instance,
   backend: Backend,
   header: string | null,
   signal: AbortSignal | undefined,
-): Promise<Draft> {
-  const { cookie, observe, tokens } = instance
+): Draft | Promise<Draft> {
+  const cookies = instance.cookie.find(header)
+  if (!cookies.pieces) return openCookies(instance, backend, cookies, signal)
+  return (async () => {
+    const { joinChunks } = await chunked()
+    return openCookies(instance, backend, joinChunks(cookies), signal)
+  })()
+}
+
+function openCookies(
+  instance: Instance,
+  backend: Backend,
+  cookies: CookieFound,
+  signal: AbortSignal | undefined,
+): Draft | Promise<Draft> {
+  const open = (all: readonly OpenedCookie[]): Draft | null | Promise<Draft | null> =>
+    all.length + cookies.notes.length ? backend.open(cookies, all, signal) : null
+  const orNone = (draft: Draft | null): Draft | Promise<Draft> =>
+    draft ?? noneDraft(instance, cookies)
   // Every cookie of the name is tried: a subdomain may have set one too.
-  let cookies = cookie.find(header)
-  if (cookies.pieces) cookies = (await chunked()).joinChunks(cookies)
-  const opened = await tokens.openAll(cookies)
-  const some = opened.length + cookies.notes.length
-  const draft = some ? await backend.open(cookies, opened, signal) : null
-  if (draft) return draft
+  const opened = instance.tokens.openAll(cookies)
+  const draft = opened instanceof Promise ? opened.then(open) : open(opened)
+  return draft instanceof Promise ? draft.then(orNone) : orNone(draft)
+}
+
+/** Begins a session for a request with no cookie that opens. */
+async function noneDraft(instance: Instance, cookies: CookieFound): Promise<Draft> {
   const isNew = !cookies.tokens.length
-  if (!isNew && observe) await (await seldom()).tellInvalid(instance, cookies)
+  if (!isNew && instance.observe) await (await seldom()).tellInvalid(instance, cookies)
   return emptyDraft(instance, cookies, {
     status: isNew ? 'new' : 'invalid',
     noSession: async () => (await seldom()).invalidError(instance, cookies),

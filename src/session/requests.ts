@@ -25,14 +25,15 @@ export function createOpener<D extends SessionData>(instance: Instance): Opener<
   )
   const backend = (): Backend | Promise<Backend> => inCookie ?? stored()
   const open: Opener<D>['open'] = async (header, request, again = false) => {
-    const [oldest] = instance.unsaved.size ? instance.unsaved.values() : []
+    const oldest = instance.unsaved.size ? instance.unsaved.values().next().value : undefined
     if (oldest !== undefined && now() - oldest >= UNSAVED_MS) {
       const { tellUnsaved } = await seldom()
       tellUnsaved(instance)
     }
     const loading = backend()
     const loaded = loading instanceof Promise ? await loading : loading
-    let draft = await openSession(instance, loaded, header, store && request?.signal)
+    const opening = openSession(instance, loaded, header, store && request?.signal)
+    let draft = opening instanceof Promise ? await opening : opening
     if (isGuarded) {
       draft = await (await restrictions()).guardDraft(instance, draft, { header, request, again })
     }

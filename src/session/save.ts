@@ -5,7 +5,7 @@ import { idOf, type SessionState } from '../codec/session-record.ts'
 import type { Emit } from '../emit.ts'
 import type { CookieTooLargeError, SessionErrorCode } from '../errors.ts'
 import { lazy } from '../lazy.ts'
-import type { Backend } from './backend.ts'
+import type { Backend, CommitTask } from './backend.ts'
 import type { Draft } from './draft.ts'
 import type { Instance } from './instance.ts'
 import { hasChanges } from './operations.ts'
@@ -26,10 +26,21 @@ export function saveSession(instance: Instance, backend: Backend, draft: Draft):
 }
 
 async function saveOnce(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
+  const { current, found } = draft
+  const actor = instance.observe && (found?.state.claims?.a ?? current.claims?.a)
   instance.unsaved.delete(draft)
   try {
-    const setCookie = await save(instance, backend, draft)
-    const leftovers = draft.found || setCookie.length ? draft.leftovers : null
+    if (actor) await (await acting()).nameActors(instance, [found?.state ?? current, current])
+    let setCookie: string[] = []
+    if (draft.status === 'destroyed') setCookie = await end(instance, backend, draft)
+    else if (!draft.readOnly && !draft.refused) {
+      const task = taskOf(instance, draft)
+      if (task && draft.bind && current.binding === undefined) draft.binding = await draft.bind()
+      if (task) setCookie = await backend.commit(draft, task)
+      if (draft.removesCookie && !setCookie.length)
+        setCookie = instance.cookie.remove(draft.cookies)
+    }
+    const leftovers = found || setCookie.length ? draft.leftovers : null
     const isKept = draft.refused && draft.status !== 'destroyed'
     const more = isKept ? null : (draft.removals ?? leftovers)
     const values = more ? [...setCookie, ...more] : setCookie
@@ -52,32 +63,25 @@ function tellSaved(observe: Emit, { outcome }: Draft, values: readonly string[])
   observe({ type: 'session.saved', outcome: told, ...(bytes && { bytes }) })
 }
 
-async function save(instance: Instance, backend: Backend, draft: Draft): Promise<string[]> {
-  const { cookie, format } = instance
-  const { cookies, current, found, operations, refresh, removesCookie, status } = draft
-  if (instance.observe && (found?.state.claims?.a ?? current.claims?.a)) {
-    await (await acting()).nameActors(instance, [found?.state ?? current, current])
-  }
-  if (status === 'destroyed') {
-    const more = await backend.end(draft)
-    // It is removed always: the browser may have got one since.
-    const isThere = cookies.tokens.length + cookies.chunks.length + more.length
-    return isThere ? [...cookie.remove(cookies), ...more] : []
-  }
-  if (draft.readOnly || draft.refused) return []
+async function end({ cookie }: Instance, backend: Backend, draft: Draft): Promise<string[]> {
+  const { cookies } = draft
+  const more = await backend.end(draft)
+  // It is removed always: the browser may have got one since.
+  const isThere = cookies.tokens.length + cookies.chunks.length + more.length
+  return isThere ? [...cookie.remove(cookies), ...more] : []
+}
+
+/** Returns the reasons for a commit; `null`: there are none. */
+function taskOf(instance: Instance, draft: Draft): CommitTask | null {
+  const { current, found, operations, refresh, status } = draft
   // What changes nothing in a copy may well change what the store has by now.
   const isDoubtful = found?.isCopy && hasChanges(operations)
-  const dataText = operations.length ? format.write(current) : undefined
+  const dataText = operations.length ? instance.format.write(current) : undefined
   const changed = isDoubtful || (dataText !== undefined && differs(draft, dataText))
   // A copy from before the store failed is renewed by what is written anyway: its renewal alone asks no failing store.
   const isUsed = found && (status === 'active' || changed)
   const renewalDue = isUsed ? isRenewalDue(instance, found.state) : false
-  let setCookie: string[] = []
-  if (renewalDue || changed || refresh) {
-    if (current.binding === undefined) draft.binding = await draft.bind?.()
-    setCookie = await backend.commit(draft, { renewalDue, changed, dataText })
-  }
-  return removesCookie && !setCookie.length ? cookie.remove(cookies) : setCookie
+  return renewalDue || changed || refresh ? { renewalDue, changed, dataText } : null
 }
 
 /**
@@ -116,10 +120,11 @@ export async function writeCookie(
   instance: Instance,
   draft: Draft,
   state: SessionState,
-  opened: OpenedCookie,
+  content: OpenedCookie,
 ): Promise<string[]> {
   const { context, cookie, options, tokens } = instance
-  const token = await tokens.seal(opened)
+  const token = await tokens.seal(content.opened)
+  tokens.keep(token, content)
   const lifetime = Math.ceil((context.expiresAt(state) - options.now()) / 1000)
   const parts = cookie.fits(token) ? [token] : (await chunked()).split(instance, state, token)
   return cookie.write(parts, lifetime, state.persistent, draft.cookies)

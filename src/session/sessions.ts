@@ -170,7 +170,8 @@ export function createSessions<D extends SessionData>(options: SessionsOptions<D
         try {
           const own = instance.route && (await instance.route(request))
           if (own) return own
-          return await commitRequest(opener, request, await fn(request, ...rest), undefined)
+          const response = commitRequest(opener, request, await fn(request, ...rest), undefined)
+          return response instanceof Promise ? await response : response
         } catch (error) {
           // Reports what the handler had changed.
           await commitRequest(opener, request, Response.error(), false)

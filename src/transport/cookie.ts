@@ -53,9 +53,6 @@ export interface CookieOptions {
 /** A cookie beside that of the session: its label is what follows the name and a dot. */
 export type SideCookie = readonly [label: string, value: string]
 
-/** The first letters of the labels of side cookies: notes, and deferred writes. */
-export type SideKind = 'n' | 'd'
-
 /** The cookies of the session in a `Cookie` header, parsed once for each request. */
 export interface CookieFound {
   /** The values to try, in the order of the header; empty when there is none. */
@@ -199,8 +196,9 @@ export function spellAttributes(options: CookieOptions): string {
   return attributes.map((one) => (one ? `; ${one}` : '')).join('')
 }
 
-/** A value of a cookie, and which pair of the header it is in. */
+/** A value of a cookie, the number of its chunk, and which pair of the header it is in. */
 export interface Found {
+  readonly chunk: number
   readonly value: string
   readonly at: number
 }
@@ -230,8 +228,9 @@ function bareValue(text: string): string {
 const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t'
 
 function findCookie(header: string | null, name: string): CookieFound {
-  const found: Found[][] = [[], [], [], []]
-  const side: Record<SideKind, SideCookie[]> = { n: [], d: [] }
+  const found: Found[] = []
+  const notes: SideCookie[] = []
+  const deferred: SideCookie[] = []
   const pairs = header?.includes(name) ? header.split(';') : []
   for (let at = 0; at < pairs.length; at++) {
     const pair = pairs[at]!
@@ -239,22 +238,29 @@ function findCookie(header: string | null, name: string): CookieFound {
     if (!match || !match[1]!.startsWith(name)) continue
     const label = match[1]!.slice(name.length)
     const value = bareValue(pair.slice(match[0].length))
-    const list = found[CHUNK_LABELS.indexOf(label)]
-    if (list && list.length < MAX_FOUND) list.push({ value, at })
+    const chunk = CHUNK_LABELS.indexOf(label)
+    if (chunk >= 0) found.push({ chunk, value, at })
     // The application may have cookies whose names begin like ours.
-    if (list || !/^\.[nd][\w-]{4}$/.test(label)) continue
-    const some = side[label[1] as SideKind]
-    if (some.length < MAX_SIDE) some.push([label.slice(1), value])
+    if (chunk >= 0 || !/^\.[nd][\w-]{4}$/.test(label)) continue
+    const side = label[1] === 'n' ? notes : deferred
+    if (side.length < MAX_SIDE) side.push([label.slice(1), value])
   }
-  const chunks = [1, 2, 3].filter((i) => found[i]!.length)
-  return {
-    tokens: found[0]!.slice(0, MAX_TOKENS).map(({ value }) => value),
-    chunks,
-    ...(chunks.length && { pieces: found }),
-    notes: side.n,
-    deferred: side.d,
-    budget: { newHours: MAX_NEW_HOURS },
+  const tokens: string[] = []
+  for (const { chunk, value } of found) {
+    if (chunk === 0 && tokens.length < MAX_TOKENS) tokens.push(value)
   }
+  const budget = { newHours: MAX_NEW_HOURS }
+  if (found.length === tokens.length) return { tokens, chunks: [], notes, deferred, budget }
+  return { tokens, notes, deferred, budget, ...piecesOf(found) }
+}
+
+/** Sorts cookies by the number of their chunk. */
+function piecesOf(found: readonly Found[]): Pick<CookieFound, 'chunks' | 'pieces'> {
+  const pieces = CHUNK_LABELS.map((_, i) =>
+    found.filter(({ chunk }) => chunk === i).slice(0, MAX_FOUND),
+  )
+  const chunks = [1, 2, 3].filter((i) => pieces[i]!.length)
+  return chunks.length ? { chunks, pieces } : { chunks }
 }
 
 function assertPrefix(options: ResolvedCookieOptions): void {

@@ -30,5 +30,5 @@ type Bytes = Uint8Array<ArrayBuffer>
 async function seal(key: Bytes, nonce: Bytes, plaintext: Bytes, aad: Bytes): Promise<Bytes> {
   const subkey = await deriveSubkey(await importXaesKey(key), nonce.subarray(0, PREFIX_BYTES))
   const iv = nonce.subarray(PREFIX_BYTES)
-  return subkey.seal(iv, aad, plaintext)
+  return new Uint8Array(await subkey.seal(iv, aad, plaintext))
 }
