@@ -5,19 +5,19 @@ export const MAX_BYTES: number = 8 * 1024 * 1024
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** First byte of what is deflated. */
-const DEFLATED = 8
+/** First byte of what is deflated: no record begins so. */
+export const DEFLATED = 8
 
-/** Deflates bytes, where that makes them smaller. No record begins as the result does. */
+/** Deflates bytes, where that makes them smaller. The result then begins with {@link DEFLATED}. */
 export async function shrink(bytes: Bytes): Promise<Bytes> {
   if (bytes.length >= MAX_BYTES) return bytes
   const small = await deflate(bytes)
   return small.length < bytes.length - 1 ? prefixed(DEFLATED, small) : bytes
 }
 
-/** Returns what {@link shrink} was given; `null` when that cannot be told. */
-export function expand(bytes: Bytes): Bytes | Promise<Bytes | null> {
-  return bytes[0] === DEFLATED ? inflate(bytes.subarray(1)).catch(() => null) : bytes
+/** Returns what {@link shrink} has deflated; `null` when that cannot be told. */
+export function expand(bytes: Bytes): Promise<Bytes | null> {
+  return inflate(bytes.subarray(1)).catch(() => null)
 }
 
 /** Returns the bytes behind a first one. */

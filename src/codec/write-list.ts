@@ -89,6 +89,16 @@ export function listWrite(
   changed: boolean,
   now: number,
 ): SessionState {
+  return { ...state, ...nextList(state, tag, changed, now) }
+}
+
+/** Returns the fields of a state that {@link listWrite} changes. */
+export function nextList(
+  state: SessionState,
+  tag: string,
+  changed: boolean,
+  now: number,
+): Pick<SessionState, 'counter' | 'writes'> {
   const seconds = Math.floor(now / 1000) % CLOCK
   const bits = seconds + (changed ? CLOCK : 0)
   const text = tag + ALPHABET[bits >> 6] + ALPHABET[bits & 63]
@@ -100,5 +110,5 @@ export function listWrite(
     if (age < NEVER_TRIMMED_S || (age < LISTED_S && left <= LISTED_MAX)) break
     first++
   }
-  return { ...state, counter: state.counter + 1, writes: all.slice(first * WRITE_LENGTH) }
+  return { counter: state.counter + 1, writes: all.slice(first * WRITE_LENGTH) }
 }

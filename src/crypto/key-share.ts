@@ -10,7 +10,7 @@ const NOTHING = new Uint8Array()
 
 /** Returns the key share; empty when the secret alone seals. */
 export function shareOf({ key }: Holder): Bytes {
-  return key.slice(ID_BYTES)
+  return key.length > ID_BYTES ? key.slice(ID_BYTES) : NOTHING
 }
 
 /** Seals bytes: nonce, then ciphertext and tag. Without a key share they stay as they are. */

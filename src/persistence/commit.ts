@@ -1,7 +1,7 @@
 /** Writing a session to a store, whatever others write meanwhile. */
 import { type Credential, credentialOf, FIRST, nameOf } from '../codec/generation.ts'
 import { idOf, type SessionState } from '../codec/session-record.ts'
-import { descends, hasWrite, listWrite, newTag, withoutLast } from '../codec/write-list.ts'
+import { descends, hasWrite, newTag, nextList, withoutLast } from '../codec/write-list.ts'
 import { tellEnd } from '../emit.ts'
 import { SessionConflictError } from '../errors.ts'
 import { pause } from '../resilience/deadline.ts'
@@ -13,7 +13,7 @@ import {
   signsIn,
 } from '../session/draft.ts'
 import { newerData, newState } from '../session/open.ts'
-import { applyAll, changesOf, isOfData, isOfOther, type Operation } from '../session/operations.ts'
+import { applyAll, changesOf, isOfOther, type Operation, setsData } from '../session/operations.ts'
 import { isRenewalDue, isSame } from '../session/save.ts'
 import { isFailure, type StoreCalls, startCalls } from '../session/store-calls.ts'
 import type { WriteOptions, WriteResult } from '../stores/store.ts'
@@ -82,7 +82,7 @@ export class Commit {
   async run(): Promise<Committed | Lost> {
     const { current, found } = this.#draft
     const { replaced } = this.#stored
-    if (found && isSame(current, found.state)) return this.#replace(found, current)
+    if (found && isSame(current, found.state)) return await this.#replace(found, current)
     // Another user signs in: the session of the one before ends first.
     if (found) {
       const wasLive = await endSession(this.#p, this.#calls, idOf(found.state))
@@ -99,14 +99,16 @@ export class Commit {
     const { binding, found } = this.#draft
     // A request that committed first has renewed it for this one too.
     const renews = !found || (this.#renewalDue && isRenewalDue(this.#p.instance, state))
-    const changesData = changesOf(this.#operations, state).some(isOfData)
-    const listed = listWrite(state, this.tag, changesData, options.now())
+    const changesData = setsData(this.#operations)
+    const { counter, writes } = nextList(state, this.tag, changesData, options.now())
     // A sign-in that changed nothing else may be shared with an overlapping one of the same user.
     const isShared = !this.#stored.deferred?.applied.length && !changesData
-    const signedInAt = isShared ? listed.counter : undefined
+    const signedInAt = isShared ? counter : undefined
     return {
-      ...listed,
+      ...state,
       ...(signsIn(this.#draft) && { generation: { ...state.generation, signedInAt } }),
+      counter,
+      writes,
       renewedAt: renews ? context.now() : state.renewedAt,
       binding: state.binding ?? binding,
       version: options.version,

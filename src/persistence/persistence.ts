@@ -79,12 +79,8 @@ export async function tryToEnd(
 }
 
 /** Reports how many writes of a session the store has lost, if any. */
-export function tellRollback(
-  { instance, store }: Persistence,
-  newest: Pick<SessionState, 'key'>,
-  lost: number,
-): void {
-  if (lost > 0) instance.emit({ type: 'store.rolled-back', store: store.name, lost }, newest)
+export function tellRollback(p: Persistence, about: Pick<SessionState, 'key'>, lost: number): void {
+  if (lost > 0) p.instance.emit({ type: 'store.rolled-back', store: p.store.name, lost }, about)
 }
 
 /** Tells whether a record is listed under the index keys of a user. */

@@ -1,5 +1,5 @@
 /** Sessions as a store saves them: sealed, bound to their id and epoch, with entries beside them. */
-import { expand, prefixed, shrink } from '../codec/compress.ts'
+import { DEFLATED, expand, prefixed, shrink } from '../codec/compress.ts'
 import { decodeEntries, type Entry, encodeEntries } from '../codec/entries.ts'
 import { epochOf, nameOf } from '../codec/generation.ts'
 import { decodeRecord, encodeRecord, idOf, type SessionState } from '../codec/session-record.ts'
@@ -24,12 +24,13 @@ export async function sealRecord(p: Persistence, state: SessionState): Promise<S
   const { context, format, options } = instance
   if (format.check) await format.check(state)
   const { above = Infinity } = options.compress || {}
-  let bytes = encodeRecord({ ...state, ...format.write(state) })
+  const { hasFlash, text } = format.write(state)
+  let bytes = encodeRecord({ ...state, text, hasFlash })
   if (bytes.length > above) bytes = await shrink(bytes)
   if (shareOf(state).length) bytes = prefixed(SEALED_BY_COOKIE, await sealShared(state, bytes))
   const epoch = epochOf(state.generation, state.version)
   const { markFor } = state
-  const keys = await indexKeysOf(p, state)
+  const keys = state.claims?.t || state.subject !== null ? await indexKeysOf(p, state) : []
   const value = await sealToken(ring, `store:${idOf(state)}:${epoch}`, bytes, options.now())
   return {
     value,
@@ -48,7 +49,6 @@ async function indexKeysOf(
 ): Promise<string[]> {
   const hashes = (claims?.t ?? []).map(tagKeysOf)
   if (subject !== null) hashes.unshift(keysOf(subject))
-  if (!hashes.length) return []
   return [...new Set((await Promise.all(hashes)).map(([newest]) => newest))]
 }
 
@@ -74,7 +74,7 @@ export async function openRecord(
     if (!holder) return null
     bytes = await openShared(holder, bytes.subarray(1))
   }
-  const plain = bytes && (await expand(bytes))
+  const plain = bytes?.[0] === DEFLATED ? await expand(bytes) : bytes
   const opened = plain && decodeRecord(plain)
   if (!opened) throw newerError(value) ?? new SessionEncryptionError(CLOSED)
   // That of the cookie has the key share, and its id is spelled already.
@@ -83,7 +83,8 @@ export async function openRecord(
   const isNewer = opened.version > options.version
   const whole = { ...opened, key, counter: opened.counter + (isNewer ? texts.length : 0) }
   const entries = isNewer || !texts.length ? [] : await openEntries(p, about, whole, texts)
-  const state = await format.read(whole, (one) => mergeEntries(one, entries, context.same))
+  const reading = format.read(whole, (one) => mergeEntries(one, entries, context.same))
+  const state = reading instanceof Promise ? await reading : reading
   const text = entries.length ? format.write(state).text : opened.text
   return { state, text, version, stale, isCopy: copied || stale }
 }

@@ -93,9 +93,9 @@ async function commit(instance: Instance, draft: Draft, task: CommitTask): Promi
     renewedAt: context.now(),
     version: options.version,
   }
-  const { dataText = format.write(state), renewalDue } = task
-  const opened = { opened: { ...state, ...dataText }, state }
-  const setCookie = await writeCookie(instance, draft, state, opened)
+  const { dataText: { hasFlash, text } = format.write(state), renewalDue } = task
+  const content = { opened: { ...state, text, hasFlash }, state }
+  const setCookie = await writeCookie(instance, draft, state, content)
   // The cookie of whoever was signed in before may be there twice, or come back.
   if (found && isNew) {
     setCookie.push(...(await (await notes()).noteCookieEnds(instance, draft, [found.state])))

@@ -90,11 +90,19 @@ export function isAddition([section, , op]: Change): boolean {
 
 /** Returns the changes of a request. An `update` is a `set` of the result of its function. */
 export function changesOf(operations: readonly Operation[], current: SessionState): Change[] {
-  const updated = new Set(operations.flatMap(({ updates }) => updates ?? []))
-  const fixed = operations.flatMap(({ changes = [] }) => changes)
-  const others = fixed.filter(([section, key]) => section === 1 || !updated.has(key))
-  const values = [...updated].map((key): Change => [0, key, 'set', ownValue(current.data, key)])
-  return [...others, ...values]
+  const all: Change[] = []
+  const updated = new Set<string>()
+  for (const { updates } of operations) if (updates !== undefined) updated.add(updates)
+  for (const { changes } of operations) {
+    for (const one of changes ?? []) if (!isOfData(one) || !updated.has(one[1])) all.push(one)
+  }
+  for (const key of updated) all.push([0, key, 'set', ownValue(current.data, key)])
+  return all
+}
+
+/** Tells whether any of them changes data. */
+export function setsData(operations: readonly Operation[]): boolean {
+  return operations.some(({ changes, updates }) => updates !== undefined || changes?.some(isOfData))
 }
 
 /**

@@ -32,17 +32,17 @@ export function applyWrite(
   expected: string | null,
   entry?: string,
 ): AppliedWrite {
+  if (current && baseVersion(current) === record.version) {
+    const more = current.entries?.length ? { current: copyRecord(current) } : {}
+    return { result: { ok: true, ...more }, next: null }
+  }
+  if (current && entry !== undefined && current.entries?.includes(entry)) {
+    return { result: { ok: true, current: copyRecord(current) }, next: null }
+  }
+  if ((current?.version ?? null) === expected) {
+    return { result: { ok: true }, next: copyRecord(record, []) }
+  }
   const there = current && copyRecord(current)
-  if (there && baseVersion(there) === record.version) {
-    return { result: there.entries ? { ok: true, current: there } : { ok: true }, next: null }
-  }
-  if (there && entry !== undefined && there.entries?.includes(entry)) {
-    return { result: { ok: true, current: there }, next: null }
-  }
-  if ((there?.version ?? null) === expected) {
-    const { entries: _, ...next } = copyRecord(record)
-    return { result: { ok: true }, next }
-  }
   if (there && expected !== null && entry !== undefined && there.epoch === record.epoch) {
     const entries = [...(there.entries ?? []), entry]
     if (entries.length <= MAX_ENTRIES && entries.join('').length <= MAX_ENTRIES_LENGTH) {

@@ -1,8 +1,15 @@
 import type { StoredRecord } from './store.ts'
 
-/** Copies a record, without properties that the contract does not know. */
-export function copyRecord(record: StoredRecord): StoredRecord {
-  const { value, version, epoch, expiresAt, keys, markFor, entries } = record
+/**
+ * Copies a record, without properties that the contract does not know.
+ *
+ * @param entries The entries beside the copy. (default: those of the record)
+ */
+export function copyRecord(
+  record: StoredRecord,
+  entries: StoredRecord['entries'] = record.entries,
+): StoredRecord {
+  const { value, version, epoch, expiresAt, keys, markFor } = record
   const copy: StoredRecord = { value, version, epoch, expiresAt }
   if (keys) copy.keys = [...keys]
   if (markFor !== undefined) copy.markFor = markFor

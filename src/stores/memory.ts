@@ -130,7 +130,8 @@ class Memory implements MemoryStore {
       const current = this.#live(id)?.value ?? null
       if (!current && this.#ended.has(id)) return { ok: false, current: null }
       const { result, next } = applyWrite(current, record, expected, options.entry)
-      if (next) await this.#put(id, next)
+      if (next) this.#put(id, next)
+      while (!this.#records.trim()) await pause(0)
       return result
     },
   )
@@ -216,7 +217,7 @@ class Memory implements MemoryStore {
     return expired
   }
 
-  async #put(id: string, record: StoredRecord): Promise<void> {
+  #put(id: string, record: StoredRecord): void {
     const bytes = bytesOf(id, record)
     if (bytes > this.#maxBytes) {
       throw new StoreError(`Cannot write: ${bytes} bytes, maxBytes is ${this.#maxBytes}`, {
@@ -230,7 +231,6 @@ class Memory implements MemoryStore {
       this.#idsByKey.set(key, ids.add(id))
     }
     this.#sweep()
-    while (!this.#records.trim()) await pause(0)
   }
 
   #forget({ key: id, value: { expiresAt, keys = [] } }: LruEntry<StoredRecord>): void {
