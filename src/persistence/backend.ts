@@ -8,7 +8,6 @@ import { type Draft, signsIn } from '../session/draft.ts'
 import type { Instance } from '../session/instance.ts'
 import { noteEnd, noteRotation, removeOver } from '../session/notes.ts'
 import { changesOf, leftOut } from '../session/operations.ts'
-import { tellGone } from '../session/reasons.ts'
 import { announce } from '../session/save.ts'
 import { reportFailure, startCalls } from '../session/store-calls.ts'
 import { withCookies } from '../transport/error-cookies.ts'
@@ -91,11 +90,12 @@ async function refresh({ instance, latest }: Persistence, draft: Draft): Promise
 }
 
 /** Ends a commit whose session was rotated or ended meanwhile: no cookie is for this request. */
-function lose({ instance }: Persistence, draft: Draft, lost: Lost): string[] {
+async function lose({ instance }: Persistence, draft: Draft, lost: Lost): Promise<string[]> {
   const { current, found, operations } = draft
   const { isWritten, rotatedAt, status } = lost
   draft.status = status
-  if (found && status !== 'unproven') tellGone(instance, found.state, status, rotatedAt)
+  if (found && status !== 'unproven' && instance.observe)
+    (await import('../session/seldom.ts')).tellGone(instance, found.state, status, rotatedAt)
   const changes = isWritten ? 0 : changesOf(operations, current).length + Number(retags(draft))
   if (changes) draft.outcome = 'dropped'
   reportDropped(instance, draft, changes, status === 'missing' ? 'ended' : status)

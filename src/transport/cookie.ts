@@ -57,10 +57,10 @@ export type SideCookie = readonly [label: string, value: string]
 export interface CookieFound {
   /** The values to try, in the order of the header; empty when there is none. */
   readonly tokens: readonly string[]
-  /** Numbers of the chunks beyond the first that the browser has. */
+  /** Numbers of the chunks beyond the first that the browser has, once they are joined. */
   readonly chunks: readonly number[]
-  /** The values by number of the chunk, not joined yet; `undefined` where there is one cookie only. */
-  readonly pieces?: readonly (readonly Found[])[]
+  /** All values of the session cookie, not joined yet; `undefined` where none is a chunk. */
+  readonly pieces?: readonly Found[] | undefined
   /** Notes of rotations and ends, sealed. */
   readonly notes: readonly SideCookie[]
   /** Deferred writes, sealed. */
@@ -115,8 +115,6 @@ export const MAX_TOKENS = 32
 const MAX_SIDE = 16
 /** The ends of the names of the chunks. */
 export const CHUNK_LABELS: readonly string[] = ['', '.1', '.2', '.3']
-/** Cookies of one name that are read: as many as a browser stores for a site. */
-const MAX_FOUND = 200
 /**
  * Hours that a request may name and this isolate has not met: honest cookies and notes name one or
  * two, and each hour that is forged costs the derivation of a key.
@@ -249,18 +247,9 @@ function findCookie(header: string | null, name: string): CookieFound {
   for (const { chunk, value } of found) {
     if (chunk === 0 && tokens.length < MAX_TOKENS) tokens.push(value)
   }
-  const budget = { newHours: MAX_NEW_HOURS }
-  if (found.length === tokens.length) return { tokens, chunks: [], notes, deferred, budget }
-  return { tokens, notes, deferred, budget, ...piecesOf(found) }
-}
-
-/** Sorts cookies by the number of their chunk. */
-function piecesOf(found: readonly Found[]): Pick<CookieFound, 'chunks' | 'pieces'> {
-  const pieces = CHUNK_LABELS.map((_, i) =>
-    found.filter(({ chunk }) => chunk === i).slice(0, MAX_FOUND),
-  )
-  const chunks = [1, 2, 3].filter((i) => pieces[i]!.length)
-  return chunks.length ? { chunks, pieces } : { chunks }
+  const isSplit = found.some(({ chunk }) => chunk > 0)
+  const pieces = isSplit ? found : undefined
+  return { tokens, chunks: [], pieces, notes, deferred, budget: { newHours: MAX_NEW_HOURS } }
 }
 
 function assertPrefix(options: ResolvedCookieOptions): void {

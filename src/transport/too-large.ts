@@ -5,6 +5,7 @@ import type { SessionState } from '../codec/session-record.ts'
 import type { Emit } from '../emit.ts'
 import { CookieTooLargeError } from '../errors.ts'
 import {
+  CHUNK_LABELS,
   type CookieFound,
   type Found,
   MAX_CHUNKS,
@@ -20,18 +21,23 @@ interface Splitter {
   readonly format: DataFormat
 }
 
+/** Cookies of one name that are read: as many as a browser stores for a site. */
+const MAX_FOUND = 200
 /** Chunks of one number that are tried with a first one. */
 const MAX_NEAREST = 3
 
 /** Puts the chunks of a request together, which has some. */
 export function joinChunks(cookies: CookieFound): CookieFound {
-  const pieces = cookies.pieces!
+  const pieces = CHUNK_LABELS.map((_, i) =>
+    cookies.pieces!.filter(({ chunk }) => chunk === i).slice(0, MAX_FOUND),
+  )
+  const chunks = [1, 2, 3].filter((i) => pieces[i]!.length)
   const joined = pieces[0]!.slice(0, MAX_TOKENS).map((first) => join(first, pieces))
   // The likeliest of each comes before the others: chunks beside one cookie hide no other cookie.
   const likeliest = joined.map(([token = '']) => token)
   const all = [...likeliest, ...joined.flatMap((some) => some.slice(1))]
   // Without a first chunk there was a session all the same, and it does not open.
-  return { ...cookies, tokens: all.length ? all.slice(0, MAX_TOKENS) : [''] }
+  return { ...cookies, chunks, tokens: all.length ? all.slice(0, MAX_TOKENS) : [''] }
 }
 
 /**
