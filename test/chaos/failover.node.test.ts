@@ -51,12 +51,16 @@ describe.each([false, { maxAge: 2, staleIfError: 60 }] as const)(
       createRedisStore({
         send: ([name, ...args]) => client.call(name, ...args),
         prefix: `${JSON.stringify(snapshot).length}:`,
+        timeoutMs: 20_000,
       }),
+      // A slow machine is no outage.
+      { attemptTimeoutMs: 20_000, deadlineMs: 60_000 },
     )
     const sessions = createSessions({
       secret: SECRET,
       store,
       snapshot,
+      storeTimeout: 60,
       renewAfter: 1,
       onEvent: (event) => void events.push(event),
     })

@@ -422,10 +422,12 @@ describe('createRedisStore()', () => {
     client.on('error', () => {})
     const store = resilient(
       createRedisStore({ send: ([name, ...args]) => client.call(name, ...args) }),
+      { attemptTimeoutMs: 5000, deadlineMs: 20_000 },
     )
     const sessions = createSessions({
       secret: SECRET,
       store,
+      storeTimeout: 60,
       snapshot: { maxAge: 1, staleIfError: 60 },
     })
     const jar = createCookieJar()
