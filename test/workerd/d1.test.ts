@@ -154,6 +154,24 @@ describe('createD1Store()', () => {
     expect(error).toBeInstanceOf(TypeError)
   })
 
+  it('replicas answer no read with less than what an earlier call has seen, in whatever order bookmarks come', async () => {
+    const asked: (string | undefined)[] = []
+    const marks = ['mark-1', 'mark-9', 'mark-3', null, 'mark-4']
+    const replicated: D1Binding = {
+      prepare: (sql) => database.prepare(sql),
+      withSession: (constraint) => {
+        asked.push(constraint)
+        return { prepare: (sql) => database.prepare(sql), getBookmark: () => marks.shift() ?? null }
+      },
+    }
+    const store = createD1Store({ database: replicated, replicas: true, autoPrune: 0 })
+    await store.read('a')
+    await store.write('a', record(), null)
+    for (const fresh of [false, true, false]) await store.read('a', { fresh })
+    const primary = 'first-primary'
+    expect(asked).toEqual([primary, 'mark-1', primary, 'mark-9', primary, 'mark-9'])
+  })
+
   it('reads and writes in sessions of real D1', async () => {
     const store = createD1Store({ database, replicas: true, autoPrune: 0 })
     const first = record({ keys: ['ann'] })
