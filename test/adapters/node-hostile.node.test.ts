@@ -352,6 +352,21 @@ describe.each(hosts)('$name', (host) => {
     }
   })
 
+  it('an answer whose head waits looks begun, and ended once it is, and takes no more', async () => {
+    const seen: unknown[] = []
+    const server = await start(createHere(), async (req, res) => {
+      await req.session()
+      res.write('first, ')
+      seen.push([res.headersSent, res.writableEnded])
+      res.end('last')
+      seen.push([res.headersSent, res.writableEnded])
+      seen.push(res.write('more'))
+    })
+    const { body, status } = await server.get('/')
+    expect([status, body]).toEqual([200, 'first, last'])
+    expect(seen).toEqual([[true, false], [true, true], false])
+  })
+
   it('a second answer changes neither status nor headers of the first one', async () => {
     const server = await start(createHere(), async (req, res) => {
       ;(await req.session()).set('x', 1)
