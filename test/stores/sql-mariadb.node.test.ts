@@ -59,6 +59,50 @@ describe('a table that somebody converted to another collation', () => {
   )
 })
 
+describe('a table of one store', () => {
+  let tables = 0
+  const setUp = async (now: () => number) => {
+    const table = `own_${++tables}`
+    const lengths: number[] = []
+    const query: SqlQuery = async (text, params) => {
+      lengths.push(params.length)
+      return answer((await pool.query(text, params))[0])
+    }
+    await applySqlSchema({ dialect: 'mysql', query, table })
+    const store = createSqlStore({ dialect: 'mysql', query, table, autoPrune: 0, now })
+    return { store, lengths, table }
+  }
+
+  it('prune() removes what expired a minute ago, as many as it is told, and nothing that lives', async () => {
+    let now = Date.now()
+    const { store, table } = await setUp(() => now)
+    const live = newId()
+    await store.write(live, newRecord({ expiresAt: now + 3_600_000 }), null)
+    for (let i = 0; i < 3; i++) {
+      await store.write(newId(), newRecord({ expiresAt: now + 1000 }), null)
+    }
+    now += 60_999
+    expect(await store.prune()).toBe(0)
+    now += 1
+    expect([await store.prune(2), await store.prune(), await store.prune()]).toEqual([2, 1, 0])
+    expect(await store.read(live)).not.toBe(null)
+    const [rows] = await pool.query(`SELECT id FROM ${table}`)
+    expect(rows).toEqual([{ id: live }])
+  })
+
+  it('index.end() ends over 500 sessions, at most as many by one statement', async () => {
+    const { store, lengths } = await setUp(Date.now)
+    const keys = ['crowd']
+    await Promise.all(
+      Array.from({ length: 510 }, () => store.write(newId(), newRecord({ keys }), null)),
+    )
+    lengths.length = 0
+    expect(await store.index.end('crowd')).toBe(510)
+    expect(Math.max(...lengths)).toBeLessThan(520)
+    expect(await store.index.list('crowd')).toEqual([])
+  })
+})
+
 describe('mariadb', () => {
   testSql('mariadb', 'mysql', async (text, params) => answer(await other.query(text, params)))
 })
