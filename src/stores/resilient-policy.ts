@@ -8,7 +8,6 @@ import {
   type Rule,
   refuseUnless,
 } from '../check.ts'
-
 import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
