@@ -427,10 +427,17 @@ describe('what fails in Durable Objects', () => {
     ['Network connection lost.', { remote: true }],
     ['Durable Object reset because its code was updated.', { remote: true }],
     ['Durable Object exceeded its CPU time limit and was reset.', { remote: true }],
+    ['Something passes.', { remote: true, retryable: true }],
   ])('is an outage and tried again: %s', async (text, flags) => {
     const { calls, store } = createFailing(text, flags)
     expect((await errorOf(() => store.read('id'))).code).toBe('ERR_STORE_UNAVAILABLE')
     expect(calls).toHaveLength(2)
+  })
+
+  it('an overload of an object behind the one that was asked, which only its text tells of, is an outage', async () => {
+    const { calls, store } = createFailing('Durable Object is overloaded.', { remote: true })
+    expect((await errorOf(() => store.read('id'))).code).toBe('ERR_STORE_UNAVAILABLE')
+    expect(calls).toHaveLength(1)
   })
 
   it('is an outage for the breaker when many objects are overloaded, and asked once each', async () => {
