@@ -152,13 +152,20 @@ function isGhost(facts: Facts, print: string): boolean {
   return !(accepts('a failover undoes an end') && isForgotten)
 }
 
-/** Of overlapping requests one does the work. */
+/** Of overlapping requests one does the work, and nobody gets the result of somebody else. */
 export function checkOnce(facts: Facts): void {
-  const { exchanges, onceRuns } = facts.history
+  const { exchanges, onceResults, onceRuns } = facts.history
+  for (const { exchange, users } of onceResults) {
+    const [user, from] = users
+    if (user !== from)
+      facts.report('4 result of another user', exchange, `${user} got it from ${from}`)
+  }
   if (facts.config.store !== 'shared') return
   for (const [i, run] of onceRuns.entries()) {
     for (const other of onceRuns.slice(0, i)) {
-      if (run.key !== other.key || !sharesLease(facts, run.exchange, other.exchange)) continue
+      // A result is one user's: before the first sign-in the work is done for nobody, though the session keeps its id.
+      if (run.key !== other.key || run.user !== other.user) continue
+      if (!sharesLease(facts, run.exchange, other.exchange)) continue
       // A lease of 5 s ends earlier by what the clock has jumped meanwhile.
       if (run.from > other.to + 9000 || run.from > other.from + 3000) continue
       // So does one that a failover forgets.

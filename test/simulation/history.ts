@@ -117,9 +117,17 @@ export interface Listing {
 /** One time that `once` ran its work. */
 export interface OnceRun {
   readonly key: number
+  readonly user: string
   readonly exchange: Exchange
   readonly from: number
   to: number
+}
+
+/** One result of `once`. */
+export interface OnceResult {
+  readonly exchange: Exchange
+  /** Who asked, and for whom the work was done. */
+  readonly users: readonly [string, string]
 }
 
 /** One proof of a factor. */
@@ -140,6 +148,7 @@ export interface History {
   readonly ends: EndAttempt[]
   readonly listings: Listing[]
   readonly onceRuns: OnceRun[]
+  readonly onceResults: OnceResult[]
   readonly proofs: Proof[]
   readonly failovers: Failover[]
   /** Copies of jars: `thief` was made from `jar` then. */
@@ -181,6 +190,7 @@ export function emptyHistory(): History {
     ends: [],
     listings: [],
     onceRuns: [],
+    onceResults: [],
     proofs: [],
     failovers: [],
     thefts: [],

@@ -4,7 +4,7 @@
  * 1. An acknowledged write is in every later read, within the seconds of copies, caches and replicas.
  * 2. A counter is the number of acknowledged increments, and none counts twice. `once` runs its work once.
  * 3. After an acknowledged end no cookie of the session shows it.
- * 4. Nobody sees a session of somebody else, and no credential from before a sign-in opens what came after.
+ * 4. Nobody sees a session of somebody else or gets a result of their `once`, and no credential from before a sign-in opens what came after.
  * 5. A store that fails, lags or loses its last writes signs nobody out whose session was not among these.
  * 6. No session outlives its timeouts.
  * 7. A late response neither signs in nor out, nor brings a replaced credential back.

@@ -167,7 +167,7 @@ export class Isolate {
         session.bind()
         return
       case 'once':
-        await this.#once(session, use.key, exchange, history.onceRuns)
+        await this.#once(session, use.key, exchange, history)
         return
       case 'regenerate':
         // Every other rotation of somebody who is signed in is a step-up.
@@ -186,17 +186,19 @@ export class Isolate {
     proofs.push({ user, at: session.factors.passkey!, jar })
   }
 
-  async #once(session: Session, key: number, exchange: Exchange, runs: OnceRun[]): Promise<void> {
+  async #once(session: Session, key: number, exchange: Exchange, history: History): Promise<void> {
     // Without a store there is nothing to hold a lease in.
     if (exchange.seen?.status !== 'active' || !this.#hasStore) return
+    const user = String(session.subject)
     const work = async (): Promise<string> => {
-      const run: OnceRun = { key, exchange, from: this.#world.now(), to: Infinity }
-      runs.push(run)
+      const run: OnceRun = { key, user, exchange, from: this.#world.now(), to: Infinity }
+      history.onceRuns.push(run)
       await this.#world.sleep(this.#world.current.random() * 1500)
       run.to = this.#world.now()
-      return 'done'
+      return user
     }
-    await session.once(`k${key}`, work, { lease: 5, ttl: 10 })
+    const from = await session.once(`k${key}`, work, { lease: 5, ttl: 10 })
+    history.onceResults.push({ exchange, users: [user, from] })
   }
 }
 
