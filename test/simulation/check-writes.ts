@@ -1,5 +1,5 @@
 /** Promises 1, 2 and 8: no acknowledged write is lost, none is made twice. */
-import { accepts, endOf, type Facts, KV_LAG, rotatesTwiceAtOnce } from './facts.ts'
+import { accepts, endOf, type Facts, failedToWrite, KV_LAG, rotatesTwiceAtOnce } from './facts.ts'
 import type { Effect, Exchange } from './history.ts'
 import { type Lineage, rotationsOf } from './lineages.ts'
 
@@ -162,6 +162,8 @@ export function checkFlash(facts: Facts): void {
     const isReturned = before.some(
       (one) =>
         one.fate === 'kept' &&
+        // A value that waits in a cookie goes on waiting where a store that is full takes nothing: the page is shown.
+        !failedToWrite(one) &&
         one.received + facts.lateness(one, exchange) < exchange.sent &&
         !facts.isForgotten(one.sent, one.done) &&
         (facts.config.store === 'shared' || isAlone(facts, one)),
