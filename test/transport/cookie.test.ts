@@ -72,6 +72,9 @@ describe('the Cookie header', () => {
     expect(join('s=2.a; s=2.x; s.1=b; s.1=c')).toEqual(['ab', 'xb', 'ac', 'xc'])
     expect(join('s=a2.b; s=5.a; s=1.a; s=a; s.1=c')).toEqual(['a2.b', '5.a', '1.a', 'a'])
     expect(join('s=3.a; s.1=b; s=2.a')).toEqual(['', 'ab'])
+    // As many of one name as a browser stores.
+    const many = Array.from({ length: 201 }, (_, i) => `s.1=${i}; `).join('')
+    expect(join(`${many}s=2.a`)).toEqual(['a199', 'a198', 'a197'])
   })
 
   it('tells of a session whose first chunk is missing', async () => {
