@@ -226,8 +226,12 @@ function endBy(one: Exchange, by: string): End {
 /** Whether a credential that was replaced moments ago is for certain one of this session. */
 function endsReplaced(facts: Facts, one: Exchange, lineage: Lineage): boolean {
   if (one.seen?.status !== 'superseded' || facts.config.store !== 'shared') return false
-  const before = facts.history.exchanges.filter(
-    ({ jar, sent }) => jar === one.jar && sent < one.sent,
+  const { exchanges, thefts } = facts.history
+  // What a copied jar holds comes from the requests of the jar that it was copied from, too.
+  const isCopied = ({ jar, sent }: Exchange): boolean =>
+    thefts.some((theft) => theft.thief === one.jar && theft.jar === jar && sent < theft.at)
+  const before = exchanges.filter(
+    (other) => (other.jar === one.jar && other.sent < one.sent) || isCopied(other),
   )
   if (before.some((other) => other.effects.length && endOf(other) >= one.sent)) return false
   const lineages = before.map(
